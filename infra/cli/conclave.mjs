@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// The `conclave` command: plain JavaScript, so that it can say what to do when nothing is built yet.
+import { existsSync } from 'node:fs';
+
+const main = new URL('../../dist/infra/cli/main.js', import.meta.url);
+if (existsSync(main)) {
+  await import(main.href);
+} else {
+  console.error('Conclave is not built yet. Run `npm ci && npm run build`, or `npm start`, which does both.');
+  process.exitCode = 1;
+}

@@ -1,0 +1,49 @@
+// A request after the gateway has parsed it: what is stored in Redis at `cv:req:<id>` and read by workers. Prompts are
+// already token ids, so a worker needs neither chat template nor the client's JSON.
+
+/** Chance of a token and its alternatives are reported when asked for. */
+export interface LogprobsOptions {
+  /** Alternatives per position, 0..20. */
+  readonly top: number;
+}
+
+/** How the next token is drawn; every field has a value, defaults are the gateway's business. */
+export interface SamplingParams {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  readonly topP: number;
+  /** 0 keeps the whole vocabulary. */
+  readonly topK: number;
+  readonly minP: number;
+  readonly frequencyPenalty: number;
+  readonly presencePenalty: number;
+  /** 1 changes nothing. */
+  readonly repetitionPenalty: number;
+  /** Added to the logits of these token ids: [id, bias] pairs. */
+  readonly logitBias: readonly (readonly [number, number])[];
+  /** Key of the counter-based random numbers, an integer below 2^53; fixed by the gateway when the client gives none. */
+  readonly seed: number;
+  readonly logprobs: LogprobsOptions | null;
+}
+
+export interface GenerationRequest {
+  readonly id: string;
+  readonly model: string;
+  readonly tenant: string;
+  readonly promptTokens: readonly number[];
+  /** Tokens to generate at most, for each choice. */
+  readonly maxTokens: number;
+  /** Number of choices, >= 1. */
+  readonly choices: number;
+  readonly sampling: SamplingParams;
+  /** Strings that end a choice; never part of the text. */
+  readonly stop: readonly string[];
+  /** Token ids that end a choice with finish reason `stop`; never part of the text. */
+  readonly stopTokens: readonly number[];
+  /** Unix time in ms at which the gateway accepted the request. */
+  readonly createdAtMs: number;
+  /** Seconds the stream outlives a client that leaves; 0 cancels at once. */
+  readonly resumeSeconds: number;
+  /** W3C trace context of the incoming request, '' when there is none. */
+  readonly traceparent: string;
+}

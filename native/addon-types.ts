@@ -1,0 +1,91 @@
+// The addon's raw exports, exactly. Nothing optional, no defaults: model-session.ts and mapped-file.ts check arguments
+// and give good messages, the addon checks again for memory safety. test/unit/native compares this list with the .node.
+
+/** Storage types as the addon numbers them (core/dtype.h). */
+export const ADDON_DTYPE = { f32: 0, f16: 1, bf16: 2 } as const;
+
+/** ModelShape in core/model-shape.h, field by field. */
+export interface AddonModelShape {
+  readonly dtype: number;
+  readonly layers: number;
+  readonly dModel: number;
+  readonly vocab: number;
+  readonly maxContext: number;
+  readonly normEpsilon: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** Infinity when q, k, v are not clipped. */
+  readonly clipQkv: number;
+  readonly ropeTheta: number;
+  readonly experts: number;
+  readonly topK: number;
+  /** 0: none, 1: divide by the sum. */
+  readonly routerNormalization: number;
+  readonly ffn: number;
+}
+
+export interface AddonSessionLimits {
+  readonly threads: number;
+  /** KV blocks of 64 positions. */
+  readonly kvBlocks: number;
+  /** Rows (tokens) a single step may carry. */
+  readonly maxRows: number;
+  /** '' picks the fastest variant of this CPU. */
+  readonly variant: string;
+}
+
+/** A read-only memory-mapped file. */
+export interface AddonMappedFile {
+  readonly size: number;
+  /** A copy of `length` bytes at `offset`. */
+  read(offset: number, length: number): Uint8Array;
+  /** Tells the kernel that the range will be needed, and faults it in. */
+  populate(offset: number, length: number): void;
+  /** Gives the range's pages back. */
+  release(offset: number, length: number): void;
+  /**
+   * Writes a strided matrix of this file into `out` as panels of 32 outputs (core/panel-layout.h): element (o, i) is read
+   * at `offset + (o * outputStride + i * inputStride) * bytesPerWeight`. Panel p goes to slot `p * slotStep + slotOffset`.
+   */
+  packPanels(
+    offset: number,
+    dtype: number,
+    outputs: number,
+    inputs: number,
+    outputStride: number,
+    inputStride: number,
+    out: Uint8Array,
+    slotStep: number,
+    slotOffset: number,
+  ): void;
+  close(): void;
+}
+
+export interface AddonModelSession {
+  /** Offsets in bytes: per layer norm1, wqkv, wo, norm2, router; then embedding, finalNorm, lmHead. */
+  attachShared(file: AddonMappedFile, offsets: Float64Array): void;
+  /** Offsets in bytes: per layer gateUp, down. */
+  attachExpert(expert: number, file: AddonMappedFile, offsets: Float64Array): void;
+  /** See ModelSession.step. */
+  step(
+    tokens: Int32Array,
+    positions: Int32Array,
+    sequences: Int32Array,
+    blockTables: Int32Array,
+    blockTableWidth: number,
+    logitRows: Int32Array,
+    logits: Float32Array,
+  ): Promise<void>;
+  /** Routed rows per layer and expert since the session began: [layers, experts]. */
+  routingCounts(): Float64Array;
+  close(): Promise<void>;
+}
+
+export interface Addon {
+  readonly layoutVersion: number;
+  /** Names of the kernel variants this CPU can run, fastest first; 'reference' is always the last. */
+  kernelVariants(): string[];
+  mapFile(path: string): AddonMappedFile;
+  createSession(shape: AddonModelShape, limits: AddonSessionLimits): AddonModelSession;
+}

@@ -1,0 +1,32 @@
+// The addon's failures as one error class; workers translate it into a DomainError at their edge.
+
+/** `invalid_argument`: a length, id or offset the addon refuses; `closed`, `busy`: wrong time; `io`: the operating system. */
+export type NativeErrorCode = 'invalid_argument' | 'closed' | 'busy' | 'io' | 'out_of_memory' | 'internal';
+
+const CODES: ReadonlySet<string> = new Set([
+  'invalid_argument',
+  'closed',
+  'busy',
+  'io',
+  'out_of_memory',
+  'internal',
+] satisfies NativeErrorCode[]);
+
+export class NativeError extends Error {
+  readonly code: NativeErrorCode;
+
+  constructor(code: NativeErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'NativeError';
+    this.code = code;
+  }
+}
+
+/** The addon throws plain errors with a `code` property: this is where they become NativeErrors. */
+export function toNativeError(thrown: unknown): NativeError {
+  if (thrown instanceof NativeError) return thrown;
+  if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' && CODES.has(thrown.code)) {
+    return new NativeError(thrown.code as NativeErrorCode, thrown.message, { cause: thrown });
+  }
+  return new NativeError('internal', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });
+}
