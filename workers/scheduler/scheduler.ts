@@ -132,6 +132,7 @@ export class Scheduler {
     sequence.blocks.push(...prefix.blocks);
     sequence.nodes.push(...prefix.nodes);
     sequence.computed = prefix.blocks.length * this.#limits.blockTokens;
+    sequence.cachedAtStart ??= sequence.computed;
   }
 
   #prepare(sequence: Sequence, { from, count }: PlannedRows): StepRows {

@@ -15,6 +15,8 @@ export interface Sequence {
   /** The sequence whose prompt this one shares: it waits until that prompt is computed, to start from its blocks. */
   readonly sharesPromptOf: Sequence | null;
   readonly promptTokens: number;
+  /** Tokens whose KV came from the prefix cache when it was admitted first; null before that. */
+  cachedAtStart: number | null;
   /** Neither runs nor waits any more. */
   ended: boolean;
 }
@@ -36,6 +38,7 @@ export function createSequence(options: {
     nodes: [],
     sharesPromptOf: options.sharesPromptOf,
     promptTokens: options.promptTokens.length,
+    cachedAtStart: null,
     ended: false,
   };
 }
