@@ -49,10 +49,8 @@ function compile(name: string, source: string): Template {
   try {
     return new Template(source);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DomainError('bad_tokenizer', `Chat template ${JSON.stringify(name)} does not parse: ${reason}`, {
-      cause,
-    });
+    const message = `Chat template ${JSON.stringify(name)} does not parse: ${reasonOf(cause)}`;
+    throw new DomainError('bad_tokenizer', message, { cause });
   }
 }
 
@@ -73,20 +71,17 @@ function inputVariables(input: ChatInput, guard: ChatGuard): Record<string, unkn
   };
 }
 
-/** What a template's raise_exception throws; its text is meant for the client. */
-class TemplateRefusal extends Error {}
-
 function render(template: Template, values: Record<string, unknown>): string {
-  const refuse = (reason: unknown) => {
-    throw new TemplateRefusal(String(reason));
-  };
   try {
-    return template.render({ ...values, raise_exception: refuse });
+    return template.render(values);
   } catch (cause) {
-    const reason = cause instanceof TemplateRefusal ? `: ${cause.message}` : '';
-    throw new DomainError('invalid_request', `The model's chat template refuses these messages${reason}`, {
+    throw new DomainError('invalid_request', `The model's chat template refuses these messages: ${reasonOf(cause)}`, {
       param: 'messages',
       cause,
     });
   }
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,6 +1,7 @@
 // Token ids, one at a time -> text that may be shown. A character whose bytes are spread over tokens appears when it is
 // whole. The last tokens shown are decoded again as context for the new ones, because a token's text depends on its
 // neighbours (leading spaces, bytes). State is a few ids; pushing the same ids again rebuilds it.
+import { isUtf8 } from 'node:buffer';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** Tokens of the prompt that are decoded as context. */
@@ -29,8 +30,9 @@ export class IncrementalDetokenizer {
     if (this.#tokenizer.isSilent(id)) return '';
     this.#window.push(id);
     const text = this.#tokenizer.decode(this.#window);
-    if (!text.endsWith('\uFFFD') && text.length > this.#contextText.length)
+    if (text.length > this.#contextText.length && (!text.endsWith('\uFFFD') || this.#waitsForNothing())) {
       return this.#show(this.#window.length, text);
+    }
     return this.#window.length - this.#contextSize > WAITING_TOKENS ? this.#showBrokenBytes(text) : '';
   }
 
@@ -46,6 +48,11 @@ export class IncrementalDetokenizer {
     this.#contextSize = count - this.#contextSize;
     this.#contextText = this.#tokenizer.decode(this.#window.slice(0, this.#contextSize));
     return shown;
+  }
+
+  /** True when the text ends with a U+FFFD that the model wrote, not with an open character. */
+  #waitsForNothing(): boolean {
+    return isUtf8(Buffer.concat(this.#window.slice(this.#contextSize).map((id) => this.#tokenizer.tokenBytes(id))));
   }
 
   // An open character is at most three tokens at the end. A border that can be cut without changing the text is not inside it.
