@@ -1,0 +1,16 @@
+// The registry of model families. A new one is a new file and a line here.
+import { dbrx } from './dbrx.ts';
+import type { ModelFamily } from './model-family.ts';
+import { type ModelConfig, refuseKey } from './read-model-config.ts';
+
+const FAMILIES: readonly ModelFamily[] = [dbrx];
+
+/** The mapping for a config's model_type. Throws DomainError `bad_config` naming those that are supported. */
+export function familyOf(config: ModelConfig): ModelFamily {
+  const family = FAMILIES.find(({ modelType }) => modelType === config.modelType);
+  if (family === undefined) {
+    const supported = FAMILIES.map(({ modelType }) => modelType).join(', ');
+    throw refuseKey(config, 'model_type', config.modelType, `supported are: ${supported}`);
+  }
+  return family;
+}
