@@ -116,6 +116,31 @@ export function readDbrxConfig(config: ModelConfig): DbrxShape {
   return shape;
 }
 
+/** The config.json of a shape, for DBRX's own conventions and for transformers 5, which read theta in different places. */
+export function writeDbrxConfig(shape: DbrxShape): Readonly<Record<string, unknown>> {
+  return {
+    architectures: ['DbrxForCausalLM'],
+    model_type: 'dbrx',
+    d_model: shape.dModel,
+    n_heads: shape.heads,
+    n_layers: shape.layers,
+    max_seq_len: shape.maxContext,
+    vocab_size: shape.vocab,
+    attn_config: { clip_qkv: shape.clipQkv, kv_n_heads: shape.kvHeads, rope_theta: shape.ropeTheta },
+    ffn_config: {
+      ffn_act_fn: { name: 'silu' },
+      ffn_hidden_size: shape.ffn,
+      moe_num_experts: shape.experts,
+      moe_top_k: shape.topK,
+      // transformers 5 insists on a float, which JSON.stringify cannot write for 1; every reader's default is 1.
+      ...(shape.normalization === 'none' && { moe_normalize_expert_weights: null }),
+    },
+    rope_parameters: { rope_theta: shape.ropeTheta, rope_type: 'default' },
+    tie_word_embeddings: false,
+    use_cache: true,
+  };
+}
+
 /** DBRX keeps theta in attn_config, transformers 5 at the top and reads it only there: they must not contradict. */
 function ropeTheta(config: ModelConfig, parsed: DbrxConfig): number {
   const places = {

@@ -1,15 +1,32 @@
 // DBRX (PAPER.md, section 2): config.json -> ModelDescription, and where each section's weights are in the checkpoint.
 // Everything family-specific about DBRX is here and in dbrx-config.ts. Pure.
-import { type DbrxShape, readDbrxConfig } from './dbrx-config.ts';
+import { type DbrxShape, readDbrxConfig, writeDbrxConfig } from './dbrx-config.ts';
 import type { ModelFamily, ModelOutline } from './model-family.ts';
 import { type MatrixSource, type PlannedSection, wholeMatrix } from './weight-plan.ts';
 
 // nn.LayerNorm's default: DBRX's config does not name one.
 const LAYER_NORM_EPSILON = 1e-5;
 
+const DBRX_INSTRUCT: DbrxShape = {
+  layers: 40,
+  dModel: 6144,
+  vocab: 100_352,
+  maxContext: 32_768,
+  heads: 48,
+  kvHeads: 8,
+  clipQkv: 8,
+  ropeTheta: 500_000,
+  experts: 16,
+  topK: 4,
+  normalization: 'l1',
+  ffn: 10_752,
+};
+
 export const dbrx: ModelFamily = {
   modelType: 'dbrx',
   outline: (config) => describe(readDbrxConfig(config)),
+  example: describe(DBRX_INSTRUCT),
+  config: writeConfig,
   sharedSections,
   expertSections,
   // Older exports stored the rotary frequencies, which follow from rope_theta.
@@ -29,6 +46,21 @@ function describe(shape: DbrxShape): ModelOutline {
     router: { experts: shape.experts, topK: shape.topK, normalization: shape.normalization },
     expert: { ffn: shape.ffn, activation: 'silu_gated' },
   };
+}
+
+function writeConfig({
+  layers,
+  dModel,
+  vocab,
+  maxContext,
+  attention,
+  router,
+  expert,
+}: ModelOutline): Readonly<Record<string, unknown>> {
+  const { heads, kvHeads, clipQkv, ropeTheta } = attention;
+  const { experts, topK, normalization } = router;
+  const sizes = { layers, dModel, vocab, maxContext, heads, kvHeads, experts, topK, ffn: expert.ffn };
+  return writeDbrxConfig({ ...sizes, clipQkv, ropeTheta, normalization });
 }
 
 function sharedSections(model: ModelOutline): readonly PlannedSection[] {

@@ -5,12 +5,10 @@ import { type ModelConfig, refuseKey } from './read-model-config.ts';
 
 const FAMILIES: readonly ModelFamily[] = [dbrx];
 
-/** The mapping for a config's model_type. Throws DomainError `bad_config` naming those that are supported. */
-export function familyOf(config: ModelConfig): ModelFamily {
+/** The mapping for a model_type; `path` names its source in the error, DomainError `bad_config`. */
+export function familyOf(config: Pick<ModelConfig, 'path' | 'modelType'>): ModelFamily {
   const family = FAMILIES.find(({ modelType }) => modelType === config.modelType);
-  if (family === undefined) {
-    const supported = FAMILIES.map(({ modelType }) => modelType).join(', ');
-    throw refuseKey(config, 'model_type', config.modelType, `supported are: ${supported}`);
-  }
-  return family;
+  if (family !== undefined) return family;
+  const supported = FAMILIES.map(({ modelType }) => modelType).join(', ');
+  throw refuseKey(config, 'model_type', config.modelType, `supported are: ${supported}`);
 }

@@ -11,6 +11,10 @@ export interface ModelFamily {
   readonly modelType: string;
   /** Throws DomainError `bad_config` for anything the engine would compute differently. */
   outline(config: ModelConfig): ModelOutline;
+  /** The model the family is known for; gives synthetic models what their sizes do not say. */
+  readonly example: ModelOutline;
+  /** The config.json that `outline` reads as `model`; what a synthetic checkpoint gets. */
+  config(model: ModelOutline): Readonly<Record<string, unknown>>;
   /** Sections of the shared pack, in the order of execution. */
   sharedSections(model: ModelOutline): readonly PlannedSection[];
   /** Sections of one expert's pack, in the order of execution. */

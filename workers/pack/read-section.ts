@@ -10,7 +10,11 @@ import { widenFloats } from './widen-floats.ts';
 const CHUNK_BYTES = 16 * 1024 * 1024;
 
 /** Yields the bytes of a section in order; gives the source's pages back at the end. */
-export function* readSection(content: SectionContent, checkpoint: Checkpoint, dtype: WeightDtype): Generator<Uint8Array> {
+export function* readSection(
+  content: SectionContent,
+  checkpoint: Checkpoint,
+  dtype: WeightDtype,
+): Generator<Uint8Array> {
   switch (content.kind) {
     case 'vector':
       yield readVector(content.source, checkpoint);
