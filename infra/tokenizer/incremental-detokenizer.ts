@@ -1,0 +1,67 @@
+// Token ids, one at a time -> text that may be shown. A character whose bytes are spread over tokens appears when it is
+// whole. The last tokens shown are decoded again as context for the new ones, because a token's text depends on its
+// neighbours (leading spaces, bytes). State is a few ids; pushing the same ids again rebuilds it.
+import { isUtf8 } from 'node:buffer';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** Tokens of the prompt that are decoded as context. */
+const CONTEXT_TOKENS = 5;
+/** A character has at most 4 bytes; where more tokens wait, some of them are no text and will never become any. */
+const WAITING_TOKENS = 8;
+
+/** Turns the ids of one choice into text, piece by piece; the pieces together are the decoded whole. */
+export class IncrementalDetokenizer {
+  readonly #tokenizer: Tokenizer;
+  /** Context ids, then ids whose text is not shown yet. */
+  #window: number[];
+  #contextSize: number;
+  #contextText: string;
+
+  /** `context`: the tokens before the first pushed one; its end decides whether a leading space belongs to the text. */
+  constructor(tokenizer: Tokenizer, context: readonly number[]) {
+    this.#tokenizer = tokenizer;
+    this.#window = context.filter((id) => !tokenizer.isSilent(id)).slice(-CONTEXT_TOKENS);
+    this.#contextSize = this.#window.length;
+    this.#contextText = tokenizer.decode(this.#window);
+  }
+
+  /** Adds one id. Returns the text that is complete now, '' when a character is still open. */
+  push(id: number): string {
+    if (this.#tokenizer.isSilent(id)) return '';
+    this.#window.push(id);
+    const text = this.#tokenizer.decode(this.#window);
+    if (text.length > this.#contextText.length && (!text.endsWith('\uFFFD') || this.#waitsForNothing())) {
+      return this.#show(this.#window.length, text);
+    }
+    return this.#window.length - this.#contextSize > WAITING_TOKENS ? this.#showBrokenBytes(text) : '';
+  }
+
+  /** Ends the text: what is still open is shown as `decode` has it. */
+  finish(): string {
+    return this.#show(this.#window.length, this.#tokenizer.decode(this.#window));
+  }
+
+  /** Shows the first `count` ids of the window, whose text is `text`; they become the context of the rest. */
+  #show(count: number, text: string): string {
+    const shown = text.slice(this.#contextText.length);
+    this.#window = this.#window.slice(this.#contextSize);
+    this.#contextSize = count - this.#contextSize;
+    this.#contextText = this.#tokenizer.decode(this.#window.slice(0, this.#contextSize));
+    return shown;
+  }
+
+  /** True when the text ends with a U+FFFD that the model wrote, not with an open character. */
+  #waitsForNothing(): boolean {
+    return isUtf8(Buffer.concat(this.#window.slice(this.#contextSize).map((id) => this.#tokenizer.tokenBytes(id))));
+  }
+
+  // An open character is at most three tokens at the end. A border that can be cut without changing the text is not inside it.
+  #showBrokenBytes(text: string): string {
+    const decode = (from: number, to?: number) => this.#tokenizer.decode(this.#window.slice(from, to));
+    for (let count = this.#window.length - 1; count > this.#window.length - 4; count -= 1) {
+      const head = decode(0, count);
+      if (head + decode(count) === text) return this.#show(count, head);
+    }
+    return '';
+  }
+}

@@ -1,0 +1,64 @@
+// The files that make a tokenizer, as plain text: read from a model folder by a worker, carried in the model card, and
+// received by a gateway that has no model files. Must not interpret them beyond checking that JSON is JSON.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DomainError } from '../errors/domain-error.ts';
+
+/** Everything a tokenizer and a chat template are built from; serialisable as it is. */
+export interface TokenizerFiles {
+  /** `model_type` of config.json. */
+  readonly family: string;
+  /** tokenizer.json; null lets a family that has a built-in tokenizer use it. */
+  readonly tokenizerJson: string | null;
+  /** tokenizer_config.json: bos, eos and chat templates. */
+  readonly tokenizerConfigJson: string | null;
+  /** special_tokens_map.json: bos and eos where tokenizer_config.json has none. */
+  readonly specialTokensMapJson: string | null;
+  /** generation_config.json: eos token ids. */
+  readonly generationConfigJson: string | null;
+  /** chat_template.jinja; wins over templates in tokenizer_config.json. */
+  readonly chatTemplate: string | null;
+}
+
+/** Families whose tokenizer needs no tokenizer.json. */
+const BUILT_IN_FAMILIES: readonly string[] = ['dbrx'];
+
+/** Reads the tokenizer's files of a model folder. Throws DomainError `bad_tokenizer` naming the file that is missing or broken. */
+export async function readTokenizerFiles(folder: string, family: string): Promise<TokenizerFiles> {
+  const tokenizerJson = await readJsonText(join(folder, 'tokenizer.json'));
+  if (tokenizerJson === null && !BUILT_IN_FAMILIES.includes(family)) {
+    throw new DomainError('bad_tokenizer', `Expected ${join(folder, 'tokenizer.json')}, but there is no such file`);
+  }
+  return {
+    family,
+    tokenizerJson,
+    tokenizerConfigJson: await readJsonText(join(folder, 'tokenizer_config.json')),
+    specialTokensMapJson: await readJsonText(join(folder, 'special_tokens_map.json')),
+    generationConfigJson: await readJsonText(join(folder, 'generation_config.json')),
+    chatTemplate: await readText(join(folder, 'chat_template.jinja')),
+  };
+}
+
+async function readJsonText(path: string): Promise<string | null> {
+  const text = await readText(path);
+  if (text !== null) parseJson(path, text);
+  return text;
+}
+
+async function readText(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
+    throw new DomainError('bad_tokenizer', `Expected a readable file at ${path}`, { cause });
+  }
+}
+
+/** Parses JSON text. Throws DomainError `bad_tokenizer` naming `file`. */
+export function parseJson(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new DomainError('bad_tokenizer', `Expected JSON in ${file}, but it does not parse`, { cause });
+  }
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readTokenizerFiles } from '../../../infra/tokenizer/tokenizer-files.ts';
+
+async function folderOf(
+  files: Readonly<Record<string, string>>,
+  use: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'conclave-tokenizer-'));
+  try {
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    await use(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+test('reads every file that is there as text and gives null for the rest', async () => {
+  await folderOf({ 'tokenizer.json': '{"a":1}', 'chat_template.jinja': '{{ x }}' }, async (folder) => {
+    assert.deepEqual(await readTokenizerFiles(folder, 'llama'), {
+      family: 'llama',
+      tokenizerJson: '{"a":1}',
+      tokenizerConfigJson: null,
+      specialTokensMapJson: null,
+      generationConfigJson: null,
+      chatTemplate: '{{ x }}',
+    });
+  });
+});
+
+test('names the tokenizer.json that is missing', async () => {
+  await folderOf({}, async (folder) => {
+    await assert.rejects(readTokenizerFiles(folder, 'llama'), {
+      code: 'bad_tokenizer',
+      message: `Expected ${join(folder, 'tokenizer.json')}, but there is no such file`,
+    });
+  });
+});
+
+test('DBRX needs no tokenizer.json', async () => {
+  await folderOf({}, async (folder) => {
+    assert.equal((await readTokenizerFiles(folder, 'dbrx')).tokenizerJson, null);
+  });
+});
+
+test('names the file that is no JSON', async () => {
+  await folderOf({ 'tokenizer.json': '{}', 'generation_config.json': '{"eos' }, async (folder) => {
+    await assert.rejects(readTokenizerFiles(folder, 'llama'), {
+      code: 'bad_tokenizer',
+      message: `Expected JSON in ${join(folder, 'generation_config.json')}, but it does not parse`,
+    });
+  });
+});
+
+test('names the path that cannot be read', async () => {
+  await folderOf({}, async (folder) => {
+    await mkdir(join(folder, 'tokenizer.json'));
+    await assert.rejects(readTokenizerFiles(folder, 'llama'), {
+      code: 'bad_tokenizer',
+      message: `Expected a readable file at ${join(folder, 'tokenizer.json')}`,
+    });
+  });
+});
