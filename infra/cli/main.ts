@@ -3,12 +3,14 @@
 import { Command } from 'commander';
 import { addGenerateCommand, addLogitsCommand } from './commands/generate.ts';
 import { addModelCommand } from './commands/model.ts';
+import { addStartCommand } from './commands/start.ts';
 import { reportFailure } from './report-failure.ts';
 
 const program = new Command('conclave')
   .description("Serve a private Mixture-of-Experts language model from a few machines of one's own.")
   .showHelpAfterError('(add --help for what is possible)');
 
+addStartCommand(program);
 addGenerateCommand(program);
 addLogitsCommand(program);
 addModelCommand(program);

@@ -83,6 +83,27 @@ const tenantDefaultsSchema = z.strictObject({
   models: z.array(z.string().min(1)).nullable().default(null),
 });
 
+/** The engine of a worker node. */
+const workerSchema = z.strictObject({
+  /** Workers of one group hold one model between them; several groups share the queues of a model. */
+  group: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,31}$/)
+    .default('main'),
+  /** Computing threads; null takes one per core. */
+  threads: z.int().min(1).max(1024).nullable().default(null),
+  /** Tokens that the KV cache holds; null holds one whole context or 32,768, whichever is more. */
+  kvTokens: z.int().min(64).nullable().default(null),
+  /** Sequences that run at once. */
+  maxSequences: count(32),
+  /** Rows of one step at most. */
+  maxRows: z.int().min(1).max(65_536).default(512),
+  /** Rows of prompts in a step in which answers run: more finish prompts sooner, fewer keep running answers smooth. */
+  prefillRows: count(128),
+  /** A leader that has not renewed its lease for so long is replaced. */
+  leaseSeconds: seconds(3),
+});
+
 const section = <S extends z.ZodObject>(schema: S) => schema.prefault({} as z.input<S>);
 
 export const configSchema = z.strictObject({
@@ -97,6 +118,7 @@ export const configSchema = z.strictObject({
   exchangeUrl: z.string().min(1).optional(),
   model: z.string().min(1).optional(),
   nodes: count(1),
+  worker: section(workerSchema),
   auth: section(authSchema),
   limits: section(limitsSchema),
   stream: section(streamSchema),
@@ -111,4 +133,5 @@ export type Config = z.infer<typeof configSchema>;
 export type ConfigInput = z.input<typeof configSchema>;
 export type IssuerConfig = z.infer<typeof issuerSchema>;
 export type TenantDefaults = z.infer<typeof tenantDefaultsSchema>;
+export type WorkerConfig = z.infer<typeof workerSchema>;
 export type Limits = z.infer<typeof limitsSchema>;

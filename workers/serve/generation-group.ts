@@ -61,6 +61,12 @@ export class GenerationGroup {
     return this.#generations.size;
   }
 
+  /** Lets go of everything without a word to Redis: another leader has it. */
+  abandon(): void {
+    for (const generation of this.#generations.values()) this.#release(generation);
+    this.#ending.length = 0;
+  }
+
   /** Takes up what the group's former leader ran. */
   async recover(): Promise<void> {
     for (const taken of await this.#parts.source.recover()) await this.#start(taken);

@@ -39,6 +39,8 @@ export interface Engine {
   readonly session: ModelSession;
   readonly scheduler: Scheduler;
   readonly threads: number;
+  /** Tokens the KV cache holds. */
+  readonly kvTokens: number;
   close(): Promise<void>;
 }
 
@@ -58,7 +60,7 @@ export async function openEngine(load: LoadRequest, options: EngineOptions): Pro
       ...options,
       blockTokens: KV_BLOCK_TOKENS,
     });
-    return { packs, session, scheduler, threads, close: () => closeEngine(session, packs) };
+    return { packs, session, scheduler, threads, kvTokens, close: () => closeEngine(session, packs) };
   } catch (thrown) {
     packs.close();
     throw refused(thrown);

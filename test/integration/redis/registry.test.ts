@@ -17,6 +17,8 @@ const card: ModelCard = {
   dtype: 'bf16',
   eosTokenIds: [2],
   tokenizer: {
+    family: 'dbrx',
+    specialTokensMapJson: null,
     tokenizerJson: '{"version":"1.0"}',
     tokenizerConfigJson: '{}',
     generationConfigJson: null,
