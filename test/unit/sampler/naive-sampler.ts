@@ -1,5 +1,6 @@
 // What sampling means, written the obvious way: sort everything, then cut. The fast path is tested against it.
 import type { SamplingParams } from '../../../infra/messages/generation-request.ts';
+import { relativeWeight } from '../../../workers/sampler/relative-weight.ts';
 import type { TokenCounts } from '../../../workers/sampler/token-counts.ts';
 
 export const DEFAULTS: SamplingParams = {
@@ -41,7 +42,7 @@ export function naiveCandidates(logits: Float32Array, params: SamplingParams): C
   const largest = Math.max(...logits);
   const ranked = Array.from(logits, (logit, id): Candidate => {
     const exponent = (logit - largest) / params.temperature;
-    return { id, exponent, weight: Math.exp(exponent) };
+    return { id, exponent, weight: relativeWeight(exponent) };
   })
     .filter((candidate) => candidate.exponent >= -38)
     .sort((a, b) => (logits[b.id] ?? 0) - (logits[a.id] ?? 0) || a.id - b.id);
