@@ -1,0 +1,128 @@
+// The only producer of jobs. In: a frozen GenerationRequest. Out: its place in the tenant's queue, or `queue_full`. Two
+// round trips: admit and store, then add the job and wake the queue. A crash between them leaves a reservation that the
+// reaper ends.
+import { createHash } from 'node:crypto';
+import { Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
+import { type BullmqQueues, bullmqQueues } from '../../infra/queue/bullmq-queues.ts';
+import { cancelGeneration } from '../../infra/queue/cancel-generation.ts';
+import { parseDispatchRate, retryAfterSeconds } from '../../infra/queue/estimate-wait.ts';
+import { checkRequestId, encodeQueueName } from '../../infra/queue/queue-name.ts';
+import { connectRedis } from '../../infra/redis/connect.ts';
+import { IDEMPOTENCY_TTL_MS, keyOf } from '../../infra/redis/keys.ts';
+import { askRedis, asRedisError, scriptError } from '../../infra/redis/script-errors.ts';
+import { queueScript, runScript } from '../../infra/redis/scripts.ts';
+import { type QueuePlace, readPositions } from './read-positions.ts';
+
+export interface EnqueueInput {
+  readonly request: GenerationRequest;
+  /** Requests of this tenant and model that may wait at the same time, >= 1. */
+  readonly waitingLimit: number;
+  /** The client's Idempotency-Key with a digest of its body (no spaces), or null. */
+  readonly idempotency: { readonly key: string; readonly bodyDigest: string } | null;
+}
+
+export interface Enqueued {
+  /** The id to follow: the request's own, or that of the earlier request with the same Idempotency-Key. */
+  readonly id: string;
+  readonly repeated: boolean;
+  /** Requests of this tenant and model ahead of it; 0 is next, also when a repeated one does not wait any more. */
+  readonly position: number;
+}
+
+export interface GenerationQueue {
+  /**
+   * Reserves the tenant's tokens, stores the request, registers this gateway as its follower, adds the job.
+   * Throws `queue_full` (with retryAfterSeconds from the measured rate), `conflict` (Idempotency-Key with another body, or
+   * an id in use), `unavailable` (draining, or Redis is away).
+   */
+  enqueue(input: EnqueueInput): Promise<Enqueued>;
+  /** Stops a request within one step, wherever it is; false when it had already ended. Throws `not_found` for another tenant's. */
+  cancel(id: string, tenant: string): Promise<boolean>;
+  /** Places of those of the requests that wait. */
+  positions(ids: readonly string[]): Promise<ReadonlyMap<string, QueuePlace>>;
+  close(): Promise<void>;
+}
+
+/** Opens one connection. `gatewayId` is this process' id, the same as its stream follower's. */
+export function openGenerationQueue(options: { readonly url: string; readonly gatewayId: string }): GenerationQueue {
+  const redis = connectRedis({ url: options.url, role: 'durable', name: 'enqueue', patience: 'bounded' });
+  const queues = bullmqQueues(redis);
+  return {
+    enqueue: (input) => enqueue(redis, queues, options.gatewayId, input),
+    cancel: async (id, tenant) => (await cancelGeneration(redis, queues, id, tenant)) !== 'ended',
+    positions: (ids) => readPositions(redis, ids),
+    close: async () => {
+      await queues.close();
+      redis.disconnect();
+    },
+  };
+}
+
+/** Tokens that a request may use at most: its prompt and every choice in full. */
+export function reservedTokens(request: GenerationRequest): number {
+  return request.promptTokens.length + request.maxTokens * request.choices;
+}
+
+async function enqueue(redis: Redis, queues: BullmqQueues, gateway: string, input: EnqueueInput): Promise<Enqueued> {
+  const { request } = input;
+  checkRequestId(request.id);
+  const queue = encodeQueueName(request);
+  const reserved = await reserve(redis, queue, gateway, input);
+  if (!reserved.repeated) await addJob(queues, queue, request);
+  return reserved;
+}
+
+async function reserve(redis: Redis, queue: string, gateway: string, input: EnqueueInput): Promise<Enqueued> {
+  const { request, idempotency } = input;
+  const scriptKeys = [idempotency === null ? '' : idempotencyKey(queue, idempotency.key), keyOf('request', request.id)];
+  const reply = await runReserve(redis, scriptKeys, [
+    request.id,
+    queue,
+    request.model,
+    request.tenant,
+    reservedTokens(request),
+    request.promptTokens.length,
+    request.resumeSeconds,
+    input.waitingLimit,
+    gateway,
+    idempotency?.bodyDigest ?? '',
+    IDEMPOTENCY_TTL_MS,
+    JSON.stringify(request),
+  ]);
+  const [kind, detail, place] = reply;
+  if (kind === 1) return { id: request.id, repeated: false, position: Number(detail) };
+  return { id: String(detail), repeated: true, position: Math.max(0, Number(place)) };
+}
+
+async function runReserve(
+  redis: Redis,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<readonly unknown[]> {
+  const reply = await runScript(redis, 'reserve-generation', keys, args);
+  const parts = Array.isArray(reply) ? reply : [];
+  // A full queue is the one refusal with details, so it is a positive reply: {3, gap, idle}.
+  if (parts[0] === 3) throw scriptError(-2, retryAfterSeconds(parseDispatchRate(parts[1], parts[2])));
+  return parts;
+}
+
+// Job and wake-up in one transaction: a queue is never ready without its job.
+async function addJob(queues: BullmqQueues, queue: string, request: GenerationRequest): Promise<void> {
+  const bullmq = queues.queue(queue);
+  const data = { reservedTokens: reservedTokens(request), promptTokens: request.promptTokens.length };
+  const job = new Job(bullmq, 'generate', data, { ...bullmq.defaultJobOptions, jobId: request.id }, request.id);
+  const backend = bullmq.getBackend();
+  const commands = (await backend.client).multi();
+  await backend.addJobToTransaction(commands, job.asJSON(), request.id);
+  queueScript(commands, 'wake-queues', [keyOf('wake', request.model)], [request.model, queue]);
+  const replies = await askRedis(commands.exec());
+  for (const [error] of replies ?? []) {
+    if (error !== null) throw asRedisError(error);
+  }
+}
+
+function idempotencyKey(queue: string, key: string): string {
+  return keyOf('idempotency', createHash('sha256').update(`${queue}\n${key}`).digest('hex'));
+}

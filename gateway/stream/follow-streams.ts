@@ -1,0 +1,198 @@
+// Token streams into this process: one follower for thousands of requests over two connections. The writer pushes entries
+// to this gateway's channel; gaps, slow consumers and resumed streams are read by range, many in one round trip. In:
+// request id and the first seq wanted. Out: every entry once, in order. Must not know HTTP.
+import type { Redis } from 'ioredis';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import { type BullmqQueues, bullmqQueues } from '../../infra/queue/bullmq-queues.ts';
+import { removeJob } from '../../infra/queue/cancel-generation.ts';
+import { startReaper } from '../../infra/queue/reap-generations.ts';
+import { connectRedis } from '../../infra/redis/connect.ts';
+import { keyOf, singleKeys } from '../../infra/redis/keys.ts';
+import { runScript } from '../../infra/redis/scripts.ts';
+import { repeatEvery } from '../../infra/timing/repeat-every.ts';
+import { FollowedStream, type StreamEntry } from './followed-stream.ts';
+import { GapReader } from './gap-reader.ts';
+
+export type { StreamEntry } from './followed-stream.ts';
+
+export interface StreamFollower {
+  /**
+   * Entries of a request from `fromSeq` (1 is the first) up to and including the terminal one, then done; at the
+   * consumer's pace. Leaving early (break, return, or `signal` for a consumer that waits) tells Redis that this client
+   * left: with no other follower the request is cancelled at once, or after its resumeSeconds. Throws `not_found` when
+   * the request is unknown, `unavailable` when it was lost with Redis, when its entries changed after a loss, or when the
+   * follower is closed.
+   */
+  follow(id: string, fromSeq?: number, signal?: AbortSignal): AsyncIterable<StreamEntry>;
+  /** Streams followed at this moment. */
+  readonly size: number;
+  /** Stops following; requests keep running and their clients have 30 s to come back elsewhere. */
+  close(): Promise<void>;
+}
+
+export interface StreamFollowerOptions {
+  readonly url: string;
+  /** Unique per start of a process. */
+  readonly gatewayId: string;
+  /** Failures of background work, which is tried again; for the log. */
+  readonly onProblem?: (problem: unknown) => void;
+}
+
+const BEAT_MS = 5_000;
+const LOOK_MS = 1_000;
+const STREAMS_A_LOOK = 500;
+/** A request that Redis does not know at so many looks in a row was lost. */
+const LOOKS_UNTIL_LOST = 5;
+
+/** Starts following for a gateway: subscribes, and announces that the gateway lives. Waits for Redis. */
+export async function startStreamFollower(options: StreamFollowerOptions): Promise<StreamFollower> {
+  const follower = new Follower(options);
+  await follower.start();
+  return follower;
+}
+
+class Follower implements StreamFollower {
+  readonly #gatewayId: string;
+  readonly #commands: Redis;
+  readonly #subscription: Redis;
+  readonly #queues: BullmqQueues;
+  readonly #onProblem: (problem: unknown) => void;
+  readonly #streams = new Map<string, Set<FollowedStream>>();
+  readonly #gaps: GapReader;
+  readonly #leaving = new Set<string>();
+  #background: readonly { stop(): Promise<void> }[] = [];
+
+  constructor(options: StreamFollowerOptions) {
+    const connect = (name: string) => connectRedis({ url: options.url, role: 'durable', name, patience: 'forever' });
+    this.#gatewayId = options.gatewayId;
+    this.#commands = connect('streams');
+    this.#subscription = connect('streams-sub');
+    this.#queues = bullmqQueues(this.#commands);
+    this.#onProblem = options.onProblem ?? (() => {});
+    this.#gaps = new GapReader(this.#commands, this.#onProblem);
+  }
+
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  async start(): Promise<void> {
+    this.#subscription.on('message', (_channel: string, message: string) => this.#receive(message));
+    await this.#subscription.subscribe(keyOf('toGateway', this.#gatewayId));
+    await this.#beat();
+    // What was published while the subscription was gone is lost; and Redis may have come back without its last second.
+    this.#subscription.on('ready', () => void this.#look([...this.#all()]).catch(this.#onProblem));
+    this.#background = [
+      repeatEvery(BEAT_MS, () => this.#beat(), this.#onProblem),
+      repeatEvery(LOOK_MS, () => this.#lookAtQuietOnes(), this.#onProblem),
+      startReaper({ redis: this.#commands, queues: this.#queues, onProblem: this.#onProblem }),
+    ];
+  }
+
+  async *follow(id: string, fromSeq = 1, signal?: AbortSignal): AsyncIterable<StreamEntry> {
+    const stream = new FollowedStream(id, fromSeq);
+    const leave = (): void => stream.leave();
+    signal?.addEventListener('abort', leave, { once: true });
+    let ended = false;
+    try {
+      await this.#join(stream);
+      if (signal?.aborted) return;
+      for (let entry = await stream.next(); entry !== null; entry = await stream.next()) {
+        ended = entry.event.type === 'end';
+        yield entry;
+        if (ended) return;
+        this.#gaps.fill(stream);
+      }
+    } finally {
+      signal?.removeEventListener('abort', leave);
+      this.#part(stream, ended);
+    }
+  }
+
+  async close(): Promise<void> {
+    // Disconnecting first makes commands that wait for Redis fail, so that stopping cannot hang without it.
+    this.#commands.disconnect();
+    this.#subscription.disconnect();
+    for (const stream of this.#all()) stream.fail(new DomainError('unavailable', 'This gateway is shutting down.'));
+    await Promise.all(this.#background.map((task) => task.stop()));
+    await this.#queues.close();
+  }
+
+  async #join(stream: FollowedStream): Promise<void> {
+    const others = this.#streams.get(stream.id) ?? new Set();
+    this.#streams.set(stream.id, others.add(stream));
+    const length = await runScript(
+      this.#commands,
+      'follow-stream',
+      [keyOf('job', stream.id)],
+      [stream.id, this.#gatewayId],
+    );
+    stream.observeLength(Number(length));
+    this.#gaps.fill(stream);
+  }
+
+  #part(stream: FollowedStream, ended: boolean): void {
+    const others = this.#streams.get(stream.id);
+    others?.delete(stream);
+    if (others !== undefined && others.size > 0) return;
+    this.#streams.delete(stream.id);
+    if (ended || stream.failed) return;
+    this.#leaving.add(stream.id);
+    this.#tellLeft(stream.id).catch(this.#onProblem);
+  }
+
+  // Kept in #leaving until Redis knows: this gateway lives on, so nobody else would cancel the request.
+  async #tellLeft(id: string): Promise<void> {
+    const reply = await runScript(this.#commands, 'leave-stream', [keyOf('job', id)], [id, this.#gatewayId]);
+    this.#leaving.delete(id);
+    const [done, queue] = Array.isArray(reply) ? reply.map(String) : [];
+    if (done === 'removed') await removeJob(this.#queues, String(queue), id);
+  }
+
+  #receive(message: string): void {
+    const lines = message.split('\n');
+    for (let index = 0; index + 2 < lines.length; index += 3) {
+      const entry = { seq: Number(lines[index + 1]), json: String(lines[index + 2]) };
+      for (const stream of this.#streams.get(String(lines[index])) ?? []) {
+        stream.push(entry);
+        this.#gaps.fill(stream);
+      }
+    }
+  }
+
+  async #beat(): Promise<void> {
+    await runScript(this.#commands, 'mark-alive', [singleKeys.gateways], [this.#gatewayId, 0]);
+  }
+
+  async #lookAtQuietOnes(): Promise<void> {
+    for (const id of this.#leaving) await this.#tellLeft(id);
+    const quiet = [...this.#all()].filter((stream) => !stream.active);
+    for (const stream of this.#all()) stream.active = false;
+    await this.#look(quiet);
+  }
+
+  async #look(streams: readonly FollowedStream[]): Promise<void> {
+    for (let first = 0; first < streams.length; first += STREAMS_A_LOOK) {
+      const some = streams.slice(first, first + STREAMS_A_LOOK);
+      const reply = await runScript(
+        this.#commands,
+        'check-streams',
+        [],
+        some.map(({ id }) => id),
+      );
+      const lengths = Array.isArray(reply) ? reply.slice(1).map(Number) : [];
+      for (const [index, stream] of some.entries()) this.#observe(stream, lengths[index] ?? -1);
+    }
+  }
+
+  #observe(stream: FollowedStream, length: number): void {
+    stream.missing = length < 0 ? stream.missing + 1 : 0;
+    if (length >= 0) stream.observeLength(length);
+    this.#gaps.fill(stream);
+    if (stream.missing >= LOOKS_UNTIL_LOST) stream.fail(new DomainError('unavailable', 'The request was lost.'));
+  }
+
+  *#all(): Iterable<FollowedStream> {
+    for (const streams of this.#streams.values()) yield* streams;
+  }
+}

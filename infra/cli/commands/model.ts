@@ -1,0 +1,71 @@
+// `conclave model …`: the options of its subcommands. What they do is in model-inspect.ts, model-synth.ts, model-verify.ts.
+import { type Command, Option } from 'commander';
+import { parseNonNegativeInteger, parsePositiveInteger } from '../parse-option.ts';
+import type { InspectOptions } from './model-inspect.ts';
+import type { SynthOptions } from './model-synth.ts';
+import type { VerifyOptions } from './model-verify.ts';
+
+export function addModelCommand(program: Command): void {
+  const model = program.command('model').description('look at, check and make model folders');
+  addInspect(model);
+  addSynth(model);
+  addVerify(model);
+}
+
+function addInspect(model: Command): void {
+  model
+    .command('inspect')
+    .description('family, shapes, parameters and bytes of a checkpoint, from its config and headers alone')
+    .argument('<folder>', 'checkpoint: config.json and model.safetensors, or shards with their index')
+    .option('--nodes <count>', 'nodes to share the experts out to', parsePositiveInteger, 1)
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  conclave model inspect ./dbrx-instruct --nodes 4')
+    .action(async (folder: string, options: InspectOptions) => {
+      const { inspectCommand } = await import('./model-inspect.ts');
+      await inspectCommand(folder, options);
+    });
+}
+
+function addSynth(model: Command): void {
+  const size = (flags: string, description: string, value: number): Option =>
+    new Option(flags, description).argParser(parsePositiveInteger).default(value);
+  model
+    .command('synth')
+    .description('write a checkpoint of random weights with a valid config and tokenizer, for benchmarks and tests')
+    .requiredOption('--out <folder>', 'where to write it: a new or empty folder')
+    .addOption(new Option('--like <family>', 'model family').choices(['dbrx']).default('dbrx'))
+    .addOption(size('--layers <count>', 'blocks', 4))
+    .addOption(size('--d-model <width>', 'width of the residual stream', 256))
+    .addOption(size('--experts <count>', 'experts in each layer', 8))
+    .addOption(size('--top-k <count>', 'experts for each token', 2))
+    .addOption(size('--ffn <width>', 'inner width of an expert', 512))
+    .addOption(size('--heads <count>', 'attention heads', 4))
+    .addOption(size('--kv-heads <count>', 'key/value heads', 2))
+    .addOption(size('--vocab <size>', 'tokens of the vocabulary, at least 260', 4096))
+    .addOption(size('--max-seq-len <tokens>', 'longest sequence', 4096))
+    .addOption(new Option('--dtype <dtype>', 'storage type').choices(['bf16', 'f16', 'f32']).default('bf16'))
+    .option('--seed <number>', 'the same seed gives the same files', parseNonNegativeInteger, 0)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nExample:\n  conclave model synth --like dbrx --layers 10 --d-model 1536 --experts 16 --top-k 4 --ffn 2688 \\\n' +
+        '    --heads 12 --kv-heads 2 --vocab 32000 --out ./model-d',
+    )
+    .action(async (options: SynthOptions) => {
+      const { synthCommand } = await import('./model-synth.ts');
+      await synthCommand(options);
+    });
+}
+
+function addVerify(model: Command): void {
+  model
+    .command('verify')
+    .description('recompute the checksums of the packs of a model')
+    .argument('<folder>', 'a folder of packs, or the checkpoint they were made from')
+    .option('--home <folder>', 'where packs of checkpoints are kept (default: $CONCLAVE_HOME or .conclave)')
+    .option('--json', 'print one JSON object')
+    .action(async (folder: string, options: VerifyOptions) => {
+      const { verifyCommand } = await import('./model-verify.ts');
+      await verifyCommand(folder, options);
+    });
+}

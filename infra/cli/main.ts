@@ -1,0 +1,21 @@
+// The `conclave` command. In: process.argv. Out: an exit code; results on stdout, everything else on stderr. Commands load
+// what they need when they run, so that --help is quick.
+import { Command } from 'commander';
+import { addGenerateCommand, addLogitsCommand } from './commands/generate.ts';
+import { addModelCommand } from './commands/model.ts';
+import { reportFailure } from './report-failure.ts';
+
+const program = new Command('conclave')
+  .description("Serve a private Mixture-of-Experts language model from a few machines of one's own.")
+  .showHelpAfterError('(add --help for what is possible)');
+
+addGenerateCommand(program);
+addLogitsCommand(program);
+addModelCommand(program);
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  process.exitCode = 1;
+  reportFailure(thrown, process.argv.includes('--json'));
+}

@@ -1,0 +1,295 @@
+// Every key and channel of Conclave: its type, writer, reader, expiry and size cap. A test compares this table with what
+// a real Redis holds after a run. Scripts get their keys, or the prefixes in `prefixes`, from here.
+import type { RedisRole } from './connect.ts';
+
+export interface KeyInfo {
+  /** `*` stands for an id. */
+  readonly pattern: string;
+  readonly type: 'string' | 'hash' | 'set' | 'zset' | 'stream' | 'channel' | 'bullmq';
+  readonly role: RedisRole;
+  readonly holds: string;
+  readonly writer: string;
+  readonly reader: string;
+  /** When it goes away; `stays` for what is bounded by the number of queues, groups or models. */
+  readonly expiry: string;
+  readonly cap: string;
+}
+
+/** A request that nobody finishes is forgotten after this long; renewed by nothing. */
+export const REQUEST_TTL_MS = 24 * 3_600_000;
+/** Stream and record stay this long after the end for clients that resume; longer when resumeSeconds asks for it. */
+export const ENDED_TTL_MS = 10 * 60_000;
+/** Ended jobs that one queue's list keeps for operators. */
+export const ENDED_LIST_LENGTH = 1_000;
+export const IDEMPOTENCY_TTL_MS = 24 * 3_600_000;
+
+const durable = (
+  pattern: string,
+  type: KeyInfo['type'],
+  holds: string,
+  writer: string,
+  reader: string,
+  expiry: string,
+  cap: string,
+): KeyInfo => ({ pattern, type, role: 'durable', holds, writer, reader, expiry, cap });
+
+export const KEYS: readonly KeyInfo[] = [
+  durable(
+    'cv:q:*',
+    'bullmq',
+    'BullMQ queues `<model>@<tenant>`',
+    'gateway, leader',
+    'leader, admin',
+    'ended jobs: 1,000 a queue',
+    '300 B a job',
+  ),
+  durable(
+    'cv:queues',
+    'set',
+    'names of all queues',
+    'gateway',
+    'leader, admin',
+    'stays',
+    'one name a model and tenant',
+  ),
+  durable(
+    'cv:req:*',
+    'string',
+    'the GenerationRequest with its prompt, JSON',
+    'gateway',
+    'leader',
+    'deleted at the end (kept 10 min when failed); 24 h',
+    'the body limit of the gateway',
+  ),
+  durable(
+    'cv:job:*',
+    'hash',
+    'GenerationRecord: what is known beside the content',
+    'gateway, leader',
+    'all',
+    '24 h; 10 min after the end',
+    '600 B',
+  ),
+  durable(
+    'cv:out:*',
+    'stream',
+    'token stream, ids `<seq>-0`, field `e`',
+    'leader (finish: all)',
+    'gateway',
+    '24 h; 10 min after the end',
+    'maxTokens x choices + 1 entries of <= 64 KiB',
+  ),
+  durable(
+    'cv:idem:*',
+    'string',
+    'request id and body digest of an Idempotency-Key',
+    'gateway',
+    'gateway',
+    '24 h',
+    '150 B',
+  ),
+  durable(
+    'cv:waiting:*',
+    'zset',
+    'ids that wait in a queue by time of arrival',
+    'gateway, leader',
+    'gateway, admin',
+    'empties',
+    'waiting limit of the tenant',
+  ),
+  durable(
+    'cv:running:*',
+    'zset',
+    'ids of a queue that groups run by time of start',
+    'leader',
+    'admin',
+    'empties',
+    'slots',
+  ),
+  durable('cv:ended:*', 'zset', 'ids of a queue that ended by time of end', 'finish', 'admin', '24 h', '1,000 ids'),
+  durable(
+    'cv:stat:*',
+    'hash',
+    'counts and dispatch gap of a queue',
+    'leader, finish',
+    'gateway, admin',
+    'stays',
+    '200 B',
+  ),
+  durable(
+    'cv:fair:*',
+    'hash',
+    'fair dispatch of a model: v, and c: p: w: of each queue',
+    'gateway, leader',
+    'leader, admin',
+    'stays',
+    '100 B a queue',
+  ),
+  durable(
+    'cv:ready:*',
+    'zset',
+    'queues of a model with a job to take by virtual counter',
+    'gateway, leader',
+    'leader',
+    'empties',
+    'one a queue',
+  ),
+  durable(
+    'cv:picks:*',
+    'hash',
+    'picks of a model that are charged but not started',
+    'leader',
+    'leader',
+    'refunded after 10 s',
+    'one a leader',
+  ),
+  durable('cv:drain', 'set', 'queues that accept no new requests', 'admin', 'gateway', 'stays', 'one a queue'),
+  durable('cv:held:*', 'hash', 'ids that a group owns, with their queue', 'leader', 'leader', 'empties', 'slots'),
+  durable('cv:cancel:*', 'set', 'ids that a group is to stop', 'gateway', 'leader', 'empties', 'slots'),
+  durable(
+    'cv:gateways',
+    'zset',
+    'gateways by last heartbeat',
+    'gateway',
+    'reaper',
+    'stale ones are removed',
+    'one a gateway',
+  ),
+  durable('cv:follows:*', 'set', 'ids that a gateway follows', 'gateway', 'reaper', 'with the gateway', 'open streams'),
+  durable(
+    'cv:orphans',
+    'zset',
+    'ids without a follower by time of cancellation',
+    'gateway, reaper',
+    'reaper',
+    'empties',
+    'open streams',
+  ),
+  durable(
+    'cv:lease:*',
+    'string',
+    'leader of a group: `epoch:nonce:node`',
+    'node',
+    'node, leader',
+    'lease length',
+    '100 B',
+  ),
+  durable(
+    'cv:epoch:*',
+    'hash',
+    'highest epoch of a group and the run id of its Redis',
+    'node',
+    'node',
+    'stays',
+    '100 B',
+  ),
+  durable('cv:node:*', 'string', 'NodeReport, JSON', 'node', 'all', '3 heartbeats', '4 KiB'),
+  durable('cv:nodes', 'zset', 'nodes by last heartbeat', 'node', 'all', 'stale ones are removed', 'one a node'),
+  durable(
+    'cv:model:*',
+    'hash',
+    'ModelCard: digest, and gzip of its JSON',
+    'leader',
+    'gateway',
+    '30 s after the last publication',
+    '16 MiB',
+  ),
+  durable(
+    'cv:models',
+    'zset',
+    'models by last publication',
+    'leader',
+    'gateway',
+    'stale ones are removed',
+    'one a model',
+  ),
+  durable(
+    'cv:key:*',
+    'hash',
+    'an API key: keyed hash, tenant, scopes, times; never the key',
+    'gateway, cli',
+    'gateway, cli',
+    'stays: revoked keys are on record',
+    '400 B',
+  ),
+  durable('cv:keys', 'set', 'prefixes of all API keys', 'gateway, cli', 'gateway, cli', 'stays', 'one a key'),
+  durable('cv:tenant:*', 'hash', 'what an operator set for a tenant', 'gateway, cli', 'gateway, cli', 'stays', '4 KiB'),
+  durable('cv:tenants', 'set', 'ids of tenants with a record', 'gateway, cli', 'gateway, cli', 'stays', 'one a tenant'),
+  durable(
+    'cv:audit',
+    'stream',
+    'changes that operators made',
+    'gateway, cli',
+    'gateway',
+    'stays',
+    'about 10,000 entries',
+  ),
+  durable('cv:rate:*', 'string', 'requests of a tenant in a minute', 'gateway', 'gateway', '1 min', '20 B'),
+  durable('cv:reaping', 'string', 'held by the process that reaps', 'gateway, leader', 'gateway, leader', '1 s', '1 B'),
+  durable(
+    'cv:to-gateway:*',
+    'channel',
+    'entries of the streams that a gateway follows',
+    'append, finish',
+    'gateway',
+    '',
+    'one batch',
+  ),
+  durable('cv:wake:*', 'channel', 'there may be work for a model', 'gateway, leader', 'leader', '', '1 B'),
+  durable('cv:to-group:*', 'channel', 'ids that a group is to stop', 'gateway', 'leader', '', 'one id'),
+  durable('cv:cards', 'channel', 'name of a model whose card changed', 'leader', 'gateway', '', 'one name'),
+];
+
+/** What a key of each family starts with; scripts see the same table as `P`. */
+export const prefixes = {
+  bullmq: 'cv:q:',
+  request: 'cv:req:',
+  job: 'cv:job:',
+  out: 'cv:out:',
+  idempotency: 'cv:idem:',
+  waiting: 'cv:waiting:',
+  running: 'cv:running:',
+  ended: 'cv:ended:',
+  stat: 'cv:stat:',
+  fair: 'cv:fair:',
+  ready: 'cv:ready:',
+  picks: 'cv:picks:',
+  held: 'cv:held:',
+  cancel: 'cv:cancel:',
+  follows: 'cv:follows:',
+  lease: 'cv:lease:',
+  epoch: 'cv:epoch:',
+  node: 'cv:node:',
+  model: 'cv:model:',
+  apiKey: 'cv:key:',
+  tenant: 'cv:tenant:',
+  rate: 'cv:rate:',
+  toGateway: 'cv:to-gateway:',
+  wake: 'cv:wake:',
+  toGroup: 'cv:to-group:',
+} as const;
+
+export type KeyFamily = keyof typeof prefixes;
+
+/** Keys without an id; scripts see the same table as `K`. */
+export const singleKeys = {
+  queues: 'cv:queues',
+  drain: 'cv:drain',
+  gateways: 'cv:gateways',
+  orphans: 'cv:orphans',
+  nodes: 'cv:nodes',
+  models: 'cv:models',
+  apiKeys: 'cv:keys',
+  tenants: 'cv:tenants',
+  audit: 'cv:audit',
+  reaping: 'cv:reaping',
+  cards: 'cv:cards',
+} as const;
+
+/** BullMQ's own prefix option; its keys are `cv:q:<queue>:<type>`. */
+export const BULLMQ_PREFIX = prefixes.bullmq.slice(0, -1);
+
+/** The key of a family for an id: request, queue, model, group, gateway or node, as the table above says. */
+export function keyOf(family: KeyFamily, id: string): string {
+  return `${prefixes[family]}${id}`;
+}

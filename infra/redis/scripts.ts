@@ -1,0 +1,125 @@
+// Our Lua scripts: one file per script, `lua/<verb-noun>-<number of keys>.lua`. Read once per process from the package
+// (dist/ holds compiled TypeScript only), registered on every connection, called by name. `-- @include x` stands for
+// lua/includes/x.lua. Out: the script's reply, or a DomainError for a negative code (script-errors.ts).
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Redis } from 'ioredis';
+import { ENDED_LIST_LENGTH, ENDED_TTL_MS, prefixes, REQUEST_TTL_MS, singleKeys } from './keys.ts';
+import { asRedisError, throwIfErrorCode } from './script-errors.ts';
+
+/** Every script, without its number of keys. A test holds this list against the folder. */
+export const SCRIPT_NAMES = [
+  'acquire-lease',
+  'append-tokens',
+  'cancel-generation',
+  'check-streams',
+  'finish-generation',
+  'follow-stream',
+  'leave-stream',
+  'mark-alive',
+  'pick-queue',
+  'read-positions',
+  'reap-gateways',
+  'reap-generations',
+  'reap-orphans',
+  'refund-picks',
+  'release-generation',
+  'release-lease',
+  'renew-lease',
+  'reserve-generation',
+  'start-generation',
+  'wake-queues',
+] as const;
+
+export type ScriptName = (typeof SCRIPT_NAMES)[number];
+export type ScriptArgument = string | number;
+
+interface ScriptSource {
+  readonly numberOfKeys: number;
+  readonly lua: string;
+}
+
+type ScriptCall<Reply> = (...parts: readonly ScriptArgument[]) => Reply;
+
+/** Registers every script on a connection; ioredis then sends hashes, and the source where the server lacks it. */
+export function registerScripts(redis: Redis): Redis {
+  for (const [name, source] of readScripts()) redis.defineCommand(commandName(name), source);
+  return redis;
+}
+
+/** Runs a script. Throws the DomainError of a negative reply, and `unavailable` when Redis does not answer. */
+export async function runScript(
+  redis: Redis,
+  name: ScriptName,
+  keys: readonly string[],
+  args: readonly ScriptArgument[],
+): Promise<unknown> {
+  try {
+    return throwIfErrorCode(await callOf<Promise<unknown>>(redis, name, keys)(...keys, ...args));
+  } catch (thrown) {
+    throw asRedisError(thrown);
+  }
+}
+
+/** Adds a script to a pipeline or transaction of ioredis, or of BullMQ around ioredis. */
+export function queueScript(
+  commands: object,
+  name: ScriptName,
+  keys: readonly string[],
+  args: readonly ScriptArgument[],
+): void {
+  callOf<unknown>(commands, name, keys)(...keys, ...args);
+}
+
+/** Number of keys and text of every script, includes resolved. Throws TypeError for a file or list that does not fit. */
+export function readScripts(): ReadonlyMap<string, ScriptSource> {
+  cached ??= new Map(
+    readdirSync(luaFolder())
+      .filter((file) => file.endsWith('.lua'))
+      .map((file) => readScript(file)),
+  );
+  return cached;
+}
+
+let cached: ReadonlyMap<string, ScriptSource> | undefined;
+
+function readScript(file: string): [string, ScriptSource] {
+  const match = /^([a-z-]+)-(\d+)\.lua$/.exec(file);
+  if (match === null) throw new TypeError(`Expected <verb-noun>-<number of keys>.lua but found lua/${file}`);
+  const lua = readFileSync(join(luaFolder(), file), 'utf8').replace(/^-- @include (\S+)$/gm, (_line, name) =>
+    readFileSync(join(luaFolder(), 'includes', `${name}.lua`), 'utf8'),
+  );
+  return [String(match[1]), { numberOfKeys: Number(match[2]), lua: `${preamble()}\n${lua}` }];
+}
+
+// Scripts derive keys from ids that they find in Redis; so they get the names from keys.ts too.
+function preamble(): string {
+  const limits = { requestTtlMs: REQUEST_TTL_MS, endedTtlMs: ENDED_TTL_MS, endedList: ENDED_LIST_LENGTH };
+  return `local P, K, L = ${[prefixes, singleKeys, limits].map(luaTable).join(', ')}`;
+}
+
+function luaTable(values: Readonly<Record<string, string | number>>): string {
+  return `{${Object.entries(values).map(([name, value]) => `${name}=${JSON.stringify(value)}`)}}`;
+}
+
+function luaFolder(): string {
+  return join(packageRoot(dirname(fileURLToPath(import.meta.url))), 'infra', 'redis', 'lua');
+}
+
+function packageRoot(folder: string): string {
+  return existsSync(join(folder, 'package.json')) ? folder : packageRoot(dirname(folder));
+}
+
+function commandName(name: string): string {
+  return `conclave:${name}`;
+}
+
+// ioredis adds a method per defined command; its types cannot know them, so this is the one place that says so.
+function callOf<Reply>(target: object, name: ScriptName, keys: readonly string[]): ScriptCall<Reply> {
+  const wanted = readScripts().get(name)?.numberOfKeys;
+  if (wanted !== keys.length) throw new TypeError(`Expected ${wanted} keys for ${name} but received ${keys.length}`);
+  const call: unknown = Reflect.get(target, commandName(name));
+  if (typeof call !== 'function') throw new TypeError(`${name} is not registered on this connection`);
+  return (...parts) => Reflect.apply(call, target, parts);
+}

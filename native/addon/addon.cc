@@ -1,0 +1,48 @@
+// The addon's exports: addon-types.ts says what each takes and returns.
+#include <napi.h>
+
+#include "../core/panel-layout.h"
+#include "../cpu/kernels.h"
+#include "arguments.h"
+#include "mapped-file-object.h"
+#include "model-session-object.h"
+
+namespace conclave {
+namespace {
+
+// Constructors live as long as the environment (main thread or worker thread) that loaded the addon.
+struct Constructors {
+  Napi::FunctionReference mappedFile, modelSession;
+};
+
+Napi::Value mapFile(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Constructors>()->mappedFile.New({info[0]});
+}
+
+Napi::Value createSession(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Constructors>()->modelSession.New({info[0], info[1]});
+}
+
+Napi::Value kernelVariants(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  for (const Kernels* kernels : availableKernels()) {
+    names.Set(names.Length(), Napi::String::New(info.Env(), kernels->name));
+  }
+  return names;
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Constructors{Napi::Persistent(MappedFileObject::define(env)),
+                                       Napi::Persistent(ModelSessionObject::define(env))});
+  exports.Set("layoutVersion", Napi::Number::New(env, layoutVersion));
+  exports.Set("kernelVariants", Napi::Function::New(env, kernelVariants, "kernelVariants"));
+  exports.Set("mapFile", Napi::Function::New(env, mapFile, "mapFile"));
+  exports.Set("createSession", Napi::Function::New(env, createSession, "createSession"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace conclave
+
+static Napi::Object initializeAddon(Napi::Env env, Napi::Object exports) { return conclave::initialize(env, exports); }
+NODE_API_MODULE(conclave, initializeAddon)

@@ -1,0 +1,52 @@
+{
+  'variables': {
+    'core_sources': [
+      'core/double-math.cc', 'core/mapped-file.cc', 'core/model-session.cc', 'core/model-shape.cc', 'core/model-weights.cc',
+      'core/panel-layout.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
+      'cpu/cpu-backend.cc', 'cpu/attention.cc', 'cpu/experts.cc', 'cpu/matmul-reference.cc', 'cpu/select-kernels.cc',
+    ],
+  },
+  'target_defaults': {
+    # No contraction and no fast-math: every rounding is where DESIGN.md, Numerics v1 puts it. Errno and traps change none.
+    'cflags_cc': ['-std=c++20', '-O3', '-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fno-math-errno',
+                  '-fno-trapping-math', '-fvisibility=hidden'],
+    'cflags_cc!': ['-fno-exceptions', '-fno-rtti'],
+    'xcode_settings': {
+      'CLANG_CXX_LANGUAGE_STANDARD': 'c++20',
+      'GCC_ENABLE_CPP_EXCEPTIONS': 'YES',
+      'GCC_OPTIMIZATION_LEVEL': '3',
+      'MACOSX_DEPLOYMENT_TARGET': '13.3',
+      'OTHER_CPLUSPLUSFLAGS': ['-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fno-math-errno'],
+    },
+  },
+  'targets': [
+    {
+      'target_name': 'conclave',
+      'sources': ['addon/addon.cc', 'addon/mapped-file-object.cc', 'addon/model-session-object.cc', '<@(core_sources)'],
+      'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
+      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS'],
+      'conditions': [
+        ['target_arch=="x64"', { 'dependencies': ['cpu_avx2', 'cpu_avx512'] }],
+        ['target_arch=="arm64"', { 'sources': ['cpu/matmul-neon.cc'] }],
+      ],
+    },
+  ],
+  'conditions': [
+    # One library per instruction set: only its own file may use those instructions.
+    ['target_arch=="x64"', { 'targets': [
+      {
+        'target_name': 'cpu_avx2',
+        'type': 'static_library',
+        'sources': ['cpu/matmul-avx2.cc'],
+        'cflags_cc': ['-mavx2', '-mfma', '-mf16c'],
+      },
+      {
+        'target_name': 'cpu_avx512',
+        'type': 'static_library',
+        'sources': ['cpu/matmul-avx512-bf16.cc'],
+        'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq',
+                      '-mavx512bf16', '-mprefer-vector-width=512'],
+      },
+    ] }],
+  ],
+}

@@ -1,0 +1,13 @@
+// The few f64 functions behind the rotary table, ours so that every platform's bits agree: libm's differ between
+// systems.
+#pragma once
+
+namespace conclave {
+
+/** base^exponent for base > 0, within a few ulp of f64. */
+double power(double base, double exponent);
+
+/** Sine and cosine of an angle up to 1e6 radians, within 3e-16. */
+void sineCosine(double angle, double* sine, double* cosine);
+
+}  // namespace conclave

@@ -1,0 +1,21 @@
+// How the native side refuses or fails: one exception type whose code the addon hands to JavaScript.
+#pragma once
+#include <stdexcept>
+#include <string>
+
+namespace conclave {
+
+enum class FailureCode { invalidArgument, closed, busy, io, outOfMemory };
+
+class Failure : public std::runtime_error {
+ public:
+  Failure(FailureCode code, const std::string& message) : std::runtime_error(message), code(code) {}
+  const FailureCode code;
+};
+
+/** Refuses the caller's arguments unless `condition` holds. */
+inline void require(bool condition, const std::string& message) {
+  if (!condition) throw Failure(FailureCode::invalidArgument, message);
+}
+
+}  // namespace conclave

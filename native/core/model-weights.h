@@ -1,0 +1,58 @@
+// Where a session finds its weights: pointers into mapped packs. A session holds the files as long as it points into
+// them.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "mapped-file.h"
+#include "model-shape.h"
+
+namespace conclave {
+
+// Matrices are panels (panel-layout.h); norms are f32 [dModel].
+struct LayerWeights {
+  const float* norm1 = nullptr;
+  const std::byte* wqkv = nullptr;  // [qkvWidth, dModel]
+  const std::byte* wo = nullptr;    // [dModel, qWidth]
+  const float* norm2 = nullptr;
+  const std::byte* router = nullptr;  // [experts, dModel]
+};
+
+struct ExpertWeights {
+  const std::byte* gateUp = nullptr;  // panels of w1 and v1, each [ffn, dModel], in turn
+  const std::byte* down = nullptr;    // [dModel, ffn]
+};
+
+class ModelWeights {
+ public:
+  explicit ModelWeights(const ModelShape& shape);
+
+  /** Offsets: per layer norm1, wqkv, wo, norm2, router; then embedding, finalNorm, lmHead. Throws Failure. */
+  void attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
+  /** Offsets: per layer gateUp, down. Throws Failure. */
+  void attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
+
+  /** Throws Failure naming what is missing for a step that runs every layer here. */
+  void requireComplete() const;
+
+  const LayerWeights& layer(int32_t layer) const { return layers_[static_cast<size_t>(layer)]; }
+  const ExpertWeights& expert(int32_t layer, int32_t expert) const {
+    return experts_[static_cast<size_t>(layer) * static_cast<size_t>(shape_.experts) + static_cast<size_t>(expert)];
+  }
+  const std::byte* embedding() const { return embedding_; }  // [vocab, dModel], plain rows
+  const float* finalNorm() const { return finalNorm_; }
+  const std::byte* lmHead() const { return lmHead_; }  // panels, [vocab, dModel]
+
+ private:
+  ModelShape shape_;
+  std::vector<std::shared_ptr<const MappedFile>> files_;
+  std::vector<LayerWeights> layers_;
+  std::vector<ExpertWeights> experts_;  // [layers, experts]
+  const std::byte* embedding_ = nullptr;
+  const float* finalNorm_ = nullptr;
+  const std::byte* lmHead_ = nullptr;
+};
+
+}  // namespace conclave

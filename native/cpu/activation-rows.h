@@ -1,0 +1,49 @@
+// Rows as they enter a matrix product: bf16 for bf16 models, else f32 (DESIGN.md, Numerics v1), padded with a zero to
+// an even width.
+#pragma once
+#include <cstring>
+#include <vector>
+
+#include "../core/panel-layout.h"
+#include "../core/zeroed-memory.h"
+#include "kernels.h"
+
+namespace conclave {
+
+class ActivationRows {
+ public:
+  ActivationRows() = default;
+  ActivationRows(DType type, int64_t rows, int64_t width)
+      : type_(type),
+        rowBytes_(paddedInputs(width) * static_cast<int64_t>(bytesPerWeight(type))),
+        memory_(rows * rowBytes_) {
+    for (int64_t r = 0; r < rows; ++r) pointers_.push_back(memory_.data() + r * rowBytes_);
+  }
+
+  DType type() const { return type_; }
+  const void* const* rows() const { return pointers_.data(); }
+  const void* row(int64_t r) const { return pointers_[static_cast<size_t>(r)]; }
+
+  /** Element `offset` of row r, for reading a part of it. */
+  const void* at(int64_t r, int64_t offset) const {
+    return static_cast<const std::byte*>(row(r)) + offset * static_cast<int64_t>(bytesPerWeight(type_));
+  }
+
+  /** Stores values at [offset, offset + width) of row r, rounded as the type asks. */
+  void set(const Kernels& kernels, int64_t r, int64_t offset, const float* values, int32_t width) {
+    std::byte* target = memory_.data() + r * rowBytes_ + offset * static_cast<int64_t>(bytesPerWeight(type_));
+    if (type_ == DType::bf16) {
+      kernels.roundToBf16(values, width, reinterpret_cast<uint16_t*>(target));
+    } else {
+      std::memcpy(target, values, static_cast<size_t>(width) * sizeof(float));
+    }
+  }
+
+ private:
+  DType type_ = DType::f32;
+  int64_t rowBytes_ = 0;
+  ZeroedMemory memory_;
+  std::vector<const void*> pointers_;
+};
+
+}  // namespace conclave

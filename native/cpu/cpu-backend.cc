@@ -1,0 +1,210 @@
+#include "cpu-backend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "../core/double-math.h"
+#include "../core/float-bits.h"
+#include "../core/flush-denormals.h"
+
+namespace conclave {
+namespace {
+
+// Matrix panels per item: about this many bytes, so that handing out an item costs nothing beside reading it.
+constexpr int64_t bytesPerItem = 128 * 1024;
+// Rows per item where a matrix has too few panels to occupy all threads.
+constexpr int32_t rowsPerItem = 48;
+
+float* floats(const ZeroedMemory& memory) { return reinterpret_cast<float*>(memory.data()); }
+
+ZeroedMemory floatRows(int64_t rows, int64_t width) { return ZeroedMemory(rows * width * int64_t{sizeof(float)}); }
+
+// 1 / theta^(2i / headDim), rounded to f32 where transformers rounds: after the power and after the division.
+std::vector<float> inverseFrequencies(const ModelShape& shape) {
+  std::vector<float> frequencies;
+  for (int32_t i = 0; i < shape.headDim / 2; ++i) {
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(shape.headDim);
+    frequencies.push_back(1.0f / static_cast<float>(power(shape.ropeTheta, static_cast<double>(exponent))));
+  }
+  return frequencies;
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(const ModelShape& shape, const StepLimits& limits, int threads, const std::string& variant)
+    : shape_(shape),
+      kernels_(kernelsNamed(variant)),
+      pool_(threads),
+      cache_(shape, limits.kvBlocks),
+      attention_(shape, kernels_, threads),
+      experts_(shape, kernels_, limits.maxRows, threads),
+      routingCounts_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.experts)),
+      inverseFrequencies_(inverseFrequencies(shape)),
+      x_(floatRows(limits.maxRows, shape.dModel)),
+      qkv_(floatRows(limits.maxRows, shape.qkvWidth())),
+      projected_(floatRows(limits.maxRows, shape.dModel)),
+      routerLogits_(floatRows(limits.maxRows, shape.experts)),
+      rowScratch_(static_cast<size_t>(threads), std::vector<float>(static_cast<size_t>(shape.dModel))) {
+  const DType type = activationType(shape.dtype);
+  const size_t rows = static_cast<size_t>(limits.maxRows);
+  normalized_ = ActivationRows(type, limits.maxRows, shape.dModel);
+  q_ = ActivationRows(type, limits.maxRows, shape.qWidth());
+  kv_ = ActivationRows(type, limits.maxRows, 2 * shape.kvWidth());
+  attended_ = ActivationRows(type, limits.maxRows, shape.qWidth());
+  cosine_.resize(rows * static_cast<size_t>(shape.headDim / 2));
+  sine_.resize(cosine_.size());
+  routing_.experts.resize(rows * static_cast<size_t>(shape.topK));
+  routing_.weights.resize(routing_.experts.size());
+}
+
+void CpuBackend::step(const StepBatch& batch, const ModelWeights& weights, float* logits) {
+  const FlushDenormals flush;
+  attention_.plan(batch);
+  prepareRotation(batch);
+  embed(batch, weights);
+  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
+    attend(batch, weights.layer(layer), layer);
+    route(batch.rows(), weights.layer(layer), layer);
+    experts_.run(weights, layer, batch.rows(), routing_, normalized_, floats(x_), pool_);
+  }
+  project(batch, weights, logits);
+}
+
+void CpuBackend::prepareRotation(const StepBatch& batch) {
+  const int32_t half = shape_.headDim / 2;
+  pool_.run(batch.rows(), [&](int32_t row, int) {
+    const float position = static_cast<float>(batch.positions[static_cast<size_t>(row)]);
+    for (int32_t i = 0; i < half; ++i) {
+      double sine, cosine;
+      sineCosine(static_cast<double>(position * inverseFrequencies_[static_cast<size_t>(i)]), &sine, &cosine);
+      const size_t at = static_cast<size_t>(row) * static_cast<size_t>(half) + static_cast<size_t>(i);
+      cosine_[at] = static_cast<float>(cosine);
+      sine_[at] = static_cast<float>(sine);
+    }
+  });
+}
+
+void CpuBackend::embed(const StepBatch& batch, const ModelWeights& weights) {
+  const int32_t width = shape_.dModel;
+  for (int32_t row = 0; row < batch.rows(); ++row) {
+    const int64_t first = int64_t{batch.tokens[static_cast<size_t>(row)]} * width;
+    const uint16_t* halves = reinterpret_cast<const uint16_t*>(weights.embedding()) + first;
+    const float* singles = reinterpret_cast<const float*>(weights.embedding()) + first;
+    float* x = floats(x_) + int64_t{row} * width;
+    for (int32_t i = 0; i < width; ++i) {
+      x[i] = shape_.dtype == DType::f32    ? singles[i]
+             : shape_.dtype == DType::bf16 ? bf16ToF32(halves[i])
+                                           : f16ToF32(halves[i]);
+    }
+  }
+}
+
+// x += wo attention(rotate(clip(wqkv norm1(x))))
+void CpuBackend::attend(const StepBatch& batch, const LayerWeights& weights, int32_t layer) {
+  const int32_t rows = batch.rows();
+  normalize(rows, weights.norm1);
+  multiply(weights.wqkv, shape_.qkvWidth(), shape_.dModel, normalized_, rows, floats(qkv_));
+  rotateAndAppend(batch, layer);
+  attention_.run(batch, layer, cache_, q_, attended_, pool_);
+  multiply(weights.wo, shape_.dModel, shape_.qWidth(), attended_, rows, floats(projected_));
+  pool_.run(rows, [&](int32_t row, int) {
+    const int64_t first = int64_t{row} * shape_.dModel;
+    kernels_.add(floats(x_) + first, floats(projected_) + first, shape_.dModel);
+  });
+}
+
+void CpuBackend::rotateAndAppend(const StepBatch& batch, int32_t layer) {
+  const int32_t half = shape_.headDim / 2, width = shape_.headDim;
+  pool_.run(batch.rows(), [&](int32_t row, int) {
+    float* qkv = floats(qkv_) + int64_t{row} * shape_.qkvWidth();
+    const int64_t angles = int64_t{row} * half;
+    kernels_.clip(qkv, shape_.qkvWidth(), shape_.clipQkv);
+    for (int32_t head = 0; head < shape_.heads + shape_.kvHeads; ++head) {
+      kernels_.rotate(qkv + int64_t{head} * width, cosine_.data() + angles, sine_.data() + angles, half);
+    }
+    q_.set(kernels_, row, 0, qkv, shape_.qWidth());
+    kv_.set(kernels_, row, 0, qkv + shape_.qWidth(), 2 * shape_.kvWidth());
+  });
+  pool_.run(shape_.kvHeads, [&](int32_t kvHead, int) {
+    for (int32_t row = 0; row < batch.rows(); ++row) {
+      const int32_t position = batch.positions[static_cast<size_t>(row)];
+      const int32_t block = batch.blockOf(batch.sequences[static_cast<size_t>(row)], position / kvBlockTokens);
+      cache_.append({layer, block, kvHead}, position % kvBlockTokens, kv_.at(row, int64_t{kvHead} * width),
+                    kv_.at(row, int64_t{shape_.kvHeads + kvHead} * width));
+    }
+  });
+}
+
+// normalized = norm2(x); routing = top-k of softmax(router normalized).
+void CpuBackend::route(int32_t rows, const LayerWeights& weights, int32_t layer) {
+  normalize(rows, weights.norm2);
+  multiply(weights.router, shape_.experts, shape_.dModel, normalized_, rows, floats(routerLogits_));
+  for (int32_t row = 0; row < rows; ++row) {
+    float* probabilities = floats(routerLogits_) + int64_t{row} * shape_.experts;
+    kernels_.softmax(probabilities, shape_.experts);
+    chooseExperts(row, probabilities);
+  }
+  const size_t chosen = static_cast<size_t>(rows) * static_cast<size_t>(shape_.topK);
+  double* counts = routingCounts_.data() + int64_t{layer} * shape_.experts;
+  for (size_t i = 0; i < chosen; ++i) counts[routing_.experts[i]] += 1;
+}
+
+// The largest first; ties go to the lower id. Chosen probabilities are struck out; even if all are NaN, ids are valid.
+void CpuBackend::chooseExperts(int32_t row, float* probabilities) {
+  const size_t first = static_cast<size_t>(row) * static_cast<size_t>(shape_.topK);
+  constexpr float taken = -std::numeric_limits<float>::infinity();
+  float sum = 0;
+  for (size_t rank = first; rank < first + static_cast<size_t>(shape_.topK); ++rank) {
+    int32_t best = 0;
+    while (probabilities[best] == taken) ++best;
+    for (int32_t e = best + 1; e < shape_.experts; ++e) {
+      if (probabilities[e] > probabilities[best]) best = e;
+    }
+    routing_.experts[rank] = best;
+    routing_.weights[rank] = probabilities[best];
+    sum = sum + probabilities[best];
+    probabilities[best] = taken;
+  }
+  if (shape_.routerNormalization == RouterNormalization::l1) {
+    kernels_.divide(routing_.weights.data() + first, shape_.topK, sum);
+  }
+}
+
+void CpuBackend::project(const StepBatch& batch, const ModelWeights& weights, float* logits) {
+  const int32_t rows = static_cast<int32_t>(batch.logitRows.size());
+  for (int32_t i = 0; i < rows; ++i) {
+    const float* x = floats(x_) + int64_t{batch.logitRows[static_cast<size_t>(i)]} * shape_.dModel;
+    kernels_.layerNorm(x, weights.finalNorm(), shape_.dModel, shape_.normEpsilon, rowScratch_[0].data());
+    normalized_.set(kernels_, i, 0, rowScratch_[0].data(), shape_.dModel);
+  }
+  multiply(weights.lmHead(), shape_.vocab, shape_.dModel, normalized_, rows, logits);
+}
+
+void CpuBackend::normalize(int32_t rows, const float* weight) {
+  pool_.run(rows, [&](int32_t row, int thread) {
+    float* y = rowScratch_[static_cast<size_t>(thread)].data();
+    kernels_.layerNorm(floats(x_) + int64_t{row} * shape_.dModel, weight, shape_.dModel, shape_.normEpsilon, y);
+    normalized_.set(kernels_, row, 0, y, shape_.dModel);
+  });
+}
+
+void CpuBackend::multiply(const std::byte* w, int32_t outputs, int32_t inputs, const ActivationRows& a, int32_t rows,
+                          float* y) {
+  const int64_t stride = panelBytes(shape_.dtype, inputs), panels = panelCount(outputs);
+  const int64_t panelsAtOnce =
+      std::clamp<int64_t>(bytesPerItem / stride, 1, std::max<int64_t>(1, panels / pool_.threads()));
+  const int32_t columns = static_cast<int32_t>((panels + panelsAtOnce - 1) / panelsAtOnce);
+  const int32_t rowsAtOnce = columns < pool_.threads() ? rowsPerItem : std::max(rows, 1);
+  const int32_t bands = (rows + rowsAtOnce - 1) / rowsAtOnce;
+  pool_.run(columns * bands, [&](int32_t item, int) {
+    const int64_t panel = item % columns * panelsAtOnce, output = panel * panelOutputs;
+    const int32_t row = item / columns * rowsAtOnce;
+    const Panels part{w + panel * stride, shape_.dtype, stride, static_cast<int32_t>(paddedInputs(inputs)),
+                      static_cast<int32_t>(std::min(panelsAtOnce * panelOutputs, outputs - output))};
+    kernels_.matmul(part, a.rows() + row, std::min(rowsAtOnce, rows - row), y + int64_t{row} * outputs + output,
+                    outputs);
+  });
+}
+
+}  // namespace conclave

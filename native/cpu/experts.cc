@@ -1,0 +1,123 @@
+#include "experts.h"
+
+#include <algorithm>
+
+namespace conclave {
+namespace {
+
+// An item's sums, [rows, panels * 32] f32, stay in the first-level or second-level cache.
+constexpr int32_t rowsAtOnce = 96;
+constexpr int32_t panelsAtOnce = 8;
+// Long enough that handing out an item costs nothing, short enough that threads finish together.
+constexpr int64_t bytesPerItem = 256 * 1024;
+
+}  // namespace
+
+Experts::Experts(const ModelShape& shape, const Kernels& kernels, int32_t maxRows, int threads)
+    : shape_(shape),
+      kernels_(kernels),
+      slotOf_(static_cast<size_t>(maxRows) * static_cast<size_t>(shape.topK)),
+      expertBegin_(static_cast<size_t>(shape.experts) + 1),
+      slotInput_(slotOf_.size()),
+      inner_(activationType(shape.dtype), static_cast<int64_t>(slotOf_.size()), shape.ffn),
+      output_(activationType(shape.dtype), static_cast<int64_t>(slotOf_.size()), shape.dModel) {
+  // One thread's scratch also holds a whole row of dModel for the combine.
+  const size_t sums = std::max<size_t>(rowsAtOnce * panelsAtOnce * panelOutputs, static_cast<size_t>(shape.dModel));
+  sums_.assign(static_cast<size_t>(threads), std::vector<float>(sums));
+}
+
+void Experts::run(const ModelWeights& weights, int32_t layer, int32_t rows, const Routing& routing,
+                  const ActivationRows& h, float* x, ThreadPool& pool) {
+  groupRows(rows, routing, h);
+  const auto sums = [&](int thread) { return sums_[static_cast<size_t>(thread)].data(); };
+
+  // A w1 panel and its v1 panel are one unit here: they lie side by side and are gated together.
+  const int64_t gateUpBytes = 2 * panelBytes(shape_.dtype, shape_.dModel);
+  const std::vector<Item> gateUpItems = itemsOf(panelCount(shape_.ffn), gateUpBytes, pool.threads());
+  pool.run(static_cast<int32_t>(gateUpItems.size()), [&](int32_t i, int thread) {
+    const Item& item = gateUpItems[static_cast<size_t>(i)];
+    gateUp(item, weights.expert(layer, item.expert).gateUp + item.firstPanel * gateUpBytes, sums(thread));
+  });
+
+  const int64_t downBytes = panelBytes(shape_.dtype, shape_.ffn);
+  const std::vector<Item> downItems = itemsOf(panelCount(shape_.dModel), downBytes, pool.threads());
+  pool.run(static_cast<int32_t>(downItems.size()), [&](int32_t i, int thread) {
+    const Item& item = downItems[static_cast<size_t>(i)];
+    down(item, weights.expert(layer, item.expert).down + item.firstPanel * downBytes, sums(thread));
+  });
+
+  pool.run(rows,
+           [&](int32_t row, int thread) { combine(row, routing, x + int64_t{row} * shape_.dModel, sums(thread)); });
+}
+
+void Experts::groupRows(int32_t rows, const Routing& routing, const ActivationRows& h) {
+  const size_t slots = static_cast<size_t>(rows) * static_cast<size_t>(shape_.topK);
+  std::fill(expertBegin_.begin(), expertBegin_.end(), 0);
+  for (size_t i = 0; i < slots; ++i) ++expertBegin_[static_cast<size_t>(routing.experts[i]) + 1];
+  for (size_t e = 1; e < expertBegin_.size(); ++e) expertBegin_[e] += expertBegin_[e - 1];
+  std::vector<int32_t> next(expertBegin_.begin(), expertBegin_.end() - 1);
+  for (size_t i = 0; i < slots; ++i) {
+    const int32_t slot = next[static_cast<size_t>(routing.experts[i])]++;
+    slotOf_[i] = slot;
+    slotInput_[static_cast<size_t>(slot)] = h.row(static_cast<int64_t>(i) / shape_.topK);
+  }
+}
+
+std::vector<Experts::Item> Experts::itemsOf(int64_t panels, int64_t bytesPerPanel, int threads) const {
+  const int64_t fair = (panels + threads - 1) / threads;
+  const int32_t atOnce = static_cast<int32_t>(
+      std::clamp<int64_t>(bytesPerItem / bytesPerPanel, 1, std::min<int64_t>(fair, panelsAtOnce / 2)));
+  std::vector<Item> items;
+  for (int32_t e = 0; e < shape_.experts; ++e) {
+    const int32_t begin = expertBegin_[static_cast<size_t>(e)], end = expertBegin_[static_cast<size_t>(e) + 1];
+    for (int32_t p = 0; begin < end && p < panels; p += atOnce) {
+      items.push_back({e, begin, end - begin, p, std::min(atOnce, static_cast<int32_t>(panels) - p)});
+    }
+  }
+  return items;
+}
+
+// inner[slot] = silu(w1 h) * (v1 h) for the item's outputs.
+void Experts::gateUp(const Item& item, const std::byte* panels, float* sums) {
+  const int32_t width = item.panels * 2 * panelOutputs;
+  const Panels w{panels, shape_.dtype, panelBytes(shape_.dtype, shape_.dModel),
+                 static_cast<int32_t>(paddedInputs(shape_.dModel)), width};
+  for (int32_t done = 0; done < item.slots; done += rowsAtOnce) {
+    const int32_t first = item.firstSlot + done, rows = std::min(rowsAtOnce, item.slots - done);
+    kernels_.matmul(w, slotInput_.data() + first, rows, sums, width);
+    for (int32_t r = 0; r < rows; ++r) {
+      for (int32_t p = 0; p < item.panels; ++p) {
+        float* gate = sums + int64_t{r} * width + p * 2 * panelOutputs;
+        const int32_t output = (item.firstPanel + p) * panelOutputs;
+        const int32_t outputs = std::min(panelOutputs, shape_.ffn - output);
+        kernels_.gate(gate, gate + panelOutputs, outputs);
+        inner_.set(kernels_, first + r, output, gate, outputs);
+      }
+    }
+  }
+}
+
+// output[slot] = w2 inner[slot] for the item's outputs.
+void Experts::down(const Item& item, const std::byte* panels, float* sums) {
+  const int32_t output = item.firstPanel * panelOutputs;
+  const int32_t outputs = std::min(item.panels * panelOutputs, shape_.dModel - output);
+  const Panels w{panels, shape_.dtype, panelBytes(shape_.dtype, shape_.ffn),
+                 static_cast<int32_t>(paddedInputs(shape_.ffn)), outputs};
+  for (int32_t done = 0; done < item.slots; done += rowsAtOnce) {
+    const int32_t first = item.firstSlot + done, rows = std::min(rowsAtOnce, item.slots - done);
+    kernels_.matmul(w, inner_.rows() + first, rows, sums, outputs);
+    for (int32_t r = 0; r < rows; ++r) output_.set(kernels_, first + r, output, sums + int64_t{r} * outputs, outputs);
+  }
+}
+
+// In the router's ranking order, whatever order the experts ran in.
+void Experts::combine(int32_t row, const Routing& routing, float* x, float* sum) const {
+  std::fill_n(sum, shape_.dModel, 0.0f);
+  for (int32_t rank = 0; rank < shape_.topK; ++rank) {
+    const size_t i = static_cast<size_t>(row) * static_cast<size_t>(shape_.topK) + static_cast<size_t>(rank);
+    kernels_.addScaled(sum, output_.row(slotOf_[i]), output_.type(), routing.weights[i], shape_.dModel);
+  }
+  kernels_.add(x, sum, shape_.dModel);
+}
+
+}  // namespace conclave

@@ -1,0 +1,61 @@
+// The operations that a CPU variant supplies. Rows are f32 and contiguous unless said otherwise. Every variant gives
+// the bits of the reference: row-kernels.h is compiled once per variant, the matrix product has its own code in each.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "../core/dtype.h"
+
+namespace conclave {
+
+// Panels of one matrix (core/panel-layout.h), or of a part of it.
+struct Panels {
+  const std::byte* data;
+  DType dtype;
+  int64_t stride;   // bytes from panel to panel
+  int32_t inputs;   // summed over; even
+  int32_t outputs;  // written
+};
+
+struct Kernels {
+  const char* name;
+
+  // y[r, o] = sum over i of x[r][i] * w[o, i], pairs of inputs ascending, the odd one added first, each by one fma
+  // (what vdpbf16ps does). x[r]: bf16 for bf16 panels, else f32, `inputs` values. y: [rows, outputs], rows yStride
+  // apart.
+  void (*matmul)(const Panels& w, const void* const* x, int32_t rows, float* y, int64_t yStride);
+
+  // y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight
+  void (*layerNorm)(const float* x, const float* weight, int32_t width, float epsilon, float* y);
+  // y = bf16(x), nearest even
+  void (*roundToBf16)(const float* x, int32_t width, uint16_t* y);
+  // x = x clamped to [-limit, limit]
+  void (*clip)(float* x, int32_t width, float limit);
+  // Rotates the pairs (x[i], x[i + half]) by the angle whose cosine and sine are given: [half] each.
+  void (*rotate)(float* x, const float* cosine, const float* sine, int32_t half);
+  // Scores of `keys` <= 64 keys -> p = exp(s * scale - m), rounded to bf16 when asked, and 0 from keys to 63;
+  // m their maximum, sum that of p.
+  void (*softmaxBlock)(float* scores, int32_t keys, float scale, bool roundToBf16, float* m, float* sum);
+  // Merges a later block's (m, sum, o) into the running one: o [width].
+  void (*mergeBlock)(float* o, float* m, float* sum, const float* blockO, float blockM, float blockSum, int32_t width);
+  // x = x / divisor
+  void (*divide)(float* x, int32_t width, float divisor);
+  // gate = silu(gate) * up, silu(g) = g / (1 + exp(-g))
+  void (*gate)(float* gate, const float* up, int32_t width);
+  // x = x + y
+  void (*add)(float* x, const float* y, int32_t width);
+  // x = x + weight * y, one fma; y f32 or bf16
+  void (*addScaled)(float* x, const void* y, DType type, float weight, int32_t width);
+  // x = softmax(x)
+  void (*softmax)(float* x, int32_t width);
+};
+
+/** Variants that this CPU can run, fastest first; the reference is the last. */
+const std::vector<const Kernels*>& availableKernels();
+
+/** The variant of that name, '' for the fastest. Throws Failure invalidArgument listing the names. */
+const Kernels& kernelsNamed(const std::string& name);
+
+}  // namespace conclave

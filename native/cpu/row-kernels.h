@@ -1,0 +1,170 @@
+// Every operation but the matrix product, as plain loops that say the maths. Each variant's file includes this and is
+// compiled for its own instructions: the compiler may vectorise, but with contraction off and no fast-math it keeps
+// every rounding, so all variants give the same bits. Sums run over 16 virtual lanes and a fixed tree, which leaves the
+// compiler something to vectorise. In an unnamed namespace so that the linker does not merge code meant for different
+// CPUs.
+#pragma once
+#include <bit>
+#include <cstdint>
+
+#include "../core/float-bits.h"
+#include "kernels.h"
+
+namespace conclave {
+namespace {
+
+constexpr int lanes = 16;
+constexpr int blockKeys = 64;
+
+// Lane l holds the sum of x[l], x[l + 16], ...; then 8 + 8, 4 + 4, 2 + 2, 1 + 1.
+struct LaneSum {
+  float lane[lanes] = {};
+
+  float total() const {
+    float part[lanes];
+    for (int l = 0; l < lanes; ++l) part[l] = lane[l];
+    for (int width = lanes / 2; width > 0; width /= 2) {
+      for (int l = 0; l < width; ++l) part[l] = part[l] + part[l + width];
+    }
+    return part[0];
+  }
+};
+
+inline float sumOf(const float* x, int32_t width) {
+  LaneSum sum;
+  int32_t i = 0;
+  for (; i + lanes <= width; i += lanes) {
+    for (int l = 0; l < lanes; ++l) sum.lane[l] = sum.lane[l] + x[i + l];
+  }
+  for (int l = 0; i + l < width; ++l) sum.lane[l] = sum.lane[l] + x[i + l];
+  return sum.total();
+}
+
+inline float sumOfSquaredDistances(const float* x, int32_t width, float centre) {
+  LaneSum sum;
+  int32_t i = 0;
+  for (; i + lanes <= width; i += lanes) {
+    for (int l = 0; l < lanes; ++l) {
+      const float d = x[i + l] - centre;
+      sum.lane[l] = __builtin_fmaf(d, d, sum.lane[l]);
+    }
+  }
+  for (int l = 0; i + l < width; ++l) {
+    const float d = x[i + l] - centre;
+    sum.lane[l] = __builtin_fmaf(d, d, sum.lane[l]);
+  }
+  return sum.total();
+}
+
+inline float maximumOf(const float* x, int32_t width) {
+  float best = x[0];
+  for (int32_t i = 1; i < width; ++i) best = x[i] > best ? x[i] : best;
+  return best;
+}
+
+// e^x to within 2 ulp: x = n ln2 + r with |r| <= ln2 / 2, a polynomial in r, times 2^n. Below the smallest normal: 0.
+inline float expf32(float x) {
+  constexpr float lowest = -87.3365448f, highest = 88.3762626f;
+  constexpr float log2e = 1.44269504f, ln2High = 0.693359375f, ln2Low = -2.12194440e-4f;
+  constexpr float toInteger = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+  const float clamped = x < lowest ? lowest : (x > highest ? highest : x);
+  const float shifted = __builtin_fmaf(clamped, log2e, toInteger);
+  const float n = shifted - toInteger;
+  float r = __builtin_fmaf(n, -ln2High, clamped);
+  r = __builtin_fmaf(n, -ln2Low, r);
+  float p = 1.0f / 5040;
+  p = __builtin_fmaf(p, r, 1.0f / 720);
+  p = __builtin_fmaf(p, r, 1.0f / 120);
+  p = __builtin_fmaf(p, r, 1.0f / 24);
+  p = __builtin_fmaf(p, r, 1.0f / 6);
+  p = __builtin_fmaf(p, r, 0.5f);
+  p = __builtin_fmaf(p, r, 1.0f);
+  p = __builtin_fmaf(p, r, 1.0f);
+  const uint32_t power = (std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(toInteger) + 127u) << 23;
+  const float value = p * std::bit_cast<float>(power);
+  return x < lowest ? 0.0f : (x == x ? value : x);
+}
+
+void layerNorm(const float* x, const float* weight, int32_t width, float epsilon, float* y) {
+  const float count = static_cast<float>(width);
+  const float mean = sumOf(x, width) / count;
+  const float variance = sumOfSquaredDistances(x, width, mean) / count;
+  const float scale = 1.0f / __builtin_sqrtf(variance + epsilon);
+  for (int32_t i = 0; i < width; ++i) y[i] = ((x[i] - mean) * scale) * weight[i];
+}
+
+void roundToBf16(const float* x, int32_t width, uint16_t* y) {
+  for (int32_t i = 0; i < width; ++i) y[i] = f32ToBf16(x[i]);
+}
+
+void clip(float* x, int32_t width, float limit) {
+  for (int32_t i = 0; i < width; ++i) {
+    const float low = x[i] < -limit ? -limit : x[i];
+    x[i] = low > limit ? limit : low;
+  }
+}
+
+void rotate(float* x, const float* cosine, const float* sine, int32_t half) {
+  for (int32_t i = 0; i < half; ++i) {
+    const float first = x[i], second = x[i + half];
+    x[i] = first * cosine[i] - second * sine[i];
+    x[i + half] = second * cosine[i] + first * sine[i];
+  }
+}
+
+void softmaxBlock(float* scores, int32_t keys, float scale, bool rounded, float* m, float* sum) {
+  for (int32_t i = 0; i < keys; ++i) scores[i] = scores[i] * scale;
+  *m = maximumOf(scores, keys);
+  for (int32_t i = 0; i < keys; ++i) scores[i] = expf32(scores[i] - *m);
+  // The weights that multiply V are the ones that are summed, so that they add up to one.
+  if (rounded) {
+    for (int32_t i = 0; i < keys; ++i) scores[i] = bf16ToF32(f32ToBf16(scores[i]));
+  }
+  for (int32_t i = keys; i < blockKeys; ++i) scores[i] = 0.0f;
+  *sum = sumOf(scores, blockKeys);
+}
+
+void mergeBlock(float* o, float* m, float* sum, const float* blockO, float blockM, float blockSum, int32_t width) {
+  const float top = *m > blockM ? *m : blockM;
+  const float keep = expf32(*m - top), take = expf32(blockM - top);
+  for (int32_t i = 0; i < width; ++i) o[i] = o[i] * keep + blockO[i] * take;
+  *sum = *sum * keep + blockSum * take;
+  *m = top;
+}
+
+void divide(float* x, int32_t width, float divisor) {
+  for (int32_t i = 0; i < width; ++i) x[i] = x[i] / divisor;
+}
+
+void gate(float* gate, const float* up, int32_t width) {
+  for (int32_t i = 0; i < width; ++i) gate[i] = gate[i] / (1.0f + expf32(-gate[i])) * up[i];
+}
+
+void add(float* x, const float* y, int32_t width) {
+  for (int32_t i = 0; i < width; ++i) x[i] = x[i] + y[i];
+}
+
+void addScaled(float* x, const void* y, DType type, float weight, int32_t width) {
+  if (type == DType::bf16) {
+    const uint16_t* bits = static_cast<const uint16_t*>(y);
+    for (int32_t i = 0; i < width; ++i) x[i] = __builtin_fmaf(weight, bf16ToF32(bits[i]), x[i]);
+  } else {
+    const float* values = static_cast<const float*>(y);
+    for (int32_t i = 0; i < width; ++i) x[i] = __builtin_fmaf(weight, values[i], x[i]);
+  }
+}
+
+void softmax(float* x, int32_t width) {
+  const float m = maximumOf(x, width);
+  for (int32_t i = 0; i < width; ++i) x[i] = expf32(x[i] - m);
+  divide(x, width, sumOf(x, width));
+}
+
+constexpr Kernels withRowKernels(const char* name,
+                                 void (*matmul)(const Panels&, const void* const*, int32_t, float*, int64_t)) {
+  return {name,       matmul, layerNorm, roundToBf16, clip,      rotate, softmaxBlock,
+          mergeBlock, divide, gate,      add,         addScaled, softmax};
+}
+
+}  // namespace
+}  // namespace conclave

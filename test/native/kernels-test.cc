@@ -1,0 +1,223 @@
+// Every variant this CPU runs gives the reference's bits at odd shapes; the reference agrees with f64 mathematics.
+#include "../../native/cpu/kernels.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "../../native/core/float-bits.h"
+#include "../../native/core/panel-layout.h"
+#include "check.h"
+
+using namespace conclave;
+using conclave::test::Random;
+
+namespace {
+
+const Kernels& reference() { return *availableKernels().back(); }
+
+std::vector<float> values(Random& random, int64_t count, float scale = 1.0f) {
+  std::vector<float> result(static_cast<size_t>(count));
+  for (float& x : result) x = random.value(scale);
+  return result;
+}
+
+bool sameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// Random panels and rows in the dtype's own formats, some of them tiny enough to underflow.
+struct Product {
+  Panels w;
+  std::vector<std::byte> panels, input;
+  std::vector<const void*> rows;
+};
+
+void fill(Random& random, DType dtype, std::vector<std::byte>& bytes, int64_t count) {
+  bytes.resize(static_cast<size_t>(count) * bytesPerWeight(dtype));
+  for (int64_t i = 0; i < count; ++i) {
+    const float scale = random.below(16) == 0 ? 1e-20f : 1.0f;
+    if (dtype == DType::f32) {
+      reinterpret_cast<float*>(bytes.data())[i] = random.value(scale);
+    } else if (dtype == DType::bf16) {
+      reinterpret_cast<uint16_t*>(bytes.data())[i] = f32ToBf16(random.value(scale));
+    } else {
+      reinterpret_cast<uint16_t*>(bytes.data())[i] = static_cast<uint16_t>(random.bits() & 0xbfff);  // finite
+    }
+  }
+}
+
+void randomProduct(Random& random, Product& product) {
+  const DType dtype = random.of<DType>({DType::f32, DType::f16, DType::bf16});
+  const int32_t outputs = random.between(1, 150), inputs = 2 * random.between(0, 60), rows = random.between(1, 30);
+  const int64_t stride = panelBytes(dtype, inputs);
+  fill(random, dtype, product.panels, panelCount(outputs) * stride / static_cast<int64_t>(bytesPerWeight(dtype)));
+  fill(random, activationType(dtype), product.input, int64_t{rows} * inputs);
+  product.rows.clear();
+  for (int32_t r = 0; r < rows; ++r) {
+    product.rows.push_back(product.input.data() +
+                           static_cast<size_t>(r * inputs) * bytesPerWeight(activationType(dtype)));
+  }
+  product.w = {product.panels.data(), dtype, stride, inputs, outputs};
+}
+
+std::vector<float> multiplyWith(const Kernels& kernels, const Product& product, int64_t padding) {
+  const int64_t stride = product.w.outputs + padding;
+  std::vector<float> y(product.rows.size() * static_cast<size_t>(stride), 42.0f);
+  kernels.matmul(product.w, product.rows.data(), static_cast<int32_t>(product.rows.size()), y.data(), stride);
+  return y;
+}
+
+// Applies a row operation with every variant and with the reference to the same input.
+template <typename Operation>
+void sameAsReference(const char* name, Random& random, float scale, const Operation& operation) {
+  for (int trial = 0; trial < 200; ++trial) {
+    const std::vector<float> input = values(random, random.between(1, 200), scale);
+    std::vector<float> expected = input;
+    operation(reference(), expected);
+    for (const Kernels* kernels : availableKernels()) {
+      std::vector<float> actual = input;
+      operation(*kernels, actual);
+      CHECK(sameBits(actual, expected), std::string(name) + " with " + kernels->name);
+    }
+  }
+}
+
+int32_t widthOf(const std::vector<float>& x) { return static_cast<int32_t>(x.size()); }
+
+}  // namespace
+
+TEST("matrix products have the reference's bits and stay inside their outputs") {
+  Random random(5);
+  Product product;
+  for (int trial = 0; trial < 400; ++trial) {
+    randomProduct(random, product);
+    const std::vector<float> expected = multiplyWith(reference(), product, 3);
+    for (const Kernels* kernels : availableKernels()) {
+      CHECK(sameBits(multiplyWith(*kernels, product, 3), expected),
+            std::string(kernels->name) + ", dtype " + std::to_string(static_cast<int>(product.w.dtype)) + ", " +
+                std::to_string(product.rows.size()) + " rows of " + std::to_string(product.w.inputs) + " to " +
+                std::to_string(product.w.outputs));
+    }
+  }
+}
+
+TEST("a row of a product does not depend on the rows beside it") {
+  Random random(6);
+  Product product;
+  for (int trial = 0; trial < 100; ++trial) {
+    randomProduct(random, product);
+    for (const Kernels* kernels : availableKernels()) {
+      const std::vector<float> together = multiplyWith(*kernels, product, 0);
+      const size_t outputs = static_cast<size_t>(product.w.outputs);
+      for (size_t r = 0; r < product.rows.size(); ++r) {
+        std::vector<float> alone(outputs);
+        kernels->matmul(product.w, &product.rows[r], 1, alone.data(), product.w.outputs);
+        CHECK(std::memcmp(alone.data(), together.data() + r * outputs, outputs * sizeof(float)) == 0,
+              std::string("row ") + std::to_string(r) + " with " + kernels->name);
+      }
+    }
+  }
+}
+
+TEST("the reference product is the sum it claims to be") {
+  Random random(7);
+  const int32_t inputs = 64, outputs = 33;
+  std::vector<float> weights = values(random, panelCount(outputs) * 32 * inputs), x = values(random, inputs);
+  const void* row = x.data();
+  std::vector<float> y(static_cast<size_t>(outputs));
+  reference().matmul(
+      {reinterpret_cast<const std::byte*>(weights.data()), DType::f32, panelBytes(DType::f32, inputs), inputs, outputs},
+      &row, 1, y.data(), outputs);
+  for (int32_t o = 0; o < outputs; ++o) {
+    double sum = 0;
+    for (int32_t i = 0; i < inputs; ++i) {
+      sum +=
+          static_cast<double>(weights[static_cast<size_t>(o / 32 * 32 * inputs + panelIndex(DType::f32, i, o % 32))]) *
+          x[static_cast<size_t>(i)];
+    }
+    CHECK(std::fabs(sum - y[static_cast<size_t>(o)]) < 1e-5, "output " + std::to_string(o));
+  }
+}
+
+TEST("row operations have the reference's bits") {
+  Random random(8);
+  const auto weight = values(random, 200);
+  sameAsReference("layerNorm", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
+    std::vector<float> y(x.size());
+    k.layerNorm(x.data(), weight.data(), widthOf(x), 1e-5f, y.data());
+    x = y;
+  });
+  sameAsReference("roundToBf16", random, 1e3f, [](const Kernels& k, std::vector<float>& x) {
+    std::vector<uint16_t> y(x.size());
+    k.roundToBf16(x.data(), widthOf(x), y.data());
+    for (size_t i = 0; i < x.size(); ++i) x[i] = bf16ToF32(y[i]);
+  });
+  sameAsReference("clip", random, 3.0f,
+                  [](const Kernels& k, std::vector<float>& x) { k.clip(x.data(), widthOf(x), 0.7f); });
+  sameAsReference("rotate", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
+    k.rotate(x.data(), weight.data(), weight.data() + 100, widthOf(x) / 2);
+  });
+  sameAsReference("divide", random, 3.0f,
+                  [](const Kernels& k, std::vector<float>& x) { k.divide(x.data(), widthOf(x), 0.3f); });
+  sameAsReference("gate", random, 30.0f,
+                  [&](const Kernels& k, std::vector<float>& x) { k.gate(x.data(), weight.data(), widthOf(x)); });
+  sameAsReference("add", random, 3.0f,
+                  [&](const Kernels& k, std::vector<float>& x) { k.add(x.data(), weight.data(), widthOf(x)); });
+  sameAsReference("addScaled", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
+    k.addScaled(x.data(), weight.data(), DType::f32, 0.37f, widthOf(x));
+  });
+  sameAsReference("softmax", random, 60.0f,
+                  [](const Kernels& k, std::vector<float>& x) { k.softmax(x.data(), widthOf(x)); });
+  sameAsReference("mergeBlock", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
+    float m = x[0], sum = 2.5f;
+    k.mergeBlock(x.data(), &m, &sum, weight.data(), 0.1f, 1.5f, widthOf(x));
+    x.push_back(m);
+    x.push_back(sum);
+  });
+}
+
+TEST("a block's softmax has the reference's bits and is zero behind its last key") {
+  Random random(9);
+  for (int trial = 0; trial < 500; ++trial) {
+    const std::vector<float> scores = values(random, 64, 40.0f);
+    const int32_t keys = random.between(1, 64);
+    const bool rounded = random.below(2) == 1;
+    std::vector<float> expected = scores;
+    float m, sum;
+    reference().softmaxBlock(expected.data(), keys, 0.125f, rounded, &m, &sum);
+    for (size_t i = static_cast<size_t>(keys); i < 64; ++i) CHECK(expected[i] == 0.0f, "masked key");
+    for (const Kernels* kernels : availableKernels()) {
+      std::vector<float> actual = scores;
+      float actualM, actualSum;
+      kernels->softmaxBlock(actual.data(), keys, 0.125f, rounded, &actualM, &actualSum);
+      CHECK(sameBits(actual, expected) && actualM == m && actualSum == sum, kernels->name);
+    }
+  }
+}
+
+TEST("the exponential inside softmax is within 2 ulp of the true one") {
+  for (float x = -87.0f; x < 0.0f; x += 0.00137f) {
+    // Two scores, 0 and x: p = {1, e^x} before the division by their sum.
+    float scores[64] = {0.0f, x};
+    float m, sum;
+    reference().softmaxBlock(scores, 2, 1.0f, false, &m, &sum);
+    const double expected = std::exp(static_cast<double>(x));
+    const double ulp = std::ldexp(1.0, std::ilogb(expected) - 23);
+    CHECK(std::fabs(scores[1] - expected) <= 2 * ulp, "exp of " + std::to_string(x));
+  }
+}
+
+TEST("layerNorm agrees with f64 mathematics") {
+  Random random(10);
+  const std::vector<float> x = values(random, 1000, 5.0f), weight = values(random, 1000);
+  std::vector<float> y(1000);
+  reference().layerNorm(x.data(), weight.data(), 1000, 1e-5f, y.data());
+  double mean = 0, variance = 0;
+  for (float v : x) mean += v / 1000.0;
+  for (float v : x) variance += (v - mean) * (v - mean) / 1000.0;
+  for (size_t i = 0; i < 1000; ++i) {
+    const double expected = (x[i] - mean) / std::sqrt(variance + 1e-5) * weight[i];
+    CHECK(std::fabs(y[i] - expected) < 2e-6, "element " + std::to_string(i));
+  }
+}

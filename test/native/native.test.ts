@@ -1,0 +1,70 @@
+// The C++ tests: with AddressSanitizer and UBSan on this machine's processor, and for 64-bit ARM under qemu. Both print a
+// digest of the same models' logits, which must be one: the numerics class is the CPU, whatever its maker.
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { arch, platform } from 'node:os';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { buildNativeTests, type NativeTestTarget } from './build-native-tests.ts';
+
+const run = promisify(execFile);
+
+const SANITIZERS = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+const AVX2 = ['-mavx2', '-mfma', '-mf16c'];
+const AVX512 = [...AVX2, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512bf16'];
+
+const NEON_VARIANTS = [{ file: 'matmul-neon.cc', flags: [] }];
+const X64_VARIANTS = [
+  { file: 'matmul-avx2.cc', flags: AVX2 },
+  { file: 'matmul-avx512-bf16.cc', flags: AVX512 },
+];
+
+const HERE: NativeTestTarget = {
+  name: 'sanitized',
+  compiler: platform() === 'darwin' ? 'clang++' : 'g++',
+  flags: SANITIZERS,
+  variants: arch() === 'arm64' ? NEON_VARIANTS : X64_VARIANTS,
+};
+
+const ARM: NativeTestTarget = {
+  name: 'arm64',
+  compiler: 'aarch64-linux-gnu-g++',
+  flags: ['-O2', '-static'],
+  variants: NEON_VARIANTS,
+};
+const QEMU = 'qemu-aarch64-static';
+
+function isInstalled(command: string): boolean {
+  return spawnSync(command, ['--version']).error === undefined;
+}
+
+/** A missing tool skips a test on somebody's machine and fails it in CI. */
+function missingTools(commands: readonly string[]): string | false {
+  const missing = commands.filter((command) => !isInstalled(command));
+  if (missing.length === 0) return false;
+  assert.ok(process.env['CONCLAVE_TEST_REQUIRE_TOOLS'] === undefined, `not installed: ${missing.join(', ')}`);
+  return `not installed: ${missing.join(', ')}`;
+}
+
+async function digestOf(program: string, prefix: readonly string[]): Promise<string> {
+  const [command = program, ...args] = [...prefix, program];
+  const { stdout } = await run(command, args, { maxBuffer: 1 << 24 }).catch((failure: { stdout: string }) => {
+    throw new Error(`C++ tests failed:\n${failure.stdout}`, { cause: failure });
+  });
+  console.log(stdout);
+  const digest = /^digest (\w+)$/m.exec(stdout)?.[1];
+  assert.ok(digest !== undefined, 'the tests print a digest');
+  return digest;
+}
+
+let digestHere: string | undefined;
+
+test('C++ tests pass with AddressSanitizer and UBSan', async () => {
+  digestHere = await digestOf(await buildNativeTests(HERE), []);
+});
+
+const skip = arch() === 'arm64' ? 'this is an ARM machine' : missingTools([ARM.compiler, QEMU]);
+test('C++ tests pass on 64-bit ARM with the same logits', { skip }, async () => {
+  const digest = await digestOf(await buildNativeTests(ARM), [QEMU]);
+  assert.equal(digest, digestHere);
+});

@@ -1,0 +1,86 @@
+// A request in a worker: its choices with their sequences and answers, and where its token stream stands. Built from the
+// request and the entries already published, so that any worker can go on with it.
+import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
+import type { TokensEvent } from '../../infra/messages/token-event.ts';
+import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
+import { type SampledToken, sampleToken } from '../sampler/sample-token.ts';
+import type { SamplerScratch } from '../sampler/sampler-scratch.ts';
+import { PURPOSE } from '../sampler/sampling-key.ts';
+import { addToken, countTokens, type TokenCounts } from '../sampler/token-counts.ts';
+import { createSequence, type Sequence } from '../scheduler/sequence.ts';
+import { Answer } from './answer.ts';
+
+/** One of the `n` answers to a request. */
+export interface Choice {
+  readonly sequence: Sequence;
+  readonly answer: Answer;
+  /** Tokens so far, for penalties. */
+  readonly counts: TokenCounts;
+}
+
+/** Chooses a choice's next token from its logits, [vocab]. Throws DomainError `generation_failed`. */
+export function sampleNext(
+  { sampling }: GenerationRequest,
+  { answer, counts }: Choice,
+  logits: Float32Array,
+  scratch: SamplerScratch,
+): SampledToken {
+  const key = { seed: sampling.seed, choice: answer.choice, position: answer.generated, purpose: PURPOSE.token };
+  const token = sampleToken(logits, sampling, counts, key, scratch);
+  addToken(counts, token.id);
+  return token;
+}
+
+export class Generation {
+  readonly request: GenerationRequest;
+  readonly choices: readonly Choice[];
+  /** Prompt tokens whose KV came from the prefix cache at the first admission; null before it. */
+  cachedTokens: number | null = null;
+  /** Seq of the next entry of the token stream. */
+  nextSeq: number;
+
+  /** `published`: the entries of the request's token stream so far, in order. */
+  constructor(request: GenerationRequest, published: readonly TokensEvent[], tokenizer: Tokenizer) {
+    this.request = request;
+    this.nextSeq = published.length + 1;
+    const choices: Choice[] = [];
+    for (let index = 0; index < request.choices; index += 1) {
+      const ids = published.filter((event) => event.choice === index).flatMap((event) => event.ids);
+      choices.push(createChoice(request, index, ids, tokenizer, choices[0]?.sequence ?? null));
+    }
+    this.choices = choices;
+  }
+
+  /** Choices that are not finished yet. */
+  get open(): readonly Choice[] {
+    return this.choices.filter((choice) => choice.answer.finish === null);
+  }
+
+  get completionTokens(): number {
+    return this.choices.reduce((sum, choice) => sum + choice.answer.generated, 0);
+  }
+
+  /** The next entry's seq; the entry is then as good as written. */
+  takeSeq(): number {
+    const seq = this.nextSeq;
+    this.nextSeq += 1;
+    return seq;
+  }
+}
+
+function createChoice(
+  request: GenerationRequest,
+  index: number,
+  generated: readonly number[],
+  tokenizer: Tokenizer,
+  sharesPromptOf: Sequence | null,
+): Choice {
+  const { tenant, promptTokens } = request;
+  const answer = new Answer(request, index, tokenizer);
+  for (const id of generated) answer.push(id, null);
+  return {
+    sequence: createSequence({ id: `${request.id}/${index}`, tenant, promptTokens, generated, sharesPromptOf }),
+    answer,
+    counts: countTokens(promptTokens, generated),
+  };
+}

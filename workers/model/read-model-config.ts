@@ -1,0 +1,72 @@
+// config.json of a model. In: a folder or text. Out: the parsed object with its model_type, or DomainError `bad_config`
+// naming file, key, value and what is supported. Knows no family.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+
+export const CONFIG_FILE = 'config.json';
+
+export interface ModelConfig {
+  /** Where it was read, for messages. */
+  readonly path: string;
+  readonly text: string;
+  readonly modelType: string;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+/** Reads `<folder>/config.json`. Throws DomainError `bad_config`. */
+export async function readModelConfig(folder: string): Promise<ModelConfig> {
+  const path = join(folder, CONFIG_FILE);
+  try {
+    return parseModelConfig(await readFile(path, 'utf8'), path);
+  } catch (thrown) {
+    if (thrown instanceof DomainError) throw thrown;
+    throw new DomainError('bad_config', `${path} cannot be read: a model folder has a ${CONFIG_FILE}`, {
+      param: path,
+      cause: thrown,
+    });
+  }
+}
+
+/** Parses the text of a config.json; `path` is only for messages. Throws DomainError `bad_config`. */
+export function parseModelConfig(text: string, path: string): ModelConfig {
+  const parsed = z.record(z.string(), z.unknown()).safeParse(parseJson(text, path));
+  if (!parsed.success) throw new DomainError('bad_config', `${path}: expected a JSON object`, { param: path });
+  const modelType = parsed.data['model_type'];
+  if (typeof modelType !== 'string') {
+    throw refuseKey({ path }, 'model_type', modelType, 'expected the name of a model family');
+  }
+  return { path, text, modelType, value: parsed.data };
+}
+
+/** Applies a family's schema; the first thing wrong becomes a DomainError `bad_config` with key and value. */
+export function parseFamilyConfig<T>(config: ModelConfig, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(config.value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  if (issue === undefined) throw new TypeError('a failed parse has an issue');
+  const unknownKey = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const keys = unknownKey === undefined ? issue.path : [...issue.path, unknownKey];
+  const expected =
+    unknownKey === undefined ? issue.message : 'an unknown key, which could change what the model computes';
+  throw refuseKey(config, keys.map(String).join('.'), valueAt(config.value, keys), expected);
+}
+
+/** The error for a key whose value cannot be served. */
+export function refuseKey(config: { path: string }, key: string, value: unknown, expected: string): DomainError {
+  const shown = value === undefined ? 'missing' : JSON.stringify(value);
+  return new DomainError('bad_config', `${config.path}: "${key}" is ${shown}: ${expected}`, { param: key });
+}
+
+function valueAt(value: unknown, keys: readonly PropertyKey[]): unknown {
+  return keys.reduce<unknown>((inner, key) => Object(inner)[key], value);
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new DomainError('bad_config', `${path} is not valid JSON`, { param: path, cause });
+  }
+}

@@ -1,0 +1,61 @@
+// Where a model's weights come from: which tensor, which slice of it, read in which direction, goes to which section of a
+// pack. A family's mapping writes it; the pack builder and the tensor check read it. Pure data.
+
+/** A vector of a tensor: the whole of it. Stored in packs as f32. */
+export interface VectorSource {
+  readonly tensor: string;
+  readonly length: number;
+}
+
+/**
+ * A matrix inside a tensor: element (o, i) is element `first + o * outputStride + i * inputStride` of the tensor. Strides
+ * are counted in elements, so a matrix stored transposed needs no copy.
+ */
+export interface MatrixSource {
+  readonly tensor: string;
+  readonly tensorShape: readonly number[];
+  readonly first: number;
+  readonly outputs: number;
+  readonly inputs: number;
+  readonly outputStride: number;
+  readonly inputStride: number;
+}
+
+/**
+ * What a section holds. `vector`: f32. `rows`: the matrix as stored. `panels`: the kernels' layout (packPanels); several
+ * matrices of one shape are interleaved panel by panel.
+ */
+export type SectionContent =
+  | { readonly kind: 'vector'; readonly source: VectorSource }
+  | { readonly kind: 'rows'; readonly source: MatrixSource }
+  | { readonly kind: 'panels'; readonly sources: readonly MatrixSource[] };
+
+export type SectionRole =
+  | 'embedding'
+  | 'norm1'
+  | 'wqkv'
+  | 'wo'
+  | 'norm2'
+  | 'router'
+  | 'finalNorm'
+  | 'lmHead'
+  | 'gateUp'
+  | 'down';
+
+export interface PlannedSection {
+  readonly role: SectionRole;
+  /** null for what belongs to no layer. */
+  readonly layer: number | null;
+  readonly content: SectionContent;
+}
+
+/** A matrix that is the whole of a tensor `[outputs, inputs]`, as `nn.Linear` stores it. */
+export function wholeMatrix(tensor: string, outputs: number, inputs: number): MatrixSource {
+  return { tensor, tensorShape: [outputs, inputs], first: 0, outputs, inputs, outputStride: inputs, inputStride: 1 };
+}
+
+/** The matrices a section is made of; none for a vector. */
+export function matricesOf(content: SectionContent): readonly MatrixSource[] {
+  if (content.kind === 'vector') return [];
+  return content.kind === 'rows' ? [content.source] : content.sources;
+}

@@ -1,0 +1,97 @@
+// A section's bytes, made from the checkpoint piece by piece, so that building a pack takes little memory however large a
+// matrix is. In: a mapped checkpoint and a section's plan. Out: chunks in file order.
+import { BYTES_PER_WEIGHT, type WeightDtype } from '../../native/model-description.ts';
+import type { Checkpoint, TensorLocation } from '../model/open-checkpoint.ts';
+import { type MatrixSource, matricesOf, type SectionContent, type VectorSource } from '../model/weight-plan.ts';
+import { PANEL_OUTPUTS, paddedVectorLength, panelBytes, panelCount } from './place-sections.ts';
+import { widenFloats } from './widen-floats.ts';
+
+/** Largest chunk, in bytes, unless one panel is larger. */
+const CHUNK_BYTES = 16 * 1024 * 1024;
+
+/** Yields the bytes of a section in order; gives the source's pages back at the end. */
+export function* readSection(
+  content: SectionContent,
+  checkpoint: Checkpoint,
+  dtype: WeightDtype,
+): Generator<Uint8Array> {
+  switch (content.kind) {
+    case 'vector':
+      yield readVector(content.source, checkpoint);
+      return;
+    case 'rows':
+      yield* readRows(content.source, checkpoint, dtype);
+      break;
+    case 'panels':
+      yield* readPanels(content.sources, checkpoint, dtype);
+  }
+  for (const matrix of matricesOf(content)) releaseMatrix(matrix, checkpoint, dtype);
+}
+
+function readVector(source: VectorSource, checkpoint: Checkpoint): Uint8Array {
+  const { file, offset, dtype } = checkpoint.tensor(source.tensor);
+  const padded = new Float32Array(paddedVectorLength(source.length));
+  padded.set(widenFloats(file.read(offset, source.length * BYTES_PER_WEIGHT[dtype]), dtype));
+  return new Uint8Array(padded.buffer);
+}
+
+function* readRows(source: MatrixSource, checkpoint: Checkpoint, dtype: WeightDtype): Generator<Uint8Array> {
+  const { file, offset } = checkpoint.tensor(source.tensor);
+  const { begin, bytes } = byteRange(source, dtype);
+  for (let done = 0; done < bytes; done += CHUNK_BYTES) {
+    yield file.read(offset + begin + done, Math.min(CHUNK_BYTES, bytes - done));
+  }
+}
+
+function* readPanels(
+  sources: readonly MatrixSource[],
+  checkpoint: Checkpoint,
+  dtype: WeightDtype,
+): Generator<Uint8Array> {
+  const located = sources.map((matrix) => ({ matrix, tensor: checkpoint.tensor(matrix.tensor) }));
+  const first = sources[0];
+  if (first === undefined) return;
+  const slotBytes = panelBytes(first, dtype) * sources.length;
+  const step = Math.max(1, Math.floor(CHUNK_BYTES / slotBytes));
+  for (let panel = 0; panel < panelCount(first); panel += step) {
+    const panels = Math.min(step, panelCount(first) - panel);
+    const out = new Uint8Array(panels * slotBytes);
+    for (const [slot, { matrix, tensor }] of located.entries()) {
+      packRange(matrix, tensor, panel, panels, out, { step: sources.length, offset: slot });
+    }
+    yield out;
+  }
+}
+
+function packRange(
+  matrix: MatrixSource,
+  tensor: TensorLocation,
+  panel: number,
+  panels: number,
+  out: Uint8Array,
+  slots: { step: number; offset: number },
+): void {
+  const output = panel * PANEL_OUTPUTS;
+  const firstElement = matrix.first + output * matrix.outputStride;
+  const range = {
+    offset: tensor.offset + firstElement * BYTES_PER_WEIGHT[tensor.dtype],
+    dtype: tensor.dtype,
+    outputs: Math.min(panels * PANEL_OUTPUTS, matrix.outputs - output),
+    inputs: matrix.inputs,
+    outputStride: matrix.outputStride,
+    inputStride: matrix.inputStride,
+  };
+  tensor.file.packPanels(range, out, slots);
+}
+
+function releaseMatrix(matrix: MatrixSource, checkpoint: Checkpoint, dtype: WeightDtype): void {
+  const { file, offset } = checkpoint.tensor(matrix.tensor);
+  const { begin, bytes } = byteRange(matrix, dtype);
+  file.release(offset + begin, bytes);
+}
+
+/** From the matrix's first element to its last, in bytes from the beginning of the tensor. */
+function byteRange(matrix: MatrixSource, dtype: WeightDtype): { begin: number; bytes: number } {
+  const span = (matrix.outputs - 1) * matrix.outputStride + (matrix.inputs - 1) * matrix.inputStride + 1;
+  return { begin: matrix.first * BYTES_PER_WEIGHT[dtype], bytes: span * BYTES_PER_WEIGHT[dtype] };
+}

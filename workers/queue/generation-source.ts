@@ -1,0 +1,81 @@
+// Work for one group: takes the next job of the tenant whose turn it is, keeps its locks, gives jobs back. Used by the
+// group's leader only. Must not decide whether a request fits: the caller holds what does not.
+import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
+import { bullmqQueues } from '../../infra/queue/bullmq-queues.ts';
+import type { WriterFence } from '../../infra/queue/finish-generation.ts';
+import { startReaper } from '../../infra/queue/reap-generations.ts';
+import { connectRedis } from '../../infra/redis/connect.ts';
+import { keyOf } from '../../infra/redis/keys.ts';
+import { OwnedJobs } from './owned-jobs.ts';
+import { recoverGenerations } from './recover-generations.ts';
+import { takeNext } from './take-next.ts';
+import { startTending } from './tend-queues.ts';
+import { WakeSignal } from './wake-signal.ts';
+
+export interface TakenGeneration {
+  readonly request: GenerationRequest;
+  /** Entries already in its token stream (a predecessor wrote them): 0 for a fresh request; the next entry is lastSeq + 1. */
+  readonly lastSeq: number;
+  /** True when the request was cancelled meanwhile: finish it as cancelled instead of running it. */
+  readonly cancelled: boolean;
+  /** 1 on the first dispatch. */
+  readonly attempt: number;
+}
+
+export interface GenerationSource {
+  /**
+   * The next request, or null when nobody waits (or all that wait are paused). The caller owns it: it either finishes it
+   * (token writer, then `done`), or releases it. Jobs that stalled too often are ended as failed here and not returned.
+   * Throws `fenced` when the lease is lost, `unavailable` never: it waits for Redis.
+   */
+  takeNext(): Promise<TakenGeneration | null>;
+  /** Marks the job as completed, or as failed with a reason; call it after the terminal entry was written. */
+  done(id: string, failedReason: string | null): Promise<void>;
+  /** Gives a request back to the front of its queue, for instance at shutdown; another group continues it. Throws `fenced`. */
+  release(id: string): Promise<void>;
+  /** What this group already owns, for a new leader; its locks are taken over. */
+  recover(): Promise<readonly TakenGeneration[]>;
+  /** Settles when there may be work (a job was added or a queue resumed), at the latest after `timeoutMs`. */
+  waitForWork(timeoutMs: number): Promise<void>;
+  /** Stops renewing locks and closes connections; jobs keep their locks until these expire. */
+  close(): Promise<void>;
+}
+
+export interface GenerationSourceOptions {
+  readonly url: string;
+  readonly model: string;
+  readonly group: string;
+  /** Asked before everything that claims or keeps a job; throws `fenced` when the lease is not held. */
+  readonly fence: () => WriterFence;
+  /** Failures of background work, which is tried again; for the log. */
+  readonly onProblem?: (problem: unknown) => void;
+}
+
+/** Opens the source of a group over two connections. Renews locks, finds jobs of dead groups and reaps until closed. */
+export function openGenerationSource(options: GenerationSourceOptions): GenerationSource {
+  const redis = connectRedis({ url: options.url, role: 'durable', name: 'source', patience: 'forever' });
+  const queues = bullmqQueues(redis);
+  const onProblem = options.onProblem ?? (() => {});
+  const owned = new OwnedJobs(redis, queues, options.group, options.fence);
+  const wake = new WakeSignal(options.url, keyOf('wake', options.model));
+  const parts = { redis, queues, owned, model: options.model, group: options.group, fence: options.fence };
+  const background = [
+    owned.startRenewing(onProblem),
+    startTending({ redis, queues, model: options.model, onProblem }),
+    startReaper({ redis, queues, onProblem }),
+  ];
+  return {
+    takeNext: () => takeNext(parts),
+    done: (id, failedReason) => owned.done(id, failedReason),
+    release: (id) => owned.release(id),
+    recover: () => recoverGenerations(parts),
+    waitForWork: (timeoutMs) => wake.wait(timeoutMs),
+    close: async () => {
+      // Disconnecting first makes commands that wait for Redis fail, so that stopping cannot hang without it.
+      redis.disconnect();
+      wake.close();
+      await Promise.all(background.map((task) => task.stop()));
+      await queues.close();
+    },
+  };
+}

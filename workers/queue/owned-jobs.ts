@@ -1,0 +1,99 @@
+// The BullMQ jobs that this group holds: renews their locks under the token `group:<g>`, finishes them, gives them back.
+// Must not write token streams.
+import { type Job, UnrecoverableError } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { type BullmqQueues, type JobData, LOCK_MS } from '../../infra/queue/bullmq-queues.ts';
+import { wakeQueue } from '../../infra/queue/control-queues.ts';
+import { fenceText, type WriterFence } from '../../infra/queue/finish-generation.ts';
+import { keyOf } from '../../infra/redis/keys.ts';
+import { runScript } from '../../infra/redis/scripts.ts';
+import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
+
+interface OwnedJob {
+  readonly queue: string;
+  readonly job: Job<JobData>;
+}
+
+export class OwnedJobs {
+  /** BullMQ's lock token: the group's, so that a new leader inherits the locks. */
+  readonly token: string;
+  readonly #redis: Redis;
+  readonly #queues: BullmqQueues;
+  readonly #group: string;
+  readonly #fence: () => WriterFence;
+  readonly #jobs = new Map<string, OwnedJob>();
+  #picks = 0;
+
+  constructor(redis: Redis, queues: BullmqQueues, group: string, fence: () => WriterFence) {
+    this.#redis = redis;
+    this.#queues = queues;
+    this.#group = group;
+    this.#fence = fence;
+    this.token = `group:${group}`;
+  }
+
+  /** An id that no other pick has: the lease is part of it. */
+  nextPickId(fence: WriterFence): string {
+    this.#picks += 1;
+    return `${fence.group}:${fenceText(fence)}:${this.#picks}`;
+  }
+
+  /** Takes a locked job over. */
+  add(queue: string, job: Job<JobData>): void {
+    this.#jobs.set(String(job.id), { queue, job });
+  }
+
+  /** Renews all locks every third of their life, as long as the lease is held. */
+  startRenewing(onProblem: (problem: unknown) => void): Repeating {
+    return repeatEvery(LOCK_MS / 3, async () => void (await this.renew()), onProblem);
+  }
+
+  /** Renews all locks; jobs whose lock is gone are no longer ours. Returns their ids. Throws `fenced`. */
+  async renew(): Promise<readonly string[]> {
+    this.#fence();
+    const byQueue = new Map<string, string[]>();
+    for (const [id, { queue }] of this.#jobs) byQueue.set(queue, [...(byQueue.get(queue) ?? []), id]);
+    const lost = await Promise.all([...byQueue].map(([queue, ids]) => this.#extend(queue, ids)));
+    for (const id of lost.flat()) this.#jobs.delete(id);
+    return lost.flat();
+  }
+
+  /** See GenerationSource.done. */
+  async done(id: string, failedReason: string | null): Promise<void> {
+    const owned = this.#jobs.get(id);
+    this.#jobs.delete(id);
+    if (owned === undefined) return;
+    try {
+      if (failedReason === null) await owned.job.moveToCompleted(null, this.token, false);
+      else await owned.job.moveToFailed(new UnrecoverableError(failedReason), this.token, false);
+    } catch (thrown) {
+      // Without our lock the job went back to its queue; whoever takes it finds the request ended and removes it.
+      if (!isLockLost(thrown)) throw thrown;
+    }
+  }
+
+  /** See GenerationSource.release. */
+  async release(id: string): Promise<void> {
+    const owned = this.#jobs.get(id);
+    this.#jobs.delete(id);
+    if (owned === undefined) return;
+    await runScript(
+      this.#redis,
+      'release-generation',
+      [keyOf('lease', this.#group), keyOf('job', id)],
+      [fenceText(this.#fence()), this.#group, id],
+    );
+    await owned.job.moveToWait(this.token);
+    await wakeQueue(this.#redis, owned.queue);
+  }
+
+  #extend(queue: string, ids: string[]): Promise<readonly string[]> {
+    const tokens = ids.map(() => this.token);
+    return this.#queues.worker(queue).getBackend().extendLocks(ids, tokens, LOCK_MS);
+  }
+}
+
+// BullMQ's codes: -1 no such job, -2 no lock, -3 not active, -6 another's lock.
+function isLockLost(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && [-1, -2, -3, -6].includes(Number(thrown.code));
+}

@@ -1,0 +1,47 @@
+// Background care for a model's queues: jobs of dead groups go back to wait, queues with work become ready, forgotten
+// picks are refunded. Any number of leaders may do it at the same time.
+import type { Redis } from 'ioredis';
+import { type BullmqQueues, STALL_SCAN_MS } from '../../infra/queue/bullmq-queues.ts';
+import { decodeQueueName } from '../../infra/queue/queue-name.ts';
+import { keyOf, singleKeys } from '../../infra/redis/keys.ts';
+import { askRedis } from '../../infra/redis/script-errors.ts';
+import { runScript } from '../../infra/redis/scripts.ts';
+import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
+
+export interface TendOptions {
+  readonly redis: Redis;
+  readonly queues: BullmqQueues;
+  readonly model: string;
+  readonly onProblem: (problem: unknown) => void;
+}
+
+/** A pick lives for two round trips; one this old belongs to a process that died. */
+const FORGOTTEN_PICK_MS = 10_000;
+const QUEUES_A_SCRIPT = 200;
+
+/** Tends until stopped. */
+export function startTending(options: TendOptions): Repeating {
+  return repeatEvery(STALL_SCAN_MS, () => tendQueues(options), options.onProblem);
+}
+
+/** One round. BullMQ marks active jobs in one round and moves those in the next whose lock nobody renewed meanwhile. */
+export async function tendQueues(options: TendOptions): Promise<void> {
+  const { redis, queues, model } = options;
+  const all = await askRedis(redis.smembers(singleKeys.queues));
+  const names = all.filter((name) => decodeQueueName(name).model === model);
+  for (const name of await withActiveJobs(redis, names)) {
+    await queues.worker(name).getBackend().moveStalledJobsToWait();
+  }
+  await runScript(redis, 'refund-picks', [keyOf('picks', model)], [model, '', FORGOTTEN_PICK_MS]);
+  for (let first = 0; first < names.length; first += QUEUES_A_SCRIPT) {
+    const some = names.slice(first, first + QUEUES_A_SCRIPT);
+    await runScript(redis, 'wake-queues', [keyOf('wake', model)], [model, ...some]);
+  }
+}
+
+async function withActiveJobs(redis: Redis, names: readonly string[]): Promise<readonly string[]> {
+  const commands = redis.pipeline();
+  for (const name of names) commands.llen(`${keyOf('bullmq', name)}:active`);
+  const replies = (await askRedis(commands.exec())) ?? [];
+  return names.filter((_name, index) => Number(replies[index]?.[1]) > 0);
+}

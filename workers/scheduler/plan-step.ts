@@ -1,0 +1,138 @@
+// Decides what the next step computes. In: what runs, what waits, what is free. Out: rows, admissions, preemptions. Pure:
+// no clock, no effects; the same state always gives the same plan.
+//
+// Order of precedence: running answers go on (one row each), then prompts already begun, then the head of the waiting
+// line. Nothing overtakes a head that does not fit. A prompt's blocks are all reserved when it is admitted, so only answers
+// can run out of blocks; then the sequence admitted last gives way and is computed again later.
+
+/** A sequence that has KV blocks. */
+export interface RunningSequence {
+  readonly id: string;
+  /** Tokens known: prompt and generated ones. */
+  readonly length: number;
+  /** Tokens whose keys and values are in the cache; below `length`. */
+  readonly computed: number;
+  /** Blocks held. */
+  readonly blocks: number;
+  /** Of those, blocks that become available when it gives way. */
+  readonly ownBlocks: number;
+}
+
+/** A sequence that has none yet. */
+export interface WaitingSequence {
+  readonly id: string;
+  readonly length: number;
+  /** Tokens at its start that are in the prefix cache: whole blocks. */
+  readonly cachedTokens: number;
+  /** Available blocks that admitting it takes: new ones, and cached ones that nobody holds. */
+  readonly takesBlocks: number;
+}
+
+export interface SchedulerLimits {
+  readonly blockTokens: number;
+  /** Rows of one step at most; not below maxSequences. */
+  readonly maxRows: number;
+  /** Sequences running at once at most. */
+  readonly maxSequences: number;
+  /** Rows of prompts in a step in which answers run: bounds how much a prompt delays their next tokens. */
+  readonly prefillRows: number;
+}
+
+export interface SchedulerView {
+  /** In the order of their admission. */
+  readonly running: readonly RunningSequence[];
+  /** In the order of their turn. */
+  readonly waiting: readonly WaitingSequence[];
+  readonly availableBlocks: number;
+  readonly limits: SchedulerLimits;
+}
+
+/** Rows `from` to `from + count - 1` of a sequence. */
+export interface PlannedRows {
+  readonly id: string;
+  readonly from: number;
+  readonly count: number;
+}
+
+export interface StepPlan {
+  /** These lose their blocks, in this order, before anything else happens. */
+  readonly preempt: readonly string[];
+  /** These get their cached prefix and blocks for all their tokens and one more, in this order. */
+  readonly admit: readonly string[];
+  /** What is computed, in this order. */
+  readonly rows: readonly PlannedRows[];
+}
+
+/** Blocks that `tokens` positions take. */
+export function blocksFor(tokens: number, blockTokens: number): number {
+  return Math.ceil(tokens / blockTokens);
+}
+
+export function planStep(view: SchedulerView): StepPlan {
+  const answers = planAnswers(view);
+  const prompts = planPrompts(view, answers);
+  return { preempt: [...answers.preempted], admit: prompts.admit, rows: [...answers.rows, ...prompts.rows] };
+}
+
+interface AnswerPlan {
+  readonly rows: readonly PlannedRows[];
+  readonly preempted: ReadonlySet<string>;
+  readonly available: number;
+}
+
+function isAnswering(sequence: RunningSequence): boolean {
+  return sequence.length - sequence.computed === 1;
+}
+
+// One row for every running answer, oldest first. Whoever was admitted last gives way, possibly the one that asks.
+function planAnswers({ running, availableBlocks, limits }: SchedulerView): AnswerPlan {
+  const rows: PlannedRows[] = [];
+  const preempted = new Set<string>();
+  let available = availableBlocks;
+  for (const sequence of running) {
+    if (!isAnswering(sequence) || rows.length === limits.maxRows) continue;
+    const needed = blocksFor(sequence.length, limits.blockTokens) - sequence.blocks;
+    const victims = running.filter((other) => !preempted.has(other.id) && !rows.some((row) => row.id === other.id));
+    while (needed > available && !preempted.has(sequence.id)) {
+      const victim = victims.pop() ?? sequence;
+      preempted.add(victim.id);
+      available += victim.ownBlocks;
+    }
+    if (preempted.has(sequence.id)) continue;
+    available -= Math.max(0, needed);
+    rows.push({ id: sequence.id, from: sequence.computed, count: 1 });
+  }
+  return { rows, preempted, available };
+}
+
+interface PromptPlan {
+  readonly rows: readonly PlannedRows[];
+  readonly admit: readonly string[];
+}
+
+// Prompts that have begun go on; then heads of the waiting line, unless somebody had to give way just now.
+function planPrompts({ running, waiting, limits }: SchedulerView, answers: AnswerPlan): PromptPlan {
+  const rows: PlannedRows[] = [];
+  const admit: string[] = [];
+  const staying = running.filter((sequence) => !answers.preempted.has(sequence.id));
+  let budget = limits.maxRows - answers.rows.length;
+  if (answers.rows.length > 0) budget = Math.min(budget, limits.prefillRows);
+  const take = (id: string, from: number, wanted: number): void => {
+    const count = Math.min(wanted, budget);
+    if (count > 0) rows.push({ id, from, count });
+    budget -= count;
+  };
+  for (const sequence of staying.filter((each) => !isAnswering(each))) {
+    take(sequence.id, sequence.computed, sequence.length - sequence.computed);
+  }
+  let available = answers.available;
+  for (const head of answers.preempted.size > 0 ? [] : waiting) {
+    const others = staying.length + admit.length;
+    // Everybody who runs may ask for a block soon; a head that is alone may have them all.
+    if (budget === 0 || others === limits.maxSequences || head.takesBlocks + others > available) break;
+    available -= head.takesBlocks;
+    admit.push(head.id);
+    take(head.id, head.cachedTokens, head.length - head.cachedTokens);
+  }
+  return { rows, admit };
+}

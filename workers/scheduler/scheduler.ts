@@ -1,0 +1,175 @@
+// What runs and what waits in a group, and the KV blocks of each. Asks planStep what to do and does the bookkeeping: blocks
+// are taken and given back here, full ones are offered to the tenant's later requests.
+import type { KvBlockPool, PrefixMatch } from './kv-block-pool.ts';
+import {
+  blocksFor,
+  type PlannedRows,
+  planStep,
+  type SchedulerLimits,
+  type SchedulerView,
+  type StepPlan,
+} from './plan-step.ts';
+import { mayStart, type Sequence } from './sequence.ts';
+
+/** Rows of one sequence in the coming step. */
+export interface StepRows {
+  readonly sequence: Sequence;
+  readonly from: number;
+  readonly count: number;
+}
+
+export class Scheduler {
+  readonly #pool: KvBlockPool;
+  readonly #limits: SchedulerLimits;
+  readonly #running: Sequence[] = [];
+  readonly #waiting: Sequence[] = [];
+
+  constructor(pool: KvBlockPool, limits: SchedulerLimits) {
+    this.#pool = pool;
+    this.#limits = limits;
+  }
+
+  get running(): number {
+    return this.#running.length;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Share of the KV blocks that sequences hold, 0..1. */
+  get kvUse(): number {
+    return 1 - this.#pool.available / this.#pool.capacity;
+  }
+
+  /** True when a sequence of this many tokens can run here at all, alone. */
+  canHold(tokens: number): boolean {
+    return blocksFor(tokens, this.#limits.blockTokens) <= this.#pool.capacity;
+  }
+
+  /** Puts a sequence at the end of the waiting line. */
+  add(sequence: Sequence): void {
+    this.#waiting.push(sequence);
+  }
+
+  /** Takes a sequence out, wherever it is: finished, cancelled or failed. Not between `nextStep` and `complete`. */
+  remove(sequence: Sequence): void {
+    sequence.ended = true;
+    dropFrom(this.#waiting, sequence);
+    if (dropFrom(this.#running, sequence)) this.#giveBlocksBack(sequence);
+  }
+
+  /** Decides and prepares the next step; no rows when there is nothing to do. */
+  nextStep(): readonly StepRows[] {
+    const plan = planStep(this.#view());
+    const byId = new Map([...this.#running, ...this.#waiting].map((sequence) => [sequence.id, sequence]));
+    const find = (id: string): Sequence => {
+      const sequence = byId.get(id);
+      if (sequence === undefined) throw new Error(`planStep named ${id}, which does not exist`);
+      return sequence;
+    };
+    this.#apply(plan, find);
+    return plan.rows.map((rows) => this.#prepare(find(rows.id), rows));
+  }
+
+  /** The step has run: its rows are in the cache. */
+  complete(step: readonly StepRows[]): void {
+    for (const { sequence, from, count } of step) {
+      sequence.computed = from + count;
+      this.#publishFullBlocks(sequence);
+    }
+  }
+
+  #view(): SchedulerView {
+    return {
+      running: this.#running.map((sequence) => ({
+        id: sequence.id,
+        length: sequence.tokens.length,
+        computed: sequence.computed,
+        blocks: sequence.blocks.length,
+        ownBlocks: this.#pool.countOwned(sequence.blocks),
+      })),
+      waiting: this.#startable().map((sequence) => {
+        const { blocks } = this.#pool.findPrefix(sequence.tenant, sequence.tokens);
+        const all = blocksFor(sequence.tokens.length + 1, this.#limits.blockTokens);
+        return {
+          id: sequence.id,
+          length: sequence.tokens.length,
+          cachedTokens: blocks.length * this.#limits.blockTokens,
+          takesBlocks: all - blocks.length + this.#pool.countUnheld(blocks),
+        };
+      }),
+      availableBlocks: this.#pool.available,
+      limits: this.#limits,
+    };
+  }
+
+  // No more heads than could be admitted: finding a prefix costs time.
+  #startable(): readonly Sequence[] {
+    const room = this.#limits.maxSequences - this.#running.length;
+    const blocked = this.#waiting.findIndex((sequence) => !mayStart(sequence));
+    return this.#waiting.slice(0, Math.min(room, blocked === -1 ? this.#waiting.length : blocked));
+  }
+
+  #apply(plan: StepPlan, find: (id: string) => Sequence): void {
+    for (const sequence of plan.preempt.map(find)) {
+      dropFrom(this.#running, sequence);
+      this.#giveBlocksBack(sequence);
+      this.#waiting.unshift(sequence);
+    }
+    const admitted = plan.admit.map(find);
+    // All prefixes are held before any block is allocated: allocating may forget a cached block that nobody holds.
+    for (const sequence of admitted) {
+      dropFrom(this.#waiting, sequence);
+      this.#startFrom(sequence, this.#pool.findPrefix(sequence.tenant, sequence.tokens));
+      this.#running.push(sequence);
+    }
+    for (const sequence of admitted) this.#allocate(sequence, sequence.tokens.length + 1);
+  }
+
+  #startFrom(sequence: Sequence, prefix: PrefixMatch): void {
+    this.#pool.hold(prefix.blocks);
+    sequence.blocks.push(...prefix.blocks);
+    sequence.nodes.push(...prefix.nodes);
+    sequence.computed = prefix.blocks.length * this.#limits.blockTokens;
+    sequence.cachedAtStart ??= sequence.computed;
+  }
+
+  #prepare(sequence: Sequence, { from, count }: PlannedRows): StepRows {
+    this.#allocate(sequence, from + count);
+    return { sequence, from, count };
+  }
+
+  #allocate(sequence: Sequence, tokens: number): void {
+    while (sequence.blocks.length < blocksFor(tokens, this.#limits.blockTokens)) {
+      const block = this.#pool.allocate();
+      if (block === null) throw new Error('planStep promised a KV block that is not there');
+      sequence.blocks.push(block);
+    }
+  }
+
+  #publishFullBlocks(sequence: Sequence): void {
+    const full = Math.floor(sequence.computed / this.#limits.blockTokens);
+    for (let index = sequence.nodes.length; index < full; index += 1) {
+      const end = (index + 1) * this.#limits.blockTokens;
+      const block = sequence.blocks[index];
+      if (block === undefined) throw new Error(`${sequence.id} has no block ${index}`);
+      const parent = sequence.nodes.at(-1) ?? null;
+      sequence.nodes.push(this.#pool.publish(sequence.tenant, parent, sequence.tokens, end, block));
+    }
+  }
+
+  #giveBlocksBack(sequence: Sequence): void {
+    this.#pool.release(sequence.blocks);
+    sequence.blocks.length = 0;
+    sequence.nodes.length = 0;
+    sequence.computed = 0;
+  }
+}
+
+function dropFrom(list: Sequence[], sequence: Sequence): boolean {
+  const index = list.indexOf(sequence);
+  if (index === -1) return false;
+  list.splice(index, 1);
+  return true;
+}

@@ -1,0 +1,212 @@
+// The generations that a group runs: admits requests from the queue, runs steps, publishes what they yield, ends what is
+// finished, cancelled or failed. Everything it knows can be rebuilt from Redis; nothing of it is the only copy.
+import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
+import type { TokensEvent } from '../../infra/messages/token-event.ts';
+import type { FinishReason } from '../../infra/queue/finish-generation.ts';
+import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
+import { type Choice, Generation, sampleNext } from '../generation/generation.ts';
+import type { CancelSignals } from '../queue/cancel-signals.ts';
+import type { GenerationSource, TakenGeneration } from '../queue/generation-source.ts';
+import { createSamplerScratch, type SamplerScratch } from '../sampler/sampler-scratch.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
+import type { Sequence } from '../scheduler/sequence.ts';
+import { type GeneratedToken, runStep, type StepExecutor } from '../step/run-step.ts';
+import type { TokenAppend, TokenWriter } from '../tokens/append-tokens.ts';
+
+export interface GroupParts {
+  readonly source: GenerationSource;
+  readonly cancels: CancelSignals;
+  readonly writer: TokenWriter;
+  readonly scheduler: Scheduler;
+  readonly executor: StepExecutor;
+  readonly tokenizer: Tokenizer;
+  /** Token entries already published for a request. */
+  readonly readPublished: (id: string) => Promise<readonly TokensEvent[]>;
+  /** Requests taken from the queue at once; beyond them the queue keeps the order fair. */
+  readonly maxGenerations: number;
+  readonly observe: GroupObserver;
+}
+
+/** Where the loop reports to; metrics and logs are made of it. */
+export interface GroupObserver {
+  started(generation: Generation, attempt: number): void;
+  stepped(rows: number, tokens: number, milliseconds: number): void;
+  ended(generation: Generation, reason: FinishReason): void;
+  failed(generation: Generation, cause: unknown): void;
+}
+
+interface Owner {
+  readonly generation: Generation;
+  readonly choice: Choice;
+}
+
+/** A worker looks for work at least this often, should a wake-up get lost. */
+const LONGEST_WAIT_MS = 1_000;
+
+export class GenerationGroup {
+  readonly #parts: GroupParts;
+  readonly #generations = new Map<string, Generation>();
+  readonly #owners = new Map<Sequence, Owner>();
+  readonly #scratch: SamplerScratch;
+  readonly #ending: { readonly generation: Generation; readonly reason: FinishReason }[] = [];
+  /** Publishing of the step before: overlaps the next step's compute, and keeps entries in order. */
+  #publishing: Promise<void> = Promise.resolve();
+
+  constructor(parts: GroupParts) {
+    this.#parts = parts;
+    this.#scratch = createSamplerScratch(parts.executor.vocab);
+  }
+
+  get size(): number {
+    return this.#generations.size;
+  }
+
+  /** Takes up what the group's former leader ran. */
+  async recover(): Promise<void> {
+    for (const taken of await this.#parts.source.recover()) await this.#start(taken);
+  }
+
+  /**
+   * Runs until `stop` is aborted. Then it admits no more, goes on until all answers have ended or `drainMs` have passed, and
+   * gives the rest back. Throws `fenced` when the lease is lost: everything is another leader's then.
+   */
+  async run(stop: AbortSignal, drainMs: number): Promise<void> {
+    await this.#runWhile(() => !stop.aborted, true);
+    const deadline = performance.now() + drainMs;
+    await this.#runWhile(() => this.size > 0 && performance.now() < deadline, false);
+    await this.#publishing;
+    for (const id of this.#generations.keys()) await this.#parts.source.release(id);
+  }
+
+  async #runWhile(goesOn: () => boolean, admits: boolean): Promise<void> {
+    while (goesOn()) {
+      this.#cancel(this.#parts.cancels.drain());
+      if (admits) await this.#admit();
+      const worked = await this.#step();
+      if (!worked && goesOn()) await this.#parts.source.waitForWork(LONGEST_WAIT_MS);
+    }
+  }
+
+  // Only a head that waits for room stays out of the queue's hands: fairness is decided when a request is taken.
+  async #admit(): Promise<void> {
+    while (this.#generations.size < this.#parts.maxGenerations && this.#parts.scheduler.waiting === 0) {
+      const taken = await this.#parts.source.takeNext();
+      if (taken === null) return;
+      await this.#start(taken);
+    }
+  }
+
+  async #start({ request, lastSeq, cancelled, attempt }: TakenGeneration): Promise<void> {
+    const published = lastSeq === 0 ? [] : await this.#parts.readPublished(request.id);
+    const generation = new Generation(request, published, this.#parts.tokenizer);
+    this.#generations.set(request.id, generation);
+    this.#parts.observe.started(generation, attempt);
+    if (cancelled) return this.#end(generation, { outcome: 'cancelled', error: null, cachedTokens: 0 });
+    const longest = request.promptTokens.length + request.maxTokens;
+    if (!this.#parts.scheduler.canHold(longest)) {
+      const message = `The request needs room for ${longest} tokens, more than this worker's whole KV cache.`;
+      return this.#fail(generation, new DomainError('generation_failed', message));
+    }
+    for (const choice of generation.open) {
+      this.#owners.set(choice.sequence, { generation, choice });
+      this.#parts.scheduler.add(choice.sequence);
+    }
+    if (generation.open.length === 0) this.#end(generation, finished(generation));
+  }
+
+  async #step(): Promise<boolean> {
+    const startedMs = performance.now();
+    const { rows, tokens } = await runStep({
+      scheduler: this.#parts.scheduler,
+      executor: this.#parts.executor,
+      sample: (sequence, logits) => {
+        const owner = this.#owners.get(sequence);
+        if (owner === undefined) return null;
+        return sampleNext(owner.generation.request, owner.choice, logits, this.#scratch);
+      },
+      onFailure: (sequence, reason) => this.#fail(this.#owners.get(sequence)?.generation, reason),
+    });
+    if (rows > 0) this.#parts.observe.stepped(rows, tokens.length, performance.now() - startedMs);
+    const appends = tokens.flatMap((token) => this.#accept(token));
+    await this.#publish(appends);
+    return rows > 0;
+  }
+
+  #accept({ sequence, id, logprob }: GeneratedToken): TokenAppend[] {
+    const owner = this.#owners.get(sequence);
+    // Another choice of its request failed in this very step.
+    if (owner === undefined) return [];
+    const { generation, choice } = owner;
+    generation.cachedTokens ??= sequence.cachedAtStart;
+    const event = choice.answer.push(id, logprob);
+    if (choice.answer.finish !== null) this.#drop(sequence);
+    if (generation.open.length === 0) this.#end(generation, finished(generation));
+    return [{ id: generation.request.id, seq: generation.takeSeq(), event }];
+  }
+
+  async #publish(appends: readonly TokenAppend[]): Promise<void> {
+    await this.#publishing;
+    const ending = this.#ending.splice(0);
+    if (appends.length === 0 && ending.length === 0) return;
+    this.#publishing = this.#write(appends, ending);
+    // A rejection is seen by whoever awaits it next; without this Node would take it for unhandled meanwhile.
+    this.#publishing.catch(() => {});
+  }
+
+  async #write(
+    appends: readonly TokenAppend[],
+    ending: readonly { readonly generation: Generation; readonly reason: FinishReason }[],
+  ): Promise<void> {
+    const { writer, source } = this.#parts;
+    if (appends.length > 0) for (const id of await writer.append(appends)) this.#forget(id);
+    for (const { generation, reason } of ending) {
+      await writer.finish(generation.request.id, generation.takeSeq(), reason);
+      await source.done(generation.request.id, reason.error?.message ?? null);
+    }
+  }
+
+  #cancel(ids: readonly string[]): void {
+    for (const id of ids) {
+      const generation = this.#generations.get(id);
+      if (generation === undefined) continue;
+      this.#end(generation, { outcome: 'cancelled', error: null, cachedTokens: generation.cachedTokens ?? 0 });
+    }
+  }
+
+  #fail(generation: Generation | undefined, cause: unknown): void {
+    if (generation === undefined) return;
+    this.#parts.observe.failed(generation, cause);
+    const { code, message } = toDomainError(cause);
+    this.#end(generation, { outcome: 'failed', error: { code, message }, cachedTokens: generation.cachedTokens ?? 0 });
+  }
+
+  // Ended elsewhere (cancelled while queued, reaped): its stream takes nothing more.
+  #forget(id: string): void {
+    const generation = this.#generations.get(id);
+    if (generation === undefined) return;
+    this.#release(generation);
+    // Its job is no longer ours to settle; a failure here leaves it to the stall scan.
+    void this.#parts.source.done(id, 'ended elsewhere').catch(() => {});
+  }
+
+  #end(generation: Generation, reason: FinishReason): void {
+    if (!this.#generations.has(generation.request.id)) return;
+    this.#release(generation);
+    this.#ending.push({ generation, reason });
+    this.#parts.observe.ended(generation, reason);
+  }
+
+  #release(generation: Generation): void {
+    this.#generations.delete(generation.request.id);
+    for (const { sequence } of generation.choices) this.#drop(sequence);
+  }
+
+  #drop(sequence: Sequence): void {
+    this.#owners.delete(sequence);
+    this.#parts.scheduler.remove(sequence);
+  }
+}
+
+function finished(generation: Generation): FinishReason {
+  return { outcome: 'finished', error: null, cachedTokens: generation.cachedTokens ?? 0 };
+}
