@@ -37,7 +37,9 @@ export class SupervisedProcess {
   start(): Promise<unknown> {
     const { ready, exited } = this.#spawn();
     this.#running = this.#keepRunning(exited);
-    const ended = exited.then((why) => Promise.reject(new Error(`${this.#options.name} ended before it was ready (${why}).`)));
+    const ended = exited.then((why) =>
+      Promise.reject(new Error(`${this.#options.name} ended before it was ready (${why}).`)),
+    );
     return Promise.race([ready, ended]);
   }
 
