@@ -11,7 +11,7 @@ import { keyOf, singleKeys } from '../../infra/redis/keys.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
 import { repeatEvery } from '../../infra/timing/repeat-every.ts';
 import { FollowedStream, type StreamEntry } from './followed-stream.ts';
-import { readRanges } from './read-ranges.ts';
+import { GapReader } from './gap-reader.ts';
 
 export type { StreamEntry } from './followed-stream.ts';
 
@@ -58,9 +58,9 @@ class Follower implements StreamFollower {
   readonly #queues: BullmqQueues;
   readonly #onProblem: (problem: unknown) => void;
   readonly #streams = new Map<string, Set<FollowedStream>>();
+  readonly #gaps: GapReader;
   readonly #leaving = new Set<string>();
   #background: readonly { stop(): Promise<void> }[] = [];
-  #reading = false;
 
   constructor(options: StreamFollowerOptions) {
     const connect = (name: string) => connectRedis({ url: options.url, role: 'durable', name, patience: 'forever' });
@@ -69,6 +69,7 @@ class Follower implements StreamFollower {
     this.#subscription = connect('streams-sub');
     this.#queues = bullmqQueues(this.#commands);
     this.#onProblem = options.onProblem ?? (() => {});
+    this.#gaps = new GapReader(this.#commands, this.#onProblem);
   }
 
   get size(): number {
@@ -100,7 +101,7 @@ class Follower implements StreamFollower {
         ended = entry.event.type === 'end';
         yield entry;
         if (ended) return;
-        this.#readSoon();
+        this.#gaps.fill(stream);
       }
     } finally {
       signal?.removeEventListener('abort', leave);
@@ -127,7 +128,7 @@ class Follower implements StreamFollower {
       [stream.id, this.#gatewayId],
     );
     stream.observeLength(Number(length));
-    this.#readSoon();
+    this.#gaps.fill(stream);
   }
 
   #part(stream: FollowedStream, ended: boolean): void {
@@ -152,9 +153,11 @@ class Follower implements StreamFollower {
     const lines = message.split('\n');
     for (let index = 0; index + 2 < lines.length; index += 3) {
       const entry = { seq: Number(lines[index + 1]), json: String(lines[index + 2]) };
-      for (const stream of this.#streams.get(String(lines[index])) ?? []) stream.push(entry);
+      for (const stream of this.#streams.get(String(lines[index])) ?? []) {
+        stream.push(entry);
+        this.#gaps.fill(stream);
+      }
     }
-    this.#readSoon();
   }
 
   async #beat(): Promise<void> {
@@ -180,32 +183,13 @@ class Follower implements StreamFollower {
       const lengths = Array.isArray(reply) ? reply.slice(1).map(Number) : [];
       for (const [index, stream] of some.entries()) this.#observe(stream, lengths[index] ?? -1);
     }
-    this.#readSoon();
   }
 
   #observe(stream: FollowedStream, length: number): void {
-    if (length >= 0) return stream.observeLength(length);
-    stream.missing += 1;
+    stream.missing = length < 0 ? stream.missing + 1 : 0;
+    if (length >= 0) stream.observeLength(length);
+    this.#gaps.fill(stream);
     if (stream.missing >= LOOKS_UNTIL_LOST) stream.fail(new DomainError('unavailable', 'The request was lost.'));
-  }
-
-  // One reader at a time takes all gaps there are; gaps that appear meanwhile are its next round.
-  #readSoon(): void {
-    if (this.#reading) return;
-    this.#reading = true;
-    this.#readGaps()
-      .catch(this.#onProblem)
-      .finally(() => {
-        this.#reading = false;
-      });
-  }
-
-  async #readGaps(): Promise<void> {
-    for (;;) {
-      const wanting = [...this.#all()].filter((stream) => stream.wanted !== null);
-      if (wanting.length === 0) return;
-      await readRanges(this.#commands, wanting);
-    }
   }
 
   *#all(): Iterable<FollowedStream> {

@@ -46,7 +46,6 @@ export class FollowedStream {
   }
 
   observeLength(length: number): void {
-    this.missing = 0;
     this.#buffer.observeLength(length);
   }
 

@@ -1,13 +1,18 @@
 // The `conclave` command. In: process.argv. Out: an exit code; results on stdout, everything else on stderr. Commands load
 // what they need when they run, so that --help is quick.
 import { Command } from 'commander';
+import { addGenerateCommand, addLogitsCommand } from './commands/generate.ts';
 import { addModelCommand } from './commands/model.ts';
+import { addStartCommand } from './commands/start.ts';
 import { reportFailure } from './report-failure.ts';
 
 const program = new Command('conclave')
   .description("Serve a private Mixture-of-Experts language model from a few machines of one's own.")
   .showHelpAfterError('(add --help for what is possible)');
 
+addStartCommand(program);
+addGenerateCommand(program);
+addLogitsCommand(program);
 addModelCommand(program);
 
 try {

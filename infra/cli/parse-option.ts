@@ -16,3 +16,12 @@ export function parseNonNegativeInteger(text: string): number {
   }
   return value;
 }
+
+/** A sampling temperature: 0 up to 2. */
+export function parseTemperature(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 2)) {
+    throw new InvalidArgumentError('Expected a number from 0 to 2.');
+  }
+  return value;
+}

@@ -1,14 +1,6 @@
 // What a gateway needs to know of a model to validate, template and tokenize a request without having the model's files:
 // published by workers at `cv:model:<name>`, read by gateways. Text files travel as they stand in the checkpoint.
-
-/** The checkpoint's text files, by content. The same fields as the tokenizer's `TokenizerFiles`. */
-export interface TokenizerFileTexts {
-  readonly tokenizerJson: string;
-  readonly tokenizerConfigJson: string;
-  readonly generationConfigJson: string | null;
-  /** Jinja source; null for a model that has no chat format. */
-  readonly chatTemplate: string | null;
-}
+import type { TokenizerFiles } from '../tokenizer/tokenizer-files.ts';
 
 export interface ModelCard {
   /** The name that clients send as `model`. */
@@ -24,7 +16,7 @@ export interface ModelCard {
   readonly dtype: string;
   /** Token ids that end a generation. */
   readonly eosTokenIds: readonly number[];
-  readonly tokenizer: TokenizerFileTexts;
+  readonly tokenizer: TokenizerFiles;
   /** One line for people. */
   readonly description: string;
 }

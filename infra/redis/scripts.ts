@@ -1,10 +1,10 @@
 // Our Lua scripts: one file per script, `lua/<verb-noun>-<number of keys>.lua`. Read once per process from the package
 // (dist/ holds compiled TypeScript only), registered on every connection, called by name. `-- @include x` stands for
 // lua/includes/x.lua. Out: the script's reply, or a DomainError for a negative code (script-errors.ts).
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Redis } from 'ioredis';
+import { PACKAGE_ROOT } from '../package-facts.ts';
 import { ENDED_LIST_LENGTH, ENDED_TTL_MS, prefixes, REQUEST_TTL_MS, singleKeys } from './keys.ts';
 import { asRedisError, throwIfErrorCode } from './script-errors.ts';
 
@@ -104,11 +104,7 @@ function luaTable(values: Readonly<Record<string, string | number>>): string {
 }
 
 function luaFolder(): string {
-  return join(packageRoot(dirname(fileURLToPath(import.meta.url))), 'infra', 'redis', 'lua');
-}
-
-function packageRoot(folder: string): string {
-  return existsSync(join(folder, 'package.json')) ? folder : packageRoot(dirname(folder));
+  return join(PACKAGE_ROOT, 'infra', 'redis', 'lua');
 }
 
 function commandName(name: string): string {

@@ -3,7 +3,10 @@
 import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
-import { TokenSampler } from '../sampler/token-sampler.ts';
+import { type SampledToken, sampleToken } from '../sampler/sample-token.ts';
+import type { SamplerScratch } from '../sampler/sampler-scratch.ts';
+import { PURPOSE } from '../sampler/sampling-key.ts';
+import { addToken, countTokens, type TokenCounts } from '../sampler/token-counts.ts';
 import { createSequence, type Sequence } from '../scheduler/sequence.ts';
 import { Answer } from './answer.ts';
 
@@ -11,7 +14,21 @@ import { Answer } from './answer.ts';
 export interface Choice {
   readonly sequence: Sequence;
   readonly answer: Answer;
-  readonly sampler: TokenSampler;
+  /** Tokens so far, for penalties. */
+  readonly counts: TokenCounts;
+}
+
+/** Chooses a choice's next token from its logits, [vocab]. Throws DomainError `generation_failed`. */
+export function sampleNext(
+  { sampling }: GenerationRequest,
+  { answer, counts }: Choice,
+  logits: Float32Array,
+  scratch: SamplerScratch,
+): SampledToken {
+  const key = { seed: sampling.seed, choice: answer.choice, position: answer.generated, purpose: PURPOSE.token };
+  const token = sampleToken(logits, sampling, counts, key, scratch);
+  addToken(counts, token.id);
+  return token;
 }
 
 export class Generation {
@@ -58,12 +75,12 @@ function createChoice(
   tokenizer: Tokenizer,
   sharesPromptOf: Sequence | null,
 ): Choice {
-  const { tenant, promptTokens, sampling } = request;
+  const { tenant, promptTokens } = request;
   const answer = new Answer(request, index, tokenizer);
   for (const id of generated) answer.push(id, null);
   return {
     sequence: createSequence({ id: `${request.id}/${index}`, tenant, promptTokens, generated, sharesPromptOf }),
     answer,
-    sampler: new TokenSampler(sampling, index, promptTokens, generated),
+    counts: countTokens(promptTokens, generated),
   };
 }

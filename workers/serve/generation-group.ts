@@ -4,12 +4,13 @@ import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
-import { type Choice, Generation } from '../generation/generation.ts';
+import { type Choice, Generation, sampleNext } from '../generation/generation.ts';
 import type { CancelSignals } from '../queue/cancel-signals.ts';
 import type { GenerationSource, TakenGeneration } from '../queue/generation-source.ts';
+import { createSamplerScratch, type SamplerScratch } from '../sampler/sampler-scratch.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { Sequence } from '../scheduler/sequence.ts';
-import { runStep, type SampledToken, type StepExecutor } from '../step/run-step.ts';
+import { type GeneratedToken, runStep, type StepExecutor } from '../step/run-step.ts';
 import type { TokenAppend, TokenWriter } from '../tokens/append-tokens.ts';
 
 export interface GroupParts {
@@ -46,16 +47,24 @@ export class GenerationGroup {
   readonly #parts: GroupParts;
   readonly #generations = new Map<string, Generation>();
   readonly #owners = new Map<Sequence, Owner>();
+  readonly #scratch: SamplerScratch;
   readonly #ending: { readonly generation: Generation; readonly reason: FinishReason }[] = [];
   /** Publishing of the step before: overlaps the next step's compute, and keeps entries in order. */
   #publishing: Promise<void> = Promise.resolve();
 
   constructor(parts: GroupParts) {
     this.#parts = parts;
+    this.#scratch = createSamplerScratch(parts.executor.vocab);
   }
 
   get size(): number {
     return this.#generations.size;
+  }
+
+  /** Lets go of everything without a word to Redis: another leader has it. */
+  abandon(): void {
+    for (const generation of this.#generations.values()) this.#release(generation);
+    this.#ending.length = 0;
   }
 
   /** Takes up what the group's former leader ran. */
@@ -116,7 +125,11 @@ export class GenerationGroup {
     const { rows, tokens } = await runStep({
       scheduler: this.#parts.scheduler,
       executor: this.#parts.executor,
-      samplerOf: (sequence) => this.#owners.get(sequence)?.choice.sampler,
+      sample: (sequence, logits) => {
+        const owner = this.#owners.get(sequence);
+        if (owner === undefined) return null;
+        return sampleNext(owner.generation.request, owner.choice, logits, this.#scratch);
+      },
       onFailure: (sequence, reason) => this.#fail(this.#owners.get(sequence)?.generation, reason),
     });
     if (rows > 0) this.#parts.observe.stepped(rows, tokens.length, performance.now() - startedMs);
@@ -125,7 +138,7 @@ export class GenerationGroup {
     return rows > 0;
   }
 
-  #accept({ sequence, id, logprob }: SampledToken): TokenAppend[] {
+  #accept({ sequence, id, logprob }: GeneratedToken): TokenAppend[] {
     const owner = this.#owners.get(sequence);
     // Another choice of its request failed in this very step.
     if (owner === undefined) return [];

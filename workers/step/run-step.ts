@@ -1,7 +1,6 @@
 // One step of a group: schedule, execute, sample. The product on one screen.
-import type { TokenLogprob } from '../../infra/messages/token-event.ts';
 import type { StepBatch } from '../../native/model-session.ts';
-import type { TokenSampler } from '../sampler/token-sampler.ts';
+import type { SampledToken } from '../sampler/sample-token.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { Sequence } from '../scheduler/sequence.ts';
 import { buildStepBatch, yieldsToken } from './build-step-batch.ts';
@@ -14,16 +13,14 @@ export interface StepExecutor {
 }
 
 /** A token that the step produced. */
-export interface SampledToken {
+export interface GeneratedToken extends SampledToken {
   readonly sequence: Sequence;
-  readonly id: number;
-  readonly logprob: TokenLogprob | null;
 }
 
 export interface StepResult {
   /** Rows computed; 0 when there was nothing to do. */
   readonly rows: number;
-  readonly tokens: readonly SampledToken[];
+  readonly tokens: readonly GeneratedToken[];
 }
 
 /**
@@ -33,8 +30,8 @@ export interface StepResult {
 export async function runStep(parts: {
   readonly scheduler: Scheduler;
   readonly executor: StepExecutor;
-  /** Undefined once the sequence's request has ended, which another choice's failure may do in this very step. */
-  readonly samplerOf: (sequence: Sequence) => TokenSampler | undefined;
+  /** Null once the sequence's request has ended, which another choice's failure may do in this very step. */
+  readonly sample: (sequence: Sequence, logits: Float32Array) => SampledToken | null;
   readonly onFailure: (sequence: Sequence, reason: unknown) => void;
 }): Promise<StepResult> {
   const { scheduler, executor } = parts;
@@ -46,15 +43,14 @@ export async function runStep(parts: {
   await executor.step(batch, logits);
   scheduler.complete(step);
 
-  const tokens: SampledToken[] = [];
+  const tokens: GeneratedToken[] = [];
   for (const [index, { sequence }] of step.filter(yieldsToken).entries()) {
     const row = logits.subarray(index * executor.vocab, (index + 1) * executor.vocab);
-    const sampler = parts.samplerOf(sequence);
-    if (sampler === undefined) continue;
     try {
-      const { id, logprob } = sampler.sample(row);
-      sequence.tokens.push(id);
-      tokens.push({ sequence, id, logprob });
+      const token = parts.sample(sequence, row);
+      if (token === null) continue;
+      sequence.tokens.push(token.id);
+      tokens.push({ sequence, ...token });
     } catch (reason) {
       parts.onFailure(sequence, reason);
     }

@@ -1,15 +1,17 @@
-// A child process that is started again when it dies. In: what to run. Out: its readiness and its pid. A child says
-// `{ ready: ... }` over IPC when it can be used; one that dies again and again is given ever more time between starts.
-import { type ChildProcess, fork } from 'node:child_process';
+// A child process that is started again when it dies, ever more slowly when it dies again and again.
+import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { DomainError } from '../../errors/domain-error.ts';
 
 export interface SupervisedOptions {
-  /** For messages: `gateway`, `worker-1`. */
+  /** For messages: `gateway`, `worker 1`. */
   readonly name: string;
-  /** Module to run, with its arguments. */
+  /** JavaScript file to run, with its arguments. */
   readonly module: string;
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
+  /** File descriptor of the log that takes what the child prints. */
+  readonly log: number;
   /** Told in a line for people whenever the child dies and is started again. */
   readonly onRestart: (message: string) => void;
 }
@@ -21,65 +23,60 @@ const HEALTHY_MS = 30_000;
 
 export class SupervisedProcess {
   readonly #options: SupervisedOptions;
-  #child: ChildProcess | null = null;
-  #stopping = false;
-  #running: Promise<void> = Promise.resolve();
+  readonly #running: Promise<void>;
+  readonly #stopped = new AbortController();
+  #child: ChildProcess;
+  /** Rejects when the very first child ends: the first start must work. */
+  readonly failedToStart: Promise<never>;
 
   constructor(options: SupervisedOptions) {
     this.#options = options;
-  }
-
-  get pid(): number | undefined {
-    return this.#child?.pid;
-  }
-
-  /** Starts the child; resolves with what it reports as ready. Rejects when it ends before that: the first start must work. */
-  start(): Promise<unknown> {
-    const { ready, exited } = this.#spawn();
+    const { child, exited } = this.#spawn();
+    this.#child = child;
+    this.failedToStart = exited.then((why) => {
+      throw new DomainError('unavailable', `The ${options.name} ended at its start (${why}).`);
+    });
+    // Looked at only during the start.
+    this.failedToStart.catch(() => {});
     this.#running = this.#keepRunning(exited);
-    const ended = exited.then((why) =>
-      Promise.reject(new Error(`${this.#options.name} ended before it was ready (${why}).`)),
-    );
-    return Promise.race([ready, ended]);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1;
   }
 
   /** SIGTERM; after `graceMs` SIGKILL. Resolves when it has ended. */
   async stop(graceMs: number): Promise<void> {
-    this.#stopping = true;
-    this.#child?.kill('SIGTERM');
-    const late = setTimeout(() => this.#child?.kill('SIGKILL'), graceMs);
+    this.#stopped.abort();
+    this.#child.kill('SIGTERM');
+    const late = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
     await this.#running;
     clearTimeout(late);
   }
 
-  #spawn(): { readonly ready: Promise<unknown>; readonly exited: Promise<string> } {
-    const { module, args, env } = this.#options;
-    const child = fork(module, [...args], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    this.#child = child;
-    const ready = new Promise<unknown>((resolve) => {
-      child.on('message', (message) => {
-        if (typeof message === 'object' && message !== null && 'ready' in message) resolve(message.ready);
-      });
-    });
+  #spawn(): { readonly child: ChildProcess; readonly exited: Promise<string> } {
+    const { module, args, env, log } = this.#options;
+    const child = spawn(process.execPath, [module, ...args], { env, stdio: ['ignore', log, log] });
     const exited = new Promise<string>((resolve) => {
       child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
       child.once('error', (error) => resolve(error.message));
     });
-    return { ready, exited };
+    return { child, exited };
   }
 
   async #keepRunning(firstExit: Promise<string>): Promise<void> {
     let exited = firstExit;
     let delayMs = FIRST_DELAY_MS;
-    for (let startedMs = performance.now(); ; startedMs = performance.now()) {
+    for (;;) {
+      const startedMs = performance.now();
       const why = await exited;
-      if (this.#stopping) return;
+      if (this.#stopped.signal.aborted) return;
       if (performance.now() - startedMs > HEALTHY_MS) delayMs = FIRST_DELAY_MS;
-      this.#options.onRestart(`${this.#options.name} ended (${why}); starting it again.`);
-      await delay(delayMs);
-      if (this.#stopping) return;
+      this.#options.onRestart(`The ${this.#options.name} ended (${why}); starting it again.`);
+      await delay(delayMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
+      if (this.#stopped.signal.aborted) return;
       delayMs = Math.min(LONGEST_DELAY_MS, delayMs * 2);
-      exited = this.#spawn().exited;
+      ({ child: this.#child, exited } = this.#spawn());
     }
   }
 }

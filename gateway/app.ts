@@ -1,0 +1,143 @@
+// The gateway as a fetch handler, made of injected parts. In: HTTP requests. Out: HTTP responses in OpenAI's shapes. Opens no
+// connection and reads no file; `main.ts` puts the real parts in and listens.
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
+import { routePath } from 'hono/route';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { DomainError, toDomainError } from '../infra/errors/domain-error.ts';
+import { JOB_BOARD_PATH } from './admin/job-board.ts';
+import { authenticateOperator } from './auth/authenticate-operator.ts';
+import { requireScope } from './auth/principal.ts';
+import type { GatewayContext, GatewayEnv } from './environment.ts';
+import { errorBody, errorHeaders, httpStatus, thrownToDomainError } from './errors/error-to-http.ts';
+import type { GatewayParts } from './parts.ts';
+import { addQueueAdminRoutes } from './routes/admin-queues.ts';
+import { addTenantAdminRoutes } from './routes/admin-tenants.ts';
+import { addGenerationRoutes } from './routes/generations.ts';
+import { addHealthRoutes, addMetricsRoute } from './routes/health.ts';
+import { addLoginRoutes } from './routes/login.ts';
+import { addModelRoutes } from './routes/models.ts';
+import { addOpenApiRoute } from './routes/openapi.ts';
+import { addStreamRoutes } from './routes/streams.ts';
+
+type App = OpenAPIHono<GatewayEnv>;
+
+/** Builds the app. Routes registered before `authenticateCaller` are open: health and the sign-in page, nothing else. */
+export function createApp(parts: GatewayParts): App {
+  const app: App = new OpenAPIHono<GatewayEnv>();
+  app.onError((thrown, c) => refuse(parts, c, thrown));
+  app.notFound((c) => refuse(parts, c, unknownRoute(c)));
+  app.use(frameRequest(parts));
+  addHealthRoutes(app, parts);
+  addLoginRoutes(app, parts);
+  app.use('/admin/*', authenticateAdmin(parts));
+  app.use(authenticateCaller(parts));
+  addAdmin(app, parts);
+  addGenerationRoutes(app, parts);
+  addStreamRoutes(app, parts);
+  addModelRoutes(app, parts);
+  addMetricsRoute(app, parts);
+  addOpenApiRoute(app);
+  return app;
+}
+
+/** Request id, security headers, access log and metrics: around every request, whatever becomes of it. */
+function frameRequest(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
+  return async (c, next) => {
+    const startedAtMs = parts.clock();
+    const requestId = `req_${Buffer.from(parts.random(12)).toString('hex')}`;
+    c.set('startedAtMs', startedAtMs);
+    c.set('requestId', requestId);
+    setHeaders(c, { 'x-request-id': requestId, ...SECURITY_HEADERS });
+    refuseManyHeaders(c, parts.config.limits.headers);
+    await next();
+    const durationMs = parts.clock() - startedAtMs;
+    c.header('openai-processing-ms', String(durationMs));
+    report(parts, c, durationMs);
+  };
+}
+
+const SECURITY_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  // The pages below /admin get this far and no further; bull-board's page names an outside font, which is not fetched.
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+    "connect-src 'self'; form-action 'self'; base-uri 'self'; frame-ancestors 'none'",
+} as const;
+
+function setHeaders(c: GatewayContext, headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) c.header(name, value);
+}
+
+function refuseManyHeaders(c: GatewayContext, limit: number): void {
+  let count = 0;
+  for (const _ of c.req.raw.headers.keys()) count += 1;
+  if (count > limit) throw new DomainError('invalid_request', `The request has more than ${limit} headers.`);
+}
+
+function report(parts: GatewayParts, c: GatewayContext, durationMs: number): void {
+  const route = routePath(c, -1);
+  const { method } = c.req;
+  const { status } = c.res;
+  const principal = c.get('principal') as GatewayEnv['Variables']['principal'] | undefined;
+  const who = { tenant: principal?.tenant, subject: principal?.subject };
+  parts.metrics.request(route, status, durationMs / 1000);
+  parts.log.info({ requestId: c.get('requestId'), method, route, status, durationMs, ...who }, 'request');
+}
+
+/** Below /admin a browser may come with a cookie, and one that comes without is shown where to sign in. */
+function authenticateAdmin(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
+  return async (c, next) => {
+    c.header('cache-control', 'no-store');
+    const principal = await authenticateOperator(parts, c).catch((error: unknown) => {
+      if (isPageVisit(c) && toDomainError(error).code === 'invalid_api_key') return null;
+      throw error;
+    });
+    if (principal === null) return c.redirect('/admin/login', 303);
+    requireScope(principal, 'admin:read');
+    c.set('principal', principal);
+    return next();
+  };
+}
+
+function isPageVisit(c: GatewayContext): boolean {
+  return c.req.method === 'GET' && (c.req.header('accept') ?? '').includes('text/html');
+}
+
+function authenticateCaller(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
+  return async (c, next) => {
+    const known = c.get('principal') as GatewayEnv['Variables']['principal'] | undefined;
+    if (known === undefined)
+      c.set('principal', await parts.authenticator(c.req.header('authorization'), parts.clock()));
+    await next();
+  };
+}
+
+function addAdmin(app: App, parts: GatewayParts): void {
+  addQueueAdminRoutes(app, parts);
+  addTenantAdminRoutes(app, parts);
+  const refreshBoard: MiddlewareHandler = async (_, next) => {
+    await parts.jobBoard.refresh();
+    await next();
+  };
+  app.get('/admin', (c) => c.redirect(JOB_BOARD_PATH, 303));
+  // Hono's `/x/*` also matches `/x`.
+  app.use(`${JOB_BOARD_PATH}/*`, refreshBoard);
+  app.route(JOB_BOARD_PATH, parts.jobBoard.app);
+}
+
+function unknownRoute(c: GatewayContext): DomainError {
+  return new DomainError('not_found', `Invalid URL (${c.req.method} ${c.req.path.slice(0, 128)})`);
+}
+
+/** The only place where an error becomes a response. */
+function refuse(parts: GatewayParts, c: GatewayContext, thrown: unknown): Response {
+  const error = thrownToDomainError(thrown);
+  const status = httpStatus(error.code);
+  parts.metrics.error('gateway', error.code);
+  if (status >= 500) parts.log.error({ requestId: c.get('requestId'), err: error }, 'request failed');
+  return c.json(errorBody(error), status as ContentfulStatusCode, errorHeaders(error));
+}

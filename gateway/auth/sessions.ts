@@ -1,0 +1,38 @@
+// Browser sessions for /admin: a page cannot send headers when it navigates. The cookie names an API key's prefix and an
+// expiry under a MAC; the key's record is read on every use, so revoking the key ends its sessions at once.
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { KeyStore } from '../../infra/tenants/key-store.ts';
+import type { Principal } from './principal.ts';
+import { verifyApiKey } from './verify-api-key.ts';
+
+export const SESSION_COOKIE = 'cv_session';
+const SHAPE = /^([0-9A-Za-z]{12})\.(\d{1,15})\.([0-9a-f]{64})$/;
+
+export interface Sessions {
+  /** The cookie's value for a key that is valid now, else undefined. */
+  open(keyText: string, nowMs: number): Promise<string | undefined>;
+  /** Who a cookie's value stands for, undefined when it is expired, forged or its key no longer valid. */
+  read(cookie: string, nowMs: number): Promise<Principal | undefined>;
+}
+
+/** Sessions of `seconds`, signed with a key derived from the pepper. */
+export function createSessions(keys: KeyStore, pepper: Uint8Array, seconds: number): Sessions {
+  const macKey = createHmac('sha256', pepper).update('admin session').digest();
+  const sign = (text: string) => createHmac('sha256', macKey).update(text).digest('hex');
+  return {
+    open: async (keyText, nowMs) => {
+      const principal = await verifyApiKey(keys, keyText, nowMs);
+      const prefix = principal?.subject.slice('key:'.length);
+      if (prefix === undefined) return undefined;
+      const text = `${prefix}.${nowMs + seconds * 1000}`;
+      return `${text}.${sign(text)}`;
+    },
+    read: async (cookie, nowMs) => {
+      const [, prefix = '', expiresAtMs = '', mac = ''] = SHAPE.exec(cookie) ?? [];
+      const genuine = mac !== '' && timingSafeEqual(Buffer.from(mac), Buffer.from(sign(`${prefix}.${expiresAtMs}`)));
+      if (!genuine || Number(expiresAtMs) <= nowMs) return undefined;
+      const record = await keys.findActive(prefix, nowMs);
+      return record && { tenant: record.tenant, subject: `key:${prefix}`, scopes: record.scopes };
+    },
+  };
+}

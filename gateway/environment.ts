@@ -1,0 +1,16 @@
+// What travels with a request through the app's handlers.
+import type { Context } from 'hono';
+import type { Principal } from './auth/principal.ts';
+
+export interface GatewayEnv {
+  Variables: {
+    /** Said to the client as x-request-id and in every log line. */
+    requestId: string;
+    /** Unix time in ms at which the request arrived. */
+    startedAtMs: number;
+    /** Set on every route but the open ones. */
+    principal: Principal;
+  };
+}
+
+export type GatewayContext = Context<GatewayEnv>;

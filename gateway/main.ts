@@ -1,0 +1,28 @@
+// The gateway's process: configuration, start, signals. `npm start` and deployments run this file; it takes `--config FILE`.
+import { parseArgs } from 'node:util';
+import { readConfig } from '../infra/config/read-config.ts';
+import { DomainError } from '../infra/errors/domain-error.ts';
+import { createLogger } from '../infra/log/logger.ts';
+import { startGateway } from './start-gateway.ts';
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { config: { type: 'string' } } });
+  const config = readConfig(values.config === undefined ? {} : { config: values.config });
+  const log = createLogger('gateway', config.logLevel);
+  const gateway = await startGateway(config, log);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info({ signal }, 'shutting down');
+      gateway.close().then(() => process.exit(0), fail);
+    });
+  }
+  await gateway.connected;
+}
+
+/** A person reads the last line, so an expected failure is one sentence. */
+function fail(error: unknown): never {
+  console.error(error instanceof DomainError ? error.message : error);
+  process.exit(1);
+}
+
+main().catch(fail);

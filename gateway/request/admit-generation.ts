@@ -1,0 +1,49 @@
+// The checks that come before a body is looked at, and what the tenant's policy says about it.
+
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { TenantPolicy } from '../../infra/tenants/tenant-store.ts';
+import { type Principal, requireScope } from '../auth/principal.ts';
+import type { GatewayContext } from '../environment.ts';
+import type { GatewayParts, ServedModel } from '../parts.ts';
+
+/** A caller that may ask for generations now. */
+export interface Admitted {
+  readonly principal: Principal;
+  readonly policy: TenantPolicy;
+}
+
+/**
+ * Admits the caller of a generation endpoint and counts the request against its rate.
+ * @throws DomainError `insufficient_scope`, `rate_limit_exceeded` or `unavailable`.
+ */
+export async function admitGeneration(parts: GatewayParts, c: GatewayContext): Promise<Admitted> {
+  const { principal, policy } = await admitTenant(parts, c);
+  const headers = await parts.rateLimit(principal.tenant, policy.requestsPerMinute);
+  for (const [name, value] of Object.entries(headers)) c.header(name, value);
+  return { principal, policy };
+}
+
+/**
+ * Admits the caller of any endpoint that serves a tenant.
+ * @throws DomainError `insufficient_scope`, also for a tenant that an operator has blocked.
+ */
+export async function admitTenant(parts: GatewayParts, c: GatewayContext): Promise<Admitted> {
+  const principal = c.get('principal');
+  requireScope(principal, 'chat');
+  const policy = await parts.tenants.policy(principal.tenant);
+  if (policy.blocked) throw new DomainError('insufficient_scope', 'This tenant is blocked.');
+  return { principal, policy };
+}
+
+/** Whether a tenant may know of a model. */
+export function mayUseModel(policy: TenantPolicy, name: string): boolean {
+  return policy.models === null || policy.models.includes(name);
+}
+
+/** @throws DomainError `model_not_found`, also for a model that the tenant may not use: it learns nothing of it. */
+export async function findModel(parts: GatewayParts, policy: TenantPolicy, name: string): Promise<ServedModel> {
+  const model = mayUseModel(policy, name) ? await parts.models.find(name) : undefined;
+  if (model !== undefined) return model;
+  const message = `The model '${name.slice(0, 128)}' does not exist or you do not have access to it.`;
+  throw new DomainError('model_not_found', message, { param: 'model' });
+}

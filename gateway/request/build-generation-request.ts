@@ -1,0 +1,104 @@
+// A checked body and its tokens -> the frozen GenerationRequest that workers run. Pure: time, id and seed are arguments.
+// Nothing is left to defaults of workers, and the seed is fixed here, so whoever continues a request draws the same tokens.
+import type { Limits } from '../../infra/config/config-schema.ts';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { GenerationRequest, LogprobsOptions, SamplingParams } from '../../infra/messages/generation-request.ts';
+import type { SharedFields } from './sampling-schema.ts';
+
+/** What a request is built from beside the body's shared fields. */
+export interface RequestContext {
+  readonly id: string;
+  readonly tenant: string;
+  readonly nowMs: number;
+  /** Used when the client gives none: an integer of 0..2^53-1. */
+  readonly freshSeed: number;
+  readonly resumeSeconds: number;
+  readonly traceparent: string;
+  readonly limits: Limits;
+  readonly model: { readonly maxContext: number; readonly vocab: number; readonly eosTokenIds: readonly number[] };
+  readonly promptTokens: readonly number[];
+  /** Which field the prompt came from, for messages. */
+  readonly promptField: 'messages' | 'prompt';
+  readonly maxTokens: { readonly field: string; readonly value: number } | null;
+  readonly logprobs: LogprobsOptions | null;
+}
+
+/**
+ * Builds the request.
+ * @throws DomainError `context_length_exceeded` when prompt and answer cannot fit the model, `invalid_request` otherwise.
+ */
+export function buildGenerationRequest(body: SharedFields, context: RequestContext): GenerationRequest {
+  const { model, limits } = context;
+  if ((body.n ?? 1) > limits.choices) {
+    throw new DomainError('invalid_request', `Invalid 'n': expected at most ${limits.choices}.`, { param: 'n' });
+  }
+  const request: GenerationRequest = {
+    id: context.id,
+    model: body.model,
+    tenant: context.tenant,
+    promptTokens: context.promptTokens,
+    maxTokens: fitMaxTokens(context),
+    choices: body.n ?? 1,
+    sampling: Object.freeze(samplingParams(body, model.vocab, context)),
+    stop: typeof body.stop === 'string' ? [body.stop] : (body.stop ?? []),
+    stopTokens: model.eosTokenIds,
+    createdAtMs: context.nowMs,
+    resumeSeconds: context.resumeSeconds,
+    traceparent: context.traceparent,
+  };
+  return Object.freeze(request);
+}
+
+/** What was asked for when it fits; without a wish, what is left of the context. */
+function fitMaxTokens(context: RequestContext): number {
+  const { maxContext } = context.model;
+  const promptCount = context.promptTokens.length;
+  const left = maxContext - promptCount;
+  if (left < 1)
+    throw tooLong(context, `Your ${context.promptField} resulted in ${promptCount} tokens.`, context.promptField);
+  if (context.maxTokens === null) return Math.min(left, context.limits.maxTokens);
+  const { field, value } = context.maxTokens;
+  if (value > left) {
+    const asked = `you requested ${promptCount + value} tokens (${promptCount} in the ${context.promptField}, ${value} in the completion)`;
+    throw tooLong(context, `However, ${asked}.`, field);
+  }
+  if (value > context.limits.maxTokens) {
+    throw new DomainError('invalid_request', `Invalid '${field}': expected at most ${context.limits.maxTokens}.`, {
+      param: field,
+    });
+  }
+  return value;
+}
+
+function tooLong(context: RequestContext, detail: string, param: string): DomainError {
+  const limit = `This model's maximum context length is ${context.model.maxContext} tokens.`;
+  return new DomainError('context_length_exceeded', `${limit} ${detail}`, { param });
+}
+
+function samplingParams(body: SharedFields, vocab: number, context: RequestContext): SamplingParams {
+  return {
+    temperature: body.temperature ?? 1,
+    topP: body.top_p ?? 1,
+    topK: body.top_k ?? 0,
+    minP: body.min_p ?? 0,
+    frequencyPenalty: body.frequency_penalty ?? 0,
+    presencePenalty: body.presence_penalty ?? 0,
+    repetitionPenalty: body.repetition_penalty ?? 1,
+    logitBias: logitBias(body.logit_bias ?? {}, vocab),
+    seed: body.seed === undefined || body.seed === null ? context.freshSeed : unsignedSeed(body.seed),
+    logprobs: context.logprobs,
+  };
+}
+
+/** Negative seeds are legal in the API and get a place of their own below 2^53. */
+function unsignedSeed(seed: number): number {
+  return seed < 0 ? seed + 2 ** 53 : seed;
+}
+
+function logitBias(biases: Readonly<Record<string, number>>, vocab: number): (readonly [number, number])[] {
+  return Object.entries(biases).map(([token, bias]) => {
+    const param = `logit_bias.${token}`;
+    if (Number(token) < vocab) return [Number(token), bias];
+    throw new DomainError('invalid_request', `Invalid '${param}': the model has ${vocab} tokens.`, { param });
+  });
+}

@@ -1,0 +1,24 @@
+// The body of POST /v1/completions, as zod schema: what it lists is supported, everything else is refused by name.
+import { z } from '@hono/zod-openapi';
+import { samplingFields } from './sampling-schema.ts';
+
+const tokenIds = z.array(z.int().min(0)).min(1);
+
+export const completionSchema = z
+  .strictObject({
+    ...samplingFields,
+    prompt: z
+      .union([z.string(), tokenIds, z.array(z.string()).length(1), z.array(tokenIds).length(1)])
+      .describe('One prompt: text or token ids, alone or as the only element of an array.'),
+    logprobs: z.int().min(0).max(20).nullish().describe('Alternatives per token.'),
+  })
+  .openapi('CompletionRequest');
+
+export type CompletionBody = z.infer<typeof completionSchema>;
+
+/** Fields of OpenAI's API that we do not support, and values that ask for nothing and so may be sent all the same. */
+export const UNSUPPORTED_COMPLETION_FIELDS: Readonly<Record<string, readonly unknown[]>> = {
+  best_of: [1],
+  echo: [false],
+  suffix: [''],
+};

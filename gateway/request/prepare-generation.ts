@@ -1,0 +1,134 @@
+// HTTP request -> a generation ready for the queue. One function per endpoint; both end in the same GenerationRequest.
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { GenerationRequest, LogprobsOptions } from '../../infra/messages/generation-request.ts';
+import { readTraceparent } from '../../infra/trace/trace-context.ts';
+import type { GatewayContext } from '../environment.ts';
+import type { ChatMessage, GatewayParts, ServedModel } from '../parts.ts';
+import { type Admitted, findModel } from './admit-generation.ts';
+import { buildGenerationRequest, type RequestContext } from './build-generation-request.ts';
+import { type ChatCompletionBody, chatCompletionSchema, UNSUPPORTED_CHAT_FIELDS } from './chat-completion-schema.ts';
+import { type CompletionBody, completionSchema, UNSUPPORTED_COMPLETION_FIELDS } from './completion-schema.ts';
+import { parseBody } from './parse-body.ts';
+import { type Idempotency, readIdempotency, readResumeSeconds } from './read-client-headers.ts';
+import { readJsonBody } from './read-json-body.ts';
+import { type GenerationKind, makeRequestId } from './request-id.ts';
+import type { SharedFields } from './sampling-schema.ts';
+
+export interface PreparedGeneration {
+  readonly request: GenerationRequest;
+  readonly kind: GenerationKind;
+  readonly model: ServedModel;
+  readonly stream: boolean;
+  readonly includeUsage: boolean;
+  readonly idempotency: Idempotency | null;
+  /** The client's name for its end user, for the log. */
+  readonly endUser: string | null;
+}
+
+/** Prepares POST /v1/chat/completions. @throws DomainError for anything wrong with the request. */
+export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitted: Admitted) {
+  const json = await readJsonBody(c.req.raw, parts.config.limits);
+  const body = parseBody(chatCompletionSchema, json.value, UNSUPPORTED_CHAT_FIELDS);
+  refuseTooManyMessages(body, parts.config.limits.messages);
+  const logprobs = chatLogprobsOptions(body);
+  const maxTokens = chatMaxTokens(body);
+  const model = await findModel(parts, admitted.policy, body.model);
+  const promptTokens = await model.encodeChat(body.messages.map(toChatMessage));
+  const input = { kind: 'chat', promptField: 'messages', promptTokens, maxTokens, logprobs } as const;
+  return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
+}
+
+/** Prepares POST /v1/completions. @throws DomainError for anything wrong with the request. */
+export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, admitted: Admitted) {
+  const json = await readJsonBody(c.req.raw, parts.config.limits);
+  const body = parseBody(completionSchema, json.value, UNSUPPORTED_COMPLETION_FIELDS);
+  const model = await findModel(parts, admitted.policy, body.model);
+  const promptTokens = await readPrompt(body, model);
+  const logprobs = body.logprobs === undefined || body.logprobs === null ? null : { top: body.logprobs };
+  const maxTokens = wish('max_tokens', body.max_tokens);
+  const input = { kind: 'text', promptField: 'prompt', promptTokens, maxTokens, logprobs } as const;
+  return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
+}
+
+type Input = Pick<RequestContext, 'promptField' | 'promptTokens' | 'maxTokens' | 'logprobs'> & {
+  readonly kind: GenerationKind;
+  readonly model: ServedModel;
+  readonly body: SharedFields;
+  readonly bytes: Uint8Array;
+};
+
+function finish(parts: GatewayParts, c: GatewayContext, admitted: Admitted, input: Input): PreparedGeneration {
+  const { kind, model, body, bytes } = input;
+  refuseStreamOptions(body);
+  const nowMs = c.get('startedAtMs');
+  const request = buildGenerationRequest(body, {
+    ...input,
+    nowMs,
+    id: makeRequestId(kind, nowMs, parts.random),
+    tenant: admitted.principal.tenant,
+    freshSeed: freshSeed(parts.random),
+    resumeSeconds: readResumeSeconds(c.req.header('conclave-resume'), parts.config.stream.resumeSeconds),
+    traceparent: readTraceparent(c.req.header('traceparent')),
+    limits: parts.config.limits,
+  });
+  const idempotency = readIdempotency(c.req.header('idempotency-key'), c.req.path, bytes);
+  const includeUsage = body.stream_options?.include_usage ?? false;
+  return { request, kind, model, stream: body.stream ?? false, includeUsage, idempotency, endUser: body.user ?? null };
+}
+
+/** As in OpenAI's API. Elsewhere the option would be ignored, and nothing is ignored. */
+function refuseStreamOptions(body: SharedFields): void {
+  if (body.stream === true || (body.stream_options ?? null) === null) return;
+  const message = "Invalid 'stream_options': expected 'stream' to be true with it.";
+  throw new DomainError('invalid_request', message, { param: 'stream_options' });
+}
+
+function refuseTooManyMessages(body: ChatCompletionBody, limit: number): void {
+  if (body.messages.length <= limit) return;
+  const message = `Invalid 'messages': expected at most ${limit} but received ${body.messages.length}.`;
+  throw new DomainError('invalid_request', message, { param: 'messages' });
+}
+
+function chatLogprobsOptions(body: ChatCompletionBody): LogprobsOptions | null {
+  if (body.logprobs === true) return { top: body.top_logprobs ?? 0 };
+  if ((body.top_logprobs ?? 0) === 0) return null;
+  const message = "Invalid 'top_logprobs': expected 'logprobs' to be true with it.";
+  throw new DomainError('invalid_request', message, { param: 'top_logprobs' });
+}
+
+function chatMaxTokens(body: ChatCompletionBody): RequestContext['maxTokens'] {
+  const older = wish('max_tokens', body.max_tokens);
+  const newer = wish('max_completion_tokens', body.max_completion_tokens);
+  if (older === null || newer === null || older.value === newer.value) return newer ?? older;
+  const message = "Invalid 'max_tokens': expected it or 'max_completion_tokens', not two different values.";
+  throw new DomainError('invalid_request', message, { param: 'max_tokens' });
+}
+
+function wish(field: string, value: number | null | undefined): RequestContext['maxTokens'] {
+  return value === undefined || value === null ? null : { field, value };
+}
+
+/** `developer` is the newer name of the system role; chat templates know the older one. */
+function toChatMessage({ role, content }: ChatCompletionBody['messages'][number]): ChatMessage {
+  return { role: role === 'developer' ? 'system' : role, content };
+}
+
+async function readPrompt({ prompt }: CompletionBody, model: ServedModel): Promise<readonly number[]> {
+  const [only] = Array.isArray(prompt) ? prompt : [prompt];
+  if (typeof only === 'string') return refuseEmpty(await model.encodeText(only));
+  const ids = Array.isArray(only) ? only : (prompt as readonly number[]);
+  const wrong = ids.find((id) => id >= model.vocab);
+  if (wrong === undefined) return ids;
+  const message = `Invalid 'prompt': token ${wrong} is not one of the model's ${model.vocab} tokens.`;
+  throw new DomainError('invalid_request', message, { param: 'prompt' });
+}
+
+function refuseEmpty(ids: readonly number[]): readonly number[] {
+  if (ids.length > 0) return ids;
+  throw new DomainError('invalid_request', "Invalid 'prompt': expected at least one token.", { param: 'prompt' });
+}
+
+/** 48 unpredictable bits: below the 2^53 that a seed may be. */
+function freshSeed(random: (size: number) => Uint8Array): number {
+  return Buffer.from(random(6)).readUIntBE(0, 6);
+}

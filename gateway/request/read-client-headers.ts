@@ -1,0 +1,45 @@
+// What clients say in headers about a generation: resumability and idempotency.
+import { createHash } from 'node:crypto';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+
+/** Printable ASCII, as the header's draft has it; the length is our cap on what is stored. */
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+/**
+ * Seconds that a stream outlives a client that leaves; 0 without the header.
+ * @throws DomainError `invalid_request` unless it is an integer of 0..maxSeconds.
+ */
+export function readResumeSeconds(header: string | undefined, maxSeconds: number): number {
+  if (header === undefined) return 0;
+  const seconds = /^\d{1,9}$/.test(header) ? Number(header) : Number.NaN;
+  if (seconds <= maxSeconds) return seconds;
+  const message = `Invalid 'Conclave-Resume': expected an integer of 0 to ${maxSeconds} (seconds).`;
+  throw new DomainError('invalid_request', message, { param: 'Conclave-Resume' });
+}
+
+/** The client's key and what it stands for: the same key with another body (or endpoint) is a mistake, not a retry. */
+export interface Idempotency {
+  readonly key: string;
+  readonly bodyDigest: string;
+}
+
+/** Null without the header. @throws DomainError `invalid_request` unless it is 1 to 255 printable characters. */
+export function readIdempotency(header: string | undefined, path: string, body: Uint8Array): Idempotency | null {
+  if (header === undefined) return null;
+  if (!IDEMPOTENCY_KEY.test(header)) {
+    const message = "Invalid 'Idempotency-Key': expected 1 to 255 printable ASCII characters without spaces.";
+    throw new DomainError('invalid_request', message, { param: 'Idempotency-Key' });
+  }
+  return { key: header, bodyDigest: createHash('sha256').update(`${path}\n`).update(body).digest('hex') };
+}
+
+/**
+ * The last seq that a client has, 0 without the header.
+ * @throws DomainError `invalid_request` unless it is one of our event ids.
+ */
+export function readLastEventId(header: string | undefined): number {
+  if (header === undefined || header === '') return 0;
+  if (/^\d{1,15}$/.test(header)) return Number(header);
+  const message = "Invalid 'Last-Event-ID': expected the id of an event of this stream.";
+  throw new DomainError('invalid_request', message, { param: 'Last-Event-ID' });
+}

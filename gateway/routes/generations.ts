@@ -1,0 +1,61 @@
+// POST /v1/chat/completions and POST /v1/completions: admit, prepare, queue, answer.
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { inSpan, readTraceparent } from '../../infra/trace/trace-context.ts';
+import type { GatewayContext, GatewayEnv } from '../environment.ts';
+import type { GatewayParts } from '../parts.ts';
+import { createWeightSync, type WeightSync } from '../queue/sync-weight.ts';
+import { type Admitted, admitGeneration } from '../request/admit-generation.ts';
+import { type PreparedGeneration, prepareChat, prepareCompletion } from '../request/prepare-generation.ts';
+import { readRequestId } from '../request/request-id.ts';
+import { answerWithJson, answerWithStream } from '../stream/answer-generation.ts';
+import type { AnswerView } from '../stream/answer-view.ts';
+
+type Prepare = (parts: GatewayParts, c: GatewayContext, admitted: Admitted) => Promise<PreparedGeneration>;
+
+/** Adds the generation endpoints. */
+export function addGenerationRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
+  const syncWeight = createWeightSync(parts.operations.control);
+  app.post('/v1/chat/completions', (c) => generate(parts, c, prepareChat, syncWeight));
+  app.post('/v1/completions', (c) => generate(parts, c, prepareCompletion, syncWeight));
+}
+
+async function generate(parts: GatewayParts, c: GatewayContext, prepare: Prepare, syncWeight: WeightSync) {
+  const admitted = await admitGeneration(parts, c);
+  const prepared = await prepare(parts, c, admitted);
+  const { id, repeated } = await enqueue(parts, c, admitted, prepared, syncWeight);
+  if (repeated) c.header('conclave-repeated', 'true');
+  const { tenant } = admitted.principal;
+  parts.log.info(
+    { requestId: c.get('requestId'), id, tenant, endUser: prepared.endUser, repeated },
+    'generation queued',
+  );
+  const view = answerView(id, prepared);
+  if (!prepared.stream) return answerWithJson(parts, c, view);
+  return answerWithStream(parts, c, { view, includeUsage: prepared.includeUsage, afterSeq: 0 });
+}
+
+/** The queue's span context goes into the request, so a worker's spans hang below this hop. */
+async function enqueue(
+  parts: GatewayParts,
+  c: GatewayContext,
+  { principal, policy }: Admitted,
+  { request, idempotency }: PreparedGeneration,
+  syncWeight: WeightSync,
+) {
+  const enqueued = await inSpan('enqueue', readTraceparent(c.req.header('traceparent')), (traceparent) =>
+    parts.queue.enqueue({
+      request: Object.freeze({ ...request, traceparent }),
+      waitingLimit: policy.maxWaiting,
+      idempotency,
+    }),
+  );
+  await syncWeight(request.model, principal.tenant, policy.weight);
+  return enqueued;
+}
+
+/** A repeated request answers under the id and the time of the first one. */
+function answerView(id: string, { kind, model, request }: PreparedGeneration): AnswerView {
+  const createdAtMs = readRequestId(id)?.createdAtMs ?? request.createdAtMs;
+  const tokenBytes = (token: number) => model.tokenBytes(token);
+  return { id, kind, created: Math.floor(createdAtMs / 1000), model: model.name, tokenBytes };
+}

@@ -1,0 +1,41 @@
+// GET /v1/streams/:id resumes a stream after Last-Event-ID, DELETE cancels it. Both are the owner's alone: to any other tenant
+// the id does not exist.
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { GenerationRecord } from '../../infra/queue/generation-record.ts';
+import type { GatewayContext, GatewayEnv } from '../environment.ts';
+import type { GatewayParts } from '../parts.ts';
+import { admitTenant } from '../request/admit-generation.ts';
+import { readLastEventId } from '../request/read-client-headers.ts';
+import { readRequestId } from '../request/request-id.ts';
+import { answerWithStream } from '../stream/answer-generation.ts';
+
+/** Adds the stream endpoints. */
+export function addStreamRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
+  app.get('/v1/streams/:id', (c) => resume(parts, c, c.req.param('id')));
+  app.delete('/v1/streams/:id', async (c) => {
+    const { id, tenant } = await ownStream(parts, c, c.req.param('id'));
+    return c.json({ id, object: 'stream.cancellation', cancelled: await parts.queue.cancel(id, tenant) });
+  });
+}
+
+/** What a client asked for when it started the stream and the stream does not record: it says so again. */
+async function resume(parts: GatewayParts, c: GatewayContext, idText: string): Promise<Response> {
+  const { id, kind, createdAtMs, model } = await ownStream(parts, c, idText);
+  const afterSeq = readLastEventId(c.req.header('last-event-id') ?? c.req.query('last_event_id'));
+  const includeUsage = c.req.query('include_usage') === 'true';
+  const served = await parts.models.find(model);
+  const tokenBytes = (token: number) => served?.tokenBytes(token) ?? new Uint8Array();
+  const view = { id, kind, created: Math.floor(createdAtMs / 1000), model, tokenBytes };
+  return answerWithStream(parts, c, { view, includeUsage, afterSeq });
+}
+
+async function ownStream(parts: GatewayParts, c: GatewayContext, id: string) {
+  const { principal } = await admitTenant(parts, c);
+  const named = readRequestId(id);
+  const record: GenerationRecord | null = named === undefined ? null : await parts.findGeneration(id);
+  if (named === undefined || record === null || record.tenant !== principal.tenant) {
+    throw new DomainError('not_found', 'There is no stream with this id.', { param: 'id' });
+  }
+  return { ...named, id, model: record.model, tenant: record.tenant };
+}

@@ -1,0 +1,174 @@
+// Puts the real parts together and listens. The gateway answers from its first moment on: while Redis is away requests get
+// 503 and /readyz says why.
+import { randomBytes } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type { Config } from '../infra/config/config-schema.ts';
+import { pepperPath } from '../infra/config/read-config.ts';
+import { DomainError } from '../infra/errors/domain-error.ts';
+import type { Logger } from '../infra/log/logger.ts';
+import { createMetrics } from '../infra/metrics/metrics.ts';
+import { controlQueues } from '../infra/queue/control-queues.ts';
+import { listJobs, readGeneration } from '../infra/queue/inspect-jobs.ts';
+import { listQueues } from '../infra/queue/inspect-queues.ts';
+import { checkRedisServer } from '../infra/redis/check-redis-server.ts';
+import { connectRedis } from '../infra/redis/connect.ts';
+import { singleKeys } from '../infra/redis/keys.ts';
+import { askRedis } from '../infra/redis/script-errors.ts';
+import { readNodes } from '../infra/registry/node-heartbeats.ts';
+import { type ModelCards, watchModelCards } from '../infra/registry/watch-model-cards.ts';
+import { createAuditLog } from '../infra/tenants/audit-log.ts';
+import { createKeyStore } from '../infra/tenants/key-store.ts';
+import { readPepper } from '../infra/tenants/read-pepper.ts';
+import { createTenantStore, type TenantStore } from '../infra/tenants/tenant-store.ts';
+import { createJobBoard } from './admin/job-board.ts';
+import { createApp } from './app.ts';
+import { createAuthenticator } from './auth/authenticate.ts';
+import { createRequestRateLimit } from './auth/limit-request-rate.ts';
+import { createSessions } from './auth/sessions.ts';
+import { createJwtVerifier } from './auth/verify-jwt.ts';
+import { listen } from './listen.ts';
+import { createServedModels } from './models/served-models.ts';
+import type { GatewayParts, Operations } from './parts.ts';
+import { type GenerationQueue, openGenerationQueue } from './queue/enqueue-generation.ts';
+import { retryGeneration } from './queue/retry-generation.ts';
+import { makeRequestId, readRequestId } from './request/request-id.ts';
+import { type StreamFollower, startStreamFollower } from './stream/follow-streams.ts';
+
+export interface RunningGateway {
+  readonly url: string;
+  /** Settles when models and streams can be read; rejects with `bad_config` when the Redis server cannot be used. */
+  readonly connected: Promise<void>;
+  /** Accepts nothing more, lets answers finish within `drainSeconds`, leaves the rest resumable, and lets go of Redis. */
+  close(): Promise<void>;
+}
+
+/** Connections that wait for Redis; undefined until it was there once. */
+interface LateParts {
+  cards: ModelCards | undefined;
+  follower: StreamFollower | undefined;
+  draining: boolean;
+}
+
+/** Starts a gateway. @throws DomainError `bad_config` for a missing Redis URL, a port that is taken or a bad pepper. */
+export async function startGateway(config: Config, log: Logger): Promise<RunningGateway> {
+  const url = requireRedisUrl(config);
+  const gatewayId = `gw-${randomBytes(8).toString('hex')}`;
+  const redis = connectRedis({ url, role: 'durable', name: 'gateway', patience: 'bounded' });
+  const queue = openGenerationQueue({ url, gatewayId });
+  const late: LateParts = { cards: undefined, follower: undefined, draining: false };
+  const parts = createParts(config, log, { redis, queue, late });
+  const connected = connectLate(late, url, gatewayId, redis, log);
+  // Awaited by whoever started us; until then a rejection must not end the process.
+  connected.catch(() => {});
+  const server = await listen(createApp(parts).fetch, config);
+  log.info({ address: server.url, gatewayId }, 'listening');
+  const close = async () => {
+    late.draining = true;
+    await server.shutDown(config.drainSeconds * 1000, async () => late.follower?.close());
+    await Promise.all([late.cards?.close(), queue.close(), parts.jobBoard.close()]);
+    redis.disconnect();
+  };
+  return { url: server.url, connected, close };
+}
+
+function requireRedisUrl(config: Config): string {
+  if (config.redisUrl !== undefined) return config.redisUrl;
+  throw new DomainError('bad_config', 'Expected REDIS_URL, or `redisUrl` in conclave.yaml.', { param: 'redisUrl' });
+}
+
+async function connectLate(late: LateParts, url: string, gatewayId: string, redis: Redis, log: Logger): Promise<void> {
+  const onProblem = (problem: unknown) => log.warn({ err: problem }, 'background work failed and is tried again');
+  const starting = [watchModelCards({ url }), startStreamFollower({ url, gatewayId, onProblem })] as const;
+  [late.cards, late.follower] = await Promise.all(starting);
+  for (const warning of await checkRedisServer(redis, 'durable')) log.warn(warning);
+}
+
+interface Opened {
+  readonly redis: Redis;
+  readonly queue: GenerationQueue;
+  readonly late: LateParts;
+}
+
+function createParts(config: Config, log: Logger, { redis, queue, late }: Opened): GatewayParts {
+  const pepper = readPepper(pepperPath(config));
+  const keys = createKeyStore(redis, pepper);
+  const tenants = createTenantStore(redis, config.tenants);
+  const orAway = <T>(part: T | undefined): T => part ?? away();
+  return {
+    config,
+    keys,
+    tenants,
+    queue,
+    log,
+    audit: createAuditLog(redis),
+    authenticator: createAuthenticator(keys, createJwtVerifier(config.auth.jwt)),
+    sessions: createSessions(keys, pepper, config.auth.sessionSeconds),
+    rateLimit: createRequestRateLimit(redis),
+    models: createServedModels({
+      get: (name) => orAway(late.cards).get(name),
+      list: () => orAway(late.cards).list(),
+    }),
+    streams: {
+      follow: (...call) => orAway(late.follower).follow(...call),
+      get size() {
+        return late.follower?.size ?? 0;
+      },
+      close: async () => late.follower?.close(),
+    },
+    findGeneration: (id) => readGeneration(redis, id),
+    operations: createOperations(redis, queue, tenants),
+    jobBoard: createJobBoard(redis, async () => (await askRedis(redis.smembers(singleKeys.queues))).sort()),
+    unreadyReasons: () => unreadyReasons(redis, late),
+    clock: Date.now,
+    random: randomBytes,
+    metrics: createMetrics(),
+  };
+}
+
+function away(): never {
+  throw new DomainError('unavailable', 'The gateway is still connecting; try again.', { retryAfterSeconds: 1 });
+}
+
+function createOperations(redis: Redis, queue: GenerationQueue, tenants: TenantStore): Operations {
+  return {
+    queues: () => listQueues(redis),
+    jobs: (filter, page) => listJobs(redis, filter, page),
+    nodes: () => readNodes(redis),
+    control: controlQueues(redis),
+    retry: (id) => retry(redis, queue, tenants, id),
+  };
+}
+
+/** The new request belongs to the tenant of the old one, and waits by that tenant's limit. */
+async function retry(redis: Redis, queue: GenerationQueue, tenants: TenantStore, id: string): Promise<string> {
+  const record = await readGeneration(redis, id);
+  const { maxWaiting } = await tenants.policy(record?.tenant ?? '');
+  const nowMs = Date.now();
+  const freshId = makeRequestId(readRequestId(id)?.kind ?? 'chat', nowMs, randomBytes);
+  const fresh = { id: freshId, nowMs, waitingLimit: maxWaiting };
+  return (await retryGeneration(redis, queue, id, fresh)).id;
+}
+
+const PING_MS = 1000;
+
+async function unreadyReasons(redis: Redis, late: LateParts): Promise<readonly string[]> {
+  if (late.draining) return ['The gateway is shutting down.'];
+  if (!(await answersPing(redis))) return ['Redis does not answer.'];
+  if (late.cards === undefined || late.follower === undefined) return ['The gateway is still connecting.'];
+  return late.cards.list().length === 0 ? ['No worker serves a model.'] : [];
+}
+
+/** Without waiting as long as requests do: whoever asks for health asks again. */
+async function answersPing(redis: Redis): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), PING_MS);
+  });
+  const pong = redis.ping().then(
+    () => true,
+    () => false,
+  );
+  const answered = await Promise.race([pong, late]);
+  clearTimeout(timer);
+  return answered;
+}

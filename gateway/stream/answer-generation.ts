@@ -1,0 +1,90 @@
+// A queued generation -> the HTTP response: an event stream, or one JSON answer once it ended. A client that leaves stops
+// being followed, and what that means for the request is the queue's business.
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { GatewayContext } from '../environment.ts';
+import type { GatewayParts } from '../parts.ts';
+import type { AnswerView } from './answer-view.ts';
+import { collectAnswer } from './collect-answer.ts';
+import { createChunkEncoder } from './encode-chunks.ts';
+import type { StreamEntry } from './follow-streams.ts';
+import { openSseBody, timedOut } from './open-sse-body.ts';
+import { watchProgress } from './watch-progress.ts';
+
+const SSE_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  // Proxies (nginx) that would gather the events otherwise.
+  'x-accel-buffering': 'no',
+} as const;
+
+export interface StreamAnswerOptions {
+  readonly view: AnswerView;
+  readonly includeUsage: boolean;
+  /** The last seq that the client has; 0 for a fresh stream. */
+  readonly afterSeq: number;
+}
+
+/** Answers with server-sent events; the response starts at once. */
+export function answerWithStream(parts: GatewayParts, c: GatewayContext, options: StreamAnswerOptions): Response {
+  const { view, includeUsage, afterSeq } = options;
+  const { config, log, metrics } = parts;
+  const encode = createChunkEncoder({ ...view, includeUsage, afterSeq });
+  const watch = watchProgress(parts, watched(c, view));
+  metrics.streamOpened();
+  const body = openSseBody({
+    entries: (signal) => parts.streams.follow(view.id, 1, signal),
+    encode: (entry) => {
+      if (entry.seq > afterSeq) watch(entry);
+      return encode(entry);
+    },
+    keepAliveMs: config.stream.keepAliveSeconds * 1000,
+    comment: () => describeWait(parts, view.id),
+    timeoutMs: config.limits.answerSeconds * 1000,
+    onEnd: (error) => {
+      metrics.streamClosed();
+      if (error === undefined || error.code === 'cancelled') return;
+      metrics.error('gateway', error.code);
+      log.error({ id: view.id, err: error }, 'stream broke off');
+    },
+  });
+  return c.body(body, 200, { ...SSE_HEADERS, 'conclave-id': view.id });
+}
+
+/** Answers with JSON after the end. @throws DomainError when generation fails, is cancelled or takes too long. */
+export async function answerWithJson(parts: GatewayParts, c: GatewayContext, view: AnswerView): Promise<Response> {
+  const stop = new AbortController();
+  const leave = () => stop.abort(new DomainError('cancelled', 'The client left.'));
+  const client = c.req.raw.signal;
+  if (client.aborted) leave();
+  client.addEventListener('abort', leave);
+  const deadline = setTimeout(() => stop.abort(timedOut()), parts.config.limits.answerSeconds * 1000);
+  const entries = observed(parts.streams.follow(view.id, 1, stop.signal), watchProgress(parts, watched(c, view)));
+  try {
+    return c.json(await collectAnswer(entries, view), 200, { 'conclave-id': view.id });
+  } catch (error) {
+    throw stop.signal.aborted ? stop.signal.reason : error;
+  } finally {
+    clearTimeout(deadline);
+    client.removeEventListener('abort', leave);
+  }
+}
+
+async function* observed(entries: AsyncIterable<StreamEntry>, watch: (entry: StreamEntry) => void) {
+  for await (const entry of entries) {
+    watch(entry);
+    yield entry;
+  }
+}
+
+function watched(c: GatewayContext, view: AnswerView) {
+  const { tenant } = c.get('principal');
+  return { id: view.id, tenant, model: view.model, acceptedAtMs: c.get('startedAtMs') };
+}
+
+/** One line for a client that waits: where it stands in its queue, or that its answer is being worked on. */
+async function describeWait(parts: GatewayParts, id: string): Promise<string> {
+  const waiting = (await parts.queue.positions([id])).get(id);
+  if (waiting === undefined) return 'generating';
+  const wait = waiting.waitMs === null ? '' : ` estimated_wait_seconds=${Math.ceil(waiting.waitMs / 1000)}`;
+  return `queued position=${waiting.position}${wait}`;
+}

@@ -1,0 +1,23 @@
+// How one generation is shown to its client, whichever way it is asked for: chunks, one JSON answer, or a resumed stream.
+import type { Usage } from '../../infra/messages/token-event.ts';
+import type { GenerationKind } from '../request/request-id.ts';
+
+export interface AnswerView {
+  readonly id: string;
+  readonly kind: GenerationKind;
+  /** Unix time in seconds. */
+  readonly created: number;
+  readonly model: string;
+  /** The bytes of a token, for log-probabilities. */
+  readonly tokenBytes: (id: number) => Uint8Array;
+}
+
+/** OpenAI's usage object. */
+export function usageObject(usage: Usage) {
+  return {
+    prompt_tokens: usage.promptTokens,
+    completion_tokens: usage.completionTokens,
+    total_tokens: usage.promptTokens + usage.completionTokens,
+    prompt_tokens_details: { cached_tokens: usage.cachedTokens },
+  };
+}

@@ -1,0 +1,97 @@
+// Token stream entries -> text of server-sent events in OpenAI's chunk shapes. In: entries in order, from the first one.
+// Out: event text, '' for what the client already has. Keeps a few numbers per stream, does no I/O.
+//
+// One entry makes at most one event that adds text, and that event carries the entry's seq as SSE id: wherever the
+// connection breaks, the last id that arrived says exactly what the client has. (Hence a choice's last text and its
+// finish_reason share a chunk.) A resumed stream replays the state silently up to the client's id.
+
+import type { DomainError } from '../../infra/errors/domain-error.ts';
+import type { TerminalEvent, TokensEvent } from '../../infra/messages/token-event.ts';
+import { errorBody } from '../errors/error-to-http.ts';
+import { type AnswerView, usageObject } from './answer-view.ts';
+import { terminalError } from './collect-answer.ts';
+import type { StreamEntry } from './follow-streams.ts';
+import { chatLogprobs, textLength, textLogprobs } from './render-logprobs.ts';
+
+export interface ChunkOptions extends AnswerView {
+  /** Ends with a usage chunk, and says `usage: null` in the others. */
+  readonly includeUsage: boolean;
+  /** The last seq that the client has; 0 for a fresh stream. */
+  readonly afterSeq: number;
+}
+
+export type ChunkEncoder = (entry: StreamEntry) => string;
+
+/** An encoder for one connection. */
+export function createChunkEncoder(options: ChunkOptions): ChunkEncoder {
+  const frame = chunkFrame(options);
+  const choiceEvent = options.kind === 'chat' ? chatChoices(options, frame) : textChoices(options, frame);
+  return ({ seq, event }) => {
+    if (event.type === 'end') return terminalEvents(options, frame, seq, event);
+    const text = choiceEvent(seq, event);
+    return seq > options.afterSeq ? text : '';
+  };
+}
+
+/** The event that ends a stream which cannot go on; without an id, as it reflects no entry. */
+export function failureEvent(error: DomainError): string {
+  return `event: error\ndata: ${JSON.stringify(errorBody(error))}\n\n`;
+}
+
+type Frame = (id: string, choices: string, usage?: string) => string;
+
+/** Everything around the choices is the same in all chunks of a stream and is written once. */
+function chunkFrame({ id, kind, created, model, includeUsage }: ChunkOptions): Frame {
+  const object = kind === 'chat' ? 'chat.completion.chunk' : 'text_completion';
+  const head = JSON.stringify({ id, object, created, model, system_fingerprint: null }).slice(0, -1);
+  const tail = includeUsage ? ',"usage":null' : '';
+  return (eventId, choices, usage) => {
+    const end = usage === undefined ? tail : `,"usage":${usage}`;
+    return `${eventId}data: ${head},"choices":[${choices}]${end}}\n\n`;
+  };
+}
+
+function chatChoices(view: AnswerView, frame: Frame): (seq: number, event: TokensEvent) => string {
+  const started = new Set<number>();
+  return (seq, event) => {
+    const first = !started.has(event.choice);
+    started.add(event.choice);
+    const role = first ? frame('', chatChoice(event.choice, '{"role":"assistant","content":""}', 'null', 'null')) : '';
+    if (isSilent(event)) return role;
+    const delta = event.text === '' ? '{}' : `{"content":${JSON.stringify(event.text)}}`;
+    const logprobs = event.logprobs === null ? 'null' : JSON.stringify(chatLogprobs(event.logprobs, view.tokenBytes));
+    return role + frame(`id: ${seq}\n`, chatChoice(event.choice, delta, logprobs, JSON.stringify(event.finish)));
+  };
+}
+
+function chatChoice(index: number, delta: string, logprobs: string, finish: string): string {
+  return `{"index":${index},"delta":${delta},"logprobs":${logprobs},"finish_reason":${finish}}`;
+}
+
+function textChoices(view: AnswerView, frame: Frame): (seq: number, event: TokensEvent) => string {
+  const offsets = new Map<number, number>();
+  return (seq, event) => {
+    if (isSilent(event)) return '';
+    const { choice, text, finish } = event;
+    const logprobs = event.logprobs ?? [];
+    const offset = offsets.get(choice) ?? 0;
+    offsets.set(choice, offset + textLength(logprobs, view.tokenBytes));
+    const shape = event.logprobs === null ? null : textLogprobs(logprobs, view.tokenBytes, offset);
+    return frame(`id: ${seq}\n`, JSON.stringify({ text, index: choice, logprobs: shape, finish_reason: finish }));
+  };
+}
+
+/** Nothing to show yet: the text is held back, for instance because it may become a stop string. */
+function isSilent(event: TokensEvent): boolean {
+  return event.text === '' && event.logprobs === null && event.finish === null;
+}
+
+/** How a stream ends is said again to a client that already knows, as it asked. */
+function terminalEvents(options: ChunkOptions, frame: Frame, seq: number, event: TerminalEvent): string {
+  const id = `id: ${seq}\n`;
+  const error = terminalError(event);
+  if (error !== undefined) return id + failureEvent(error);
+  const wanted = options.includeUsage && seq > options.afterSeq;
+  const usage = wanted ? frame('', '', JSON.stringify(usageObject(event.usage))) : '';
+  return `${usage}${id}data: [DONE]\n\n`;
+}

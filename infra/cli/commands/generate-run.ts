@@ -1,0 +1,113 @@
+// `conclave generate`: one prompt, one answer, streamed to stdout.
+
+import { generateLocally } from '../../../workers/serve/generate-locally.ts';
+import { localExecutor } from '../../../workers/serve/local-executor.ts';
+import type { Engine } from '../../../workers/serve/open-engine.ts';
+import { DomainError } from '../../errors/domain-error.ts';
+import type { GenerationRequest } from '../../messages/generation-request.ts';
+import { createChatTemplate, encodeChat } from '../../tokenizer/chat-template.ts';
+import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
+import { withLocalEngine } from '../open-local-engine.ts';
+import type { EngineFlags } from './generate.ts';
+
+export interface GenerateOptions extends EngineFlags {
+  readonly prompt: string;
+  readonly chat?: true;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly seed: number;
+  readonly json?: true;
+}
+
+export async function generateCommand(options: GenerateOptions): Promise<void> {
+  await withLocalEngine(options, { maxSequences: 1 }, async (engine) => {
+    const files = await readTokenizerFiles(options.model, engine.packs.description.family);
+    const tokenizer = await createTokenizer(files);
+    const prompt = await encodePrompt(options, files, tokenizer);
+    await generate(options, engine, tokenizer, requestOf(options, engine, tokenizer, prompt));
+  });
+}
+
+async function encodePrompt(options: GenerateOptions, files: TokenizerFiles, tokenizer: Tokenizer): Promise<number[]> {
+  if (options.chat === undefined) {
+    return tokenizer.encode(options.prompt, { specials: 'parsed', addPromptTokens: true });
+  }
+  const template = createChatTemplate(files, tokenizer);
+  if (template === null) throw new DomainError('invalid_request', `${options.model} has no chat template.`);
+  const messages = [{ role: 'user', content: options.prompt }];
+  return encodeChat(tokenizer, template, { messages, tools: null, addGenerationPrompt: true });
+}
+
+function requestOf(
+  options: GenerateOptions,
+  engine: Engine,
+  tokenizer: Tokenizer,
+  promptTokens: number[],
+): GenerationRequest {
+  const { maxContext, vocab } = engine.packs.description;
+  const room = maxContext - promptTokens.length;
+  const tooLarge = promptTokens.find((id) => id >= vocab);
+  if (tooLarge !== undefined) {
+    const message = `The tokenizer gives token ${tooLarge}, but the model's vocabulary has ${vocab} tokens.`;
+    throw new DomainError('bad_tokenizer', message);
+  }
+  if (promptTokens.length === 0)
+    throw new DomainError('invalid_request', 'The prompt has no tokens.', { param: '--prompt' });
+  if (room < 1) {
+    const message = `The prompt has ${promptTokens.length} tokens; the model's context holds ${maxContext}, the answer included.`;
+    throw new DomainError('context_length_exceeded', message, { param: '--prompt' });
+  }
+  return {
+    id: 'local',
+    model: options.model,
+    tenant: 'local',
+    promptTokens,
+    maxTokens: Math.min(options.maxTokens, room),
+    choices: 1,
+    sampling: {
+      temperature: options.temperature,
+      topP: 1,
+      topK: 0,
+      minP: 0,
+      frequencyPenalty: 0,
+      presencePenalty: 0,
+      repetitionPenalty: 1,
+      logitBias: [],
+      seed: options.seed,
+      logprobs: null,
+    },
+    stop: [],
+    stopTokens: tokenizer.eosIds,
+    createdAtMs: 0,
+    resumeSeconds: 0,
+    traceparent: '',
+  };
+}
+
+async function generate(
+  options: GenerateOptions,
+  { scheduler, session }: Engine,
+  tokenizer: Tokenizer,
+  request: GenerationRequest,
+): Promise<void> {
+  const ids: number[] = [];
+  let text = '';
+  let firstTokenMs = 0;
+  for await (const event of generateLocally({ scheduler, executor: localExecutor(session), tokenizer }, request)) {
+    if (ids.length === 0) firstTokenMs = performance.now();
+    ids.push(...event.ids);
+    text += event.text;
+    if (options.json === undefined) process.stdout.write(event.text);
+  }
+  // The first token is the prompt's; the rate is that of the tokens after it.
+  const seconds = (performance.now() - firstTokenMs) / 1000;
+  const rate = ids.length > 1 ? (ids.length - 1) / seconds : 0;
+  if (options.json === undefined) {
+    process.stdout.write('\n');
+    process.stderr.write(`${ids.length} tokens, ${rate.toFixed(1)} per second\n`);
+  } else {
+    process.stdout.write(`${JSON.stringify({ text, token_ids: ids, tokens_per_second: rate })}\n`);
+  }
+}

@@ -1,0 +1,27 @@
+// Opens the model that a command names, showing progress, and closes it when the command is done.
+import { DEFAULT_ENGINE, type Engine, type EngineOptions, openEngine } from '../../workers/serve/open-engine.ts';
+import type { EngineFlags } from './commands/generate.ts';
+import { homeFolder } from './home-folder.ts';
+import { loadDisplay } from './load-events.ts';
+
+/** Runs `use` with the engine that the flags describe. */
+export async function withLocalEngine<T>(
+  flags: EngineFlags,
+  options: Partial<EngineOptions>,
+  use: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  const display = loadDisplay();
+  const load = {
+    folder: flags.model,
+    home: homeFolder(flags.home, process.env),
+    packs: 'all',
+    events: display.events,
+  } as const;
+  const settings = { ...DEFAULT_ENGINE, threads: flags.threads ?? null, variant: flags.variant, ...options };
+  const engine = await openEngine(load, settings).finally(display.end);
+  try {
+    return await use(engine);
+  } finally {
+    await engine.close();
+  }
+}

@@ -1,0 +1,171 @@
+// What `npm start` runs: two private Redis servers, a gateway and a worker, each started again when it dies.
+import { mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { request } from 'undici';
+import type { Config } from '../../config/config-schema.ts';
+import { pepperPath } from '../../config/read-config.ts';
+import { DomainError } from '../../errors/domain-error.ts';
+import { PACKAGE_ROOT } from '../../package-facts.ts';
+import { connectRedis } from '../../redis/connect.ts';
+import { createKeyStore } from '../../tenants/key-store.ts';
+import { readPepper } from '../../tenants/read-pepper.ts';
+import { defaultModel } from './default-model.ts';
+import { ensureRedisServer } from './ensure-redis-server.ts';
+import { type OperatorKeys, operatorKeys } from './operator-keys.ts';
+import { SupervisedProcess } from './supervised-process.ts';
+import { SupervisedRedis } from './supervised-redis.ts';
+
+/** `<home>/ready.json`. */
+export interface ReadyFile extends OperatorKeys {
+  readonly url: string;
+  readonly model: string;
+  readonly nodes: number;
+  readonly pids: Readonly<Record<string, number>>;
+}
+
+export interface RunningCluster {
+  readonly ready: ReadyFile;
+  /** Lets running answers finish within the configured time, then stops everything; leaves the rest resumable. */
+  stop(): Promise<void>;
+}
+
+export interface ClusterOptions {
+  readonly config: Config;
+  /** The configuration file the processes read too, or undefined. */
+  readonly configFile: string | undefined;
+  readonly say: (line: string) => void;
+}
+
+/** Time beyond draining that a process has to end. */
+const STOP_MS = 5_000;
+const POLL_MS = 20;
+
+/** Starts everything and waits until an answer can be had. Throws DomainError naming what did not start. */
+export async function runCluster(options: ClusterOptions): Promise<RunningCluster> {
+  const { config, say } = options;
+  mkdirSync(config.home, { recursive: true, mode: 0o700 });
+  const readyPath = join(config.home, 'ready.json');
+  rmSync(readyPath, { force: true });
+  const folder = config.model ?? (await defaultModel(config.home, say));
+  const redis = await startRedis(config, say);
+  const stopRedis = async () => {
+    await Promise.all(redis.servers.map((server) => server.stop()));
+  };
+  const port = config.port === 0 ? await freePort() : config.port;
+  const started = startProcesses(options, redis, folder, port);
+  const stop = async () => {
+    rmSync(readyPath, { force: true });
+    const graceMs = config.drainSeconds * 1000 + STOP_MS;
+    await Promise.all([started.gateway.stop(graceMs), started.worker.stop(graceMs)]);
+    await stopRedis();
+  };
+  try {
+    const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+    const [keys] = await Promise.all([makeKeys(config, redis.durable), untilReady(url, started)]);
+    const pids = { gateway: started.gateway.pid, worker: started.worker.pid, ...redis.pids() };
+    const ready = { url, ...keys, model: basename(folder), nodes: config.nodes, pids };
+    writeFileSync(readyPath, JSON.stringify(ready, null, 2), { mode: 0o600 });
+    return { ready, stop };
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+}
+
+interface PrivateRedis {
+  readonly durable: string;
+  readonly exchange: string;
+  readonly servers: readonly SupervisedRedis[];
+  pids(): Record<string, number>;
+}
+
+/** Servers named in the configuration are used as they are; the others run here. */
+async function startRedis(config: Config, say: (line: string) => void): Promise<PrivateRedis> {
+  const { home, redisUrl, exchangeUrl } = config;
+  if (redisUrl === undefined || exchangeUrl === undefined) ensureRedisServer(say);
+  const run = (role: 'durable' | 'exchange') =>
+    SupervisedRedis.start({ role, dir: join(home, `redis-${role}`), listen: 'unix' }, say);
+  const [durable, exchange] = await Promise.all([
+    redisUrl === undefined ? run('durable') : null,
+    exchangeUrl === undefined ? run('exchange') : null,
+  ]);
+  return {
+    durable: redisUrl ?? durable?.url ?? '',
+    exchange: exchangeUrl ?? exchange?.url ?? '',
+    servers: [durable, exchange].filter((server) => server !== null),
+    pids: () => ({
+      ...(durable === null ? {} : { redis: durable.pid }),
+      ...(exchange === null ? {} : { exchange: exchange.pid }),
+    }),
+  };
+}
+
+interface Processes {
+  readonly gateway: SupervisedProcess;
+  readonly worker: SupervisedProcess;
+}
+
+function startProcesses(options: ClusterOptions, redis: PrivateRedis, folder: string, port: number): Processes {
+  const { config, configFile, say } = options;
+  const env = {
+    ...process.env,
+    REDIS_URL: redis.durable,
+    EXCHANGE_URL: redis.exchange,
+    CONCLAVE_HOME: config.home,
+    CONCLAVE_PORT: String(port),
+  };
+  const file = configFile === undefined ? [] : ['--config', configFile];
+  const run = (name: string, module: string, args: readonly string[]) =>
+    new SupervisedProcess({
+      name,
+      module: join(PACKAGE_ROOT, 'dist', module),
+      args: [...file, ...args],
+      env,
+      log: openSync(join(config.home, `${name}.log`), 'a', 0o600),
+      onRestart: say,
+    });
+  return {
+    gateway: run('gateway', 'gateway/main.js', []),
+    worker: run('worker', 'workers/main.js', ['--model', folder, '--node', 'node-1']),
+  };
+}
+
+async function makeKeys(config: Config, url: string): Promise<OperatorKeys> {
+  const redis = connectRedis({ url, role: 'durable', name: 'start', patience: 'bounded' });
+  try {
+    return await operatorKeys(config.home, createKeyStore(redis, readPepper(pepperPath(config))), Date.now());
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** The gateway is ready when a worker has told it about a model. */
+async function untilReady(url: string, { gateway, worker }: Processes): Promise<void> {
+  let waiting = true;
+  const poll = async () => {
+    while (waiting) {
+      const status = await request(`${url}/readyz`).then(
+        async ({ statusCode, body }) => body.dump().then(() => statusCode),
+        () => 0,
+      );
+      if (status === 200) return;
+      await delay(POLL_MS);
+    }
+  };
+  try {
+    await Promise.race([poll(), gateway.failedToStart, worker.failedToStart]);
+  } finally {
+    waiting = false;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (typeof address === 'object' && address !== null) return address.port;
+  throw new DomainError('unavailable', 'Found no free port.');
+}

@@ -1,0 +1,137 @@
+// The shape of conclave.yaml after defaults: every key, its unit and its default. Values only; reading files and the
+// environment is read-config.ts. Unknown keys are refused at every level.
+import { z } from 'zod';
+import { SCOPES } from '../tenants/scope.ts';
+
+/** Asymmetric only: a shared-secret algorithm beside them is what makes RS256/HS256 key confusion possible. */
+export const JWT_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const;
+
+const seconds = (fallback: number) => z.number().positive().max(86_400).default(fallback);
+const count = (fallback: number) => z.int().min(1).default(fallback);
+
+const issuerSchema = z.strictObject({
+  /** Names the issuer inside tenant ids: tenant `acme` of issuer `corp` is `corp/acme`. */
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/),
+  /** Exactly the `iss` claim. */
+  issuer: z.string().min(1),
+  /** One of them must be in the `aud` claim. */
+  audiences: z.array(z.string().min(1)).min(1),
+  algorithms: z.array(z.enum(JWT_ALGORITHMS)).min(1).default(['RS256']),
+  /** Where the issuer publishes its keys; plain http only on this machine. */
+  jwksUri: z.url({ protocol: /^https?$/ }),
+  /** Dots reach into objects: `org.id`. */
+  tenantClaim: z.string().min(1).default('tenant'),
+  /** A string of words or an array of strings. */
+  scopeClaim: z.string().min(1).default('scope'),
+  /** What its tokens can grant at most; admin scopes reach beyond one tenant. */
+  scopes: z.array(z.enum(SCOPES)).default(['chat']),
+  clockToleranceSeconds: z.number().min(0).max(300).default(5),
+  /** At most one fetch of the keys in this time, however many unknown key ids arrive. */
+  cooldownSeconds: seconds(30),
+  cacheSeconds: seconds(600),
+});
+
+const authSchema = z.strictObject({
+  /** Key of the keyed hashes of API keys; default `<home>/pepper`, made on first use. Gateways share it. */
+  pepperFile: z.string().min(1).optional(),
+  jwt: z.array(issuerSchema).default([]),
+  /** How long a browser stays signed in to /admin. */
+  sessionSeconds: seconds(8 * 3600),
+});
+
+const limitsSchema = z.strictObject({
+  bodyBytes: count(4 * 1024 * 1024),
+  headerBytes: count(16 * 1024),
+  headers: count(100),
+  messages: count(1024),
+  jsonDepth: count(32),
+  /** Largest `n`. */
+  choices: count(16),
+  /** Most tokens one choice may ask for; also caps the default, which is what is left of the context. */
+  maxTokens: count(131_072),
+  /** Time a client has to send its whole request. */
+  requestSeconds: seconds(30),
+  /** Longest time an answer may take, waiting in the queue included. */
+  answerSeconds: seconds(3600),
+});
+
+const streamSchema = z.strictObject({
+  /** Silence after which a comment says that the stream is alive and where the request stands in the queue. */
+  keepAliveSeconds: seconds(5),
+  /** Largest `Conclave-Resume`. */
+  resumeSeconds: seconds(3600),
+});
+
+/** What a tenant gets that has no record of its own. */
+const tenantDefaultsSchema = z.strictObject({
+  weight: z.number().positive().max(1000).default(1),
+  maxWaiting: count(1000),
+  /** 0 sets no limit. */
+  requestsPerMinute: z.int().min(0).default(0),
+  /** Model ids, or null for every model. */
+  models: z.array(z.string().min(1)).nullable().default(null),
+});
+
+/** The engine of a worker node. */
+const workerSchema = z.strictObject({
+  /** Workers of one group hold one model between them; several groups share the queues of a model. */
+  group: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,31}$/)
+    .default('main'),
+  /** Computing threads; null takes one per core. */
+  threads: z.int().min(1).max(1024).nullable().default(null),
+  /** Tokens that the KV cache holds; null holds one whole context or 32,768, whichever is more. */
+  kvTokens: z.int().min(64).nullable().default(null),
+  /** Sequences that run at once. */
+  maxSequences: count(32),
+  /** Rows of one step at most. */
+  maxRows: z.int().min(1).max(65_536).default(512),
+  /** Rows of prompts in a step in which answers run: more finish prompts sooner, fewer keep running answers smooth. */
+  prefillRows: count(128),
+  /** A leader that has not renewed its lease for so long is replaced. */
+  leaseSeconds: seconds(3),
+});
+
+const section = <S extends z.ZodObject>(schema: S) => schema.prefault({} as z.input<S>);
+
+export const configSchema = z.strictObject({
+  /** Keys, weights, sockets and logs live here. */
+  home: z.string().min(1).default('.conclave'),
+  /** `localhost` only unless changed: opening it to a network is a decision. */
+  host: z.string().min(1).default('127.0.0.1'),
+  port: z.int().min(0).max(65_535).default(8080),
+  /** Where clients reach the gateway, when that is not `http://host:port`; https turns on Secure cookies. */
+  publicUrl: z.url({ protocol: /^https?$/ }).optional(),
+  redisUrl: z.string().min(1).optional(),
+  exchangeUrl: z.string().min(1).optional(),
+  model: z.string().min(1).optional(),
+  nodes: count(1),
+  worker: section(workerSchema),
+  auth: section(authSchema),
+  limits: section(limitsSchema),
+  stream: section(streamSchema),
+  tenants: section(tenantDefaultsSchema),
+  /** Time given to running answers on SIGTERM. */
+  drainSeconds: seconds(30),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+});
+
+export type Config = z.infer<typeof configSchema>;
+/** What conclave.yaml may say. */
+export type ConfigInput = z.input<typeof configSchema>;
+export type IssuerConfig = z.infer<typeof issuerSchema>;
+export type TenantDefaults = z.infer<typeof tenantDefaultsSchema>;
+export type WorkerConfig = z.infer<typeof workerSchema>;
+export type Limits = z.infer<typeof limitsSchema>;

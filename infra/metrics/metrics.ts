@@ -1,0 +1,101 @@
+// Prometheus metrics of one process, behind a small interface: parts report what happened and never see prom-client.
+// Labels are bounded: past MAX_TENANTS tenants, further ones count as `other`.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Series multiply by tenant; a hostile issuer could otherwise name tenants until memory ends. */
+const MAX_TENANTS = 1000;
+
+const WAIT_SECONDS = [0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300];
+const TOKEN_SECONDS = [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5, 1, 5];
+const BATCH_ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+export type TokenKind = 'prompt' | 'cached' | 'completion';
+
+/** What the parts of Conclave report. Times are seconds. */
+export interface Metrics {
+  /** One answered HTTP request; `route` is the pattern, never the path. */
+  request(route: string, status: number, seconds: number): void;
+  /** From acceptance by the gateway to dispatch by a worker. */
+  queueWait(model: string, seconds: number): void;
+  /** From acceptance to the first token seen by the gateway. */
+  firstToken(model: string, seconds: number): void;
+  /** Between two entries of one stream. */
+  interToken(model: string, seconds: number): void;
+  tokens(kind: TokenKind, tenant: string, model: string, count: number): void;
+  /** Rows of one executed step. */
+  batch(model: string, rows: number): void;
+  kvBlocks(model: string, used: number, total: number): void;
+  error(part: string, code: string): void;
+  streamOpened(): void;
+  streamClosed(): void;
+  /** The exposition format that Prometheus reads. */
+  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+/** Fresh metrics with a registry of their own. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const make = seriesIn(registry);
+  return { ...reporters(make), render: () => render(registry) };
+}
+
+async function render(registry: Registry): Promise<{ contentType: string; text: string }> {
+  return { contentType: registry.contentType, text: await registry.metrics() };
+}
+
+function seriesIn(registry: Registry) {
+  const registers = [registry];
+  return {
+    counter: (name: string, help: string, labelNames: string[]) => new Counter({ name, help, labelNames, registers }),
+    gauge: (name: string, help: string, labelNames: string[]) => new Gauge({ name, help, labelNames, registers }),
+    histogram: (name: string, help: string, labelNames: string[], buckets: number[]) =>
+      new Histogram({ name, help, labelNames, buckets, registers }),
+  };
+}
+
+function reporters(make: ReturnType<typeof seriesIn>): Omit<Metrics, 'render'> {
+  const requests = make.histogram(
+    'conclave_http_request_seconds',
+    'Answered requests.',
+    ['route', 'status'],
+    WAIT_SECONDS,
+  );
+  const queueWait = make.histogram('conclave_queue_wait_seconds', 'Accepted to dispatched.', ['model'], WAIT_SECONDS);
+  const firstToken = make.histogram(
+    'conclave_first_token_seconds',
+    'Accepted to first token.',
+    ['model'],
+    WAIT_SECONDS,
+  );
+  const interToken = make.histogram('conclave_inter_token_seconds', 'Between tokens.', ['model'], TOKEN_SECONDS);
+  const tokens = make.counter('conclave_tokens_total', 'Tokens processed.', ['kind', 'tenant', 'model']);
+  const batch = make.histogram('conclave_batch_rows', 'Rows per step.', ['model'], BATCH_ROWS);
+  const kv = make.gauge('conclave_kv_blocks', 'KV blocks by state.', ['model', 'state']);
+  const errors = make.counter('conclave_errors_total', 'Failures by code.', ['part', 'code']);
+  const streams = make.gauge('conclave_open_streams', 'Streams that clients are reading.', []);
+  const tenantLabel = boundedLabel(MAX_TENANTS);
+  return {
+    request: (route, status, seconds) => requests.observe({ route, status }, seconds),
+    queueWait: (model, seconds) => queueWait.observe({ model }, seconds),
+    firstToken: (model, seconds) => firstToken.observe({ model }, seconds),
+    interToken: (model, seconds) => interToken.observe({ model }, seconds),
+    tokens: (kind, tenant, model, count) => tokens.inc({ kind, tenant: tenantLabel(tenant), model }, count),
+    batch: (model, rows) => batch.observe({ model }, rows),
+    kvBlocks: (model, used, total) => {
+      kv.set({ model, state: 'used' }, used);
+      kv.set({ model, state: 'total' }, total);
+    },
+    error: (part, code) => errors.inc({ part, code }),
+    streamOpened: () => streams.inc(),
+    streamClosed: () => streams.dec(),
+  };
+}
+
+function boundedLabel(limit: number): (value: string) => string {
+  const seen = new Set<string>();
+  return (value) => {
+    if (seen.size < limit) seen.add(value);
+    return seen.has(value) ? value : 'other';
+  };
+}

@@ -1,0 +1,112 @@
+// API keys in Redis: who holds them and what they allow, never the keys. Every check reads the record, so that a revoked
+// key stops working on all gateways with the next request.
+import { randomBytes } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { DomainError } from '../errors/domain-error.ts';
+import { keyOf, singleKeys } from '../redis/keys.ts';
+import { askRedis } from '../redis/script-errors.ts';
+import { apiKeyPrefix, hashApiKey, hashesMatch, makeApiKey } from './api-key.ts';
+import { knownScopes, type Scope } from './scope.ts';
+
+/** What an operator may know about a key. Times are Unix ms. */
+export interface ApiKeyRecord {
+  readonly prefix: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number | null;
+  readonly revokedAtMs: number | null;
+}
+
+export interface NewKeyOptions {
+  readonly tenant: string;
+  /** For people: whose key it is, or what for. */
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly expiresAtMs: number | null;
+}
+
+export interface KeyStore {
+  /** Makes a key; `text` is shown to its owner and kept nowhere. */
+  create(options: NewKeyOptions, nowMs: number): Promise<ApiKeyRecord & { readonly text: string }>;
+  /** All keys, or those of a tenant, newest first. */
+  list(tenant?: string): Promise<ApiKeyRecord[]>;
+  /** @throws DomainError `not_found` for an unknown prefix. Revoking twice keeps the first time. */
+  revoke(prefix: string, nowMs: number): Promise<ApiKeyRecord>;
+  /** The record of a key that is genuine, unexpired and not revoked. */
+  verify(text: string, nowMs: number): Promise<ApiKeyRecord | undefined>;
+  /** The record behind a prefix, when the key is unexpired and not revoked. */
+  findActive(prefix: string, nowMs: number): Promise<ApiKeyRecord | undefined>;
+}
+
+/** Keys kept in `redis`, hashed under `pepper`. */
+export function createKeyStore(redis: Redis, pepper: Uint8Array): KeyStore {
+  const read = (prefix: string) => askRedis(redis.hgetall(keyOf('apiKey', prefix)));
+  const findActive = async (prefix: string, nowMs: number) => onlyActive(toRecord(prefix, await read(prefix)), nowMs);
+  return {
+    create: (options, nowMs) => createKey(redis, pepper, options, nowMs),
+    list: async (tenant) => {
+      const prefixes = await askRedis(redis.smembers(singleKeys.apiKeys));
+      const records = await Promise.all(prefixes.map(async (prefix) => toRecord(prefix, await read(prefix))));
+      return records
+        .filter((record) => record !== undefined)
+        .filter((record) => tenant === undefined || record.tenant === tenant)
+        .sort((left, right) => right.createdAtMs - left.createdAtMs);
+    },
+    revoke: async (prefix, nowMs) => {
+      const record = toRecord(prefix, await read(prefix));
+      if (record === undefined) throw new DomainError('not_found', `No API key has the prefix '${prefix}'.`);
+      await askRedis(redis.hsetnx(keyOf('apiKey', prefix), 'revokedAtMs', String(nowMs)));
+      return { ...record, revokedAtMs: record.revokedAtMs ?? nowMs };
+    },
+    verify: async (text, nowMs) => {
+      const prefix = apiKeyPrefix(text);
+      if (prefix === undefined) return undefined;
+      const fields = await read(prefix);
+      const genuine = hashesMatch(hashApiKey(pepper, text), Buffer.from(fields['hash'] ?? '', 'hex'));
+      return genuine ? onlyActive(toRecord(prefix, fields), nowMs) : undefined;
+    },
+    findActive,
+  };
+}
+
+/** The hash is written first and only if absent, so that a prefix drawn twice never replaces a key. */
+async function createKey(redis: Redis, pepper: Uint8Array, options: NewKeyOptions, nowMs: number) {
+  const { prefix, text } = makeApiKey(randomBytes);
+  const record: ApiKeyRecord = { ...options, prefix, createdAtMs: nowMs, revokedAtMs: null };
+  const fresh = await askRedis(redis.hsetnx(keyOf('apiKey', prefix), 'hash', hashApiKey(pepper, text).toString('hex')));
+  if (fresh === 0) throw new DomainError('conflict', 'The drawn key prefix exists; try again.');
+  await askRedis(redis.multi().hset(keyOf('apiKey', prefix), toFields(record)).sadd(singleKeys.apiKeys, prefix).exec());
+  return { ...record, text };
+}
+
+function toFields(record: ApiKeyRecord): Record<string, string> {
+  return {
+    tenant: record.tenant,
+    name: record.name,
+    scopes: record.scopes.join(' '),
+    createdAtMs: String(record.createdAtMs),
+    ...(record.expiresAtMs === null ? {} : { expiresAtMs: String(record.expiresAtMs) }),
+  };
+}
+
+/** Undefined when there is no such key, or its creation was cut short. */
+function toRecord(prefix: string, fields: Readonly<Record<string, string>>): ApiKeyRecord | undefined {
+  const { tenant, name = '', scopes = '', createdAtMs, expiresAtMs, revokedAtMs } = fields;
+  if (tenant === undefined) return undefined;
+  return {
+    prefix,
+    tenant,
+    name,
+    scopes: knownScopes(scopes.split(' ')),
+    createdAtMs: Number(createdAtMs),
+    expiresAtMs: expiresAtMs === undefined ? null : Number(expiresAtMs),
+    revokedAtMs: revokedAtMs === undefined ? null : Number(revokedAtMs),
+  };
+}
+
+function onlyActive(record: ApiKeyRecord | undefined, nowMs: number): ApiKeyRecord | undefined {
+  if (record === undefined || record.revokedAtMs !== null) return undefined;
+  return record.expiresAtMs !== null && record.expiresAtMs <= nowMs ? undefined : record;
+}

@@ -1,0 +1,46 @@
+// The secret under which API keys are hashed: a file that only its owner reads. Losing it invalidates every key.
+import { randomBytes } from 'node:crypto';
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DomainError } from '../errors/domain-error.ts';
+
+const MIN_BYTES = 32;
+
+/**
+ * The pepper in the file at `path`; makes the file when there is none.
+ * @throws DomainError `bad_config` when the file cannot be read or written, or is too short to be a secret.
+ */
+export function readPepper(path: string): Buffer {
+  try {
+    const pepper = readOrMake(path);
+    if (pepper.length < MIN_BYTES) throw new DomainError('bad_config', `${path}: expected at least 32 bytes.`);
+    return pepper;
+  } catch (cause) {
+    if (cause instanceof DomainError) throw cause;
+    throw new DomainError('bad_config', `${path}: the pepper cannot be read or made.`, { cause });
+  }
+}
+
+function readOrMake(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  makePepper(path);
+  return readFileSync(path);
+}
+
+/** Written aside and linked into place: of two gateways that start at once both read the same finished file. */
+function makePepper(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, randomBytes(MIN_BYTES).toString('hex'), { mode: 0o600 });
+  try {
+    linkSync(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}

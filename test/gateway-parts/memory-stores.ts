@@ -1,0 +1,67 @@
+// Keys, tenants and audit log in memory, for tests of the gateway's own decisions. The Redis stores have tests of their own.
+import { randomBytes } from 'node:crypto';
+import { configSchema } from '../../infra/config/config-schema.ts';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import { apiKeyPrefix, makeApiKey } from '../../infra/tenants/api-key.ts';
+import type { AuditLog, LoggedAuditEntry } from '../../infra/tenants/audit-log.ts';
+import type { ApiKeyRecord, KeyStore } from '../../infra/tenants/key-store.ts';
+import type { TenantPolicy, TenantRecord, TenantStore } from '../../infra/tenants/tenant-store.ts';
+
+export function createMemoryKeys(): KeyStore {
+  const records = new Map<string, { text: string; record: ApiKeyRecord }>();
+  const active = (prefix: string, nowMs: number) => {
+    const record = records.get(prefix)?.record;
+    if (record === undefined || record.revokedAtMs !== null) return undefined;
+    return record.expiresAtMs !== null && record.expiresAtMs <= nowMs ? undefined : record;
+  };
+  return {
+    create: async (options, nowMs) => {
+      const { prefix, text } = makeApiKey(randomBytes);
+      const record = { ...options, prefix, createdAtMs: nowMs, revokedAtMs: null };
+      records.set(prefix, { text, record });
+      return { ...record, text };
+    },
+    list: async () => [...records.values()].map(({ record }) => record),
+    revoke: async (prefix, nowMs) => {
+      const found = records.get(prefix);
+      if (found === undefined) throw new DomainError('not_found', `No API key has the prefix '${prefix}'.`);
+      found.record = { ...found.record, revokedAtMs: nowMs };
+      return found.record;
+    },
+    verify: async (text, nowMs) => {
+      const prefix = apiKeyPrefix(text) ?? '';
+      return records.get(prefix)?.text === text ? active(prefix, nowMs) : undefined;
+    },
+    findActive: async (prefix, nowMs) => active(prefix, nowMs),
+  };
+}
+
+export function createMemoryTenants(): TenantStore {
+  const policies = new Map<string, Partial<TenantPolicy>>();
+  const policy = (id: string): TenantPolicy => ({
+    ...configSchema.parse({}).tenants,
+    blocked: false,
+    ...policies.get(id),
+  });
+  const record = (id: string): TenantRecord => ({ id, createdAtMs: 0, policy: policy(id) });
+  const write = async (id: string, change: Partial<TenantPolicy>) => {
+    policies.set(id, { ...policies.get(id), ...change });
+    return record(id);
+  };
+  return {
+    create: write,
+    set: write,
+    list: async () => [...policies.keys()].map(record),
+    find: async (id) => (policies.has(id) ? record(id) : undefined),
+    policy: async (id) => policy(id),
+  };
+}
+
+export function createMemoryAudit(): AuditLog & { readonly entries: LoggedAuditEntry[] } {
+  const entries: LoggedAuditEntry[] = [];
+  return {
+    entries,
+    append: async (entry) => void entries.unshift({ ...entry, id: `${entries.length}-0`, atMs: 0 }),
+    page: async (limit) => entries.slice(0, limit),
+  };
+}

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { controlQueues } from '../../../infra/queue/control-queues.ts';
+import { readGeneration } from '../../../infra/queue/inspect-jobs.ts';
+import { encodeQueueName } from '../../../infra/queue/queue-name.ts';
+import { reapLost } from '../../../infra/queue/reap-generations.ts';
+import { runScript } from '../../../infra/redis/scripts.ts';
+import { takeNext } from '../../../workers/queue/take-next.ts';
+import { FINISHED, MODEL, makeRequest, readStream, startQueueFixture } from '../../queue-fixture.ts';
+
+const QUEUE = encodeQueueName({ model: MODEL, tenant: 'key:acme' });
+const plain = { waitingLimit: 10, idempotency: null };
+
+test('a request waits in its tenant queue, and its job carries no prompt', async (t) => {
+  const { redis, queues, gatewayQueue } = await startQueueFixture(t);
+  const queue = gatewayQueue();
+  const request = makeRequest({ promptTokens: [424_242, 2], maxTokens: 5, choices: 2 });
+  assert.deepEqual(await queue.enqueue({ ...plain, request }), { id: request.id, repeated: false, position: 0 });
+  const second = await queue.enqueue({ ...plain, request: makeRequest() });
+  assert.equal(second.position, 1);
+  const job = await queues.queue(QUEUE).getJob(request.id);
+  assert.deepEqual(job?.data, { reservedTokens: 12, promptTokens: 2 });
+  assert.equal(JSON.stringify(await redis.hgetall(`cv:q:${QUEUE}:${request.id}`)).includes('424242'), false);
+  assert.deepEqual(JSON.parse((await redis.get(`cv:req:${request.id}`)) ?? ''), request);
+  const record = await readGeneration(redis, request.id);
+  assert.equal(record?.state, 'waiting');
+  assert.equal(record?.reservedTokens, 12);
+});
+
+test('beyond the waiting limit a tenant gets queue_full, and others do not', async (t) => {
+  const { gatewayQueue } = await startQueueFixture(t);
+  const queue = gatewayQueue();
+  const limit = { waitingLimit: 2, idempotency: null };
+  await queue.enqueue({ ...limit, request: makeRequest() });
+  await queue.enqueue({ ...limit, request: makeRequest() });
+  await assert.rejects(queue.enqueue({ ...limit, request: makeRequest() }), {
+    code: 'queue_full',
+    message: 'Too many requests of this tenant are waiting.',
+    retryAfterSeconds: 5,
+  });
+  const other = await queue.enqueue({ ...limit, request: makeRequest({ tenant: 'key:other' }) });
+  assert.equal(other.position, 0);
+});
+
+test('the limit holds against callers at the same moment', async (t) => {
+  const { gatewayQueue } = await startQueueFixture(t);
+  const queue = gatewayQueue();
+  const results = await Promise.allSettled(
+    Array.from({ length: 30 }, () => queue.enqueue({ waitingLimit: 7, idempotency: null, request: makeRequest() })),
+  );
+  assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 7);
+});
+
+test('an Idempotency-Key leads to the first request, for the same body and tenant only', async (t) => {
+  const { gatewayQueue, queues } = await startQueueFixture(t);
+  const queue = gatewayQueue();
+  const idempotency = { key: 'k', bodyDigest: 'd1' };
+  const first = makeRequest();
+  await queue.enqueue({ request: first, waitingLimit: 10, idempotency });
+  const again = await queue.enqueue({ request: makeRequest(), waitingLimit: 10, idempotency });
+  assert.deepEqual(again, { id: first.id, repeated: true, position: 0 });
+  assert.equal(await queues.queue(QUEUE).getWaitingCount(), 1);
+  await assert.rejects(
+    queue.enqueue({ request: makeRequest(), waitingLimit: 10, idempotency: { key: 'k', bodyDigest: 'd2' } }),
+    { code: 'conflict', message: 'The Idempotency-Key was used before with a different body.' },
+  );
+  const other = await queue.enqueue({ request: makeRequest({ tenant: 'key:other' }), waitingLimit: 10, idempotency });
+  assert.equal(other.repeated, false);
+});
+
+test('an id in use is a conflict, a bad one an invalid request', async (t) => {
+  const { gatewayQueue } = await startQueueFixture(t);
+  const queue = gatewayQueue();
+  const request = makeRequest();
+  await queue.enqueue({ ...plain, request });
+  await assert.rejects(queue.enqueue({ ...plain, request }), {
+    code: 'conflict',
+    message: 'A request with this id exists already.',
+  });
+  await assert.rejects(queue.enqueue({ ...plain, request: makeRequest({ id: '12345678' }) }), {
+    code: 'invalid_request',
+  });
+});
+
+test('a draining queue refuses new requests and keeps those it has', async (t) => {
+  const { redis, gatewayQueue, lead } = await startQueueFixture(t);
+  const queue = gatewayQueue();
+  const request = makeRequest();
+  await queue.enqueue({ ...plain, request });
+  const control = controlQueues(redis);
+  await control.setDraining(QUEUE, true);
+  await assert.rejects(queue.enqueue({ ...plain, request: makeRequest() }), {
+    code: 'unavailable',
+    message: 'This queue accepts no new requests at the moment.',
+  });
+  const { parts } = await lead('g');
+  assert.equal((await takeNext(parts))?.request.id, request.id);
+  await control.setDraining(QUEUE, false);
+  await queue.enqueue({ ...plain, request: makeRequest() });
+});
+
+test('a reservation whose job never came is ended as failed, and blocks nothing', async (t) => {
+  const { redis, queues, gatewayQueue, follower } = await startQueueFixture(t);
+  const request = makeRequest();
+  // What a gateway leaves behind that dies between its two round trips.
+  const reserve = [request.id, QUEUE, MODEL, request.tenant, 13, 3, 0, 10, 'gateway-1', '', 1, JSON.stringify(request)];
+  await runScript(redis, 'reserve-generation', ['', `cv:req:${request.id}`], reserve);
+  const queue = gatewayQueue();
+  await queue.enqueue({ ...plain, request: makeRequest() });
+  const options = { redis, queues, onProblem: () => {}, lostAfterMs: 0 };
+  assert.equal(await reapLost(options), 1);
+  assert.equal(await reapLost(options), 0);
+  const seen = await readStream((await follower()).follow(request.id));
+  assert.deepEqual(
+    seen.map(({ event }) => event.type === 'end' && event.error),
+    [{ code: 'unavailable', message: 'The request was lost before it could run.' }],
+  );
+  assert.equal((await queue.enqueue({ ...plain, request: makeRequest() })).position, 1, 'its place is free');
+});
+
+test('Retry-After and the estimated wait come from the measured rate', async (t) => {
+  const { redis, gatewayQueue, lead } = await startQueueFixture(t);
+  const queue = gatewayQueue();
+  const requests = [makeRequest(), makeRequest(), makeRequest(), makeRequest()];
+  for (const request of requests) await queue.enqueue({ ...plain, request });
+  const ids = requests.map(({ id }) => id);
+  assert.deepEqual(
+    [...(await queue.positions(ids)).values()].map(({ position, waitMs }) => [position, waitMs]),
+    [
+      [0, null],
+      [1, null],
+      [2, null],
+      [3, null],
+    ],
+  );
+  const { parts, writer } = await lead('g');
+  await takeNext(parts);
+  // As if the dispatch before had been seven seconds ago.
+  await redis.hincrby(`cv:stat:${QUEUE}`, 'last', -7_000);
+  await takeNext(parts);
+  await writer.finish(String(ids[0]), 1, FINISHED);
+  const places = await queue.positions(ids);
+  assert.deepEqual([...places.keys()], ids.slice(2));
+  const wait = places.get(String(ids[3]))?.waitMs ?? 0;
+  assert.ok(wait >= 14_000 && wait < 15_000, `${wait} ms for the second in line`);
+  await assert.rejects(queue.enqueue({ request: makeRequest(), waitingLimit: 2, idempotency: null }), {
+    code: 'queue_full',
+    retryAfterSeconds: 8,
+  });
+});
+
+test('without Redis a client gets unavailable', async (t) => {
+  const { server, gatewayQueue } = await startQueueFixture(t);
+  const queue = gatewayQueue();
+  await queue.enqueue({ ...plain, request: makeRequest() });
+  await server.kill();
+  await assert.rejects(queue.enqueue({ ...plain, request: makeRequest() }), {
+    code: 'unavailable',
+    message: 'Redis does not answer.',
+    retryAfterSeconds: 1,
+  });
+  await server.start();
+});

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { type FairJob, FairModel, FairnessWitness } from '../../fair-model.ts';
+import { type FairSchedule, fairSchedules, SEED } from '../../fair-schedule.ts';
+
+/** Runs a schedule on the model; returns the first broken pair, or null. */
+function run(schedule: FairSchedule): string | null {
+  const weights = new Map(schedule.weights.map((weight, index) => [`q${index}`, weight]));
+  const names = [...weights.keys()];
+  const model = new FairModel();
+  for (const [name, weight] of weights) model.addQueue(name, weight);
+  const witness = new FairnessWitness(schedule.slots, weights);
+  const running: FairJob[] = [];
+  const use = (job: FairJob, part: number): void => {
+    const tokens = Math.floor((job.reserved - job.used) * part);
+    job.used += tokens;
+    witness.serve(job.queue, tokens);
+  };
+  for (const step of schedule.steps) {
+    if (step.kind === 'arrive') {
+      const queue = names[step.queue % names.length] ?? '';
+      witness.reserve(queue, step.reserved);
+      model.enqueue({ queue, reserved: step.reserved, used: 0 });
+    } else if (step.kind === 'take') {
+      const job = running.length < schedule.slots ? model.take() : null;
+      if (job !== null) running.push(job);
+    } else {
+      const job = running[step.job % Math.max(1, running.length)];
+      if (job === undefined) continue;
+      use(job, step.part);
+      if (step.kind === 'finish') {
+        running.splice(running.indexOf(job), 1);
+        model.settle(job);
+      }
+    }
+    const broken = witness.check(new Set(names.filter((name) => model.isWaiting(name))));
+    if (broken !== null) return broken;
+  }
+  return null;
+}
+
+test('tokens served to two backlogged queues stay within (slots + 1) x their largest reservations', () => {
+  fc.assert(
+    fc.property(fairSchedules(200), (schedule) => {
+      assert.equal(run(schedule), null);
+    }),
+    { seed: SEED, numRuns: 2_000 },
+  );
+});
+
+test('a queue that wakes up gets no credit for the time that it was idle', () => {
+  const model = new FairModel();
+  model.addQueue('busy', 1);
+  model.addQueue('idle', 1);
+  for (let index = 0; index < 10; index += 1) model.enqueue({ queue: 'busy', reserved: 100, used: 0 });
+  for (let index = 0; index < 5; index += 1) {
+    const job = model.take();
+    assert.equal(job?.queue, 'busy');
+  }
+  for (let index = 0; index < 5; index += 1) model.enqueue({ queue: 'idle', reserved: 100, used: 0 });
+  const order = Array.from({ length: 4 }, () => model.take()?.queue);
+  assert.deepEqual(order, ['idle', 'busy', 'idle', 'busy']);
+});

@@ -1,0 +1,41 @@
+// The worker's process: configuration, signals, exit code. `npm start` and deployments run this file; it takes
+// `--config FILE`, `--model FOLDER`, `--name NAME` and `--node ID`.
+import { hostname } from 'node:os';
+import { basename, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { readConfig } from '../infra/config/read-config.ts';
+import { DomainError } from '../infra/errors/domain-error.ts';
+import { createLogger } from '../infra/log/logger.ts';
+import { serveModel } from './serve/serve-model.ts';
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      config: { type: 'string' },
+      model: { type: 'string' },
+      name: { type: 'string' },
+      node: { type: 'string' },
+    },
+  });
+  const { config: file, model } = values;
+  const config = readConfig({
+    ...(file === undefined ? {} : { config: file }),
+    ...(model === undefined ? {} : { model }),
+  });
+  if (config.model === undefined) throw new DomainError('bad_config', 'Expected --model, or `model` in conclave.yaml.');
+  const folder = resolve(config.model);
+  const log = createLogger('worker', config.logLevel);
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+  const nodeId = values.node ?? `${hostname()}-${process.pid}`;
+  await serveModel({ config, folder, name: values.name ?? basename(folder), nodeId, log }, stop.signal);
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    // A person reads the last line, so an expected failure is one sentence.
+    console.error(error instanceof DomainError ? `conclave worker: ${error.message}` : error);
+    process.exit(1);
+  },
+);

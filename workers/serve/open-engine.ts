@@ -1,0 +1,79 @@
+// A model ready to compute on this machine: packs open, session created, scheduler sized. Everything that runs a model in
+// one process starts here: the worker, `conclave generate`, `conclave logits` and the benches.
+import { availableParallelism } from 'node:os';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import { KV_BLOCK_TOKENS, type ModelSession } from '../../native/model-session.ts';
+import { NativeError } from '../../native/native-error.ts';
+import { createModelSession, type LoadRequest, loadModel } from '../model/load-model.ts';
+import type { OpenedPacks } from '../pack/open-packs.ts';
+import { KvBlockPool } from '../scheduler/kv-block-pool.ts';
+import { blocksFor } from '../scheduler/plan-step.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+
+export interface EngineOptions {
+  /** Computing threads; null takes one per core. */
+  readonly threads: number | null;
+  /** Tokens the KV cache holds; null holds one whole context or 32,768 tokens, whichever is more. */
+  readonly kvTokens: number | null;
+  /** Sequences that run at once. */
+  readonly maxSequences: number;
+  /** Rows of one step at most. */
+  readonly maxRows: number;
+  /** Rows of prompts in a step in which answers run. */
+  readonly prefillRows: number;
+  /** Kernel variant; '' is the fastest. */
+  readonly variant: string;
+}
+
+export const DEFAULT_ENGINE: EngineOptions = {
+  threads: null,
+  kvTokens: null,
+  maxSequences: 32,
+  maxRows: 512,
+  prefillRows: 128,
+  variant: '',
+};
+
+export interface Engine {
+  readonly packs: OpenedPacks;
+  readonly session: ModelSession;
+  readonly scheduler: Scheduler;
+  readonly threads: number;
+  /** Tokens the KV cache holds. */
+  readonly kvTokens: number;
+  close(): Promise<void>;
+}
+
+const USUAL_KV_TOKENS = 32_768;
+
+/** Opens a model. Throws DomainError naming the file, option or memory at fault. */
+export async function openEngine(load: LoadRequest, options: EngineOptions): Promise<Engine> {
+  const packs = await loadModel(load);
+  const { maxContext } = packs.description;
+  const kvTokens = options.kvTokens ?? Math.max(maxContext, USUAL_KV_TOKENS);
+  const kvBlocks = blocksFor(kvTokens, KV_BLOCK_TOKENS);
+  const threads = options.threads ?? availableParallelism();
+  const { maxRows, variant } = options;
+  try {
+    const session = await createModelSession(packs, { threads, kvBlocks, maxRows, variant });
+    const scheduler = new Scheduler(new KvBlockPool(kvBlocks, KV_BLOCK_TOKENS), {
+      ...options,
+      blockTokens: KV_BLOCK_TOKENS,
+    });
+    return { packs, session, scheduler, threads, kvTokens, close: () => closeEngine(session, packs) };
+  } catch (thrown) {
+    packs.close();
+    throw refused(thrown);
+  }
+}
+
+async function closeEngine(session: ModelSession, packs: OpenedPacks): Promise<void> {
+  await session.close();
+  packs.close();
+}
+
+/** The native side names the option at fault; here it becomes an error for people. */
+function refused(thrown: unknown): unknown {
+  if (!(thrown instanceof NativeError)) return thrown;
+  return new DomainError('bad_config', `The model cannot be opened: ${thrown.message}.`, { cause: thrown });
+}

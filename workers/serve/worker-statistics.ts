@@ -1,0 +1,58 @@
+// What a worker's loop reports, as numbers for its heartbeat (from which gateways make metrics) and lines for its log.
+// Ids and counts only: never prompts or completions.
+import type { Logger } from '../../infra/log/logger.ts';
+import type { FinishReason } from '../../infra/queue/finish-generation.ts';
+import type { Generation } from '../generation/generation.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
+import type { GroupObserver } from './generation-group.ts';
+
+export class WorkerStatistics implements GroupObserver {
+  readonly #scheduler: Scheduler;
+  readonly #log: Logger;
+  #steps = 0;
+  #rows = 0;
+  #tokens = 0;
+  #stepSeconds = 0;
+  #failures = 0;
+
+  constructor(scheduler: Scheduler, log: Logger) {
+    this.#scheduler = scheduler;
+    this.#log = log;
+  }
+
+  /** Totals since the worker started, and what runs now. */
+  numbers(): Readonly<Record<string, number>> {
+    return {
+      steps: this.#steps,
+      rows: this.#rows,
+      tokens: this.#tokens,
+      stepSeconds: this.#stepSeconds,
+      failures: this.#failures,
+      running: this.#scheduler.running,
+      waiting: this.#scheduler.waiting,
+      kvUse: this.#scheduler.kvUse,
+    };
+  }
+
+  started({ request, completionTokens }: Generation, attempt: number): void {
+    const { id, tenant, promptTokens } = request;
+    this.#log.info({ id, tenant, promptTokens: promptTokens.length, attempt, resumedAt: completionTokens }, 'started');
+  }
+
+  stepped(rows: number, tokens: number, milliseconds: number): void {
+    this.#steps += 1;
+    this.#rows += rows;
+    this.#tokens += tokens;
+    this.#stepSeconds += milliseconds / 1000;
+  }
+
+  ended({ request, completionTokens, cachedTokens }: Generation, reason: FinishReason): void {
+    const { id, tenant } = request;
+    this.#log.info({ id, tenant, outcome: reason.outcome, completionTokens, cachedTokens }, 'ended');
+  }
+
+  failed({ request }: Generation, cause: unknown): void {
+    this.#failures += 1;
+    this.#log.error({ id: request.id, tenant: request.tenant, err: cause }, 'generation failed');
+  }
+}
