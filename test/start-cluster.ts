@@ -4,13 +4,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after, before } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
 import { type ReadyFile, runCluster } from '../infra/cli/supervise/run-cluster.ts';
 import type { ConfigInput } from '../infra/config/config-schema.ts';
 import { readConfig } from '../infra/config/read-config.ts';
 import { dbrx } from '../workers/model/dbrx.ts';
 import type { ModelOutline } from '../workers/model/model-family.ts';
-import { eventually } from './queue-fixture.ts';
 import type { Cleanup } from './start-redis.ts';
 import { syntheticModel } from './synthetic-model.ts';
 
@@ -31,8 +32,11 @@ export const NEVER_END: Readonly<Record<string, number>> = { '508': -100, '511':
 
 const SETTINGS: ConfigInput = {
   drainSeconds: 2,
-  worker: { threads: 1, leaseSeconds: 1 },
+  worker: { threads: 1, leaseSeconds: 2 },
 };
+
+/** Long enough for a machine that does much else. */
+const PATIENCE_MS = 60_000;
 
 export type ClusterPart = 'gateway' | 'worker' | 'redis' | 'exchange';
 
@@ -71,9 +75,33 @@ export async function prepareHome(
   return { home, modelFolder, configFile };
 }
 
+/**
+ * One cluster for all tests of a `describe`: to be called in it, and the result inside the tests. (Hooks of a whole file would
+ * not do: node:test runs them when nothing is open any more, and a cluster is.)
+ */
+export function sharedCluster(settings: ConfigInput = {}): () => TestCluster {
+  const closing: (() => Promise<void>)[] = [];
+  let cluster: TestCluster | undefined;
+  before(async () => {
+    cluster = await startCluster({ after: (close) => void closing.push(close) }, settings);
+  });
+  after(async () => {
+    for (const close of closing) await close();
+  });
+  return () => {
+    if (cluster === undefined) throw new TypeError('The cluster has not started yet');
+    return cluster;
+  };
+}
+
 /** Starts a cluster that ends with the test. */
 export async function startCluster(test: Cleanup, settings: ConfigInput = {}): Promise<TestCluster> {
-  const prepared = await prepareHome(test, settings);
+  // What is started last ends first, whatever order the test framework has.
+  const closing: (() => Promise<void>)[] = [];
+  test.after(async () => {
+    for (const close of closing.reverse()) await close();
+  });
+  const prepared = await prepareHome({ after: (close) => void closing.push(close) }, settings);
   const { home, modelFolder, configFile } = prepared;
   const config = readConfig({ config: configFile, home, port: 0, model: modelFolder }, {});
   const cluster = await runCluster({ config, configFile, say: () => {} });
@@ -86,7 +114,7 @@ export async function startCluster(test: Cleanup, settings: ConfigInput = {}): P
     stopping ??= cluster.stop();
     return stopping;
   };
-  test.after(stop);
+  closing.push(stop);
   const admin = (method: 'GET' | 'POST', path: string, body?: object) =>
     callAdmin(`${url}/admin/api/${path}`, adminKey, method, body);
   return {
@@ -99,7 +127,11 @@ export async function startCluster(test: Cleanup, settings: ConfigInput = {}): P
     kill: async (part) => {
       const before = pid(part);
       process.kill(before, 'SIGKILL');
-      await eventually(async () => pid(part) !== before);
+      await eventually(
+        `a new ${part}`,
+        async () => pid(part),
+        (now) => now !== before,
+      );
     },
     admin,
     newTenant: async (id) => {
@@ -111,7 +143,22 @@ export async function startCluster(test: Cleanup, settings: ConfigInput = {}): P
   };
 }
 
-export function readReadyFile(home: string): ReadyFile {
+/** Asks until the answer is what it should be. Throws after a minute, naming what did not happen. */
+export async function eventually<Value>(
+  what: string,
+  ask: () => Promise<Value>,
+  accept: (value: Value) => boolean,
+): Promise<Value> {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const value = await ask();
+    if (accept(value)) return value;
+    if (Date.now() > deadline) throw new Error(`${what}: still ${JSON.stringify(value)}`);
+    await delay(20);
+  }
+}
+
+function readReadyFile(home: string): ReadyFile {
   return JSON.parse(readFileSync(join(home, 'ready.json'), 'utf8'));
 }
 
