@@ -158,7 +158,8 @@ export async function eventually<Value>(
   }
 }
 
-function readReadyFile(home: string): ReadyFile {
+/** What `<home>/ready.json` says now. */
+export function readReadyFile(home: string): ReadyFile {
   return JSON.parse(readFileSync(join(home, 'ready.json'), 'utf8'));
 }
 
