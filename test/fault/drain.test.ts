@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openStream, Transcript } from '../chat-stream.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
-import { eventually, NEVER_END, prepareHome, readReadyFile } from '../start-cluster.ts';
+import { eventually, prepareHome, readReadyFile, storyOf } from '../start-cluster.ts';
 
 interface Started {
   readonly process: ChildProcess;
@@ -44,10 +44,7 @@ async function ready(home: string) {
 }
 
 function longCall(url: string, key: string, maxTokens: number) {
-  const messages = [{ role: 'user', content: 'Count to a thousand' }];
-  const sampling = { max_tokens: maxTokens, temperature: 0.8, seed: 11, logit_bias: NEVER_END };
-  const body = { model: 'tiny', messages, stream: true, ...sampling };
-  return { method: 'POST' as const, url: `${url}/v1/chat/completions`, key, body };
+  return { method: 'POST' as const, url: `${url}/v1/chat/completions`, key, body: storyOf(maxTokens) };
 }
 
 test('SIGTERM lets a running answer finish, then everything ends with exit code 0', async (t) => {
@@ -70,9 +67,9 @@ test('an answer longer than the drain time is continued after the next start', a
   const first = start(t, prepared);
   const before = await ready(prepared.home);
   const undisturbed = new Transcript();
-  await (await openStream(longCall(before.url, before.apiKey, 1500), undisturbed)).read();
+  await (await openStream(longCall(before.url, before.apiKey, 1000), undisturbed)).read();
   const transcript = new Transcript();
-  const stream = await openStream(longCall(before.url, before.apiKey, 1500), transcript);
+  const stream = await openStream(longCall(before.url, before.apiKey, 1000), transcript);
   await stream.read(() => transcript.ids.length > 10);
   first.process.kill('SIGTERM');
   await stream.read();

@@ -9,9 +9,8 @@ import { type TestContext, test } from 'node:test';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import { openStream, Transcript } from '../chat-stream.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
-import { eventually, NEVER_END, startCluster, type TestCluster } from '../start-cluster.ts';
+import { eventually, startCluster, storyOf, type TestCluster } from '../start-cluster.ts';
 
-const MAX_TOKENS = 1500;
 const SOME = 50;
 
 const leaderOf = async (cluster: TestCluster) => {
@@ -36,16 +35,8 @@ function startSecondWorker(t: TestContext, cluster: TestCluster): void {
 
 test('a frozen worker is replaced, and once awake writes nothing more', async (t) => {
   const cluster = await startCluster(t);
-  const body = {
-    model: 'tiny',
-    messages: [{ role: 'user', content: 'Count to a thousand' }],
-    stream: true,
-    max_tokens: MAX_TOKENS,
-    temperature: 0.8,
-    seed: 11,
-    logit_bias: NEVER_END,
-  };
-  const call = { method: 'POST' as const, url: `${cluster.url}/v1/chat/completions`, key: cluster.apiKey, body };
+  const url = `${cluster.url}/v1/chat/completions`;
+  const call = { method: 'POST' as const, url, key: cluster.apiKey, body: storyOf(1000) };
   const undisturbed = new Transcript();
   await (await openStream(call, undisturbed)).read();
   startSecondWorker(t, cluster);

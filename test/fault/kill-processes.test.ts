@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { openStream, Transcript } from '../chat-stream.ts';
-import { eventually, NEVER_END, sharedCluster } from '../start-cluster.ts';
+import { eventually, sharedCluster, storyOf } from '../start-cluster.ts';
 
 /** Enough tokens for more than a second on a fast machine. */
 const MAX_TOKENS = 1000;
@@ -18,15 +18,7 @@ describe('a stream survives', () => {
     method: 'POST' as const,
     url: `${cluster().url}/v1/chat/completions`,
     key: cluster().apiKey,
-    body: {
-      model: 'tiny',
-      messages: [{ role: 'user', content: 'Count to a thousand' }],
-      stream: true,
-      max_tokens: MAX_TOKENS,
-      temperature: 0.8,
-      seed: 11,
-      logit_bias: NEVER_END,
-    },
+    body: storyOf(MAX_TOKENS),
   });
 
   async function assertInMidStream(id: string): Promise<void> {
