@@ -26,7 +26,7 @@ test('a gateway without Redis answers 503 in the shape of the API, and serves on
     return { status: statusCode, body: await body.json() };
   };
 
-  const someKey = `cvk_${'0'.repeat(16)}_${'0'.repeat(43)}`;
+  const someKey = `cvk_${'0'.repeat(12)}_${'0'.repeat(43)}`;
   assert.equal((await get('/healthz', '')).status, 200);
   assert.deepEqual(await get('/readyz', ''), {
     status: 503,
@@ -35,7 +35,7 @@ test('a gateway without Redis answers 503 in the shape of the API, and serves on
   const refused = await get('/v1/models', someKey);
   assert.deepEqual(refused, {
     status: 503,
-    body: { error: { message: 'x', type: 'server_error', param: null, code: 'unavailable' } },
+    body: { error: { message: 'Redis does not answer.', type: 'server_error', param: null, code: 'unavailable' } },
   });
 
   await redis.start();
