@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 
 /** The cap the format itself sets, in bytes. */
-export const MAX_HEADER_BYTES = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 
 const PREFIX_BYTES = 8;
 
