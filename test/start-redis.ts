@@ -30,6 +30,8 @@ export async function startRedis(
   const dir = mkdtempSync(join(tmpdir(), 'cv-redis-'));
   const options = { role, dir, listen: 'unix', password: 'secret', fsync } as const;
   let server: RunningRedis = await runRedis(options);
+  // A test process that crashes runs no hook.
+  process.once('exit', () => void server.kill());
   const closing: (() => unknown)[] = [];
   test.after(async () => {
     for (const close of closing.reverse()) await close();
