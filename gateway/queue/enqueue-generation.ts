@@ -45,7 +45,7 @@ export interface GenerationQueue {
   close(): Promise<void>;
 }
 
-/** Opens one connection. `gatewayId` is this process' id, the same as its stream follower's. */
+/** Opens one connection. `gatewayId` (no spaces) is this process' id, the same as its stream follower's. */
 export function openGenerationQueue(options: { readonly url: string; readonly gatewayId: string }): GenerationQueue {
   const redis = connectRedis({ url: options.url, role: 'durable', name: 'enqueue', patience: 'bounded' });
   const queues = bullmqQueues(redis);

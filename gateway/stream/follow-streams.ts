@@ -32,7 +32,7 @@ export interface StreamFollower {
 
 export interface StreamFollowerOptions {
   readonly url: string;
-  /** Unique per start of a process. */
+  /** Unique per start of a process; no spaces. */
   readonly gatewayId: string;
   /** Failures of background work, which is tried again; for the log. */
   readonly onProblem?: (problem: unknown) => void;
