@@ -121,6 +121,8 @@ class Follower implements StreamFollower {
   async #join(stream: FollowedStream): Promise<void> {
     const others = this.#streams.get(stream.id) ?? new Set();
     this.#streams.set(stream.id, others.add(stream));
+    // A leave that is to be told again would now cancel the request under its new consumer.
+    this.#leaving.delete(stream.id);
     const length = await runScript(
       this.#commands,
       'follow-stream',
