@@ -80,18 +80,24 @@ function readScript(file: string): [string, ScriptSource] {
   const lua = readFileSync(join(luaFolder(), file), 'utf8').replace(/^-- @include (\S+)$/gm, (_line, name) =>
     readFileSync(join(luaFolder(), 'includes', `${name}.lua`), 'utf8'),
   );
-  return [String(match[1]), { numberOfKeys: Number(match[2]), lua: `${preamble()}\n${lua}` }];
+  return [String(match[1]), { numberOfKeys: Number(match[2]), lua: writeNames(lua, file) }];
 }
 
-// Scripts derive keys from ids that they find in Redis; so they get the names from keys.ts too.
-function preamble(): string {
-  const limits = { requestTtlMs: REQUEST_TTL_MS, endedTtlMs: ENDED_TTL_MS, endedList: ENDED_LIST_LENGTH };
-  return `local P, K, L = ${[prefixes, singleKeys, limits].map(luaTable).join(', ')}`;
+// Scripts derive keys from ids that they find in Redis, so they get the names from keys.ts too. Written into the text: a table
+// would be built anew at every call.
+function writeNames(lua: string, file: string): string {
+  return lua.replace(/\b([PKL])\.(\w+)/g, (_whole, table: string, name: string) => {
+    const value = Reflect.get(NAMES[table] ?? {}, name);
+    if (value === undefined) throw new TypeError(`Expected a name of keys.ts for ${table}.${name} in lua/${file}`);
+    return JSON.stringify(value);
+  });
 }
 
-function luaTable(values: Readonly<Record<string, string | number>>): string {
-  return `{${Object.entries(values).map(([name, value]) => `${name}=${JSON.stringify(value)}`)}}`;
-}
+const NAMES: Readonly<Record<string, object>> = {
+  P: prefixes,
+  K: singleKeys,
+  L: { requestTtlMs: REQUEST_TTL_MS, endedTtlMs: ENDED_TTL_MS, endedList: ENDED_LIST_LENGTH },
+};
 
 function luaFolder(): string {
   return join(PACKAGE_ROOT, 'infra', 'redis', 'lua');
