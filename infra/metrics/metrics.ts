@@ -29,7 +29,7 @@ const WORKER_SERIES: Readonly<Record<string, string>> = {
   kvUse: 'Share of the KV blocks held, 0 to 1.',
 };
 
-export type TokenKind = 'prompt' | 'cached' | 'completion';
+type TokenKind = 'prompt' | 'cached' | 'completion';
 
 /** What the parts of Conclave report. Times are seconds. */
 export interface Metrics {
