@@ -1,34 +1,21 @@
 // `conclave model …` as a person runs it.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadModel } from '../../../workers/model/load-model.ts';
-import { REPOSITORY_ROOT } from '../../repository-root.ts';
+import { type CommandOutcome, runConclave as conclave } from '../../run-conclave.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
-const CONCLAVE = join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs');
 const SILENT = { onProgress: () => undefined, onWait: () => undefined };
-
-interface Outcome {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function conclave(...args: readonly string[]): Outcome {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [CONCLAVE, ...args], { encoding: 'utf8' });
-  return { status, stdout, stderr };
-}
 
 const SIZES =
   '--layers 2 --d-model 32 --experts 4 --top-k 2 --ffn 48 --heads 4 --kv-heads 2 --vocab 300 --max-seq-len 64';
 
 test('synth writes a model that inspect reads back, the same for the same seed', async (t) => {
   const parent = await temporaryFolder(t);
-  const synth = (name: string, seed: string): Outcome =>
+  const synth = (name: string, seed: string): CommandOutcome =>
     conclave(
       'model',
       'synth',
