@@ -1,6 +1,7 @@
 // The `conclave` command. In: process.argv. Out: an exit code; results on stdout, everything else on stderr. Commands load
 // what they need when they run, so that --help is quick.
 import { Command } from 'commander';
+import { addBenchCommand } from './commands/bench.ts';
 import { addGenerateCommand, addLogitsCommand } from './commands/generate.ts';
 import { addModelCommand } from './commands/model.ts';
 import { addStartCommand } from './commands/start.ts';
@@ -14,6 +15,7 @@ addStartCommand(program);
 addGenerateCommand(program);
 addLogitsCommand(program);
 addModelCommand(program);
+addBenchCommand(program);
 
 try {
   await program.parseAsync();
