@@ -17,6 +17,8 @@ export function addHealthRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayPart
 export function addMetricsRoute(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
   app.get('/metrics', async (c) => {
     requireScope(c.get('principal'), 'admin:read');
+    // Without Redis the gateway's own numbers are still true.
+    parts.metrics.workers(await parts.operations.nodes().catch(() => []));
     const { contentType, text } = await parts.metrics.render();
     return c.body(text, 200, { 'content-type': contentType });
   });

@@ -40,7 +40,7 @@ interface ScriptSource {
   readonly lua: string;
 }
 
-type ScriptCall<Reply> = (...parts: readonly ScriptArgument[]) => Reply;
+type ScriptCall = (...parts: readonly ScriptArgument[]) => Promise<unknown>;
 
 /** Registers every script on a connection; ioredis then sends hashes, and the source where the server lacks it. */
 export function registerScripts(redis: Redis): Redis {
@@ -56,20 +56,10 @@ export async function runScript(
   args: readonly ScriptArgument[],
 ): Promise<unknown> {
   try {
-    return throwIfErrorCode(await callOf<Promise<unknown>>(redis, name, keys)(...keys, ...args));
+    return throwIfErrorCode(await scriptOf(redis, name, keys)(...keys, ...args));
   } catch (thrown) {
     throw asRedisError(thrown);
   }
-}
-
-/** Adds a script to a pipeline or transaction of ioredis, or of BullMQ around ioredis. */
-export function queueScript(
-  commands: object,
-  name: ScriptName,
-  keys: readonly string[],
-  args: readonly ScriptArgument[],
-): void {
-  callOf<unknown>(commands, name, keys)(...keys, ...args);
 }
 
 /** Number of keys and text of every script, includes resolved. Throws TypeError for a file or list that does not fit. */
@@ -112,10 +102,10 @@ function commandName(name: string): string {
 }
 
 // ioredis adds a method per defined command; its types cannot know them, so this is the one place that says so.
-function callOf<Reply>(target: object, name: ScriptName, keys: readonly string[]): ScriptCall<Reply> {
+function scriptOf(redis: Redis, name: ScriptName, keys: readonly string[]): ScriptCall {
   const wanted = readScripts().get(name)?.numberOfKeys;
   if (wanted !== keys.length) throw new TypeError(`Expected ${wanted} keys for ${name} but received ${keys.length}`);
-  const call: unknown = Reflect.get(target, commandName(name));
+  const call: unknown = Reflect.get(redis, commandName(name));
   if (typeof call !== 'function') throw new TypeError(`${name} is not registered on this connection`);
-  return (...parts) => Reflect.apply(call, target, parts);
+  return (...parts) => Reflect.apply(call, redis, parts);
 }
