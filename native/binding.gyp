@@ -2,7 +2,7 @@
   'variables': {
     'core_sources': [
       'core/double-math.cc', 'core/mapped-file.cc', 'core/model-session.cc', 'core/model-shape.cc', 'core/model-weights.cc',
-      'core/panel-layout.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
+      'core/panel-layout.cc', 'core/read-probe.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
       'cpu/cpu-backend.cc', 'cpu/attention.cc', 'cpu/experts.cc', 'cpu/matmul-reference.cc', 'cpu/select-kernels.cc',
     ],
   },

@@ -1,6 +1,7 @@
 // The `conclave` command. In: process.argv. Out: an exit code; results on stdout, everything else on stderr. Commands load
 // what they need when they run, so that --help is quick.
 import { Command } from 'commander';
+import { addBenchCommand } from './commands/bench.ts';
 import { addChatCommand } from './commands/chat.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addGenerateCommand, addLogitsCommand } from './commands/generate.ts';
@@ -22,6 +23,7 @@ addChatCommand(program);
 addKeyCommand(program);
 addTenantCommand(program);
 addDoctorCommand(program);
+addBenchCommand(program);
 
 try {
   await program.parseAsync();

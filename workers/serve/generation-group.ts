@@ -49,6 +49,9 @@ export class GenerationGroup {
   readonly #owners = new Map<Sequence, Owner>();
   readonly #scratch: SamplerScratch;
   readonly #ending: { readonly generation: Generation; readonly reason: FinishReason }[] = [];
+  /** The queue was not found empty since there last may have been work. */
+  #mayHaveWork = true;
+  #foundEmptyMs = 0;
   /** Publishing of the step before: overlaps the next step's compute, and keeps entries in order. */
   #publishing: Promise<void> = Promise.resolve();
 
@@ -87,17 +90,31 @@ export class GenerationGroup {
   async #runWhile(goesOn: () => boolean, admits: boolean): Promise<void> {
     while (goesOn()) {
       this.#cancel(this.#parts.cancels.drain());
-      if (admits) await this.#admit();
+      if (admits && this.#shouldLook()) await this.#admit();
       const worked = await this.#step();
-      if (!worked && goesOn()) await this.#parts.source.waitForWork(LONGEST_WAIT_MS);
+      if (worked || !goesOn()) continue;
+      await this.#parts.source.waitForWork(LONGEST_WAIT_MS);
+      this.#mayHaveWork = true;
     }
+  }
+
+  // Looking is a round trip to Redis for which every running answer waits, so it needs a reason.
+  #shouldLook(): boolean {
+    const heard = this.#parts.source.heardOfWork();
+    const longAgo = performance.now() - this.#foundEmptyMs > LONGEST_WAIT_MS;
+    this.#mayHaveWork ||= heard || longAgo;
+    return this.#mayHaveWork;
   }
 
   // Only a head that waits for room stays out of the queue's hands: fairness is decided when a request is taken.
   async #admit(): Promise<void> {
     while (this.#generations.size < this.#parts.maxGenerations && this.#parts.scheduler.waiting === 0) {
       const taken = await this.#parts.source.takeNext();
-      if (taken === null) return;
+      if (taken === null) {
+        this.#mayHaveWork = false;
+        this.#foundEmptyMs = performance.now();
+        return;
+      }
       await this.#start(taken);
     }
   }
