@@ -113,9 +113,15 @@ async function stopLeftover(dir: string): Promise<void> {
   const silent = delay(LEFTOVER_PROBE_MS, 'silent', { signal: giveUp.signal }).catch(() => 'silent');
   const answer = await Promise.race([probe.ping().catch(() => 'refused'), silent]);
   giveUp.abort();
-  // SHUTDOWN has no reply; the connection ends when the server has written its file and gone.
-  if (answer === 'PONG') await Promise.allSettled([once(probe, 'close'), probe.shutdown()]);
+  if (answer === 'PONG') await shutDown(probe);
   probe.disconnect();
+}
+
+// SHUTDOWN has no reply: the connection closes when the server has written out its file and goes.
+async function shutDown(server: Redis): Promise<void> {
+  const closed = once(server, 'close');
+  server.shutdown().catch(() => {});
+  await closed;
 }
 
 function openProbe(url: string): Redis {

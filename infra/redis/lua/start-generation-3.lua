@@ -16,13 +16,13 @@ if not job or job.state == 'ended' then return {0} end
 -- Mean gap between two dispatches of a queue that had more to dispatch: what Retry-After is computed from.
 local function measure(time)
   local stat = redis.call('HMGET', P.stat .. job.queue, 'gap', 'last', 'busy')
-  local gap = stat[1]
+  local gap = tonumber(stat[1] or '')
   if stat[2] and stat[3] == '1' then
     local sample = time - stat[2]
-    gap = string.format('%.3f', gap and (0.8 * gap + 0.2 * sample) or sample)
+    gap = gap and (0.8 * gap + 0.2 * sample) or sample
   end
   local busy = redis.call('ZCARD', P.waiting .. job.queue) > 0 and 1 or 0
-  redis.call('HSET', P.stat .. job.queue, 'gap', gap or '', 'last', time, 'busy', busy)
+  redis.call('HSET', P.stat .. job.queue, 'gap', gap and string.format('%.3f', gap) or '', 'last', time, 'busy', busy)
 end
 
 local time = now()
