@@ -52,7 +52,8 @@ function frameRequest(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
     refuseManyHeaders(c, parts.config.limits.headers);
     await next();
     const durationMs = parts.clock() - startedAtMs;
-    c.header('openai-processing-ms', String(durationMs));
+    // Not c.header, which would build the response anew and with it the stream's reader.
+    c.res.headers.set('openai-processing-ms', String(durationMs));
     report(parts, c, durationMs);
   };
 }
