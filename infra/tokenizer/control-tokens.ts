@@ -3,11 +3,11 @@ import type { AddedToken } from './tokenizer.ts';
 
 /**
  * Names of the control tokens: every special token, and those that a chat template names, because some models mark the
- * borders of turns with tokens that are not declared special. Added tokens for plain text (line breaks, HTML tags) are none.
+ * borders of turns with tokens that are not declared special. Added tokens for plain text are none: what a template happens
+ * to contain counts only when it is spelt as markup (`<think>`), not as white space or a word.
  */
 export function controlTokens(added: readonly AddedToken[], templates: Iterable<string>): string[] {
   const sources = [...templates];
-  return added
-    .filter((token) => token.special || sources.some((source) => source.includes(token.text)))
-    .map((token) => token.text);
+  const isNamed = (text: string) => /[^\w\s]/u.test(text) && sources.some((source) => source.includes(text));
+  return added.filter((token) => token.special || isNamed(token.text)).map((token) => token.text);
 }

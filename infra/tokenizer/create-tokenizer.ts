@@ -34,7 +34,7 @@ export async function createTokenizerWith(
 }
 
 /** The native library, or null where it has no build for this machine. */
-export async function loadNativeLibrary(): Promise<NativeLibrary | null> {
+async function loadNativeLibrary(): Promise<NativeLibrary | null> {
   try {
     return await import('tokenizers');
   } catch {
@@ -62,8 +62,8 @@ function tokenizerOf(engine: TokenEngine, config: TokenizerConfig, family: strin
   };
 }
 
-// generation_config.json is the author's word, eos_token its older form. DBRX names only <|endoftext|> in both, but ends
-// its turns with <|im_end|>.
+// generation_config.json is the author's word, eos_token its older form. DBRX ends its turns with <|im_end|>, whatever its
+// files name.
 function eosIds(engine: TokenEngine, config: TokenizerConfig, family: string): number[] {
   const named = config.tokens.eos === null ? [] : [requireId(engine, config.tokens.eos)];
   const dbrx = family === 'dbrx' ? ['<|endoftext|>', '<|im_end|>'].map((token) => engine.idOf(token)) : [];

@@ -13,7 +13,7 @@ export function removeGuards(text: string): string {
 /** Puts guards into text from outside: none of the tokens can be spelt by it, nor by it and what stands next to it. */
 export type GuardText = (text: string) => string;
 
-/** Makes the guard of a list of control tokens. */
+/** Makes the guard of a list of control tokens. A token of one character cannot be broken and stays as it is. */
 export function createGuard(tokens: readonly string[]): GuardText {
   const names = tokens.filter((token) => token.length > 1);
   if (names.length === 0) return removeGuards;

@@ -118,14 +118,18 @@ void ModelSessionObject::settleStep(Napi::Env env, const std::string& failure) {
   const Napi::HandleScope scope(env);
   const Napi::Promise::Deferred promise = pending_->promise;
   pending_.reset();
-  toJavaScriptThread_.Unref(env);
-  if (failure.empty()) {
-    promise.Resolve(env.Undefined());
-  } else {
-    promise.Reject(toJavaScript(env, "internal", failure).Value());
+  try {
+    toJavaScriptThread_.Unref(env);
+    if (failure.empty()) {
+      promise.Resolve(env.Undefined());
+    } else {
+      promise.Reject(toJavaScript(env, "internal", failure).Value());
+    }
+    if (closing_.has_value()) settleClose(env);
+    Unref();
+  } catch (const Napi::Error&) {
+    // The environment is ending (a worker thread was terminated): nobody waits for the promise any more.
   }
-  if (closing_.has_value()) settleClose(env);
-  Unref();
 }
 
 Napi::Value ModelSessionObject::routingCounts(const Napi::CallbackInfo& info) {

@@ -23,7 +23,7 @@ function bfloat16Bits(bits: number): number {
 }
 
 function float16Bits(value: number): number {
-  const sign = value < 0 ? 0x8000 : 0;
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const magnitude = Math.abs(value);
   if (magnitude >= 65_520) return sign | 0x7c00;
   const exponent = Math.max(-14, Math.floor(Math.log2(magnitude)));

@@ -102,7 +102,8 @@ async function writeMissing(
 ): Promise<void> {
   const contentBytes = missing.flatMap(({ placement }) => placement.sections.map(({ bytes }) => bytes)).reduce(add, 0);
   const fileBytes = missing.map(({ placement }) => placement.dataBytes).reduce(add, 0);
-  await refuseFullDisk(folder, fileBytes);
+  const { bavail, bsize } = await statfs(folder);
+  refuseFullDisk(folder, bavail * bsize, fileBytes);
   const advance = countBytes(contentBytes, onProgress);
   const source = openCheckpoint(checkpoint.index);
   try {
@@ -132,16 +133,14 @@ async function writeOne(
   }
 }
 
-async function refuseFullDisk(folder: string, neededBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  const freeBytes = bavail * bsize;
-  if (freeBytes < neededBytes) {
-    throw new DomainError(
-      'unavailable',
-      `${folder}: building the packs takes ${neededBytes} bytes of disk, but only ${freeBytes} are free`,
-      { param: folder },
-    );
-  }
+/** Throws DomainError `unavailable` when `freeBytes` of the disk of `folder` do not suffice. */
+export function refuseFullDisk(folder: string, freeBytes: number, neededBytes: number): void {
+  if (freeBytes >= neededBytes) return;
+  throw new DomainError(
+    'unavailable',
+    `${folder}: building the packs takes ${neededBytes} bytes of disk, but only ${freeBytes} are free`,
+    { param: folder },
+  );
 }
 
 async function removeTemporaryFiles(folder: string): Promise<void> {

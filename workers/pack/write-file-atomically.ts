@@ -1,4 +1,5 @@
 // Files that exist whole or not at all, even after a power cut: a temporary file beside the target, flushed, then renamed.
+import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -7,9 +8,9 @@ export const TEMPORARY_SUFFIX = '.tmp';
 
 /** Lets `write` fill a new file, then puts it in the place of `path`. Leaves nothing behind when `write` throws. */
 export async function writeFileAtomically(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
-  const temporary = `${path}.${process.pid}${TEMPORARY_SUFFIX}`;
+  const temporary = `${path}.${randomUUID()}${TEMPORARY_SUFFIX}`;
   try {
-    const file = await open(temporary, 'w');
+    const file = await open(temporary, 'wx');
     try {
       await write(file);
       await file.sync();

@@ -1,5 +1,6 @@
 // Log-probabilities as clients get them: of the model's own distribution, before penalties, bias, temperature and truncation.
 import type { TokenLogprob } from '../../infra/messages/token-event.ts';
+import { relativeWeight } from './relative-weight.ts';
 
 /** Log-probability of `id` and of the `top` most likely tokens, ties by lower id. `logits`: `[vocab]`, finite. */
 export function tokenLogprob(logits: Float32Array, id: number, top: number): TokenLogprob {
@@ -12,7 +13,7 @@ export function tokenLogprob(logits: Float32Array, id: number, top: number): Tok
 
 function logSumExp(logits: Float32Array, largest: number): number {
   let sum = 0;
-  for (let id = 0; id < logits.length; id += 1) sum += Math.exp((logits[id] ?? 0) - largest);
+  for (let id = 0; id < logits.length; id += 1) sum += relativeWeight((logits[id] ?? 0) - largest);
   return largest + Math.log(sum);
 }
 

@@ -1,53 +1,64 @@
 // Which tokens may be drawn: top_k, then top_p of what is left, then min_p. Each keeps a prefix of the ranking, at least the
-// best token. The ids stand in scratch.ids, their weights exp((l - l_max) / temperature) in scratch.weights.
+// best token. The ids stand in scratch.ids, ascending, their weights e^((l - l_max) / temperature) in scratch.weights.
 import type { SamplingParams } from '../../infra/messages/generation-request.ts';
+import { FAINTEST, relativeWeight } from './relative-weight.ts';
 import type { SamplerScratch } from './sampler-scratch.ts';
-import { selectPrefix } from './select-prefix.ts';
+import { selectCutoff, sumAmounts } from './select-cutoff.ts';
 
-/** e^-38 is below 2^-54: such a token cannot be told from an impossible one by a number of 53 bits. */
-const FAINTEST = -38;
+/** How logits become exponents: (logit - largest) / temperature, at most 0. */
+interface Scale {
+  readonly largest: number;
+  readonly temperature: number;
+}
 
 /** Fills the scratch with the tokens that may be drawn and their weights; returns how many. `largest`: the largest logit. */
 export function truncate(scratch: SamplerScratch, params: SamplingParams, largest: number): number {
   const { temperature, topK, topP, minP } = params;
-  const exponent = (id: number) => ((scratch.logits[id] ?? 0) - largest) / temperature;
-  const leastLikely = Math.max(FAINTEST, Math.log(minP));
-  const all = collect(scratch, exponent, topP < 1 ? FAINTEST : leastLikely);
-  const best = topK > 0 && topK < all ? selectPrefix(scratch, all, () => 1, topK) : all;
-  weigh(scratch, best, exponent);
+  const scale = { largest, temperature };
+  const likely = Math.max(FAINTEST, Math.log(minP));
+  const all = collect(scratch, scale, topP < 1 ? FAINTEST : likely);
+  const best =
+    topK > 0 && topK < all ? keepDownTo(scratch, selectCutoff({ ...scratch, amounts: null }, all, topK)) : all;
+  weigh(scratch, best, scale);
   if (topP >= 1) return best;
-  const nucleus = keepTopP(scratch, best, topP);
-  return minP > 0 ? keepLikely(scratch, nucleus, exponent, leastLikely) : nucleus;
+  const ranking = { ...scratch, amounts: scratch.weights };
+  const nucleus = keepDownTo(scratch, selectCutoff(ranking, best, topP * sumAmounts(ranking, 0, best)));
+  return minP > 0 ? keepLikely(scratch, nucleus, scale, likely) : nucleus;
 }
 
-/** Puts every id whose exponent is at least `least` into scratch.ids, ascending. */
-function collect({ ids, logits }: SamplerScratch, exponent: (id: number) => number, least: number): number {
+/** Puts every id whose exponent is at least `least` into scratch.ids, ascending; returns how many. */
+function collect({ ids, logits }: SamplerScratch, { largest, temperature }: Scale, least: number): number {
   let count = 0;
   for (let id = 0; id < logits.length; id += 1) {
-    if (exponent(id) >= least) ids[count++] = id;
+    if (((logits[id] ?? 0) - largest) / temperature >= least) ids[count++] = id;
   }
   return count;
 }
 
-function weigh({ ids, weights }: SamplerScratch, count: number, exponent: (id: number) => number): void {
+/** Puts `cutoff` and every id that ranks before it into scratch.ids, ascending; returns how many. */
+function keepDownTo({ ids, logits }: SamplerScratch, cutoff: number): number {
+  const bound = logits[cutoff] ?? 0;
+  let count = 0;
+  for (let id = 0; id < logits.length; id += 1) {
+    const logit = logits[id] ?? 0;
+    if (logit > bound || (logit === bound && id <= cutoff)) ids[count++] = id;
+  }
+  return count;
+}
+
+function weigh({ ids, logits, weights }: SamplerScratch, count: number, { largest, temperature }: Scale): void {
   for (let at = 0; at < count; at += 1) {
     const id = ids[at] ?? 0;
-    weights[id] = Math.exp(exponent(id));
+    weights[id] = relativeWeight(((logits[id] ?? 0) - largest) / temperature);
   }
 }
 
-function keepTopP(scratch: SamplerScratch, count: number, topP: number): number {
-  const weight = (id: number) => scratch.weights[id] ?? 0;
-  let total = 0;
-  for (let at = 0; at < count; at += 1) total += weight(scratch.ids[at] ?? 0);
-  return selectPrefix(scratch, count, weight, topP * total);
-}
-
-function keepLikely({ ids }: SamplerScratch, count: number, exponent: (id: number) => number, least: number): number {
+/** Of the first `count` ids keeps those whose exponent is at least `least`. */
+function keepLikely({ ids, logits }: SamplerScratch, count: number, scale: Scale, least: number): number {
   let kept = 0;
   for (let at = 0; at < count; at += 1) {
     const id = ids[at] ?? 0;
-    if (exponent(id) >= least) ids[kept++] = id;
+    if (((logits[id] ?? 0) - scale.largest) / scale.temperature >= least) ids[kept++] = id;
   }
   return kept;
 }

@@ -11,11 +11,12 @@ import { PACKAGE_ROOT } from '../../package-facts.ts';
 import { connectRedis } from '../../redis/connect.ts';
 import { createKeyStore } from '../../tenants/key-store.ts';
 import { readPepper } from '../../tenants/read-pepper.ts';
+import { claimHome } from './claim-home.ts';
 import { defaultModel } from './default-model.ts';
 import { ensureRedisServer } from './ensure-redis-server.ts';
 import { type OperatorKeys, operatorKeys } from './operator-keys.ts';
 import { SupervisedProcess } from './supervised-process.ts';
-import { SupervisedRedis } from './supervised-redis.ts';
+import { type RedisEvents, SupervisedRedis } from './supervised-redis.ts';
 
 /** `<home>/ready.json`. */
 export interface ReadyFile extends OperatorKeys {
@@ -47,27 +48,32 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
   const { config, say } = options;
   mkdirSync(config.home, { recursive: true, mode: 0o700 });
   const readyPath = join(config.home, 'ready.json');
+  const giveHomeBack = claimHome(config.home);
   rmSync(readyPath, { force: true });
+  let announce = (): void => {};
+  const events = { onEnd: say, onRestart: () => announce() };
+  const redis = await startRedis(config, say, events);
   const folder = config.model ?? (await defaultModel(config.home, say));
-  const redis = await startRedis(config, say);
-  const stopRedis = async () => {
-    await Promise.all(redis.servers.map((server) => server.stop()));
-  };
   const port = config.port === 0 ? await freePort() : config.port;
-  const started = startProcesses(options, redis, folder, port);
+  const started = startProcesses(options, events, redis, folder, port);
   const stop = async () => {
+    announce = () => {};
     rmSync(readyPath, { force: true });
     const graceMs = config.drainSeconds * 1000 + STOP_MS;
     await Promise.all([started.gateway.stop(graceMs), started.worker.stop(graceMs)]);
-    await stopRedis();
+    await Promise.all(redis.servers.map((server) => server.stop()));
+    giveHomeBack();
   };
   try {
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
     const [keys] = await Promise.all([makeKeys(config, redis.durable), untilReady(url, started)]);
-    const pids = { gateway: started.gateway.pid, worker: started.worker.pid, ...redis.pids() };
-    const ready = { url, ...keys, model: basename(folder), nodes: config.nodes, pids };
-    writeFileSync(readyPath, JSON.stringify(ready, null, 2), { mode: 0o600 });
-    return { ready, stop };
+    const describe = (): ReadyFile => {
+      const pids = { gateway: started.gateway.pid, worker: started.worker.pid, ...redis.pids() };
+      return { url, ...keys, model: basename(folder), nodes: config.nodes, pids };
+    };
+    announce = () => writeFileSync(readyPath, JSON.stringify(describe(), null, 2), { mode: 0o600 });
+    announce();
+    return { ready: describe(), stop };
   } catch (thrown) {
     await stop();
     throw thrown;
@@ -82,11 +88,11 @@ interface PrivateRedis {
 }
 
 /** Servers named in the configuration are used as they are; the others run here. */
-async function startRedis(config: Config, say: (line: string) => void): Promise<PrivateRedis> {
+async function startRedis(config: Config, say: (line: string) => void, events: RedisEvents): Promise<PrivateRedis> {
   const { home, redisUrl, exchangeUrl } = config;
   if (redisUrl === undefined || exchangeUrl === undefined) ensureRedisServer(say);
   const run = (role: 'durable' | 'exchange') =>
-    SupervisedRedis.start({ role, dir: join(home, `redis-${role}`), listen: 'unix' }, say);
+    SupervisedRedis.start({ role, dir: join(home, `redis-${role}`), listen: 'unix' }, events);
   const [durable, exchange] = await Promise.all([
     redisUrl === undefined ? run('durable') : null,
     exchangeUrl === undefined ? run('exchange') : null,
@@ -107,8 +113,14 @@ interface Processes {
   readonly worker: SupervisedProcess;
 }
 
-function startProcesses(options: ClusterOptions, redis: PrivateRedis, folder: string, port: number): Processes {
-  const { config, configFile, say } = options;
+function startProcesses(
+  options: ClusterOptions,
+  events: RedisEvents,
+  redis: PrivateRedis,
+  folder: string,
+  port: number,
+): Processes {
+  const { config, configFile } = options;
   const env = {
     ...process.env,
     REDIS_URL: redis.durable,
@@ -124,7 +136,7 @@ function startProcesses(options: ClusterOptions, redis: PrivateRedis, folder: st
       args: [...file, ...args],
       env,
       log: openSync(join(config.home, `${name}.log`), 'a', 0o600),
-      onRestart: say,
+      ...events,
     });
   return {
     gateway: run('gateway', 'gateway/main.js', []),

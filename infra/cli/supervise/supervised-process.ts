@@ -12,8 +12,10 @@ export interface SupervisedOptions {
   readonly env: NodeJS.ProcessEnv;
   /** File descriptor of the log that takes what the child prints. */
   readonly log: number;
-  /** Told in a line for people whenever the child dies and is started again. */
-  readonly onRestart: (message: string) => void;
+  /** Told in a line for people whenever the child has died. */
+  readonly onEnd: (message: string) => void;
+  /** Told whenever it was started again: its pid is another one. */
+  readonly onRestart: () => void;
 }
 
 const FIRST_DELAY_MS = 100;
@@ -72,11 +74,12 @@ export class SupervisedProcess {
       const why = await exited;
       if (this.#stopped.signal.aborted) return;
       if (performance.now() - startedMs > HEALTHY_MS) delayMs = FIRST_DELAY_MS;
-      this.#options.onRestart(`The ${this.#options.name} ended (${why}); starting it again.`);
+      this.#options.onEnd(`The ${this.#options.name} ended (${why}); starting it again.`);
       await delay(delayMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
       if (this.#stopped.signal.aborted) return;
       delayMs = Math.min(LONGEST_DELAY_MS, delayMs * 2);
       ({ child: this.#child, exited } = this.#spawn());
+      this.#options.onRestart();
     }
   }
 }

@@ -6,23 +6,30 @@ import { type RunningRedis, type RunRedisOptions, runRedis } from '../../redis/r
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 10_000;
 
+export interface RedisEvents {
+  /** Told in a line for people whenever the server has died. */
+  readonly onEnd: (message: string) => void;
+  /** Told whenever it was started again: its pid is another one. */
+  readonly onRestart: () => void;
+}
+
 export class SupervisedRedis {
   readonly #options: RunRedisOptions;
-  readonly #onRestart: (message: string) => void;
+  readonly #events: RedisEvents;
   readonly #watching: Promise<void>;
   #server: RunningRedis;
   #stopping = false;
 
-  private constructor(options: RunRedisOptions, server: RunningRedis, onRestart: (message: string) => void) {
+  private constructor(options: RunRedisOptions, server: RunningRedis, events: RedisEvents) {
     this.#options = { ...options, ...sameAddress(server.url) };
-    this.#onRestart = onRestart;
+    this.#events = events;
     this.#server = server;
     this.#watching = this.#watch();
   }
 
-  /** Starts the server; `onRestart` is told in a line for people whenever it dies. */
-  static async start(options: RunRedisOptions, onRestart: (message: string) => void): Promise<SupervisedRedis> {
-    return new SupervisedRedis(options, await runRedis(options), onRestart);
+  /** Starts the server. Throws DomainError `unavailable` when it cannot be started. */
+  static async start(options: RunRedisOptions, events: RedisEvents): Promise<SupervisedRedis> {
+    return new SupervisedRedis(options, await runRedis(options), events);
   }
 
   get url(): string {
@@ -44,11 +51,16 @@ export class SupervisedRedis {
     for (;;) {
       await this.#server.exited;
       if (this.#stopping) return;
-      this.#onRestart(`redis (${this.#options.role}) ended; starting it again.`);
+      this.#events.onEnd(`The ${this.#options.role} Redis ended; starting it again.`);
       await delay(delayMs);
       const before = this.#server;
       this.#server = await runRedis(this.#options).catch(() => before);
-      delayMs = this.#server === before ? Math.min(LONGEST_DELAY_MS, delayMs * 2) : FIRST_DELAY_MS;
+      if (this.#server === before) {
+        delayMs = Math.min(LONGEST_DELAY_MS, delayMs * 2);
+      } else {
+        delayMs = FIRST_DELAY_MS;
+        this.#events.onRestart();
+      }
     }
   }
 }

@@ -161,6 +161,13 @@ test('ordinary conversations are encoded as the rendered text is', async () => {
   assert.deepEqual(ids, await tokenizer.encode(text, parsed));
 });
 
+test('an added token for line breaks stays a token when the template has line breaks too', async () => {
+  const { tokenizer, template } = await withTemplate(`{{ messages[0].content }}\n\n{{ '<|im_end|>' }}`);
+  const lineBreaks = tokenizer.addedTokens.find((token) => token.text === '\n\n')?.id;
+  const ids = await encodeChat(tokenizer, template, ask([user('a\n\nb')]));
+  assert.equal(ids.filter((id) => id === lineBreaks).length, 2);
+});
+
 test('templates find the reasoning markers in what an assistant said', async () => {
   const { template } = await withTemplate("{{ messages[0].content.split('</think>')[1] }}{{ '<think>' }}");
   assert.equal(template.render(ask([{ role: 'assistant', content: '<think>hm</think>yes' }])), 'yes<think>');

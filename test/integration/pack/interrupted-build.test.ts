@@ -1,0 +1,40 @@
+// A build that is killed at any point leaves whole packs only, and the next one completes the set.
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadModel } from '../../../workers/model/load-model.ts';
+import { verifyPacks } from '../../../workers/pack/verify-packs.ts';
+import { syntheticModel } from '../../synthetic-model.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
+import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
+
+const CHILD = join(import.meta.dirname, 'build-and-report.js');
+const LARGER = { ...SMALL_OUTLINE, layers: 8, expert: { ...SMALL_OUTLINE.expert, ffn: 4001 } };
+
+for (const moment of ['Building shared.pack', 'Building expert-001.pack']) {
+  test(`a process killed while ${moment}`, { timeout: 60_000 }, async (t) => {
+    const home = await temporaryFolder(t);
+    const folder = await syntheticModel(home, 'model', { model: LARGER });
+    const child = fork(CHILD, [folder, home]);
+    child.on('message', (what) => {
+      if (what === moment) child.kill('SIGKILL');
+    });
+    assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL']);
+
+    const [built] = (await readdir(join(home, 'packs'))).filter((name) => !name.endsWith('.json'));
+    assert.ok(built !== undefined);
+    const packs = await verifyPacks(join(home, 'packs', built), () => undefined);
+    assert.ok(packs.length < 4, `${packs.length} packs were there before the kill`);
+
+    const waits: string[] = [];
+    const events = { onProgress: () => undefined, onWait: () => waits.push('waited') };
+    (await loadModel({ folder, home, packs: 'all', events })).close();
+    assert.deepEqual(waits, [], 'the lock of the dead process is no reason to wait');
+    assert.deepEqual(await verifyPacks(join(home, 'packs', built), () => undefined), ['shared', 0, 1, 2]);
+    const names = await readdir(join(home, 'packs', built));
+    assert.equal(names.length, 4, names.join(' '));
+  });
+}

@@ -1,0 +1,220 @@
+// From folders on disk to packs and sessions: what is built, when, and what happens to files that are damaged or foreign.
+import assert from 'node:assert/strict';
+import { cp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createModelSession, loadModel } from '../../../workers/model/load-model.ts';
+import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
+import type { PackId } from '../../../workers/pack/pack-format.ts';
+import { readPackHeader } from '../../../workers/pack/read-pack-header.ts';
+import { verifyPacks } from '../../../workers/pack/verify-packs.ts';
+import { syntheticModel } from '../../synthetic-model.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
+
+interface Loaded {
+  readonly folder: string;
+  /** File names of the packs that had to be built. */
+  readonly built: readonly string[];
+  readonly logits: Float32Array;
+}
+
+/** Loads a model, computes the logits of three tokens with it when it is whole, and closes it. */
+async function load(folder: string, home: string, packs: readonly PackId[] | 'all' = 'all'): Promise<Loaded> {
+  const built = new Set<string>();
+  const events = {
+    onProgress: ({ what }: { what: string }) => {
+      if (what.startsWith('Building ')) built.add(what.slice('Building '.length));
+    },
+    onWait: () => undefined,
+  };
+  const opened = await loadModel({ folder, home, packs, events });
+  try {
+    return {
+      folder: opened.folder,
+      built: [...built],
+      logits: packs === 'all' ? await logitsOf(opened) : new Float32Array(),
+    };
+  } finally {
+    opened.close();
+  }
+}
+
+async function logitsOf(packs: OpenedPacks): Promise<Float32Array> {
+  const session = await createModelSession(packs, { threads: 1, kvBlocks: 1, maxRows: 8, variant: '' });
+  try {
+    const logits = new Float32Array(packs.description.vocab);
+    const batch = {
+      tokens: Int32Array.of(5, 200, 17),
+      positions: Int32Array.of(0, 1, 2),
+      sequences: new Int32Array(3),
+      blockTables: Int32Array.of(0),
+      blockTableWidth: 1,
+      logitRows: Int32Array.of(2),
+    };
+    await session.step(batch, logits);
+    return logits;
+  } finally {
+    await session.close();
+  }
+}
+
+const ALL = ['shared.pack', 'expert-000.pack', 'expert-001.pack', 'expert-002.pack'];
+
+test('packs are built once; afterwards the same logits come from them', async (t) => {
+  const home = await temporaryFolder(t);
+  const folder = await syntheticModel(home, 'model');
+  const first = await load(folder, home);
+  assert.deepEqual(first.built, ALL);
+  assert.ok(first.logits.every(Number.isFinite) && new Set(first.logits).size > 100);
+  const second = await load(folder, home);
+  assert.deepEqual(second.built, []);
+  assert.deepEqual(second.logits, first.logits);
+});
+
+test('packs are enough: the checkpoint may be gone, and they may lie anywhere', async (t) => {
+  const home = await temporaryFolder(t);
+  const folder = await syntheticModel(home, 'model');
+  const first = await load(folder, home);
+  await rm(folder, { recursive: true });
+  await cp(first.folder, join(home, 'moved'), { recursive: true });
+  const moved = await load(join(home, 'moved'), home);
+  assert.deepEqual(moved.logits, first.logits);
+});
+
+test('only the packs asked for are built, the others when they are wanted', async (t) => {
+  const home = await temporaryFolder(t);
+  const folder = await syntheticModel(home, 'model');
+  assert.deepEqual((await load(folder, home, [1])).built, ['expert-001.pack']);
+  assert.deepEqual((await load(folder, home)).built, ['shared.pack', 'expert-000.pack', 'expert-002.pack']);
+});
+
+test('shards give the packs that a single file gives', async (t) => {
+  const home = await temporaryFolder(t);
+  const single = await load(await syntheticModel(home, 'single'), home);
+  const folder = await syntheticModel(home, 'sharded', { shardBytes: 40_000 });
+  assert.ok((await readdir(folder)).filter((name) => name.endsWith('.safetensors')).length > 2);
+  const sharded = await load(folder, home);
+  assert.deepEqual(sharded.logits, single.logits);
+  for (const [name, pack] of [
+    ['shared.pack', 'shared'],
+    ['expert-001.pack', 1],
+  ] as const) {
+    const [a, b] = await Promise.all([single, sharded].map((one) => readPackHeader(join(one.folder, name), pack)));
+    assert.deepEqual(a?.header.sections, b?.header.sections);
+  }
+});
+
+test('a checkpoint whose weights changed gets packs of its own', async (t) => {
+  const home = await temporaryFolder(t);
+  const folder = await syntheticModel(home, 'model');
+  const first = await load(folder, home);
+  await cp(await syntheticModel(home, 'other', { seed: 2 }), folder, { recursive: true });
+  const second = await load(folder, home);
+  assert.deepEqual(second.built, ALL);
+  assert.notDeepEqual(second.logits, first.logits);
+});
+
+test('a pack that is damaged, cut short or empty is built again', async (t) => {
+  const home = await temporaryFolder(t);
+  const folder = await syntheticModel(home, 'model');
+  const first = await load(folder, home);
+  const path = (name: string): string => join(first.folder, name);
+  await truncate(path('expert-000.pack'), (await stat(path('expert-000.pack'))).size - 1);
+  await writeFile(path('expert-001.pack'), '');
+  const header = await readFile(path('shared.pack'));
+  header.write('garbage', 100);
+  await writeFile(path('shared.pack'), header);
+  const second = await load(folder, home);
+  assert.deepEqual(second.built, ['shared.pack', 'expert-000.pack', 'expert-001.pack']);
+  assert.deepEqual(second.logits, first.logits);
+});
+
+test('what a build left behind when it was interrupted is removed by the next', async (t) => {
+  const home = await temporaryFolder(t);
+  const folder = await syntheticModel(home, 'model');
+  const first = await load(folder, home, [0]);
+  await writeFile(join(first.folder, 'expert-002.pack.0a.tmp'), 'half');
+  await load(folder, home);
+  assert.deepEqual((await readdir(first.folder)).sort(), [...ALL].sort());
+});
+
+test('two that start at once build each pack once', async (t) => {
+  const home = await temporaryFolder(t);
+  const folder = await syntheticModel(home, 'model');
+  const [a, b] = await Promise.all([load(folder, home), load(folder, home)]);
+  assert.deepEqual([...a.built, ...b.built].sort(), [...ALL].sort());
+  assert.deepEqual(a.logits, b.logits);
+});
+
+test('a missing or damaged pack without its checkpoint is an error that names the file', async (t) => {
+  const home = await temporaryFolder(t);
+  const { folder } = await load(await syntheticModel(home, 'model'), home);
+  const path = join(folder, 'expert-001.pack');
+  await truncate(path, 1000);
+  await assert.rejects(load(folder, home), {
+    code: 'bad_pack',
+    message: `${path} has a damaged header: its checksum does not match`,
+  });
+  await rm(path);
+  await assert.rejects(load(folder, home), { code: 'bad_pack', message: `${path} is missing or cannot be opened` });
+});
+
+test('packs of two checkpoints in one folder are refused', async (t) => {
+  const home = await temporaryFolder(t);
+  const a = await load(await syntheticModel(home, 'a'), home);
+  const b = await load(await syntheticModel(home, 'b', { seed: 2 }), home);
+  await cp(join(b.folder, 'expert-001.pack'), join(a.folder, 'expert-001.pack'));
+  await assert.rejects(load(a.folder, home), {
+    code: 'bad_pack',
+    message: `${join(a.folder, 'expert-001.pack')} was made from another checkpoint than ${join(a.folder, 'shared.pack')}`,
+  });
+});
+
+test('a pack under the name of another is refused', async (t) => {
+  const home = await temporaryFolder(t);
+  const { folder } = await load(await syntheticModel(home, 'model'), home);
+  await cp(join(folder, 'expert-001.pack'), join(folder, 'expert-002.pack'));
+  await assert.rejects(load(folder, home), {
+    code: 'bad_pack',
+    message: `${join(folder, 'expert-002.pack')} is pack 1, expected 2`,
+  });
+});
+
+test('verification reads every byte and names the damaged section', async (t) => {
+  const home = await temporaryFolder(t);
+  const { folder } = await load(await syntheticModel(home, 'model'), home);
+  assert.deepEqual(await verifyPacks(folder, () => undefined), ['shared', 0, 1, 2]);
+  const path = join(folder, 'expert-001.pack');
+  const { header, dataStart } = await readPackHeader(path, 1);
+  const down = header.sections.find(({ role, layer }) => role === 'down' && layer === 1);
+  assert.ok(down !== undefined);
+  const bytes = await readFile(path);
+  const last = dataStart + down.offset + down.bytes - 1;
+  bytes[last] = (bytes[last] ?? 0) ^ 1;
+  await writeFile(path, bytes);
+  await assert.rejects(
+    verifyPacks(folder, () => undefined),
+    {
+      code: 'bad_pack',
+      message: `${path} is damaged: the checksum of down of layer 1 does not match; delete the file to have it rebuilt`,
+    },
+  );
+});
+
+test('a folder that holds neither checkpoint nor packs is refused', async (t) => {
+  const home = await temporaryFolder(t);
+  await assert.rejects(load(join(home, 'nothing'), home), {
+    code: 'bad_config',
+    message: `${join(home, 'nothing', 'config.json')} cannot be read: a model folder has a config.json`,
+  });
+});
+
+test('a home that cannot be written is refused', async (t) => {
+  const home = await temporaryFolder(t);
+  const folder = await syntheticModel(home, 'model');
+  await writeFile(join(home, 'file'), '');
+  await assert.rejects(load(folder, join(home, 'file')), {
+    code: 'bad_pack',
+    message: `${join(home, 'file', 'packs')} cannot be created: packs are written there`,
+  });
+});

@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { DomainError } from '../../../infra/errors/domain-error.ts';
+import { dbrx } from '../../../workers/model/dbrx.ts';
+import { familyOf } from '../../../workers/model/model-families.ts';
+import type { ModelOutline } from '../../../workers/model/model-family.ts';
+import { parseModelConfig, readModelConfig } from '../../../workers/model/read-model-config.ts';
+
+const SEED = 20_507;
+
+/** databricks/dbrx-instruct, as first published. */
+const PUBLISHED = {
+  architectures: ['DbrxForCausalLM'],
+  attn_config: { clip_qkv: 8, kv_n_heads: 8, model_type: '', rope_theta: 500000 },
+  auto_map: { AutoConfig: 'configuration_dbrx.DbrxConfig', AutoModelForCausalLM: 'modeling_dbrx.DbrxForCausalLM' },
+  d_model: 6144,
+  emb_pdrop: 0.0,
+  ffn_config: {
+    ffn_hidden_size: 10752,
+    model_type: '',
+    moe_jitter_eps: 0,
+    moe_loss_weight: 0.05,
+    moe_num_experts: 16,
+    moe_top_k: 4,
+  },
+  initializer_range: 0.02,
+  max_seq_len: 32768,
+  model_type: 'dbrx',
+  n_heads: 48,
+  n_layers: 40,
+  output_router_logits: false,
+  resid_pdrop: 0.0,
+  router_aux_loss_coef: 0.05,
+  tie_word_embeddings: false,
+  torch_dtype: 'bfloat16',
+  transformers_version: '4.38.2',
+  use_cache: true,
+  vocab_size: 100352,
+};
+
+function outlineOf(config: object): ModelOutline {
+  const parsed = parseModelConfig(JSON.stringify(config), 'config.json');
+  return familyOf(parsed).outline(parsed);
+}
+
+test('describes DBRX as published', () => {
+  assert.deepEqual(outlineOf(PUBLISHED), {
+    family: 'dbrx',
+    layers: 40,
+    dModel: 6144,
+    vocab: 100352,
+    maxContext: 32768,
+    norm: { kind: 'layer_norm', epsilon: 1e-5 },
+    attention: { heads: 48, kvHeads: 8, headDim: 128, clipQkv: 8, ropeTheta: 500000 },
+    router: { experts: 16, topK: 4, normalization: 'l1' },
+    expert: { ffn: 10752, activation: 'silu_gated' },
+  });
+});
+
+test("takes transformers' defaults for what is left out", () => {
+  assert.deepEqual(outlineOf({ model_type: 'dbrx' }), {
+    family: 'dbrx',
+    layers: 24,
+    dModel: 2048,
+    vocab: 32000,
+    maxContext: 2048,
+    norm: { kind: 'layer_norm', epsilon: 1e-5 },
+    attention: { heads: 16, kvHeads: 1, headDim: 128, clipQkv: null, ropeTheta: 10000 },
+    router: { experts: 4, topK: 1, normalization: 'l1' },
+    expert: { ffn: 3584, activation: 'silu_gated' },
+  });
+});
+
+test("reads transformers' general names", () => {
+  const config = {
+    model_type: 'dbrx',
+    hidden_size: 512,
+    num_attention_heads: 8,
+    num_hidden_layers: 3,
+    max_position_embeddings: 77,
+  };
+  const { dModel, layers, maxContext, attention } = outlineOf(config);
+  assert.deepEqual([dModel, layers, maxContext, attention.heads], [512, 3, 77, 8]);
+});
+
+test('takes theta from where transformers 5 or DBRX itself put it', () => {
+  const theta = (config: object): number => outlineOf({ model_type: 'dbrx', ...config }).attention.ropeTheta;
+  assert.equal(theta({ rope_parameters: { rope_theta: 3e5, rope_type: 'default' } }), 3e5);
+  assert.equal(theta({ attn_config: { rope_theta: 4e5 } }), 4e5);
+  assert.equal(theta({ rope_theta: 5e5, rope_scaling: null }), 5e5);
+});
+
+test('leaves router weights as they are when they are not normalised', () => {
+  const config = { model_type: 'dbrx', ffn_config: { moe_normalize_expert_weights: null } };
+  assert.equal(outlineOf(config).router.normalization, 'none');
+});
+
+const refused: readonly (readonly [string, object, string])[] = [
+  ['another family', { model_type: 'mixtral' }, '"model_type" is "mixtral": supported are: dbrx'],
+  ['no family', { model_type: null }, '"model_type" is null: expected the name of a model family'],
+  [
+    'another activation',
+    { ffn_config: { ffn_act_fn: { name: 'gelu' } } },
+    '"ffn_config.ffn_act_fn.name" is "gelu": only "silu" is supported',
+  ],
+  [
+    'another norm of the router',
+    { ffn_config: { moe_normalize_expert_weights: 2 } },
+    '"ffn_config.moe_normalize_expert_weights" is 2: only 1 (L1 norm) and null (none) are supported',
+  ],
+  [
+    'uniform routing',
+    { ffn_config: { uniform_expert_assignment: true } },
+    '"ffn_config.uniform_expert_assignment" is true: only false is supported',
+  ],
+  [
+    'rope scaling',
+    { rope_scaling: { type: 'linear', factor: 2 } },
+    '"rope_scaling" is {"type":"linear","factor":2}: rope scaling is not supported',
+  ],
+  [
+    'another kind of rope',
+    { rope_parameters: { rope_theta: 1e4, rope_type: 'yarn' } },
+    '"rope_parameters.rope_type" is "yarn": only "default" is supported, no rope scaling',
+  ],
+  [
+    'a partial rotation',
+    { rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.5 } },
+    '"rope_parameters.partial_rotary_factor" is 0.5: only 1 is supported',
+  ],
+  [
+    'two thetas',
+    { rope_parameters: { rope_theta: 1e4 }, attn_config: { rope_theta: 5e5 } },
+    '"attn_config.rope_theta" is 500000: "rope_parameters.rope_theta" is 10000, expected the same value in both',
+  ],
+  [
+    'two widths',
+    { d_model: 64, hidden_size: 32 },
+    '"hidden_size" is 32: "d_model" is 64, expected the same value in both',
+  ],
+  [
+    'tied embeddings',
+    { tie_word_embeddings: true },
+    '"tie_word_embeddings" is true: DBRX has its own lm_head: only false is supported',
+  ],
+  [
+    'quantized weights',
+    { quantization_config: { bits: 4 } },
+    '"quantization_config" is {"bits":4}: an unknown key, which could change what the model computes',
+  ],
+  [
+    'an unknown key of the attention',
+    { attn_config: { alibi: true } },
+    '"attn_config.alibi" is true: an unknown key, which could change what the model computes',
+  ],
+  [
+    'an unknown key of the experts',
+    { ffn_config: { shared_experts: 1 } },
+    '"ffn_config.shared_experts" is 1: an unknown key, which could change what the model computes',
+  ],
+  ['a clip of 0', { attn_config: { clip_qkv: 0 } }, '"attn_config.clip_qkv" is 0: Too small: expected number to be >0'],
+  ['a width of 0', { d_model: 0 }, '"d_model" is 0: Too small: expected number to be >0'],
+  ['a size that is text', { n_layers: '2' }, '"n_layers" is "2": Invalid input: expected number, received string'],
+  [
+    'heads that do not divide the width',
+    { d_model: 64, n_heads: 5 },
+    '"n_heads" is 5: expected d_model (64) / n_heads to be an even integer',
+  ],
+  ['an odd head', { d_model: 60, n_heads: 4 }, '"n_heads" is 4: expected d_model (60) / n_heads to be an even integer'],
+  [
+    'another head dimension',
+    { d_model: 64, n_heads: 4, head_dim: 32 },
+    '"head_dim" is 32: expected d_model / n_heads = 16',
+  ],
+  [
+    'kv heads that do not divide the heads',
+    { attn_config: { kv_n_heads: 3 } },
+    '"attn_config.kv_n_heads" is 3: expected a divisor of n_heads (16)',
+  ],
+  [
+    'more experts for a token than there are',
+    { ffn_config: { moe_top_k: 5 } },
+    '"ffn_config.moe_top_k" is 5: expected at most moe_num_experts (4)',
+  ],
+];
+
+for (const [what, config, message] of refused) {
+  test(`refuses ${what}`, () => {
+    assert.throws(() => outlineOf({ model_type: 'dbrx', ...config }), {
+      code: 'bad_config',
+      message: `config.json: ${message}`,
+    });
+  });
+}
+
+test('refuses text that is not a JSON object, and a folder without config.json', async () => {
+  assert.throws(() => parseModelConfig('{', 'c'), { code: 'bad_config', message: 'c is not valid JSON' });
+  assert.throws(() => parseModelConfig('[]', 'c'), { code: 'bad_config', message: 'c: expected a JSON object' });
+  await assert.rejects(readModelConfig('/nowhere'), {
+    code: 'bad_config',
+    message: '/nowhere/config.json cannot be read: a model folder has a config.json',
+  });
+});
+
+test('the config it writes reads back as the same model', () => {
+  const outline = fc
+    .record({
+      headDim: fc.integer({ min: 1, max: 64 }).map((half) => 2 * half),
+      groups: fc.integer({ min: 1, max: 4 }),
+      kvHeads: fc.integer({ min: 1, max: 4 }),
+      topK: fc.integer({ min: 1, max: 4 }),
+      more: fc.nat(8),
+      size: fc.integer({ min: 1, max: 1024 }),
+      clipQkv: fc.constantFrom(null, 8, 0.5),
+      normalization: fc.constantFrom('l1' as const, 'none' as const),
+    })
+    .map(
+      ({ headDim, groups, kvHeads, topK, more, size, clipQkv, normalization }): ModelOutline => ({
+        ...dbrx.example,
+        layers: size,
+        vocab: size + 1,
+        maxContext: size + 2,
+        dModel: headDim * groups * kvHeads,
+        attention: { heads: groups * kvHeads, kvHeads, headDim, clipQkv, ropeTheta: size * 1000.5 },
+        router: { experts: topK + more, topK, normalization },
+        expert: { ...dbrx.example.expert, ffn: size },
+      }),
+    );
+  const property = fc.property(outline, (model) => assert.deepEqual(outlineOf(dbrx.config(model)), model));
+  fc.assert(property, { seed: SEED });
+});
+
+test('survives any JSON as a config', () => {
+  const property = fc.property(
+    fc.dictionary(fc.constantFrom('d_model', 'attn_config', 'ffn_config', 'rope_parameters', 'x'), fc.jsonValue()),
+    (config) => {
+      try {
+        outlineOf({ model_type: 'dbrx', ...config });
+      } catch (thrown) {
+        assert.ok(thrown instanceof DomainError, String(thrown));
+      }
+    },
+  );
+  fc.assert(property, { seed: SEED, numRuns: 1000 });
+});

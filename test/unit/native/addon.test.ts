@@ -1,0 +1,212 @@
+// The addon by itself: what it exports, and that no argument, however wrong, does worse than throw a coded error.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import fc from 'fast-check';
+import type { AddonMappedFile, AddonModelSession, AddonModelShape } from '../../../native/addon-types.ts';
+import { loadAddon } from '../../../native/load-addon.ts';
+import { REPOSITORY_ROOT } from '../../repository-root.ts';
+
+const addon = loadAddon();
+const folder = await mkdtemp(join(tmpdir(), 'cv-addon-'));
+after(() => rm(folder, { recursive: true, force: true }));
+
+const SHAPE: AddonModelShape = {
+  dtype: 0,
+  layers: 1,
+  dModel: 8,
+  vocab: 5,
+  maxContext: 128,
+  normEpsilon: 1e-5,
+  heads: 2,
+  kvHeads: 1,
+  headDim: 4,
+  clipQkv: Number.POSITIVE_INFINITY,
+  ropeTheta: 10_000,
+  experts: 2,
+  topK: 1,
+  routerNormalization: 1,
+  ffn: 8,
+};
+const LIMITS = { threads: 2, kvBlocks: 4, maxRows: 16, variant: '' };
+
+/** A pack whose every byte is zero: valid weights, so that steps run. */
+const PACK_BYTES = 1 << 16;
+const packPath = join(folder, 'zeros.pack');
+writeFileSync(packPath, new Uint8Array(PACK_BYTES));
+
+const METHODS: Readonly<Record<string, readonly string[]>> = {
+  MappedFile: ['close', 'packPanels', 'populate', 'read', 'release', 'size'],
+  ModelSession: ['attachExpert', 'attachShared', 'close', 'routingCounts', 'step'],
+};
+
+function methodsOf(object: object): string[] {
+  const names = Object.getOwnPropertyNames(Object.getPrototypeOf(object));
+  return names.filter((name) => name !== 'constructor').sort();
+}
+
+function attach(session: AddonModelSession, file: AddonMappedFile): void {
+  // Every section may be the same zeros.
+  session.attachShared(file, new Float64Array(SHAPE.layers * 5 + 3));
+  for (let expert = 0; expert < SHAPE.experts; expert += 1) session.attachExpert(expert, file, new Float64Array(2));
+}
+
+function readySession(): AddonModelSession {
+  const session = addon.createSession(SHAPE, LIMITS);
+  attach(session, addon.mapFile(packPath));
+  return session;
+}
+
+function oneRow(session: AddonModelSession, logits = new Float32Array(SHAPE.vocab)): Promise<void> {
+  const one = new Int32Array(1);
+  return session.step(one, one, one, one, 1, one, logits);
+}
+
+test('exports what addon-types.ts says, nothing more', async () => {
+  assert.deepEqual(Object.keys(addon).sort(), ['createSession', 'kernelVariants', 'layoutVersion', 'mapFile']);
+  assert.deepEqual(methodsOf(addon.mapFile(packPath)), METHODS['MappedFile']);
+  const session = addon.createSession(SHAPE, LIMITS);
+  assert.deepEqual(methodsOf(session), METHODS['ModelSession']);
+  await session.close();
+});
+
+test('the reference variant is always there, last', () => {
+  assert.equal(addon.kernelVariants().at(-1), 'reference');
+});
+
+test('a step of zeros gives zeros', async () => {
+  const session = readySession();
+  const logits = new Float32Array(SHAPE.vocab).fill(7);
+  await oneRow(session, logits);
+  assert.deepEqual([...logits], [0, 0, 0, 0, 0]);
+  assert.deepEqual([...session.routingCounts()], [1, 0], 'ties go to the lower expert');
+  await session.close();
+});
+
+test('a second step while one runs is refused', async () => {
+  const session = readySession();
+  const running = oneRow(session);
+  assert.throws(() => void oneRow(session), { code: 'busy' });
+  await running;
+  await oneRow(session);
+  await session.close();
+});
+
+test('closing waits for the running step, and everything after it is refused', async () => {
+  const session = readySession();
+  const running = oneRow(session);
+  const closing = session.close();
+  await running;
+  await closing;
+  assert.throws(() => void oneRow(session), { code: 'closed' });
+  assert.throws(() => session.routingCounts(), { code: 'closed' });
+  await session.close();
+});
+
+test('a session keeps using a file that was closed', async () => {
+  const session = addon.createSession(SHAPE, LIMITS);
+  const file = addon.mapFile(packPath);
+  attach(session, file);
+  file.close();
+  assert.throws(() => file.read(0, 1), { code: 'closed' });
+  await oneRow(session);
+  await session.close();
+});
+
+test('a worker thread that ends in mid-step takes nothing with it', async () => {
+  const script = `
+    const addon = require(${JSON.stringify(join(REPOSITORY_ROOT, 'native/build/Release/conclave.node'))});
+    const session = addon.createSession(${JSON.stringify(SHAPE).replace('null', 'Infinity')}, ${JSON.stringify(LIMITS)});
+    const file = addon.mapFile(${JSON.stringify(packPath)});
+    session.attachShared(file, new Float64Array(8));
+    for (const expert of [0, 1]) session.attachExpert(expert, file, new Float64Array(2));
+    const one = new Int32Array(1);
+    const go = () => session.step(one, one, one, one, 1, one, new Float32Array(5)).then(go);
+    go();
+    require('node:worker_threads').parentPort.postMessage('running');`;
+  for (let round = 0; round < 5; round += 1) {
+    const worker = new Worker(script, { eval: true });
+    await new Promise((resolve) => worker.once('message', resolve));
+    await worker.terminate();
+  }
+});
+
+const anything = fc.oneof(
+  fc.anything({ withTypedArray: true, withBigInt: true, withNullPrototype: true }),
+  fc.double(),
+  fc.integer(),
+  fc.array(fc.integer(), { maxLength: 12 }).map((values) => Int32Array.from(values)),
+  fc.array(fc.double(), { maxLength: 12 }).map((values) => Float64Array.from(values)),
+  fc.integer({ min: 0, max: 200 }).map((length) => new Float32Array(length)),
+  fc.integer({ min: 0, max: 200 }).map((length) => new Uint8Array(length)),
+  fc.constantFrom(SHAPE, LIMITS, packPath),
+);
+
+const CODES = ['invalid_argument', 'closed', 'busy', 'io', 'out_of_memory'];
+
+/** Calls with whatever it is given; a throw or rejection must be one of ours. */
+async function survives(target: object, name: string, args: readonly unknown[]): Promise<void> {
+  const method: unknown = Reflect.get(target, name);
+  if (typeof method !== 'function') return;
+  try {
+    await Reflect.apply(method, target, [...args]);
+  } catch (error) {
+    assert.ok(error instanceof Error && 'code' in error && CODES.includes(String(error.code)), `${name}: ${error}`);
+  }
+}
+
+test('no argument does worse than a coded error', async () => {
+  const args = fc.array(anything, { maxLength: 9 });
+  const call = fc.record({ name: fc.constantFrom(...Object.values(METHODS).flat()), args });
+  await fc.assert(
+    fc.asyncProperty(fc.array(call, { maxLength: 6 }), async (calls) => {
+      const session = readySession();
+      const file = addon.mapFile(packPath);
+      for (const { name, args: given } of calls) {
+        if (name === 'close') continue;
+        await survives(session, name, given);
+        await survives(file, name, given);
+      }
+      await session.close();
+    }),
+    { numRuns: 300, seed: 11 },
+  );
+});
+
+test('no shape or limit does worse than a coded error', async () => {
+  const number = fc.oneof(fc.constantFrom(0, -1, 1, 2, 7, 2 ** 31, 1e300, Number.NaN), fc.integer());
+  const change = <T extends object>(base: T) =>
+    fc.tuple(fc.constantFrom(...Object.keys(base)), number).map(([key, value]) => ({ ...base, [key]: value }));
+  await fc.assert(
+    fc.asyncProperty(change(SHAPE), change(LIMITS), fc.boolean(), async (shape, limits, both) => {
+      // Threads that are refused are not started; large but allowed caches are only reserved.
+      const call = () => addon.createSession(shape, both ? { ...limits, threads: 1 } : LIMITS);
+      try {
+        await call().close();
+      } catch (error) {
+        assert.ok(error instanceof Error && 'code' in error && CODES.includes(String(error.code)), String(error));
+      }
+    }),
+    { numRuns: 500, seed: 12 },
+  );
+});
+
+test('packPanels refuses what does not fit, whatever the numbers', () => {
+  const file = addon.mapFile(packPath);
+  const number = fc.oneof(fc.integer({ min: -2, max: 300 }), fc.constantFrom(2 ** 31, 2 ** 52, 2 ** 53, -1, 0.5));
+  fc.assert(
+    fc.property(fc.array(number, { minLength: 8, maxLength: 8 }), fc.integer({ min: 0, max: 5000 }), (n, size) => {
+      const [offset = 0, dtype = 0, outputs = 0, inputs = 0, outputStride = 0, inputStride = 0, step = 0, slot = 0] = n;
+      try {
+        file.packPanels(offset, dtype, outputs, inputs, outputStride, inputStride, new Uint8Array(size), step, slot);
+      } catch (error) {
+        assert.ok(error instanceof Error && 'code' in error && error.code === 'invalid_argument', String(error));
+      }
+    }),
+    { numRuns: 3000, seed: 13 },
+  );
+});
