@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { SCOPES } from '../tenants/scope.ts';
 
 /** Asymmetric only: a shared-secret algorithm beside them is what makes RS256/HS256 key confusion possible. */
-export const JWT_ALGORITHMS = [
+const JWT_ALGORITHMS = [
   'RS256',
   'RS384',
   'RS512',

@@ -9,7 +9,7 @@ const WAIT_SECONDS = [0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300];
 const TOKEN_SECONDS = [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5, 1, 5];
 const BATCH_ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
-export type TokenKind = 'prompt' | 'cached' | 'completion';
+type TokenKind = 'prompt' | 'cached' | 'completion';
 
 /** What the parts of Conclave report. Times are seconds. */
 export interface Metrics {

@@ -241,6 +241,20 @@ test('with Redis away everything but /healthz is a 503, and comes back with it',
   await until(async () => (await call('GET', '/v1/models')).status === 200);
 });
 
+test('a stream outlives a restart of Redis, without a lost or repeated word', async (t) => {
+  const { call, redis, job, work } = await start(t);
+  const worker = await work({ paced: true });
+  const streaming = call('POST', '/v1/chat/completions', { ...CHAT, stream: true });
+  worker.allow(1);
+  await until(async () => (await job('running'))?.completionTokens > 0);
+  await redis.stop();
+  await redis.start();
+  worker.allow(2);
+  const { text } = await streaming;
+  assert.equal(textOf(text), 'one two three');
+  assert.deepEqual(text.match(/^id: \d+$/gm), ['id: 1', 'id: 2', 'id: 3', 'id: 4']);
+});
+
 test('a gateway that starts without Redis answers 503, and serves once Redis is there', async (t) => {
   const redis = await startRedis(t);
   const { home, newKey } = await openHome(t, redis);
