@@ -133,5 +133,5 @@ export type Config = z.infer<typeof configSchema>;
 export type ConfigInput = z.input<typeof configSchema>;
 export type IssuerConfig = z.infer<typeof issuerSchema>;
 export type TenantDefaults = z.infer<typeof tenantDefaultsSchema>;
-export type WorkerConfig = z.infer<typeof workerSchema>;
+
 export type Limits = z.infer<typeof limitsSchema>;
