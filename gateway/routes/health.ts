@@ -17,7 +17,17 @@ export function addHealthRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayPart
 export function addMetricsRoute(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
   app.get('/metrics', async (c) => {
     requireScope(c.get('principal'), 'admin:read');
+    await readQueues(parts);
     const { contentType, text } = await parts.metrics.render();
     return c.body(text, 200, { 'content-type': contentType });
   });
+}
+
+/** While Redis is away the metrics of this process are all the more wanted. */
+async function readQueues(parts: GatewayParts): Promise<void> {
+  try {
+    parts.metrics.queues(await parts.operations.queues());
+  } catch (error) {
+    parts.log.warn({ err: error }, 'queues could not be read for /metrics');
+  }
 }

@@ -11,6 +11,17 @@ const BATCH_ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 type TokenKind = 'prompt' | 'cached' | 'completion';
 
+/** A queue at one moment. */
+export interface QueueFacts {
+  readonly model: string;
+  readonly tenant: string;
+  readonly waiting: number;
+  readonly running: number;
+  readonly oldestWaitMs: number | null;
+  /** Prompt and completion tokens of ended requests, each request once. */
+  readonly tokensServed: number;
+}
+
 /** What the parts of Conclave report. Times are seconds. */
 export interface Metrics {
   /** One answered HTTP request; `route` is the pattern, never the path. */
@@ -26,6 +37,8 @@ export interface Metrics {
   batch(model: string, rows: number): void;
   kvBlocks(model: string, used: number, total: number): void;
   error(part: string, code: string): void;
+  /** What Redis says of the queues at the moment of a scrape: the same on every gateway. */
+  queues(views: readonly QueueFacts[]): void;
   streamOpened(): void;
   streamClosed(): void;
   /** The exposition format that Prometheus reads. */
@@ -54,41 +67,73 @@ function seriesIn(registry: Registry) {
   };
 }
 
-function reporters(make: ReturnType<typeof seriesIn>): Omit<Metrics, 'render'> {
-  const requests = make.histogram(
-    'conclave_http_request_seconds',
-    'Answered requests.',
-    ['route', 'status'],
-    WAIT_SECONDS,
-  );
-  const queueWait = make.histogram('conclave_queue_wait_seconds', 'Accepted to dispatched.', ['model'], WAIT_SECONDS);
-  const firstToken = make.histogram(
-    'conclave_first_token_seconds',
-    'Accepted to first token.',
-    ['model'],
-    WAIT_SECONDS,
-  );
-  const interToken = make.histogram('conclave_inter_token_seconds', 'Between tokens.', ['model'], TOKEN_SECONDS);
-  const tokens = make.counter('conclave_tokens_total', 'Tokens processed.', ['kind', 'tenant', 'model']);
-  const batch = make.histogram('conclave_batch_rows', 'Rows per step.', ['model'], BATCH_ROWS);
-  const kv = make.gauge('conclave_kv_blocks', 'KV blocks by state.', ['model', 'state']);
+type Make = ReturnType<typeof seriesIn>;
+
+function reporters(make: Make): Omit<Metrics, 'render'> {
+  const tenantLabel = boundedLabel(MAX_TENANTS);
+  const generations = generationReporters(make, tenantLabel);
+  return { ...gatewayReporters(make), ...generations, ...workerReporters(make), ...queueReporters(make, tenantLabel) };
+}
+
+function gatewayReporters(make: Make): Pick<Metrics, 'request' | 'error' | 'streamOpened' | 'streamClosed'> {
+  const help = 'Answered requests.';
+  const requests = make.histogram('conclave_http_request_seconds', help, ['route', 'status'], WAIT_SECONDS);
   const errors = make.counter('conclave_errors_total', 'Failures by code.', ['part', 'code']);
   const streams = make.gauge('conclave_open_streams', 'Streams that clients are reading.', []);
-  const tenantLabel = boundedLabel(MAX_TENANTS);
   return {
     request: (route, status, seconds) => requests.observe({ route, status }, seconds),
-    queueWait: (model, seconds) => queueWait.observe({ model }, seconds),
-    firstToken: (model, seconds) => firstToken.observe({ model }, seconds),
-    interToken: (model, seconds) => interToken.observe({ model }, seconds),
+    error: (part, code) => errors.inc({ part, code }),
+    streamOpened: () => streams.inc(),
+    streamClosed: () => streams.dec(),
+  };
+}
+
+function generationReporters(
+  make: Make,
+  tenantLabel: (tenant: string) => string,
+): Pick<Metrics, 'firstToken' | 'interToken' | 'tokens'> {
+  const first = make.histogram('conclave_first_token_seconds', 'Accepted to first token.', ['model'], WAIT_SECONDS);
+  const inter = make.histogram('conclave_inter_token_seconds', 'Between tokens.', ['model'], TOKEN_SECONDS);
+  const tokens = make.counter('conclave_tokens_total', 'Tokens delivered.', ['kind', 'tenant', 'model']);
+  return {
+    firstToken: (model, seconds) => first.observe({ model }, seconds),
+    interToken: (model, seconds) => inter.observe({ model }, seconds),
     tokens: (kind, tenant, model, count) => tokens.inc({ kind, tenant: tenantLabel(tenant), model }, count),
+  };
+}
+
+function workerReporters(make: Make): Pick<Metrics, 'queueWait' | 'batch' | 'kvBlocks'> {
+  const queueWait = make.histogram('conclave_queue_wait_seconds', 'Accepted to dispatched.', ['model'], WAIT_SECONDS);
+  const batch = make.histogram('conclave_batch_rows', 'Rows per step.', ['model'], BATCH_ROWS);
+  const kv = make.gauge('conclave_kv_blocks', 'KV blocks by state.', ['model', 'state']);
+  return {
+    queueWait: (model, seconds) => queueWait.observe({ model }, seconds),
     batch: (model, rows) => batch.observe({ model }, rows),
     kvBlocks: (model, used, total) => {
       kv.set({ model, state: 'used' }, used);
       kv.set({ model, state: 'total' }, total);
     },
-    error: (part, code) => errors.inc({ part, code }),
-    streamOpened: () => streams.inc(),
-    streamClosed: () => streams.dec(),
+  };
+}
+
+/** Added up, because past the bound several tenants share a label. */
+function queueReporters(make: Make, tenantLabel: (tenant: string) => string): Pick<Metrics, 'queues'> {
+  const queue = ['model', 'tenant'];
+  const requests = make.gauge('conclave_queue_requests', 'Requests by state.', [...queue, 'state']);
+  const oldestWait = make.gauge('conclave_queue_oldest_wait_seconds', 'Age of the request that waits longest.', queue);
+  const served = make.gauge('conclave_queue_tokens_served', 'Tokens of ended requests.', queue);
+  const add = ({ model, tenant, waiting, running, oldestWaitMs, tokensServed }: QueueFacts) => {
+    const labels = { model, tenant: tenantLabel(tenant) };
+    requests.inc({ ...labels, state: 'waiting' }, waiting);
+    requests.inc({ ...labels, state: 'running' }, running);
+    oldestWait.inc(labels, (oldestWaitMs ?? 0) / 1000);
+    served.inc(labels, tokensServed);
+  };
+  return {
+    queues: (views) => {
+      for (const gauge of [requests, oldestWait, served]) gauge.reset();
+      views.forEach(add);
+    },
   };
 }
 
