@@ -17,17 +17,12 @@ export function addHealthRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayPart
 export function addMetricsRoute(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
   app.get('/metrics', async (c) => {
     requireScope(c.get('principal'), 'admin:read');
-    await readQueues(parts);
+    // Without Redis the gateway's own numbers are still true.
+    const { nodes, queues } = parts.operations;
+    const [reports, views] = await Promise.all([nodes().catch(() => []), queues().catch(() => [])]);
+    parts.metrics.workers(reports);
+    parts.metrics.queues(views);
     const { contentType, text } = await parts.metrics.render();
     return c.body(text, 200, { 'content-type': contentType });
   });
-}
-
-/** While Redis is away the metrics of this process are all the more wanted. */
-async function readQueues(parts: GatewayParts): Promise<void> {
-  try {
-    parts.metrics.queues(await parts.operations.queues());
-  } catch (error) {
-    parts.log.warn({ err: error }, 'queues could not be read for /metrics');
-  }
 }

@@ -7,9 +7,27 @@ const MAX_TENANTS = 1000;
 
 const WAIT_SECONDS = [0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300];
 const TOKEN_SECONDS = [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5, 1, 5];
-const BATCH_ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
-type TokenKind = 'prompt' | 'cached' | 'completion';
+/** The part of a worker's heartbeat that becomes series `conclave_worker_<name>`. */
+export interface WorkerReport {
+  readonly id: string;
+  readonly model: string;
+  readonly stats: Readonly<Record<string, number>>;
+}
+
+/** Numbers of a heartbeat that are exported: their meaning, for Prometheus' help line. Totals count from the worker's start. */
+const WORKER_SERIES: Readonly<Record<string, string>> = {
+  steps: 'Steps executed.',
+  rows: 'Rows computed; over steps this is the mean batch size.',
+  tokens: 'Tokens generated.',
+  stepSeconds: 'Seconds spent in steps.',
+  starts: 'Requests taken from the queue.',
+  queueWaitSeconds: 'Seconds that requests waited from acceptance to dispatch.',
+  failures: 'Generations that failed.',
+  running: 'Sequences running now.',
+  waiting: 'Sequences taken from the queue that wait for room.',
+  kvUse: 'Share of the KV blocks held, 0 to 1.',
+};
 
 /** A queue at one moment. */
 export interface QueueFacts {
@@ -22,23 +40,22 @@ export interface QueueFacts {
   readonly tokensServed: number;
 }
 
+type TokenKind = 'prompt' | 'cached' | 'completion';
+
 /** What the parts of Conclave report. Times are seconds. */
 export interface Metrics {
   /** One answered HTTP request; `route` is the pattern, never the path. */
   request(route: string, status: number, seconds: number): void;
-  /** From acceptance by the gateway to dispatch by a worker. */
-  queueWait(model: string, seconds: number): void;
   /** From acceptance to the first token seen by the gateway. */
   firstToken(model: string, seconds: number): void;
   /** Between two entries of one stream. */
   interToken(model: string, seconds: number): void;
   tokens(kind: TokenKind, tenant: string, model: string, count: number): void;
-  /** Rows of one executed step. */
-  batch(model: string, rows: number): void;
-  kvBlocks(model: string, used: number, total: number): void;
-  error(part: string, code: string): void;
+  /** What living workers say of themselves: batch sizes, KV use, queue waits; replaces what was said before. */
+  workers(reports: readonly WorkerReport[]): void;
   /** What Redis says of the queues at the moment of a scrape: the same on every gateway. */
   queues(views: readonly QueueFacts[]): void;
+  error(part: string, code: string): void;
   streamOpened(): void;
   streamClosed(): void;
   /** The exposition format that Prometheus reads. */
@@ -102,16 +119,17 @@ function generationReporters(
   };
 }
 
-function workerReporters(make: Make): Pick<Metrics, 'queueWait' | 'batch' | 'kvBlocks'> {
-  const queueWait = make.histogram('conclave_queue_wait_seconds', 'Accepted to dispatched.', ['model'], WAIT_SECONDS);
-  const batch = make.histogram('conclave_batch_rows', 'Rows per step.', ['model'], BATCH_ROWS);
-  const kv = make.gauge('conclave_kv_blocks', 'KV blocks by state.', ['model', 'state']);
+function workerReporters(make: Make): Pick<Metrics, 'workers'> {
+  const series = Object.entries(WORKER_SERIES).map(([name, help]) => ({
+    name,
+    gauge: make.gauge(`conclave_worker_${snakeCase(name)}`, help, ['node', 'model']),
+  }));
   return {
-    queueWait: (model, seconds) => queueWait.observe({ model }, seconds),
-    batch: (model, rows) => batch.observe({ model }, rows),
-    kvBlocks: (model, used, total) => {
-      kv.set({ model, state: 'used' }, used);
-      kv.set({ model, state: 'total' }, total);
+    workers: (reports) => {
+      for (const { name, gauge } of series) {
+        gauge.reset();
+        for (const { id, model, stats } of reports) gauge.set({ node: id, model }, stats[name] ?? 0);
+      }
     },
   };
 }
@@ -135,6 +153,10 @@ function queueReporters(make: Make, tenantLabel: (tenant: string) => string): Pi
       views.forEach(add);
     },
   };
+}
+
+function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function boundedLabel(limit: number): (value: string) => string {

@@ -14,6 +14,8 @@ export class WorkerStatistics implements GroupObserver {
   #tokens = 0;
   #stepSeconds = 0;
   #failures = 0;
+  #starts = 0;
+  #queueWaitSeconds = 0;
 
   constructor(scheduler: Scheduler, log: Logger) {
     this.#scheduler = scheduler;
@@ -27,6 +29,8 @@ export class WorkerStatistics implements GroupObserver {
       rows: this.#rows,
       tokens: this.#tokens,
       stepSeconds: this.#stepSeconds,
+      starts: this.#starts,
+      queueWaitSeconds: this.#queueWaitSeconds,
       failures: this.#failures,
       running: this.#scheduler.running,
       waiting: this.#scheduler.waiting,
@@ -35,7 +39,10 @@ export class WorkerStatistics implements GroupObserver {
   }
 
   started({ request, completionTokens }: Generation, attempt: number): void {
-    const { id, tenant, promptTokens } = request;
+    const { id, tenant, promptTokens, createdAtMs } = request;
+    this.#starts += 1;
+    // Clocks of two machines may differ by a little.
+    if (attempt === 1) this.#queueWaitSeconds += Math.max(0, Date.now() - createdAtMs) / 1000;
     this.#log.info({ id, tenant, promptTokens: promptTokens.length, attempt, resumedAt: completionTokens }, 'started');
   }
 
