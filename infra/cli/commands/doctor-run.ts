@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { loadAddon } from '../../../native/load-addon.ts';
+import { kernelVariants } from '../../../native/model-session.ts';
 import type { Config } from '../../config/config-schema.ts';
 import { readConfig } from '../../config/read-config.ts';
 import { toDomainError } from '../../errors/domain-error.ts';
@@ -71,8 +71,7 @@ function checkCompiler(): Finding {
 
 function checkAddon(): Finding {
   try {
-    loadAddon();
-    return { what: 'engine', state: 'ok', detail: 'the native addon loads' };
+    return { what: 'engine', state: 'ok', detail: `kernels for this processor: ${kernelVariants().join(', ')}` };
   } catch (error) {
     return { what: 'engine', state: 'fail', detail: error instanceof Error ? error.message : String(error) };
   }
