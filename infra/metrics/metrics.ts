@@ -29,6 +29,17 @@ const WORKER_SERIES: Readonly<Record<string, string>> = {
   kvUse: 'Share of the KV blocks held, 0 to 1.',
 };
 
+/** A queue at one moment. */
+export interface QueueFacts {
+  readonly model: string;
+  readonly tenant: string;
+  readonly waiting: number;
+  readonly running: number;
+  readonly oldestWaitMs: number | null;
+  /** Prompt and completion tokens of ended requests, each request once. */
+  readonly tokensServed: number;
+}
+
 type TokenKind = 'prompt' | 'cached' | 'completion';
 
 /** What the parts of Conclave report. Times are seconds. */
@@ -42,6 +53,8 @@ export interface Metrics {
   tokens(kind: TokenKind, tenant: string, model: string, count: number): void;
   /** What living workers say of themselves: batch sizes, KV use, queue waits; replaces what was said before. */
   workers(reports: readonly WorkerReport[]): void;
+  /** What Redis says of the queues at the moment of a scrape: the same on every gateway. */
+  queues(views: readonly QueueFacts[]): void;
   error(part: string, code: string): void;
   streamOpened(): void;
   streamClosed(): void;
@@ -71,42 +84,74 @@ function seriesIn(registry: Registry) {
   };
 }
 
-function reporters(make: ReturnType<typeof seriesIn>): Omit<Metrics, 'render'> {
-  const requests = make.histogram(
-    'conclave_http_request_seconds',
-    'Answered requests.',
-    ['route', 'status'],
-    WAIT_SECONDS,
-  );
-  const firstToken = make.histogram(
-    'conclave_first_token_seconds',
-    'Accepted to first token.',
-    ['model'],
-    WAIT_SECONDS,
-  );
-  const interToken = make.histogram('conclave_inter_token_seconds', 'Between tokens.', ['model'], TOKEN_SECONDS);
-  const tokens = make.counter('conclave_tokens_total', 'Tokens processed.', ['kind', 'tenant', 'model']);
-  const workers = Object.entries(WORKER_SERIES).map(([name, help]) => ({
+type Make = ReturnType<typeof seriesIn>;
+
+function reporters(make: Make): Omit<Metrics, 'render'> {
+  const tenantLabel = boundedLabel(MAX_TENANTS);
+  const generations = generationReporters(make, tenantLabel);
+  return { ...gatewayReporters(make), ...generations, ...workerReporters(make), ...queueReporters(make, tenantLabel) };
+}
+
+function gatewayReporters(make: Make): Pick<Metrics, 'request' | 'error' | 'streamOpened' | 'streamClosed'> {
+  const help = 'Answered requests.';
+  const requests = make.histogram('conclave_http_request_seconds', help, ['route', 'status'], WAIT_SECONDS);
+  const errors = make.counter('conclave_errors_total', 'Failures by code.', ['part', 'code']);
+  const streams = make.gauge('conclave_open_streams', 'Streams that clients are reading.', []);
+  return {
+    request: (route, status, seconds) => requests.observe({ route, status }, seconds),
+    error: (part, code) => errors.inc({ part, code }),
+    streamOpened: () => streams.inc(),
+    streamClosed: () => streams.dec(),
+  };
+}
+
+function generationReporters(
+  make: Make,
+  tenantLabel: (tenant: string) => string,
+): Pick<Metrics, 'firstToken' | 'interToken' | 'tokens'> {
+  const first = make.histogram('conclave_first_token_seconds', 'Accepted to first token.', ['model'], WAIT_SECONDS);
+  const inter = make.histogram('conclave_inter_token_seconds', 'Between tokens.', ['model'], TOKEN_SECONDS);
+  const tokens = make.counter('conclave_tokens_total', 'Tokens delivered.', ['kind', 'tenant', 'model']);
+  return {
+    firstToken: (model, seconds) => first.observe({ model }, seconds),
+    interToken: (model, seconds) => inter.observe({ model }, seconds),
+    tokens: (kind, tenant, model, count) => tokens.inc({ kind, tenant: tenantLabel(tenant), model }, count),
+  };
+}
+
+function workerReporters(make: Make): Pick<Metrics, 'workers'> {
+  const series = Object.entries(WORKER_SERIES).map(([name, help]) => ({
     name,
     gauge: make.gauge(`conclave_worker_${snakeCase(name)}`, help, ['node', 'model']),
   }));
-  const errors = make.counter('conclave_errors_total', 'Failures by code.', ['part', 'code']);
-  const streams = make.gauge('conclave_open_streams', 'Streams that clients are reading.', []);
-  const tenantLabel = boundedLabel(MAX_TENANTS);
   return {
-    request: (route, status, seconds) => requests.observe({ route, status }, seconds),
-    firstToken: (model, seconds) => firstToken.observe({ model }, seconds),
-    interToken: (model, seconds) => interToken.observe({ model }, seconds),
-    tokens: (kind, tenant, model, count) => tokens.inc({ kind, tenant: tenantLabel(tenant), model }, count),
     workers: (reports) => {
-      for (const { name, gauge } of workers) {
+      for (const { name, gauge } of series) {
         gauge.reset();
         for (const { id, model, stats } of reports) gauge.set({ node: id, model }, stats[name] ?? 0);
       }
     },
-    error: (part, code) => errors.inc({ part, code }),
-    streamOpened: () => streams.inc(),
-    streamClosed: () => streams.dec(),
+  };
+}
+
+/** Added up, because past the bound several tenants share a label. */
+function queueReporters(make: Make, tenantLabel: (tenant: string) => string): Pick<Metrics, 'queues'> {
+  const queue = ['model', 'tenant'];
+  const requests = make.gauge('conclave_queue_requests', 'Requests by state.', [...queue, 'state']);
+  const oldestWait = make.gauge('conclave_queue_oldest_wait_seconds', 'Age of the request that waits longest.', queue);
+  const served = make.gauge('conclave_queue_tokens_served', 'Tokens of ended requests.', queue);
+  const add = ({ model, tenant, waiting, running, oldestWaitMs, tokensServed }: QueueFacts) => {
+    const labels = { model, tenant: tenantLabel(tenant) };
+    requests.inc({ ...labels, state: 'waiting' }, waiting);
+    requests.inc({ ...labels, state: 'running' }, running);
+    oldestWait.inc(labels, (oldestWaitMs ?? 0) / 1000);
+    served.inc(labels, tokensServed);
+  };
+  return {
+    queues: (views) => {
+      for (const gauge of [requests, oldestWait, served]) gauge.reset();
+      views.forEach(add);
+    },
   };
 }
 

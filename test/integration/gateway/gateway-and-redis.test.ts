@@ -121,6 +121,9 @@ test('answers through queue and worker, streaming and not, and under one Idempot
   assert.equal(jobs.total, 2);
   const [queue] = JSON.parse((await admin('GET', '/admin/api/queues')).text).data;
   assert.deepEqual([queue.queue, queue.finished, queue.weight], ['words@acme', 2, 1]);
+  const metrics = (await admin('GET', '/metrics')).text;
+  assert.match(metrics, /conclave_queue_requests\{model="words",tenant="acme",state="waiting"\} 0/);
+  assert.ok(metrics.includes(`conclave_queue_tokens_served{model="words",tenant="acme"} ${queue.tokensServed}`));
 });
 
 test('before a worker serves a model there is none, and /readyz says so', async (t) => {
