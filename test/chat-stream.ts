@@ -1,0 +1,90 @@
+// A client that reads server-sent events byte by byte: sees the ids that the official clients hide, and can leave and
+// come back. In: a URL, a key and a body. Out: what arrived.
+import assert from 'node:assert/strict';
+import { createInterface } from 'node:readline';
+import { request } from 'undici';
+
+/** What a client has of one stream, over all its connections. */
+export class Transcript {
+  /** Text of choice 0. */
+  text = '';
+  /** SSE ids in the order of their arrival. */
+  readonly ids: number[] = [];
+  /** Comments: keep-alives. */
+  readonly comments: string[] = [];
+  /** `code` of the error event, '' without one. */
+  error = '';
+  /** True once `[DONE]` came. */
+  done = false;
+
+  get lastId(): number {
+    return this.ids.at(-1) ?? 0;
+  }
+
+  /** Adds one line of the stream; an id may neither come twice nor go back. */
+  addLine(line: string): void {
+    if (line.startsWith(': ')) this.comments.push(line.slice(2));
+    if (line.startsWith('id: ')) this.#addId(Number(line.slice(4)));
+    if (line.startsWith('data: ')) this.#addData(line.slice(6));
+  }
+
+  #addId(id: number): void {
+    assert.ok(id > this.lastId, `id ${id} came after ${this.lastId}`);
+    this.ids.push(id);
+  }
+
+  #addData(data: string): void {
+    assert.equal(this.done || this.error !== '', false, `after the end: ${data}`);
+    if (data === '[DONE]') {
+      this.done = true;
+      return;
+    }
+    const chunk = JSON.parse(data);
+    this.error = chunk.error?.code ?? '';
+    this.text += chunk.choices?.[0]?.delta?.content ?? '';
+  }
+}
+
+export interface OpenedStream {
+  readonly status: number;
+  /** The request's id, '' when it was refused. */
+  readonly id: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Reads on until `until` says so or the connection ends, also by a failure of the connection. */
+  read(until?: () => boolean): Promise<void>;
+  /** Hangs up. */
+  leave(): void;
+}
+
+export interface StreamCall {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly key: string;
+  readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Opens a stream whose lines go to `transcript`. */
+export async function openStream(call: StreamCall, transcript: Transcript): Promise<OpenedStream> {
+  const { statusCode, headers, body } = await request(call.url, {
+    method: call.method,
+    headers: { authorization: `Bearer ${call.key}`, 'content-type': 'application/json', ...call.headers },
+    ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
+  });
+  // A killed server or hanging up ourselves fails the connection: what counts is what arrived before.
+  body.on('error', () => {});
+  const lines = createInterface({ input: body })[Symbol.asyncIterator]();
+  return {
+    status: statusCode,
+    id: String(headers['conclave-id'] ?? ''),
+    headers,
+    read: async (until = () => false) => {
+      while (!until()) {
+        const { done, value } = await lines.next();
+        if (done === true) return;
+        transcript.addLine(value);
+      }
+    },
+    leave: () => void body.destroy(),
+  };
+}
