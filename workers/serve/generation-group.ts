@@ -24,15 +24,26 @@ export interface GroupParts {
   readonly readPublished: (id: string) => Promise<readonly TokensEvent[]>;
   /** Requests taken from the queue at once; beyond them the queue keeps the order fair. */
   readonly maxGenerations: number;
-  readonly observe: GroupObserver;
+  /** Told of everything in this order; what they do must not throw. */
+  readonly observers: readonly GroupObserver[];
 }
 
-/** Where the loop reports to; metrics and logs are made of it. */
+/** Where the loop reports to: metrics, logs and traces are made of it. */
 export interface GroupObserver {
-  started(generation: Generation, attempt: number): void;
-  stepped(rows: number, tokens: number, milliseconds: number): void;
-  ended(generation: Generation, reason: FinishReason): void;
-  failed(generation: Generation, cause: unknown): void;
+  started?(generation: Generation, attempt: number): void;
+  stepped?(step: ObservedStep): void;
+  ended?(generation: Generation, reason: FinishReason): void;
+  failed?(generation: Generation, cause: unknown): void;
+  /** Given up without an end: another leader goes on. */
+  abandoned?(generation: Generation): void;
+}
+
+export interface ObservedStep {
+  readonly rows: number;
+  readonly tokens: number;
+  readonly milliseconds: number;
+  /** Those that got a token. */
+  readonly generations: ReadonlySet<Generation>;
 }
 
 interface Owner {
@@ -66,7 +77,10 @@ export class GenerationGroup {
 
   /** Lets go of everything without a word to Redis: another leader has it. */
   abandon(): void {
-    for (const generation of this.#generations.values()) this.#release(generation);
+    for (const generation of this.#generations.values()) {
+      this.#release(generation);
+      this.#tell((observer) => observer.abandoned?.(generation));
+    }
     this.#ending.length = 0;
   }
 
@@ -123,7 +137,7 @@ export class GenerationGroup {
     const published = lastSeq === 0 ? [] : await this.#parts.readPublished(request.id);
     const generation = new Generation(request, published, this.#parts.tokenizer);
     this.#generations.set(request.id, generation);
-    this.#parts.observe.started(generation, attempt);
+    this.#tell((observer) => observer.started?.(generation, attempt));
     if (cancelled) return this.#end(generation, { outcome: 'cancelled', error: null, cachedTokens: 0 });
     const longest = request.promptTokens.length + request.maxTokens;
     if (!this.#parts.scheduler.canHold(longest)) {
@@ -149,10 +163,20 @@ export class GenerationGroup {
       },
       onFailure: (sequence, reason) => this.#fail(this.#owners.get(sequence)?.generation, reason),
     });
-    if (rows > 0) this.#parts.observe.stepped(rows, tokens.length, performance.now() - startedMs);
+    if (rows > 0) this.#tellStep(rows, tokens, performance.now() - startedMs);
     const appends = tokens.flatMap((token) => this.#accept(token));
     await this.#publish(appends);
     return rows > 0;
+  }
+
+  #tell(report: (observer: GroupObserver) => void): void {
+    for (const observer of this.#parts.observers) report(observer);
+  }
+
+  #tellStep(rows: number, tokens: readonly GeneratedToken[], milliseconds: number): void {
+    const owners = tokens.map(({ sequence }) => this.#owners.get(sequence)?.generation);
+    const generations = new Set(owners.filter((generation) => generation !== undefined));
+    this.#tell((observer) => observer.stepped?.({ rows, tokens: tokens.length, milliseconds, generations }));
   }
 
   #accept({ sequence, id, logprob }: GeneratedToken): TokenAppend[] {
@@ -198,7 +222,7 @@ export class GenerationGroup {
 
   #fail(generation: Generation | undefined, cause: unknown): void {
     if (generation === undefined) return;
-    this.#parts.observe.failed(generation, cause);
+    this.#tell((observer) => observer.failed?.(generation, cause));
     const { code, message } = toDomainError(cause);
     this.#end(generation, { outcome: 'failed', error: { code, message }, cachedTokens: generation.cachedTokens ?? 0 });
   }
@@ -216,7 +240,7 @@ export class GenerationGroup {
     if (!this.#generations.has(generation.request.id)) return;
     this.#release(generation);
     this.#ending.push({ generation, reason });
-    this.#parts.observe.ended(generation, reason);
+    this.#tell((observer) => observer.ended?.(generation, reason));
   }
 
   #release(generation: Generation): void {
