@@ -61,6 +61,20 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
+/** A streamed chat whose answer has exactly `maxTokens` tokens, the same ones in every run. */
+export function storyOf(maxTokens: number, changes: object = {}): object {
+  return {
+    model: 'tiny',
+    messages: [{ role: 'user', content: 'Tell me a story' }],
+    stream: true,
+    max_tokens: maxTokens,
+    temperature: 0.8,
+    seed: 11,
+    logit_bias: NEVER_END,
+    ...changes,
+  };
+}
+
 /** A folder with a model and a configuration: what `conclave start` needs. Gone after the test. */
 export async function prepareHome(
   test: Cleanup,
@@ -158,7 +172,8 @@ export async function eventually<Value>(
   }
 }
 
-function readReadyFile(home: string): ReadyFile {
+/** What `<home>/ready.json` says now. */
+export function readReadyFile(home: string): ReadyFile {
   return JSON.parse(readFileSync(join(home, 'ready.json'), 'utf8'));
 }
 
