@@ -2,7 +2,7 @@
 // connection and reads no file; `main.ts` puts the real parts in and listens.
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
-import { routePath } from 'hono/route';
+import { matchedRoutes } from 'hono/route';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { DomainError, toDomainError } from '../infra/errors/domain-error.ts';
 import { JOB_BOARD_PATH } from './admin/job-board.ts';
@@ -28,6 +28,7 @@ export function createApp(parts: GatewayParts): App {
   app.onError((thrown, c) => refuse(parts, c, thrown));
   app.notFound((c) => refuse(parts, c, unknownRoute(c)));
   app.use(frameRequest(parts));
+  app.use(refuseManyHeaders(parts.config.limits.headers));
   addHealthRoutes(app, parts);
   addLoginRoutes(app, parts);
   app.use('/admin/*', authenticateAdmin(parts));
@@ -49,10 +50,10 @@ function frameRequest(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
     c.set('startedAtMs', startedAtMs);
     c.set('requestId', requestId);
     setHeaders(c, { 'x-request-id': requestId, ...SECURITY_HEADERS });
-    refuseManyHeaders(c, parts.config.limits.headers);
     await next();
     const durationMs = parts.clock() - startedAtMs;
-    c.header('openai-processing-ms', String(durationMs));
+    // Not c.header, which would build the response anew and with it the stream's reader.
+    c.res.headers.set('openai-processing-ms', String(durationMs));
     report(parts, c, durationMs);
   };
 }
@@ -72,20 +73,32 @@ function setHeaders(c: GatewayContext, headers: Readonly<Record<string, string>>
   for (const [name, value] of Object.entries(headers)) c.header(name, value);
 }
 
-function refuseManyHeaders(c: GatewayContext, limit: number): void {
-  let count = 0;
-  for (const _ of c.req.raw.headers.keys()) count += 1;
-  if (count > limit) throw new DomainError('invalid_request', `The request has more than ${limit} headers.`);
+function refuseManyHeaders(limit: number): MiddlewareHandler {
+  return async (c, next) => {
+    const count = [...c.req.raw.headers.keys()].length;
+    if (count > limit) throw new DomainError('invalid_request', `The request has more than ${limit} headers.`);
+    await next();
+  };
 }
 
+/** Asked for every few seconds by machines: in the log they would bury the rest. */
+const QUIET_ROUTES: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+
 function report(parts: GatewayParts, c: GatewayContext, durationMs: number): void {
-  const route = routePath(c, -1);
+  const route = routeOf(c);
   const { method } = c.req;
   const { status } = c.res;
   const principal = c.get('principal') as GatewayEnv['Variables']['principal'] | undefined;
   const who = { tenant: principal?.tenant, subject: principal?.subject };
   parts.metrics.request(route, status, durationMs / 1000);
-  parts.log.info({ requestId: c.get('requestId'), method, route, status, durationMs, ...who }, 'request');
+  const line = { requestId: c.get('requestId'), method, route, status, durationMs, ...who };
+  if (QUIET_ROUTES.has(route)) parts.log.debug(line, 'request');
+  else parts.log.info(line, 'request');
+}
+
+/** The pattern of the handler, not of the middleware around it, which matches everything. */
+function routeOf(c: GatewayContext): string {
+  return matchedRoutes(c).findLast(({ path }) => !path.endsWith('*'))?.path ?? 'none';
 }
 
 /** Below /admin a browser may come with a cookie, and one that comes without is shown where to sign in. */

@@ -88,4 +88,6 @@ export interface Addon {
   kernelVariants(): string[];
   mapFile(path: string): AddonMappedFile;
   createSession(shape: AddonModelShape, limits: AddonSessionLimits): AddonModelSession;
+  /** Seconds it takes `threads` threads to read all bytes of the files, `passes` times. Blocks. */
+  probeReadSeconds(files: readonly AddonMappedFile[], threads: number, passes: number): number;
 }

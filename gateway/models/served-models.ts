@@ -35,7 +35,7 @@ async function buildModel(card: ModelCard): Promise<ServedModel> {
     vocab,
     eosTokenIds,
     encodeChat: (messages) => encodeMessages(card, tokenizer, template, messages),
-    encodeText: (text) => tokenizer.encode(text, { specials: 'text', addPromptTokens: true }),
+    encodeText: (text) => tokenizer.encode(text, { specials: 'parsed', addPromptTokens: true }),
     tokenBytes: (id) => tokenizer.tokenBytes(id),
   };
 }

@@ -4,7 +4,7 @@ import { z } from '@hono/zod-openapi';
 
 const penalty = z.number().min(-2).max(2).nullish();
 
-export const stopSchema = z
+const stopSchema = z
   .union([z.string().min(1).max(256), z.array(z.string().min(1).max(256)).max(4)])
   .nullish()
   .describe('Up to 4 strings that end an answer; they are not part of it.');

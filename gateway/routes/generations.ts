@@ -49,7 +49,10 @@ async function enqueue(
       idempotency,
     }),
   );
-  await syncWeight(request.model, principal.tenant, policy.weight);
+  // The request is queued whatever becomes of this: the next one tells the weight again.
+  await syncWeight(request.model, principal.tenant, policy.weight).catch((error: unknown) => {
+    parts.log.warn({ err: error }, 'the weight of a tenant could not be told');
+  });
   return enqueued;
 }
 

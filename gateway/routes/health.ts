@@ -17,6 +17,11 @@ export function addHealthRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayPart
 export function addMetricsRoute(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
   app.get('/metrics', async (c) => {
     requireScope(c.get('principal'), 'admin:read');
+    // Without Redis the gateway's own numbers are still true.
+    const { nodes, queues } = parts.operations;
+    const [reports, views] = await Promise.all([nodes().catch(() => []), queues().catch(() => [])]);
+    parts.metrics.workers(reports);
+    parts.metrics.queues(views);
     const { contentType, text } = await parts.metrics.render();
     return c.body(text, 200, { 'content-type': contentType });
   });

@@ -32,7 +32,7 @@ export interface StreamFollower {
 
 export interface StreamFollowerOptions {
   readonly url: string;
-  /** Unique per start of a process. */
+  /** Unique per start of a process; no spaces. */
   readonly gatewayId: string;
   /** Failures of background work, which is tried again; for the log. */
   readonly onProblem?: (problem: unknown) => void;
@@ -121,6 +121,8 @@ class Follower implements StreamFollower {
   async #join(stream: FollowedStream): Promise<void> {
     const others = this.#streams.get(stream.id) ?? new Set();
     this.#streams.set(stream.id, others.add(stream));
+    // A leave that is to be told again would now cancel the request under its new consumer.
+    this.#leaving.delete(stream.id);
     const length = await runScript(
       this.#commands,
       'follow-stream',

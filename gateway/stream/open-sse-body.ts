@@ -52,7 +52,7 @@ class SseBody implements UnderlyingSource<Uint8Array> {
   start(): void {
     const { keepAliveMs, timeoutMs } = this.#options;
     this.#keepAlive = setInterval(() => void this.#showLife(), keepAliveMs);
-    this.#deadline = setTimeout(() => this.#left.abort(timedOut()), timeoutMs);
+    this.#deadline = setTimeout(() => this.#leave(timedOut()), timeoutMs);
     void this.#pump();
   }
 
@@ -69,7 +69,12 @@ class SseBody implements UnderlyingSource<Uint8Array> {
   cancel(): void {
     this.#gone = true;
     this.#deliver = undefined;
-    this.#left.abort(new DomainError('cancelled', 'The client left.'));
+    this.#leave(new DomainError('cancelled', 'The client left.'));
+  }
+
+  /** Also wakes a pump that waits for a reader who may never come. */
+  #leave(reason: DomainError): void {
+    this.#left.abort(reason);
     this.#resumePump?.();
   }
 
@@ -123,7 +128,7 @@ class SseBody implements UnderlyingSource<Uint8Array> {
   #readerTookAll(): Promise<void> {
     return new Promise((resolve) => {
       this.#resumePump = resolve;
-      if (this.#gone) resolve();
+      if (this.#left.signal.aborted) resolve();
     });
   }
 

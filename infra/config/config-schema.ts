@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { SCOPES } from '../tenants/scope.ts';
 
 /** Asymmetric only: a shared-secret algorithm beside them is what makes RS256/HS256 key confusion possible. */
-export const JWT_ALGORITHMS = [
+const JWT_ALGORITHMS = [
   'RS256',
   'RS384',
   'RS512',
@@ -133,5 +133,5 @@ export type Config = z.infer<typeof configSchema>;
 export type ConfigInput = z.input<typeof configSchema>;
 export type IssuerConfig = z.infer<typeof issuerSchema>;
 export type TenantDefaults = z.infer<typeof tenantDefaultsSchema>;
-export type WorkerConfig = z.infer<typeof workerSchema>;
+
 export type Limits = z.infer<typeof limitsSchema>;

@@ -7,24 +7,54 @@ const MAX_TENANTS = 1000;
 
 const WAIT_SECONDS = [0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300];
 const TOKEN_SECONDS = [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5, 1, 5];
-const BATCH_ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
-export type TokenKind = 'prompt' | 'cached' | 'completion';
+/** The part of a worker's heartbeat that becomes series `conclave_worker_<name>`. */
+export interface WorkerReport {
+  readonly id: string;
+  readonly model: string;
+  readonly stats: Readonly<Record<string, number>>;
+}
+
+/** Numbers of a heartbeat that are exported: their meaning, for Prometheus' help line. Totals count from the worker's start. */
+const WORKER_SERIES: Readonly<Record<string, string>> = {
+  steps: 'Steps executed.',
+  rows: 'Rows computed; over steps this is the mean batch size.',
+  tokens: 'Tokens generated.',
+  stepSeconds: 'Seconds spent in steps.',
+  starts: 'Requests taken from the queue.',
+  queueWaitSeconds: 'Seconds that requests waited from acceptance to dispatch.',
+  failures: 'Generations that failed.',
+  running: 'Sequences running now.',
+  waiting: 'Sequences taken from the queue that wait for room.',
+  kvUse: 'Share of the KV blocks held, 0 to 1.',
+};
+
+/** A queue at one moment. */
+export interface QueueFacts {
+  readonly model: string;
+  readonly tenant: string;
+  readonly waiting: number;
+  readonly running: number;
+  readonly oldestWaitMs: number | null;
+  /** Prompt and completion tokens of ended requests, each request once. */
+  readonly tokensServed: number;
+}
+
+type TokenKind = 'prompt' | 'cached' | 'completion';
 
 /** What the parts of Conclave report. Times are seconds. */
 export interface Metrics {
   /** One answered HTTP request; `route` is the pattern, never the path. */
   request(route: string, status: number, seconds: number): void;
-  /** From acceptance by the gateway to dispatch by a worker. */
-  queueWait(model: string, seconds: number): void;
   /** From acceptance to the first token seen by the gateway. */
   firstToken(model: string, seconds: number): void;
   /** Between two entries of one stream. */
   interToken(model: string, seconds: number): void;
   tokens(kind: TokenKind, tenant: string, model: string, count: number): void;
-  /** Rows of one executed step. */
-  batch(model: string, rows: number): void;
-  kvBlocks(model: string, used: number, total: number): void;
+  /** What living workers say of themselves: batch sizes, KV use, queue waits; replaces what was said before. */
+  workers(reports: readonly WorkerReport[]): void;
+  /** What Redis says of the queues at the moment of a scrape: the same on every gateway. */
+  queues(views: readonly QueueFacts[]): void;
   error(part: string, code: string): void;
   streamOpened(): void;
   streamClosed(): void;
@@ -54,42 +84,79 @@ function seriesIn(registry: Registry) {
   };
 }
 
-function reporters(make: ReturnType<typeof seriesIn>): Omit<Metrics, 'render'> {
-  const requests = make.histogram(
-    'conclave_http_request_seconds',
-    'Answered requests.',
-    ['route', 'status'],
-    WAIT_SECONDS,
-  );
-  const queueWait = make.histogram('conclave_queue_wait_seconds', 'Accepted to dispatched.', ['model'], WAIT_SECONDS);
-  const firstToken = make.histogram(
-    'conclave_first_token_seconds',
-    'Accepted to first token.',
-    ['model'],
-    WAIT_SECONDS,
-  );
-  const interToken = make.histogram('conclave_inter_token_seconds', 'Between tokens.', ['model'], TOKEN_SECONDS);
-  const tokens = make.counter('conclave_tokens_total', 'Tokens processed.', ['kind', 'tenant', 'model']);
-  const batch = make.histogram('conclave_batch_rows', 'Rows per step.', ['model'], BATCH_ROWS);
-  const kv = make.gauge('conclave_kv_blocks', 'KV blocks by state.', ['model', 'state']);
+type Make = ReturnType<typeof seriesIn>;
+
+function reporters(make: Make): Omit<Metrics, 'render'> {
+  const tenantLabel = boundedLabel(MAX_TENANTS);
+  const generations = generationReporters(make, tenantLabel);
+  return { ...gatewayReporters(make), ...generations, ...workerReporters(make), ...queueReporters(make, tenantLabel) };
+}
+
+function gatewayReporters(make: Make): Pick<Metrics, 'request' | 'error' | 'streamOpened' | 'streamClosed'> {
+  const help = 'Answered requests.';
+  const requests = make.histogram('conclave_http_request_seconds', help, ['route', 'status'], WAIT_SECONDS);
   const errors = make.counter('conclave_errors_total', 'Failures by code.', ['part', 'code']);
   const streams = make.gauge('conclave_open_streams', 'Streams that clients are reading.', []);
-  const tenantLabel = boundedLabel(MAX_TENANTS);
   return {
     request: (route, status, seconds) => requests.observe({ route, status }, seconds),
-    queueWait: (model, seconds) => queueWait.observe({ model }, seconds),
-    firstToken: (model, seconds) => firstToken.observe({ model }, seconds),
-    interToken: (model, seconds) => interToken.observe({ model }, seconds),
-    tokens: (kind, tenant, model, count) => tokens.inc({ kind, tenant: tenantLabel(tenant), model }, count),
-    batch: (model, rows) => batch.observe({ model }, rows),
-    kvBlocks: (model, used, total) => {
-      kv.set({ model, state: 'used' }, used);
-      kv.set({ model, state: 'total' }, total);
-    },
     error: (part, code) => errors.inc({ part, code }),
     streamOpened: () => streams.inc(),
     streamClosed: () => streams.dec(),
   };
+}
+
+function generationReporters(
+  make: Make,
+  tenantLabel: (tenant: string) => string,
+): Pick<Metrics, 'firstToken' | 'interToken' | 'tokens'> {
+  const first = make.histogram('conclave_first_token_seconds', 'Accepted to first token.', ['model'], WAIT_SECONDS);
+  const inter = make.histogram('conclave_inter_token_seconds', 'Between tokens.', ['model'], TOKEN_SECONDS);
+  const tokens = make.counter('conclave_tokens_total', 'Tokens delivered.', ['kind', 'tenant', 'model']);
+  return {
+    firstToken: (model, seconds) => first.observe({ model }, seconds),
+    interToken: (model, seconds) => inter.observe({ model }, seconds),
+    tokens: (kind, tenant, model, count) => tokens.inc({ kind, tenant: tenantLabel(tenant), model }, count),
+  };
+}
+
+function workerReporters(make: Make): Pick<Metrics, 'workers'> {
+  const series = Object.entries(WORKER_SERIES).map(([name, help]) => ({
+    name,
+    gauge: make.gauge(`conclave_worker_${snakeCase(name)}`, help, ['node', 'model']),
+  }));
+  return {
+    workers: (reports) => {
+      for (const { name, gauge } of series) {
+        gauge.reset();
+        for (const { id, model, stats } of reports) gauge.set({ node: id, model }, stats[name] ?? 0);
+      }
+    },
+  };
+}
+
+/** Added up, because past the bound several tenants share a label. */
+function queueReporters(make: Make, tenantLabel: (tenant: string) => string): Pick<Metrics, 'queues'> {
+  const queue = ['model', 'tenant'];
+  const requests = make.gauge('conclave_queue_requests', 'Requests by state.', [...queue, 'state']);
+  const oldestWait = make.gauge('conclave_queue_oldest_wait_seconds', 'Age of the request that waits longest.', queue);
+  const served = make.gauge('conclave_queue_tokens_served', 'Tokens of ended requests.', queue);
+  const add = ({ model, tenant, waiting, running, oldestWaitMs, tokensServed }: QueueFacts) => {
+    const labels = { model, tenant: tenantLabel(tenant) };
+    requests.inc({ ...labels, state: 'waiting' }, waiting);
+    requests.inc({ ...labels, state: 'running' }, running);
+    oldestWait.inc(labels, (oldestWaitMs ?? 0) / 1000);
+    served.inc(labels, tokensServed);
+  };
+  return {
+    queues: (views) => {
+      for (const gauge of [requests, oldestWait, served]) gauge.reset();
+      views.forEach(add);
+    },
+  };
+}
+
+function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function boundedLabel(limit: number): (value: string) => string {

@@ -72,18 +72,21 @@ async function readLists(
   limit: number,
 ): Promise<{ readonly listed: readonly Listed[]; readonly total: number }> {
   const commands = redis.pipeline();
+  const [first, last] = state === 'ended' ? ['+inf', '-inf'] : ['-inf', '+inf'];
+  const read = state === 'ended' ? 'zrevrangebyscore' : 'zrangebyscore';
   for (const queue of queues) {
     const key = keyOf(LISTS[state], queue);
     commands.zcard(key);
-    // Entries of the cursor's own millisecond come again and are dropped below; more of them than this do not occur.
-    const count = limit + 1 + SAME_MS;
-    if (state === 'ended')
-      commands.zrevrangebyscore(key, after?.atMs ?? '+inf', '-inf', 'WITHSCORES', 'LIMIT', 0, count);
-    else commands.zrangebyscore(key, after?.atMs ?? '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, count);
+    // Those of the cursor's own millisecond, in full, and as many later ones as the page can show.
+    commands.zrangebyscore(key, after?.atMs ?? '(0', after?.atMs ?? '(0', 'WITHSCORES');
+    commands[read](key, after === null ? first : `(${after.atMs}`, last, 'WITHSCORES', 'LIMIT', 0, limit + 1);
   }
-  const replies = (await askRedis(commands.exec())) ?? [];
-  const total = replies.reduce((sum, [, reply]) => sum + (typeof reply === 'number' ? reply : 0), 0);
-  const all = queues.flatMap((queue, index) => toListed(queue, replies[index * 2 + 1]?.[1]));
+  const replies = ((await askRedis(commands.exec())) ?? []).map(([, reply]) => reply);
+  const total = replies.reduce<number>((sum, reply) => sum + (typeof reply === 'number' ? reply : 0), 0);
+  const all = queues.flatMap((queue, index) => [
+    ...toListed(queue, replies[index * 3 + 1]),
+    ...toListed(queue, replies[index * 3 + 2]),
+  ]);
   const sign = state === 'ended' ? -1 : 1;
   const ordered = all.sort((a, b) => sign * order(a, b));
   return { total, listed: after === null ? ordered : ordered.filter((one) => sign * order(one, after) > 0) };
@@ -93,8 +96,6 @@ interface Cursor {
   readonly atMs: number;
   readonly id: string;
 }
-
-const SAME_MS = 64;
 
 function order(a: Cursor, b: Cursor): number {
   return a.atMs - b.atMs || (a.id < b.id ? -1 : Number(a.id > b.id));

@@ -119,7 +119,7 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:fair:*',
     'hash',
-    'fair dispatch of a model: v, and c: p: w: of each queue',
+    'fair dispatch of a model: v, missed, and c: p: w: of each queue',
     'gateway, leader',
     'leader, admin',
     'stays',

@@ -35,6 +35,7 @@ export interface RunningRedis {
 const START_MS = 15_000;
 const STOP_MS = 10_000;
 const LEFTOVER_PROBE_MS = 500;
+const PROBE_AGAIN_MS = 20;
 /** sun_path of macOS, the shortest of the systems we run on, without its closing zero. */
 const LONGEST_SOCKET_PATH = 103;
 
@@ -94,11 +95,14 @@ function describe(child: ChildProcess, url: string): RunningRedis {
 }
 
 async function waitUntilUp(running: RunningRedis, dir: string): Promise<void> {
-  const probe = openProbe(running.url);
+  let waiting = true;
+  // disconnect() alone does not end a connection that is about to be tried again.
+  const probe = openProbe(running.url, () => (waiting ? PROBE_AGAIN_MS : null));
   const giveUp = new AbortController();
   const late = delay(START_MS, 'late', { signal: giveUp.signal }).catch(() => 'late');
   const first = await Promise.race([probe.ping(), running.exited.then(() => 'exited'), late]);
   giveUp.abort();
+  waiting = false;
   probe.disconnect();
   if (first === 'PONG') return;
   await running.kill();
@@ -108,7 +112,7 @@ async function waitUntilUp(running: RunningRedis, dir: string): Promise<void> {
 async function stopLeftover(dir: string): Promise<void> {
   const file = join(dir, 'url');
   if (!existsSync(file)) return;
-  const probe = openProbe(readFileSync(file, 'utf8'));
+  const probe = openProbe(readFileSync(file, 'utf8'), () => null);
   const giveUp = new AbortController();
   const silent = delay(LEFTOVER_PROBE_MS, 'silent', { signal: giveUp.signal }).catch(() => 'silent');
   const answer = await Promise.race([probe.ping().catch(() => 'refused'), silent]);
@@ -124,8 +128,8 @@ async function shutDown(server: Redis): Promise<void> {
   await closed;
 }
 
-function openProbe(url: string): Redis {
-  const probe = new Redis({ ...parseRedisUrl(url, 'url'), retryStrategy: () => 20, maxRetriesPerRequest: null });
+function openProbe(url: string, retryStrategy: () => number | null): Redis {
+  const probe = new Redis({ ...parseRedisUrl(url, 'url'), retryStrategy, maxRetriesPerRequest: null });
   probe.on('error', () => {});
   return probe;
 }

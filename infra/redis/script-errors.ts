@@ -35,10 +35,16 @@ export function scriptError(code: number, retryAfterSeconds?: number): DomainErr
 const NO_ANSWER =
   /^(Connection is closed|Command timed out|Reached the max retries|LOADING|Stream isn't writeable|connect E|read E|write E)/;
 
-/** Turns what ioredis throws while Redis is away into `unavailable`; leaves everything else as it is. */
+/** Out of memory, disk full, or demoted to a replica. */
+const NO_WRITES = /^(OOM|MISCONF|READONLY) /;
+
+/** Turns what ioredis throws while Redis is away, or takes no writes, into `unavailable`; leaves everything else as it is. */
 export function asRedisError(thrown: unknown): unknown {
-  if (!(thrown instanceof Error) || thrown instanceof DomainError || !NO_ANSWER.test(thrown.message)) return thrown;
-  return new DomainError('unavailable', 'Redis does not answer.', { retryAfterSeconds: 1, cause: thrown });
+  if (!(thrown instanceof Error) || thrown instanceof DomainError) return thrown;
+  const details = { retryAfterSeconds: 1, cause: thrown };
+  if (NO_ANSWER.test(thrown.message)) return new DomainError('unavailable', 'Redis does not answer.', details);
+  if (NO_WRITES.test(thrown.message)) return new DomainError('unavailable', 'Redis accepts no writes.', details);
+  return thrown;
 }
 
 /** Awaits a plain command with the same translation as a script. */

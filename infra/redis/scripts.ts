@@ -40,7 +40,7 @@ interface ScriptSource {
   readonly lua: string;
 }
 
-type ScriptCall<Reply> = (...parts: readonly ScriptArgument[]) => Reply;
+type ScriptCall = (...parts: readonly ScriptArgument[]) => Promise<unknown>;
 
 /** Registers every script on a connection; ioredis then sends hashes, and the source where the server lacks it. */
 export function registerScripts(redis: Redis): Redis {
@@ -56,20 +56,10 @@ export async function runScript(
   args: readonly ScriptArgument[],
 ): Promise<unknown> {
   try {
-    return throwIfErrorCode(await callOf<Promise<unknown>>(redis, name, keys)(...keys, ...args));
+    return throwIfErrorCode(await scriptOf(redis, name, keys)(...keys, ...args));
   } catch (thrown) {
     throw asRedisError(thrown);
   }
-}
-
-/** Adds a script to a pipeline or transaction of ioredis, or of BullMQ around ioredis. */
-export function queueScript(
-  commands: object,
-  name: ScriptName,
-  keys: readonly string[],
-  args: readonly ScriptArgument[],
-): void {
-  callOf<unknown>(commands, name, keys)(...keys, ...args);
 }
 
 /** Number of keys and text of every script, includes resolved. Throws TypeError for a file or list that does not fit. */
@@ -90,18 +80,24 @@ function readScript(file: string): [string, ScriptSource] {
   const lua = readFileSync(join(luaFolder(), file), 'utf8').replace(/^-- @include (\S+)$/gm, (_line, name) =>
     readFileSync(join(luaFolder(), 'includes', `${name}.lua`), 'utf8'),
   );
-  return [String(match[1]), { numberOfKeys: Number(match[2]), lua: `${preamble()}\n${lua}` }];
+  return [String(match[1]), { numberOfKeys: Number(match[2]), lua: writeNames(lua, file) }];
 }
 
-// Scripts derive keys from ids that they find in Redis; so they get the names from keys.ts too.
-function preamble(): string {
-  const limits = { requestTtlMs: REQUEST_TTL_MS, endedTtlMs: ENDED_TTL_MS, endedList: ENDED_LIST_LENGTH };
-  return `local P, K, L = ${[prefixes, singleKeys, limits].map(luaTable).join(', ')}`;
+// Scripts derive keys from ids that they find in Redis, so they get the names from keys.ts too. Written into the text: a table
+// would be built anew at every call.
+function writeNames(lua: string, file: string): string {
+  return lua.replace(/\b([PKL])\.(\w+)/g, (_whole, table: string, name: string) => {
+    const value = Reflect.get(NAMES[table] ?? {}, name);
+    if (value === undefined) throw new TypeError(`Expected a name of keys.ts for ${table}.${name} in lua/${file}`);
+    return JSON.stringify(value);
+  });
 }
 
-function luaTable(values: Readonly<Record<string, string | number>>): string {
-  return `{${Object.entries(values).map(([name, value]) => `${name}=${JSON.stringify(value)}`)}}`;
-}
+const NAMES: Readonly<Record<string, object>> = {
+  P: prefixes,
+  K: singleKeys,
+  L: { requestTtlMs: REQUEST_TTL_MS, endedTtlMs: ENDED_TTL_MS, endedList: ENDED_LIST_LENGTH },
+};
 
 function luaFolder(): string {
   return join(PACKAGE_ROOT, 'infra', 'redis', 'lua');
@@ -112,10 +108,10 @@ function commandName(name: string): string {
 }
 
 // ioredis adds a method per defined command; its types cannot know them, so this is the one place that says so.
-function callOf<Reply>(target: object, name: ScriptName, keys: readonly string[]): ScriptCall<Reply> {
+function scriptOf(redis: Redis, name: ScriptName, keys: readonly string[]): ScriptCall {
   const wanted = readScripts().get(name)?.numberOfKeys;
   if (wanted !== keys.length) throw new TypeError(`Expected ${wanted} keys for ${name} but received ${keys.length}`);
-  const call: unknown = Reflect.get(target, commandName(name));
+  const call: unknown = Reflect.get(redis, commandName(name));
   if (typeof call !== 'function') throw new TypeError(`${name} is not registered on this connection`);
-  return (...parts) => Reflect.apply(call, target, parts);
+  return (...parts) => Reflect.apply(call, redis, parts);
 }

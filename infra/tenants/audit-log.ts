@@ -6,7 +6,7 @@ import { askRedis } from '../redis/script-errors.ts';
 /** About this many entries are kept. */
 const MAX_ENTRIES = 10_000;
 
-export interface AuditEntry {
+interface AuditEntry {
   /** Subject of the principal, `cli:<user>` for the command line. */
   readonly who: string;
   readonly tenant: string;

@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "../core/panel-layout.h"
+#include "../core/read-probe.h"
 #include "../cpu/kernels.h"
 #include "arguments.h"
 #include "mapped-file-object.h"
@@ -31,6 +32,21 @@ Napi::Value kernelVariants(const Napi::CallbackInfo& info) {
   return names;
 }
 
+Napi::Value probeReadSeconds(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    require(info[0].IsArray(), "files must be an array");
+    const auto objects = info[0].As<Napi::Array>();
+    std::vector<std::shared_ptr<const MappedFile>> files;
+    std::vector<std::span<const std::byte>> ranges;
+    for (uint32_t i = 0; i < objects.Length(); ++i) {
+      files.push_back(MappedFileObject::fileOf(objects.Get(i)));
+      ranges.emplace_back(files.back()->range(0, files.back()->size()), static_cast<size_t>(files.back()->size()));
+    }
+    const int threads = int32Of(info[1], "threads"), passes = int32Of(info[2], "passes");
+    return Napi::Number::New(info.Env(), conclave::probeReadSeconds(ranges, threads, passes));
+  });
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Constructors{Napi::Persistent(MappedFileObject::define(env)),
                                        Napi::Persistent(ModelSessionObject::define(env))});
@@ -38,6 +54,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("kernelVariants", Napi::Function::New(env, kernelVariants, "kernelVariants"));
   exports.Set("mapFile", Napi::Function::New(env, mapFile, "mapFile"));
   exports.Set("createSession", Napi::Function::New(env, createSession, "createSession"));
+  exports.Set("probeReadSeconds", Napi::Function::New(env, probeReadSeconds, "probeReadSeconds"));
   return exports;
 }
 

@@ -6,24 +6,27 @@
 namespace conclave {
 namespace {
 
-// T only names the width: values are moved, never converted.
+// T only names the width: values are moved, never converted. A checkpoint's tensors may start at any byte.
 template <typename T>
 void packPanel(const StridedMatrix& matrix, int64_t firstOutput, T* panel) {
-  const T* source = reinterpret_cast<const T*>(matrix.data);
+  const auto copy = [&](int64_t output, int64_t input, T* to) {
+    const int64_t index = output * matrix.outputStride + input * matrix.inputStride;
+    std::memcpy(to, matrix.data + index * static_cast<int64_t>(sizeof(T)), sizeof(T));
+  };
   const int64_t lanes = std::min<int64_t>(panelOutputs, matrix.outputs - firstOutput);
   std::memset(panel, 0, static_cast<size_t>(panelBytes(matrix.dtype, matrix.inputs)));
   // Walk the source along its contiguous direction.
   if (matrix.inputStride == 1) {
     for (int64_t lane = 0; lane < lanes; ++lane) {
-      const T* row = source + (firstOutput + lane) * matrix.outputStride;
-      for (int64_t i = 0; i < matrix.inputs; ++i) panel[panelIndex(matrix.dtype, i, lane)] = row[i];
+      for (int64_t i = 0; i < matrix.inputs; ++i) {
+        copy(firstOutput + lane, i, &panel[panelIndex(matrix.dtype, i, lane)]);
+      }
     }
     return;
   }
   for (int64_t i = 0; i < matrix.inputs; ++i) {
-    const T* column = source + i * matrix.inputStride + firstOutput * matrix.outputStride;
     for (int64_t lane = 0; lane < lanes; ++lane) {
-      panel[panelIndex(matrix.dtype, i, lane)] = column[lane * matrix.outputStride];
+      copy(firstOutput + lane, i, &panel[panelIndex(matrix.dtype, i, lane)]);
     }
   }
 }

@@ -37,6 +37,21 @@ async function timed(samples: number[], work: () => Promise<unknown>): Promise<v
   samples.push(performance.now() - startedAt);
 }
 
+/** 64 callers that only store the same bytes: what Redis, the client and this machine cost by themselves. */
+async function benchPlainSet(fixture: QueueFixture): Promise<object> {
+  const json = JSON.stringify(makeRequest({ promptTokens: PROMPT }));
+  const samples: number[] = [];
+  let left = REQUESTS;
+  const caller = async (): Promise<void> => {
+    for (; left > 0; ) {
+      left -= 1;
+      await timed(samples, () => fixture.redis.set('cv:req:plain', json, 'PX', 60_000));
+    }
+  };
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+  return { callers: CALLERS, ms: percentiles(samples) };
+}
+
 async function benchEnqueue(fixture: QueueFixture): Promise<object> {
   const queue = fixture.gatewayQueue();
   const samples: number[] = [];
@@ -123,12 +138,13 @@ async function readInOrder(
 const closing: (() => Promise<void>)[] = [];
 const fixture = await startQueueFixture({ after: (close) => void closing.push(close) });
 try {
+  const plainSet = await benchPlainSet(fixture);
   const enqueue = await benchEnqueue(fixture);
   const admin = await benchAdmin(fixture);
   const leader = await fixture.lead('g');
   const take = await benchTake(leader);
   const streams = await benchStreams(fixture, leader);
-  console.log(JSON.stringify({ enqueue, admin, take, streams }, null, 2));
+  console.log(JSON.stringify({ plainSet, enqueue, admin, take, streams }, null, 2));
 } finally {
   for (const close of closing) await close();
 }

@@ -14,10 +14,10 @@ import type { Scope } from '../../infra/tenants/scope.ts';
 import { createMemoryAudit, createMemoryKeys, createMemoryTenants } from './memory-stores.ts';
 import { createScriptedWorker, finished, type Script, tokens } from './scripted-worker.ts';
 
-export const MAX_CONTEXT = 64;
+const MAX_CONTEXT = 64;
 
 /** One token per byte of UTF-8, 256 ends a text. */
-export const BYTE_MODEL: ServedModel = {
+const BYTE_MODEL: ServedModel = {
   name: 'tiny',
   created: 1_700_000_000,
   maxContext: MAX_CONTEXT,

@@ -1,6 +1,6 @@
 // Which folder holds a model's packs. In: a checkpoint or pack folder. Out: a pack folder, or DomainError naming what was
 // expected. Builds nothing.
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { locatePacks } from '../pack/build-packs.ts';
@@ -27,5 +27,6 @@ export async function findPacks(folder: string, home: string, onProgress: OnProg
 /** The packs in `folder` when it is a pack folder: none for a checkpoint, whatever else lies there. */
 export async function packsIn(folder: string): Promise<readonly PackId[]> {
   const isCheckpoint = [SINGLE_FILE, INDEX_FILE].some((name) => existsSync(join(folder, name)));
-  return isCheckpoint || !existsSync(folder) ? [] : listPacks(folder);
+  const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
+  return isFolder && !isCheckpoint ? listPacks(folder) : [];
 }

@@ -3,7 +3,7 @@
 import { BYTES_PER_WEIGHT, type ModelDescription } from '../../native/model-description.ts';
 
 /** Parameters of each part, summed over the layers. */
-export interface ModelParameters {
+interface ModelParameters {
   readonly embedding: number;
   readonly attention: number;
   readonly norms: number;
@@ -16,7 +16,7 @@ export interface ModelParameters {
   readonly active: number;
 }
 
-export interface ModelBytes {
+interface ModelBytes {
   /** Everything but the experts: what every node of a decentralized group holds. */
   readonly shared: number;
   readonly attention: number;
@@ -28,7 +28,7 @@ export interface ModelBytes {
   readonly perToken: number;
 }
 
-export interface NodeShare {
+interface NodeShare {
   readonly nodes: number;
   /** Experts on the fullest node when each expert is on one node. */
   readonly expertsPerNode: number;

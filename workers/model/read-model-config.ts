@@ -60,7 +60,10 @@ export function refuseKey(config: { path: string }, key: string, value: unknown,
 }
 
 function valueAt(value: unknown, keys: readonly PropertyKey[]): unknown {
-  return keys.reduce<unknown>((inner, key) => Object(inner)[key], value);
+  return keys.reduce<unknown>(
+    (inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined),
+    value,
+  );
 }
 
 function parseJson(text: string, path: string): unknown {

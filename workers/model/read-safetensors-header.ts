@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 
 /** The cap the format itself sets, in bytes. */
-export const MAX_HEADER_BYTES = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 
 const PREFIX_BYTES = 8;
 
@@ -48,17 +48,20 @@ const entrySchema = z.object({
 
 /** Reads and checks the header of the file at `path`. Throws DomainError `bad_checkpoint`. */
 export async function readSafetensorsHeader(path: string): Promise<ReadonlyMap<string, SafetensorsEntry>> {
-  const file = await open(path, 'r').catch((cause: unknown) => {
-    throw new DomainError('bad_checkpoint', `${path} cannot be opened`, { param: path, cause });
-  });
   try {
-    const { size } = await file.stat();
-    const prefix = await readExactly(file, 0, Math.min(size, PREFIX_BYTES));
-    const headerBytes = parseHeaderLength(prefix, size, path);
-    return parseSafetensorsHeader(await readExactly(file, PREFIX_BYTES, headerBytes), size, path);
-  } finally {
-    await file.close();
+    const file = await open(path, 'r');
+    return await readHeader(file, path).finally(() => file.close());
+  } catch (thrown) {
+    if (thrown instanceof DomainError) throw thrown;
+    throw refusal(path, 'cannot be read', thrown);
   }
+}
+
+async function readHeader(file: FileHandle, path: string): Promise<ReadonlyMap<string, SafetensorsEntry>> {
+  const { size } = await file.stat();
+  const prefix = await readExactly(file, 0, Math.min(size, PREFIX_BYTES));
+  const headerBytes = parseHeaderLength(prefix, size, path);
+  return parseSafetensorsHeader(await readExactly(file, PREFIX_BYTES, headerBytes), size, path);
 }
 
 async function readExactly(file: FileHandle, position: number, length: number): Promise<Buffer> {

@@ -4,7 +4,7 @@
 /** Bytes and special tokens: no vocabulary can be smaller. */
 export const MIN_SYNTHETIC_VOCAB = 260;
 
-export const END_OF_TEXT = '<|endoftext|>';
+const END_OF_TEXT = '<|endoftext|>';
 const PAD = '<|pad|>';
 const TURN_START = '<|im_start|>';
 const TURN_END = '<|im_end|>';

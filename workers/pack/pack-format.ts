@@ -83,9 +83,11 @@ export function decodePackHeader(bytes: Uint8Array, path: string): PackHeader {
   if (json.length !== jsonBytes || !createHash('sha256').update(json).digest().equals(expected)) {
     throw badPack(path, 'has a damaged header: its checksum does not match');
   }
-  const parsed = headerSchema.safeParse(JSON.parse(json.toString('utf8')));
-  if (!parsed.success) throw badPack(path, 'has a header of another version', parsed.error);
-  return parsed.data;
+  try {
+    return headerSchema.parse(JSON.parse(json.toString('utf8')));
+  } catch (cause) {
+    throw badPack(path, 'has a header of another version', cause);
+  }
 }
 
 /** Where the sections begin, in bytes from the beginning of the file. */

@@ -1,6 +1,6 @@
 // How long work on large files is reported to whoever shows it.
 
-export interface Progress {
+interface Progress {
   /** What is being worked on, for people. */
   readonly what: string;
   /** Bytes. */

@@ -35,6 +35,8 @@ export interface GenerationSource {
   release(id: string): Promise<void>;
   /** What this group already owns, for a new leader; its locks are taken over. */
   recover(): Promise<readonly TakenGeneration[]>;
+  /** True when there may be work that was not there at the last call of this or of `waitForWork`. Asks nobody. */
+  heardOfWork(): boolean;
   /** Settles when there may be work (a job was added or a queue resumed), at the latest after `timeoutMs`. */
   waitForWork(timeoutMs: number): Promise<void>;
   /** Stops renewing locks and closes connections; jobs keep their locks until these expire. */
@@ -69,6 +71,7 @@ export function openGenerationSource(options: GenerationSourceOptions): Generati
     done: (id, failedReason) => owned.done(id, failedReason),
     release: (id) => owned.release(id),
     recover: () => recoverGenerations(parts),
+    heardOfWork: () => wake.take(),
     waitForWork: (timeoutMs) => wake.wait(timeoutMs),
     close: async () => {
       // Disconnecting first makes commands that wait for Redis fail, so that stopping cannot hang without it.

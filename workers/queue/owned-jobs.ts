@@ -63,13 +63,11 @@ export class OwnedJobs {
     const owned = this.#jobs.get(id);
     this.#jobs.delete(id);
     if (owned === undefined) return;
-    try {
-      if (failedReason === null) await owned.job.moveToCompleted(null, this.token, false);
-      else await owned.job.moveToFailed(new UnrecoverableError(failedReason), this.token, false);
-    } catch (thrown) {
-      // Without our lock the job went back to its queue; whoever takes it finds the request ended and removes it.
-      if (!isLockLost(thrown)) throw thrown;
-    }
+    await ifStillLocked(
+      failedReason === null
+        ? owned.job.moveToCompleted(null, this.token, false)
+        : owned.job.moveToFailed(new UnrecoverableError(failedReason), this.token, false),
+    );
   }
 
   /** See GenerationSource.release. */
@@ -83,13 +81,22 @@ export class OwnedJobs {
       [keyOf('lease', this.#group), keyOf('job', id)],
       [fenceText(this.#fence()), this.#group, id],
     );
-    await owned.job.moveToWait(this.token);
+    await ifStillLocked(owned.job.moveToWait(this.token));
     await wakeQueue(this.#redis, owned.queue);
   }
 
   #extend(queue: string, ids: string[]): Promise<readonly string[]> {
     const tokens = ids.map(() => this.token);
     return this.#queues.worker(queue).getBackend().extendLocks(ids, tokens, LOCK_MS);
+  }
+}
+
+// Without our lock the job went back to its queue already; whoever takes it there continues it, or finds that it ended.
+async function ifStillLocked(move: Promise<unknown>): Promise<void> {
+  try {
+    await move;
+  } catch (thrown) {
+    if (!isLockLost(thrown)) throw thrown;
   }
 }
 

@@ -71,7 +71,7 @@ async function start(
   try {
     const started = await startGeneration(parts, id, pick);
     parts.owned.add(queue, job);
-    if (started === null) await parts.owned.done(id, 'The request had ended before it was taken.');
+    if (started === null) await parts.owned.done(id, null);
     return started;
   } catch (thrown) {
     // The lease went to another process of this group: the lock has the same token, so it would be kept for ever.

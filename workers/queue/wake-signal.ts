@@ -18,12 +18,16 @@ export class WakeSignal {
     });
   }
 
+  /** True when a wake-up came since the last call of this or of `wait`. */
+  take(): boolean {
+    const rang = this.#pending;
+    this.#pending = false;
+    return rang;
+  }
+
   /** Settles at the next wake-up, or at once when one came since the last call; at the latest after `timeoutMs`. */
   wait(timeoutMs: number): Promise<void> {
-    if (this.#pending) {
-      this.#pending = false;
-      return Promise.resolve();
-    }
+    if (this.take()) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#ring(), timeoutMs);
       this.#waiting = () => {

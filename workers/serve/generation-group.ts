@@ -24,15 +24,26 @@ export interface GroupParts {
   readonly readPublished: (id: string) => Promise<readonly TokensEvent[]>;
   /** Requests taken from the queue at once; beyond them the queue keeps the order fair. */
   readonly maxGenerations: number;
-  readonly observe: GroupObserver;
+  /** Told of everything in this order; what they do must not throw. */
+  readonly observers: readonly GroupObserver[];
 }
 
-/** Where the loop reports to; metrics and logs are made of it. */
+/** Where the loop reports to: metrics, logs and traces are made of it. */
 export interface GroupObserver {
-  started(generation: Generation, attempt: number): void;
-  stepped(rows: number, tokens: number, milliseconds: number): void;
-  ended(generation: Generation, reason: FinishReason): void;
-  failed(generation: Generation, cause: unknown): void;
+  started?(generation: Generation, attempt: number): void;
+  stepped?(step: ObservedStep): void;
+  ended?(generation: Generation, reason: FinishReason): void;
+  failed?(generation: Generation, cause: unknown): void;
+  /** Given up without an end: another leader goes on. */
+  abandoned?(generation: Generation): void;
+}
+
+export interface ObservedStep {
+  readonly rows: number;
+  readonly tokens: number;
+  readonly milliseconds: number;
+  /** Those that got a token. */
+  readonly generations: ReadonlySet<Generation>;
 }
 
 interface Owner {
@@ -49,6 +60,9 @@ export class GenerationGroup {
   readonly #owners = new Map<Sequence, Owner>();
   readonly #scratch: SamplerScratch;
   readonly #ending: { readonly generation: Generation; readonly reason: FinishReason }[] = [];
+  /** The queue was not found empty since there last may have been work. */
+  #mayHaveWork = true;
+  #foundEmptyMs = 0;
   /** Publishing of the step before: overlaps the next step's compute, and keeps entries in order. */
   #publishing: Promise<void> = Promise.resolve();
 
@@ -63,7 +77,10 @@ export class GenerationGroup {
 
   /** Lets go of everything without a word to Redis: another leader has it. */
   abandon(): void {
-    for (const generation of this.#generations.values()) this.#release(generation);
+    for (const generation of this.#generations.values()) {
+      this.#release(generation);
+      this.#tell((observer) => observer.abandoned?.(generation));
+    }
     this.#ending.length = 0;
   }
 
@@ -87,17 +104,31 @@ export class GenerationGroup {
   async #runWhile(goesOn: () => boolean, admits: boolean): Promise<void> {
     while (goesOn()) {
       this.#cancel(this.#parts.cancels.drain());
-      if (admits) await this.#admit();
+      if (admits && this.#shouldLook()) await this.#admit();
       const worked = await this.#step();
-      if (!worked && goesOn()) await this.#parts.source.waitForWork(LONGEST_WAIT_MS);
+      if (worked || !goesOn()) continue;
+      await this.#parts.source.waitForWork(LONGEST_WAIT_MS);
+      this.#mayHaveWork = true;
     }
+  }
+
+  // Looking is a round trip to Redis for which every running answer waits, so it needs a reason.
+  #shouldLook(): boolean {
+    const heard = this.#parts.source.heardOfWork();
+    const longAgo = performance.now() - this.#foundEmptyMs > LONGEST_WAIT_MS;
+    this.#mayHaveWork ||= heard || longAgo;
+    return this.#mayHaveWork;
   }
 
   // Only a head that waits for room stays out of the queue's hands: fairness is decided when a request is taken.
   async #admit(): Promise<void> {
     while (this.#generations.size < this.#parts.maxGenerations && this.#parts.scheduler.waiting === 0) {
       const taken = await this.#parts.source.takeNext();
-      if (taken === null) return;
+      if (taken === null) {
+        this.#mayHaveWork = false;
+        this.#foundEmptyMs = performance.now();
+        return;
+      }
       await this.#start(taken);
     }
   }
@@ -106,7 +137,7 @@ export class GenerationGroup {
     const published = lastSeq === 0 ? [] : await this.#parts.readPublished(request.id);
     const generation = new Generation(request, published, this.#parts.tokenizer);
     this.#generations.set(request.id, generation);
-    this.#parts.observe.started(generation, attempt);
+    this.#tell((observer) => observer.started?.(generation, attempt));
     if (cancelled) return this.#end(generation, { outcome: 'cancelled', error: null, cachedTokens: 0 });
     const longest = request.promptTokens.length + request.maxTokens;
     if (!this.#parts.scheduler.canHold(longest)) {
@@ -132,10 +163,20 @@ export class GenerationGroup {
       },
       onFailure: (sequence, reason) => this.#fail(this.#owners.get(sequence)?.generation, reason),
     });
-    if (rows > 0) this.#parts.observe.stepped(rows, tokens.length, performance.now() - startedMs);
+    if (rows > 0) this.#tellStep(rows, tokens, performance.now() - startedMs);
     const appends = tokens.flatMap((token) => this.#accept(token));
     await this.#publish(appends);
     return rows > 0;
+  }
+
+  #tell(report: (observer: GroupObserver) => void): void {
+    for (const observer of this.#parts.observers) report(observer);
+  }
+
+  #tellStep(rows: number, tokens: readonly GeneratedToken[], milliseconds: number): void {
+    const owners = tokens.map(({ sequence }) => this.#owners.get(sequence)?.generation);
+    const generations = new Set(owners.filter((generation) => generation !== undefined));
+    this.#tell((observer) => observer.stepped?.({ rows, tokens: tokens.length, milliseconds, generations }));
   }
 
   #accept({ sequence, id, logprob }: GeneratedToken): TokenAppend[] {
@@ -181,7 +222,7 @@ export class GenerationGroup {
 
   #fail(generation: Generation | undefined, cause: unknown): void {
     if (generation === undefined) return;
-    this.#parts.observe.failed(generation, cause);
+    this.#tell((observer) => observer.failed?.(generation, cause));
     const { code, message } = toDomainError(cause);
     this.#end(generation, { outcome: 'failed', error: { code, message }, cachedTokens: generation.cachedTokens ?? 0 });
   }
@@ -199,7 +240,7 @@ export class GenerationGroup {
     if (!this.#generations.has(generation.request.id)) return;
     this.#release(generation);
     this.#ending.push({ generation, reason });
-    this.#parts.observe.ended(generation, reason);
+    this.#tell((observer) => observer.ended?.(generation, reason));
   }
 
   #release(generation: Generation): void {

@@ -4,7 +4,7 @@ import type { Logger } from '../../infra/log/logger.ts';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
 import type { Generation } from '../generation/generation.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import type { GroupObserver } from './generation-group.ts';
+import type { GroupObserver, ObservedStep } from './generation-group.ts';
 
 export class WorkerStatistics implements GroupObserver {
   readonly #scheduler: Scheduler;
@@ -14,6 +14,8 @@ export class WorkerStatistics implements GroupObserver {
   #tokens = 0;
   #stepSeconds = 0;
   #failures = 0;
+  #starts = 0;
+  #queueWaitSeconds = 0;
 
   constructor(scheduler: Scheduler, log: Logger) {
     this.#scheduler = scheduler;
@@ -27,6 +29,8 @@ export class WorkerStatistics implements GroupObserver {
       rows: this.#rows,
       tokens: this.#tokens,
       stepSeconds: this.#stepSeconds,
+      starts: this.#starts,
+      queueWaitSeconds: this.#queueWaitSeconds,
       failures: this.#failures,
       running: this.#scheduler.running,
       waiting: this.#scheduler.waiting,
@@ -35,11 +39,14 @@ export class WorkerStatistics implements GroupObserver {
   }
 
   started({ request, completionTokens }: Generation, attempt: number): void {
-    const { id, tenant, promptTokens } = request;
+    const { id, tenant, promptTokens, createdAtMs } = request;
+    this.#starts += 1;
+    // Clocks of two machines may differ by a little.
+    if (attempt === 1) this.#queueWaitSeconds += Math.max(0, Date.now() - createdAtMs) / 1000;
     this.#log.info({ id, tenant, promptTokens: promptTokens.length, attempt, resumedAt: completionTokens }, 'started');
   }
 
-  stepped(rows: number, tokens: number, milliseconds: number): void {
+  stepped({ rows, tokens, milliseconds }: ObservedStep): void {
     this.#steps += 1;
     this.#rows += rows;
     this.#tokens += tokens;

@@ -2,6 +2,7 @@
 // `cv:out:<id>`, written only under the group's lease. Keeps what it wrote in the last two seconds, to write it again when
 // Redis comes back without it.
 import type { Redis } from 'ioredis';
+import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import {
   type FinishReason,
@@ -143,14 +144,17 @@ class StreamWriter {
 
   async #write(entries: readonly EncodedEntry[]): Promise<readonly Problem[]> {
     if (entries.length === 0) return [];
-    const fence = this.#fence();
-    const reply = await runScript(
-      this.#redis,
-      'append-tokens',
-      [keyOf('lease', fence.group)],
-      [fenceText(fence), fence.group, ...entries.flatMap(({ id, seq, tokens, json }) => [id, seq, tokens, json])],
-    );
-    return parseProblems(entries, Array.isArray(reply) ? reply.map(Number) : []);
+    try {
+      const fence = this.#fence();
+      const parts = entries.flatMap(({ id, seq, tokens, json }) => [id, seq, tokens, json]);
+      const scriptArgs = [fenceText(fence), fence.group, ...parts];
+      const reply = await runScript(this.#redis, 'append-tokens', [keyOf('lease', fence.group)], scriptArgs);
+      return parseProblems(entries, Array.isArray(reply) ? reply.map(Number) : []);
+    } catch (thrown) {
+      // The next leader goes on from what Redis has: this one must not fill it up, should it lead again.
+      if (thrown instanceof DomainError && thrown.code === 'fenced') this.#recent.clear();
+      throw thrown;
+    }
   }
 }
 

@@ -55,6 +55,10 @@ export class RecentEntries {
     this.#requests.delete(id);
   }
 
+  clear(): void {
+    this.#requests.clear();
+  }
+
   ids(): readonly string[] {
     return [...this.#requests.keys()];
   }

@@ -59,7 +59,7 @@ async function writeLogits(tokens: readonly number[], session: ModelSession, pat
   const blockTables = Int32Array.from({ length: blocksFor(tokens.length, KV_BLOCK_TOKENS) }, (_, index) => index);
   const file = await open(path, 'w');
   try {
-    await file.write(npyHeader([tokens.length, vocab]));
+    await file.write(npyHeader(tokens.length, vocab));
     for (let from = 0; from < tokens.length; from += CHUNK) {
       const chunk = tokens.slice(from, from + CHUNK);
       const logits = new Float32Array(chunk.length * vocab);

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KeyStore } from '../../tenants/key-store.ts';
 import { SCOPES, type Scope } from '../../tenants/scope.ts';
+import type { TenantStore } from '../../tenants/tenant-store.ts';
 
 export interface OperatorKeys {
   readonly apiKey: string;
@@ -14,7 +15,13 @@ const FILE = 'operator-keys.json';
 const TENANT = 'default';
 
 /** The keys of this home, made at the first start. */
-export async function operatorKeys(home: string, keys: KeyStore, nowMs: number): Promise<OperatorKeys> {
+export async function operatorKeys(
+  home: string,
+  keys: KeyStore,
+  tenants: TenantStore,
+  nowMs: number,
+): Promise<OperatorKeys> {
+  if ((await tenants.find(TENANT)) === undefined) await tenants.create(TENANT, {}, nowMs);
   const path = join(home, FILE);
   const stored = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Partial<OperatorKeys>) : {};
   const current = {

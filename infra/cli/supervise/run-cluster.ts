@@ -11,6 +11,7 @@ import { PACKAGE_ROOT } from '../../package-facts.ts';
 import { connectRedis } from '../../redis/connect.ts';
 import { createKeyStore } from '../../tenants/key-store.ts';
 import { readPepper } from '../../tenants/read-pepper.ts';
+import { createTenantStore } from '../../tenants/tenant-store.ts';
 import { claimHome } from './claim-home.ts';
 import { defaultModel } from './default-model.ts';
 import { ensureRedisServer } from './ensure-redis-server.ts';
@@ -147,7 +148,8 @@ function startProcesses(
 async function makeKeys(config: Config, url: string): Promise<OperatorKeys> {
   const redis = connectRedis({ url, role: 'durable', name: 'start', patience: 'bounded' });
   try {
-    return await operatorKeys(config.home, createKeyStore(redis, readPepper(pepperPath(config))), Date.now());
+    const keys = createKeyStore(redis, readPepper(pepperPath(config)));
+    return await operatorKeys(config.home, keys, createTenantStore(redis, config.tenants), Date.now());
   } finally {
     redis.disconnect();
   }

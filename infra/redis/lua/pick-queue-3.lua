@@ -28,5 +28,9 @@ while true do
     set_counter(model, queue, counter + charge)
     return queue
   end
-  if rest(model, queue) == 0 then skipped = skipped + 1 end
+  if rest(model, queue) == 0 then
+    -- All of its jobs look claimed, but a claimed job may have left the list already: leaders hear when that is settled.
+    redis.call('HSET', KEYS[1], 'missed', 1)
+    skipped = skipped + 1
+  end
 end

@@ -121,6 +121,9 @@ test('answers through queue and worker, streaming and not, and under one Idempot
   assert.equal(jobs.total, 2);
   const [queue] = JSON.parse((await admin('GET', '/admin/api/queues')).text).data;
   assert.deepEqual([queue.queue, queue.finished, queue.weight], ['words@acme', 2, 1]);
+  const metrics = (await admin('GET', '/metrics')).text;
+  assert.match(metrics, /conclave_queue_requests\{model="words",tenant="acme",state="waiting"\} 0/);
+  assert.ok(metrics.includes(`conclave_queue_tokens_served{model="words",tenant="acme"} ${queue.tokensServed}`));
 });
 
 test('before a worker serves a model there is none, and /readyz says so', async (t) => {
@@ -239,6 +242,20 @@ test('with Redis away everything but /healthz is a 503, and comes back with it',
   assert.equal(JSON.parse(refused.text).error.code, 'unavailable');
   await redis.start();
   await until(async () => (await call('GET', '/v1/models')).status === 200);
+});
+
+test('a stream outlives a restart of Redis, without a lost or repeated word', async (t) => {
+  const { call, redis, job, work } = await start(t);
+  const worker = await work({ paced: true });
+  const streaming = call('POST', '/v1/chat/completions', { ...CHAT, stream: true });
+  worker.allow(1);
+  await until(async () => (await job('running'))?.completionTokens > 0);
+  await redis.stop();
+  await redis.start();
+  worker.allow(2);
+  const { text } = await streaming;
+  assert.equal(textOf(text), 'one two three');
+  assert.deepEqual(text.match(/^id: \d+$/gm), ['id: 1', 'id: 2', 'id: 3', 'id: 4']);
 });
 
 test('a gateway that starts without Redis answers 503, and serves once Redis is there', async (t) => {

@@ -104,6 +104,20 @@ test('shards give the packs that a single file gives', async (t) => {
   }
 });
 
+test('weights that begin at an odd byte of their file give the same logits', async (t) => {
+  const home = await temporaryFolder(t);
+  const folder = await syntheticModel(home, 'model');
+  const aligned = await load(folder, home);
+  const path = join(folder, 'model.safetensors');
+  const bytes = await readFile(path);
+  const headerEnd = 8 + Number(bytes.readBigUInt64LE(0));
+  bytes.writeBigUInt64LE(BigInt(headerEnd - 8 + 1));
+  await writeFile(path, Buffer.concat([bytes.subarray(0, headerEnd), Buffer.from(' '), bytes.subarray(headerEnd)]));
+  const odd = await load(folder, home);
+  assert.deepEqual(odd.built, ALL);
+  assert.deepEqual(odd.logits, aligned.logits);
+});
+
 test('a checkpoint whose weights changed gets packs of its own', async (t) => {
   const home = await temporaryFolder(t);
   const folder = await syntheticModel(home, 'model');
@@ -201,12 +215,15 @@ test('verification reads every byte and names the damaged section', async (t) =>
   );
 });
 
-test('a folder that holds neither checkpoint nor packs is refused', async (t) => {
+test('what is neither a checkpoint nor a folder of packs is refused', async (t) => {
   const home = await temporaryFolder(t);
-  await assert.rejects(load(join(home, 'nothing'), home), {
-    code: 'bad_config',
-    message: `${join(home, 'nothing', 'config.json')} cannot be read: a model folder has a config.json`,
-  });
+  await writeFile(join(home, 'model.gguf'), '');
+  for (const name of ['nothing', 'model.gguf']) {
+    await assert.rejects(load(join(home, name), home), {
+      code: 'bad_config',
+      message: `${join(home, name, 'config.json')} cannot be read: a model folder has a config.json`,
+    });
+  }
 });
 
 test('a home that cannot be written is refused', async (t) => {

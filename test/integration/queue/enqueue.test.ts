@@ -161,3 +161,15 @@ test('without Redis a client gets unavailable', async (t) => {
   });
   await server.start();
 });
+
+test('a Redis that is full refuses new requests as unavailable', async (t) => {
+  const { redis, gatewayQueue } = await startQueueFixture(t);
+  const queue = gatewayQueue();
+  await redis.config('SET', 'maxmemory', '1');
+  await assert.rejects(queue.enqueue({ ...plain, request: makeRequest() }), {
+    code: 'unavailable',
+    message: 'Redis accepts no writes.',
+  });
+  await redis.config('SET', 'maxmemory', '0');
+  await queue.enqueue({ ...plain, request: makeRequest() });
+});

@@ -164,6 +164,25 @@ test('a request given back is next in its queue and costs nothing twice', async 
   assert.equal(Number(await fixture.redis.hget('cv:fair:demo', `c:${QUEUE}`)), 13);
 });
 
+test('a leader whose lock ran out finishes and releases without an error', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const ids = [await enqueueOne(fixture), await enqueueOne(fixture)];
+  const { parts, writer } = await fixture.lead('g');
+  const [ended, released] = ids.map(String);
+  assert.ok(ended && released);
+  await takeNext(parts);
+  await takeNext(parts);
+  for (const id of [ended, released]) await fixture.redis.del(`cv:q:${QUEUE}:${id}:lock`);
+  await writer.finish(ended, 1, FINISHED);
+  await parts.owned.done(ended, null);
+  await parts.owned.release(released);
+  await stall(fixture, ended);
+  const other = await fixture.lead('other');
+  assert.equal((await takeNext(other.parts))?.request.id, released);
+  assert.equal(await takeNext(other.parts), null);
+  assert.equal(await fixture.queues.queue(QUEUE).getCompletedCount(), 1, 'the job of the ended request is put away');
+});
+
 test('an idle leader hears of work, and a source closes without Redis', async (t) => {
   const fixture = await startQueueFixture(t);
   const { lease } = await fixture.lead('g');

@@ -196,7 +196,7 @@ test('a Redis that is killed in mid-stream and comes back loses, repeats and reo
   const fixture = await startQueueFixture(t);
   const leader = await fixture.lead('g');
   const follower = await fixture.follower();
-  const ids = await Promise.all([1, 2, 3].map(() => takeOne(fixture, leader)));
+  const ids = [await takeOne(fixture, leader), await takeOne(fixture, leader), await takeOne(fixture, leader)];
   const readings = ids.map((id) => readStream(follower.follow(id)));
   const writeAll = async (): Promise<void> => {
     for (let seq = 1; seq <= 120; seq += 1) {
@@ -211,6 +211,35 @@ test('a Redis that is killed in mid-stream and comes back loses, repeats and reo
   await writing;
   for (const reading of readings) assert.deepEqual(seqs(await reading), numbers(1, 121));
 });
+
+test('what a power loss took of the last second is written again, and no client notices', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const leader = await fixture.lead('g');
+  const follower = await fixture.follower();
+  const ids = [await takeOne(fixture, leader), await takeOne(fixture, leader)];
+  const [running, ended] = ids.map(String);
+  assert.ok(running && ended);
+  const readings = [running, ended].map((id) => follower.follow(id)[Symbol.asyncIterator]());
+  for (const id of [running, ended]) await write(leader, id, 1, 20);
+  const length = fixture.server.fileLength();
+  for (const id of [running, ended]) await write(leader, id, 21, 40);
+  await leader.writer.finish(ended, 41, FINISHED);
+  const seen = await Promise.all(readings.map(async (reading, index) => takeSome(reading, 40 + index)));
+  assert.deepEqual(seen, [numbers(1, 40), numbers(1, 41)]);
+  await fixture.server.loseAfter(length);
+  await fixture.server.start();
+  await write(leader, running, 41, 50);
+  await leader.writer.finish(running, 51, FINISHED);
+  assert.deepEqual(await takeSome(readings[0], 11), numbers(41, 51));
+  await eventually(async () => (await fixture.redis.xlen(`cv:out:${ended}`)) === 41);
+  assert.equal((await readGeneration(fixture.redis, ended))?.outcome, 'finished');
+});
+
+async function takeSome(entries: AsyncIterator<StreamEntry> | undefined, count: number): Promise<readonly number[]> {
+  const taken: number[] = [];
+  while (taken.length < count) taken.push((await entries?.next())?.value.seq);
+  return taken;
+}
 
 test('a gateway that is ahead of a stream waits, compares and goes on', async (t) => {
   const fixture = await startQueueFixture(t);

@@ -29,6 +29,8 @@ test('/metrics counts tokens by tenant and model, and times', async () => {
   const text = await metrics.text();
   assert.match(text, /conclave_tokens_total\{kind="completion",tenant="acme",model="tiny"\} 2/);
   assert.match(text, /conclave_first_token_seconds_count\{model="tiny"\} 1/);
+  await gateway.get('/readyz');
+  assert.match((await gateway.parts.metrics.render()).text, /request_seconds_count\{route="\/readyz",status="200"\} 1/);
   assert.match(text, /conclave_inter_token_seconds_count\{model="tiny"\} 1/);
   assert.match(text, /conclave_http_request_seconds_count\{route="\/v1\/chat\/completions",status="200"\} 1/);
 });
@@ -130,6 +132,17 @@ test('the same Idempotency-Key answers from the first request; another body is a
   assert.equal(gateway.worker.requests.length, 1);
   const other = await gateway.post(CHAT, chatBody({ n: 2 }), headers);
   assert.deepEqual([other.status, ((await other.json()) as ErrorShape).error.code], [409, 'conflict']);
+});
+
+test("a tenant's weight reaches the dispatcher when it is new or changed, and not with every request", async () => {
+  const gateway = await createScriptedGateway();
+  const ask = () => gateway.post(CHAT, chatBody());
+  await ask();
+  await ask();
+  await gateway.parts.tenants.set('acme', { weight: 3 }, 0);
+  await ask();
+  await ask();
+  assert.deepEqual(gateway.controlled, ['weight tiny@acme 1', 'weight tiny@acme 3']);
 });
 
 test('a full queue is a 429 that says when to come back', async () => {

@@ -300,6 +300,20 @@ test('a reader that is slow makes the gateway hold back, and loses nothing', asy
   );
 });
 
+test('a reader that never reads does not hold its request for ever', async () => {
+  const long = 'x'.repeat(20_000);
+  const gateway = await createScriptedGateway({
+    script: () => [tokens(long), tokens(long), tokens(long)],
+    config: { limits: { answerSeconds: 0.02 } },
+  });
+  await gateway.post(CHAT, chatBody({ stream: true }));
+  const deadline = Date.now() + 5000;
+  while (gateway.worker.left.length === 0) {
+    assert.ok(Date.now() < deadline, 'the follower left in time');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+});
+
 test('the id of a generation tells its kind and time', async () => {
   const gateway = await createScriptedGateway();
   const id = (await gateway.post(CHAT, chatBody())).headers.get('conclave-id') ?? '';

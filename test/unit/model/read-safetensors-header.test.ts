@@ -130,11 +130,12 @@ for (const [what, header, message] of refused) {
   });
 }
 
-test('refuses a file that is not there', async () => {
-  await assert.rejects(readSafetensorsHeader('/nowhere/m.safetensors'), {
-    code: 'bad_checkpoint',
-    message: '/nowhere/m.safetensors cannot be opened',
-  });
+test('refuses a file that is not there, and one that is a folder', async (t) => {
+  const folder = await temporaryFolder(t);
+  for (const path of ['/nowhere/m.safetensors', folder]) {
+    const message = `${path} cannot be read`;
+    await assert.rejects(readSafetensorsHeader(path), { code: 'bad_checkpoint', message });
+  }
 });
 
 /** What the parser makes of a whole file: tensors, or a DomainError. Anything else fails the test. */

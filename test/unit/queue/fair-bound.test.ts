@@ -62,3 +62,44 @@ test('a queue that wakes up gets no credit for the time that it was idle', () =>
   const order = Array.from({ length: 4 }, () => model.take()?.queue);
   assert.deepEqual(order, ['idle', 'busy', 'idle', 'busy']);
 });
+
+test('a neighbour whose large reservations come back unused does not break the bound for others', () => {
+  const weights = new Map([
+    ['large', 1],
+    ['small', 1],
+    ['late', 1],
+  ]);
+  const model = new FairModel();
+  const witness = new FairnessWitness(5, weights);
+  for (const name of weights.keys()) model.addQueue(name, 1);
+  const arrive = (queue: string, reserved: number, count: number): void => {
+    for (let index = 0; index < count; index += 1) model.enqueue({ queue, reserved, used: 0 });
+    witness.reserve(queue, reserved);
+  };
+  const check = (): void => {
+    assert.equal(witness.check(new Set([...weights.keys()].filter((name) => model.isWaiting(name)))), null);
+  };
+  const serveWhole = (job: FairJob): void => {
+    job.used = job.reserved;
+    witness.serve(job.queue, job.used);
+    model.settle(job);
+    check();
+  };
+  arrive('large', 4_000, 8);
+  arrive('small', 10, 2_000);
+  const held: FairJob[] = [];
+  while (held.length < 4) {
+    const job = model.take();
+    assert.ok(job);
+    if (job.queue === 'large') held.push(job);
+    else serveWhole(job);
+  }
+  // Lifted to the smallest counter, which these refunds make small, `late` would now have a lead of thousands of tokens.
+  for (const job of held) model.settle(job);
+  arrive('late', 10, 100);
+  for (let count = 0; count < 200; count += 1) {
+    const job = model.take();
+    assert.ok(job);
+    serveWhole(job);
+  }
+});

@@ -1,6 +1,7 @@
 -- Fair dispatch of one model.
 --   P.fair .. model: hash. v: virtual time, the largest counter at which a queue was picked. Per queue: c: counter
---   (tokens charged over weight), p: picks not yet started, w: weight (1 when absent).
+--   (tokens charged over weight), p: picks not yet started, w: weight (1 when absent). missed: a pick passed a queue over
+--   because of picks not yet started.
 --   P.ready .. model: zset queue -> counter, the queues that have a job to take and are not paused.
 
 local function counter_of(model, queue)
@@ -63,5 +64,6 @@ local function refund(model, pick)
     redis.call('HDEL', P.fair .. model, 'p:' .. queue)
   end
   set_counter(model, queue, counter_of(model, queue) - tonumber(charge))
+  if redis.call('HDEL', P.fair .. model, 'missed') == 1 then redis.call('PUBLISH', P.wake .. model, '') end
   return queue
 end

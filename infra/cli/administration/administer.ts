@@ -1,0 +1,24 @@
+// What all commands of administration do around their work: find the way, do it, let go, and print.
+import { type Administrator, type AdministratorOptions, openAdministrator } from './administrator.ts';
+
+export interface AdministerOptions extends AdministratorOptions {
+  readonly json?: boolean;
+}
+
+/** Opens an administrator for `work` and closes it, whatever happens. */
+export async function administer<T>(
+  options: AdministratorOptions,
+  work: (admin: Administrator) => Promise<T>,
+): Promise<T> {
+  const admin = openAdministrator(options);
+  try {
+    return await work(admin);
+  } finally {
+    await admin.close();
+  }
+}
+
+/** Writes the result to stdout: as JSON when asked for, else as text. */
+export function printResult({ json }: AdministerOptions, value: unknown, text: string): void {
+  process.stdout.write(json ? `${JSON.stringify(value)}\n` : text);
+}

@@ -1,0 +1,139 @@
+// `conclave bench gateway`: what gateway, queue and Redis add to the engine. Each request is answered twice, by the engine in
+// this process and over HTTP by a cluster with the same weights and threads, one right after the other.
+import { setTimeout as delay } from 'node:timers/promises';
+import { DomainError } from '../../errors/domain-error.ts';
+import type { ReadyFile } from '../supervise/run-cluster.ts';
+import { type BenchEngine, type BenchFlags, withBenchEngine } from './bench-engine.ts';
+import { type BenchPrompt, benchRequest, checkFits, randomPrompt } from './bench-requests.ts';
+import { say, spreadText, writeResult } from './report-bench.ts';
+import { median, percentile, type Spread, spreadOf } from './statistics.ts';
+import { streamCompletion } from './stream-completion.ts';
+import { withTemporaryCluster } from './temporary-cluster.ts';
+import { type GenerationTimes, timeGeneration } from './time-generation.ts';
+
+export interface GatewayOptions extends BenchFlags {
+  readonly requests: number;
+  readonly promptTokens: number;
+  readonly tokens: number;
+}
+
+interface PathTimes {
+  readonly first_token_ms: Spread;
+  readonly token_ms: Spread;
+}
+
+/** `bench gateway --json`. */
+export interface GatewayResult {
+  readonly model: string;
+  readonly threads: number;
+  readonly requests: number;
+  readonly prompt_tokens: number;
+  readonly tokens: number;
+  readonly engine: PathTimes;
+  readonly http: PathTimes;
+  /** Of the differences within each pair. */
+  readonly added_first_token_ms: { readonly p50: number; readonly p95: number };
+  /** Median over the pairs of time per token over HTTP / by the engine. */
+  readonly token_time_ratio: number;
+}
+
+interface Pair {
+  readonly engine: GenerationTimes;
+  readonly http: GenerationTimes;
+}
+
+/** Long enough for a worker to settle the request before, so that the next one finds an idle system. */
+const IDLE_MS = 50;
+const WARM_UPS = 3;
+
+export async function benchGateway(options: GatewayOptions): Promise<void> {
+  const { promptTokens, tokens } = options;
+  const limits = { kvTokens: promptTokens + tokens, maxSequences: 1 };
+  const result = await withBenchEngine(options, limits, async (bench) => {
+    checkFits(bench.engine.packs.description, promptTokens, tokens);
+    const pairs = await withTemporaryCluster(options, (cluster) => measurePairs(options, bench, cluster));
+    return resultOf(options, bench.engine.threads, pairs);
+  });
+  const { engine, http, added_first_token_ms: added } = result;
+  writeResult(options, result, [
+    ['', 'engine', 'over HTTP', 'added'],
+    [
+      'first token, ms',
+      spreadText(engine.first_token_ms, 2),
+      spreadText(http.first_token_ms, 2),
+      `p50 ${added.p50.toFixed(2)}, p95 ${added.p95.toFixed(2)}`,
+    ],
+    [
+      'each token, ms',
+      spreadText(engine.token_ms, 3),
+      spreadText(http.token_ms, 3),
+      `${((result.token_time_ratio - 1) * 100).toFixed(1)} %`,
+    ],
+  ]);
+}
+
+async function measurePairs(options: GatewayOptions, bench: BenchEngine, cluster: ReadyFile): Promise<Pair[]> {
+  const pairs: Pair[] = [];
+  for (let index = -WARM_UPS; index < options.requests; index += 1) {
+    const pair = await measurePair(options, bench, cluster, index);
+    if (index >= 0) pairs.push(pair);
+    if (index >= 0 && (index + 1) % 10 === 0) say(`${index + 1} of ${options.requests} requests`);
+  }
+  return pairs;
+}
+
+/** Takes turns in who goes first. Throws DomainError `internal` when the two answers are not the same text. */
+async function measurePair(
+  { promptTokens, tokens }: GatewayOptions,
+  { engine, tokenizer }: BenchEngine,
+  cluster: ReadyFile,
+  index: number,
+): Promise<Pair> {
+  const { vocab } = engine.packs.description;
+  const prompt: BenchPrompt = {
+    promptTokens: randomPrompt(vocab, promptTokens, index),
+    tokens,
+    eosTokens: tokenizer.eosIds,
+  };
+  const byEngine = async () => timeGeneration(engine, tokenizer, benchRequest(prompt));
+  const overHttp = async () => {
+    await delay(IDLE_MS);
+    const times = await streamCompletion(cluster, prompt);
+    await delay(IDLE_MS);
+    return times;
+  };
+  const httpFirst = index % 2 !== 0;
+  const early = httpFirst ? await overHttp() : null;
+  const timesOfEngine = await byEngine();
+  const http = early ?? (await overHttp());
+  if (http.text !== timesOfEngine.text) {
+    throw new DomainError('internal', 'The answer over HTTP differs from that of the engine.');
+  }
+  return { engine: timesOfEngine, http };
+}
+
+function resultOf(options: GatewayOptions, threads: number, pairs: readonly Pair[]): GatewayResult {
+  const added = pairs.map(({ engine, http }) => http.firstMs - engine.firstMs);
+  return {
+    model: options.model,
+    threads,
+    requests: pairs.length,
+    prompt_tokens: options.promptTokens,
+    tokens: options.tokens,
+    engine: pathTimes(pairs.map(({ engine }) => engine)),
+    http: pathTimes(pairs.map(({ http }) => http)),
+    added_first_token_ms: { p50: median(added), p95: percentile(added, 0.95) },
+    token_time_ratio: median(pairs.map(({ engine, http }) => timePerToken(http) / timePerToken(engine))),
+  };
+}
+
+function pathTimes(times: readonly GenerationTimes[]): PathTimes {
+  return {
+    first_token_ms: spreadOf(times.map(({ firstMs }) => firstMs)),
+    token_ms: spreadOf(times.map(timePerToken)),
+  };
+}
+
+function timePerToken({ firstMs, lastMs, tokens }: GenerationTimes): number {
+  return (lastMs - firstMs) / (tokens - 1);
+}

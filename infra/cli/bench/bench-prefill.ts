@@ -1,0 +1,74 @@
+// `conclave bench prefill`: how fast a prompt is taken in.
+
+import type { ModelDescription } from '../../../native/model-description.ts';
+import { inspectModel } from '../../../workers/model/inspect-model.ts';
+import { type BenchFlags, withBenchEngine } from './bench-engine.ts';
+import { benchRequest, checkFits, randomPrompt } from './bench-requests.ts';
+import { say, spreadText, writeResult } from './report-bench.ts';
+import { median, type Spread, spreadOf } from './statistics.ts';
+import { timeGeneration } from './time-generation.ts';
+
+export interface PrefillOptions extends BenchFlags {
+  readonly tokens: number;
+  readonly runs: number;
+}
+
+/** `bench prefill --json`. Numbers are medians over the runs. */
+export interface PrefillResult {
+  readonly model: string;
+  readonly threads: number;
+  readonly tokens: number;
+  readonly runs: number;
+  readonly tokens_per_second: number;
+  readonly teraflops: number;
+  readonly spread: { readonly tokens_per_second: Spread; readonly teraflops: Spread };
+}
+
+export async function benchPrefill(options: PrefillOptions): Promise<void> {
+  const { tokens, runs } = options;
+  const limits = { kvTokens: tokens + 1, maxSequences: 1 };
+  const result = await withBenchEngine(options, limits, async ({ engine, tokenizer }) => {
+    const { description } = engine.packs;
+    checkFits(description, tokens, 1);
+    const seconds: number[] = [];
+    for (let index = 0; index <= runs; index += 1) {
+      const promptTokens = randomPrompt(description.vocab, tokens, index);
+      const request = benchRequest({ promptTokens, tokens: 1, eosTokens: tokenizer.eosIds });
+      const { lastMs } = await timeGeneration(engine, tokenizer, request);
+      // The first one warms up.
+      if (index === 0) continue;
+      seconds.push(lastMs / 1000);
+      say(`run ${index} of ${runs}: ${((tokens * 1000) / lastMs).toFixed(0)} tokens per second`);
+    }
+    return resultOf(options, engine.threads, prefillOperations(description, tokens), seconds);
+  });
+  writeResult(options, result, [
+    ['tokens per second', spreadText(result.spread.tokens_per_second, 0)],
+    ['TFLOP/s', spreadText(result.spread.teraflops, 3)],
+  ]);
+}
+
+/** A multiplication and an addition for each weight a token meets; lm_head only for the last token, attention not counted. */
+function prefillOperations(model: ModelDescription, tokens: number): number {
+  const { active, embedding, lmHead } = inspectModel(model, 1).parameters;
+  return 2 * ((active - embedding - lmHead) * tokens + lmHead);
+}
+
+function resultOf(
+  { model, tokens }: PrefillOptions,
+  threads: number,
+  operations: number,
+  seconds: readonly number[],
+): PrefillResult {
+  const rates = seconds.map((time) => tokens / time);
+  const teraflops = seconds.map((time) => operations / time / 1e12);
+  return {
+    model,
+    threads,
+    tokens,
+    runs: seconds.length,
+    tokens_per_second: median(rates),
+    teraflops: median(teraflops),
+    spread: { tokens_per_second: spreadOf(rates), teraflops: spreadOf(teraflops) },
+  };
+}

@@ -1,0 +1,81 @@
+// `conclave bench`: how fast this machine computes and serves a model. test/bench/METHODOLOGY.md defines each number.
+import { type Command, InvalidArgumentError } from 'commander';
+import type { DecodeOptions } from '../bench/bench-decode.ts';
+import type { GatewayOptions } from '../bench/bench-gateway.ts';
+import type { PrefillOptions } from '../bench/bench-prefill.ts';
+import type { ServeOptions } from '../bench/bench-serve.ts';
+import { parsePositiveInteger } from '../parse-option.ts';
+
+export function addBenchCommand(program: Command): void {
+  const bench = program.command('bench').description('measure: medians with their spread, everything in one run');
+  addDecode(bench);
+  addPrefill(bench);
+  addGateway(bench);
+  addServe(bench);
+}
+
+function addDecode(bench: Command): void {
+  addBenchOptions(bench.command('decode').description('one stream, against the speed of reading the weights'))
+    .option('--tokens <count>', 'tokens to decode in a run', parseTokens, 128)
+    .option('--prompt-tokens <count>', 'tokens of the prompt before them', parsePositiveInteger, 16)
+    .option('--runs <count>', 'runs, beside one to warm up', parsePositiveInteger, 5)
+    .action(async (options: DecodeOptions) => {
+      const { benchDecode } = await import('../bench/bench-decode.ts');
+      await benchDecode(options);
+    });
+}
+
+function addPrefill(bench: Command): void {
+  addBenchOptions(bench.command('prefill').description('taking in one prompt'))
+    .option('--tokens <count>', 'tokens of the prompt', parsePositiveInteger, 512)
+    .option('--runs <count>', 'runs, beside one to warm up', parsePositiveInteger, 5)
+    .action(async (options: PrefillOptions) => {
+      const { benchPrefill } = await import('../bench/bench-prefill.ts');
+      await benchPrefill(options);
+    });
+}
+
+function addGateway(bench: Command): void {
+  addBenchOptions(
+    bench.command('gateway').description('what gateway and queue add to the engine, one request at a time'),
+  )
+    .option('--requests <count>', 'requests answered both ways', parsePositiveInteger, 50)
+    .option('--prompt-tokens <count>', 'tokens of each prompt', parsePositiveInteger, 16)
+    .option('--tokens <count>', 'tokens of each answer', parseTokens, 32)
+    .action(async (options: GatewayOptions) => {
+      const { benchGateway } = await import('../bench/bench-gateway.ts');
+      await benchGateway(options);
+    });
+}
+
+function addServe(bench: Command): void {
+  addBenchOptions(bench.command('serve').description('many clients at once, over HTTP'))
+    .option('--clients <counts>', 'numbers of clients, separated by commas', parseCounts, [1, 4, 8, 16])
+    .option('--prompt-tokens <count>', 'tokens of each prompt', parsePositiveInteger, 64)
+    .option('--max-tokens <count>', 'tokens of each answer', parseTokens, 64)
+    .option('--rounds <count>', 'requests that each client sends', parsePositiveInteger, 3)
+    .action(async (options: ServeOptions) => {
+      const { benchServe } = await import('../bench/bench-serve.ts');
+      await benchServe(options);
+    });
+}
+
+function addBenchOptions(command: Command): Command {
+  return command
+    .requiredOption('--model <folder>', 'a checkpoint or a folder of packs')
+    .option('--home <folder>', 'where packs of checkpoints are kept (default: $CONCLAVE_HOME or .conclave)')
+    .option('--threads <count>', 'computing threads (default: one per core)', parsePositiveInteger)
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', `\nExample:\n  conclave bench ${command.name()} --model models/demo --json`);
+}
+
+/** A rate needs two tokens: one to start the clock and one to stop it. */
+function parseTokens(text: string): number {
+  const value = parsePositiveInteger(text);
+  if (value < 2) throw new InvalidArgumentError('Expected a whole number from 2 up.');
+  return value;
+}
+
+function parseCounts(text: string): number[] {
+  return text.split(',').map(parsePositiveInteger);
+}

@@ -1,0 +1,11 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { refuseFullDisk } from '../../../workers/pack/build-packs.ts';
+
+test('packs that do not fit on the disk are refused with both numbers before any is written', () => {
+  refuseFullDisk('/home/packs', 1000, 1000);
+  assert.throws(() => refuseFullDisk('/home/packs', 999, 1000), {
+    code: 'unavailable',
+    message: '/home/packs: building the packs takes 1000 bytes of disk, but only 999 are free',
+  });
+});
