@@ -60,6 +60,8 @@ export class GenerationGroup {
   readonly #owners = new Map<Sequence, Owner>();
   readonly #scratch: SamplerScratch;
   readonly #ending: { readonly generation: Generation; readonly reason: FinishReason }[] = [];
+  /** Refused by their streams; let go of between two steps, because a step that runs uses their blocks. */
+  readonly #refused: string[] = [];
   /** The queue was not found empty since there last may have been work. */
   #mayHaveWork = true;
   #foundEmptyMs = 0;
@@ -103,6 +105,7 @@ export class GenerationGroup {
 
   async #runWhile(goesOn: () => boolean, admits: boolean): Promise<void> {
     while (goesOn()) {
+      for (const id of this.#refused.splice(0)) this.#forget(id);
       this.#cancel(this.#parts.cancels.drain());
       if (admits && this.#shouldLook()) await this.#admit();
       const worked = await this.#step();
@@ -205,7 +208,7 @@ export class GenerationGroup {
     ending: readonly { readonly generation: Generation; readonly reason: FinishReason }[],
   ): Promise<void> {
     const { writer, source } = this.#parts;
-    if (appends.length > 0) for (const id of await writer.append(appends)) this.#forget(id);
+    if (appends.length > 0) this.#refused.push(...(await writer.append(appends)));
     for (const { generation, reason } of ending) {
       await writer.finish(generation.request.id, generation.takeSeq(), reason);
       await source.done(generation.request.id, reason.error?.message ?? null);
