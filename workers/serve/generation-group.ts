@@ -34,7 +34,7 @@ export interface GroupObserver {
   stepped?(step: ObservedStep): void;
   ended?(generation: Generation, reason: FinishReason): void;
   failed?(generation: Generation, cause: unknown): void;
-  /** Given up without an end: another leader goes on. */
+  /** Given up without an end: another leader goes on, or it ended elsewhere. */
   abandoned?(generation: Generation): void;
 }
 
@@ -79,10 +79,7 @@ export class GenerationGroup {
 
   /** Lets go of everything without a word to Redis: another leader has it. */
   abandon(): void {
-    for (const generation of this.#generations.values()) {
-      this.#release(generation);
-      this.#tell((observer) => observer.abandoned?.(generation));
-    }
+    for (const generation of this.#generations.values()) this.#giveUp(generation);
     this.#ending.length = 0;
   }
 
@@ -100,7 +97,10 @@ export class GenerationGroup {
     const deadline = performance.now() + drainMs;
     await this.#runWhile(() => this.size > 0 && performance.now() < deadline, false);
     await this.#publishing;
-    for (const id of this.#generations.keys()) await this.#parts.source.release(id);
+    for (const [id, generation] of this.#generations) {
+      await this.#parts.source.release(id);
+      this.#giveUp(generation);
+    }
   }
 
   async #runWhile(goesOn: () => boolean, admits: boolean): Promise<void> {
@@ -234,7 +234,7 @@ export class GenerationGroup {
   #forget(id: string): void {
     const generation = this.#generations.get(id);
     if (generation === undefined) return;
-    this.#release(generation);
+    this.#giveUp(generation);
     // Its job is no longer ours to settle; a failure here leaves it to the stall scan.
     void this.#parts.source.done(id, 'ended elsewhere').catch(() => {});
   }
@@ -244,6 +244,11 @@ export class GenerationGroup {
     this.#release(generation);
     this.#ending.push({ generation, reason });
     this.#tell((observer) => observer.ended?.(generation, reason));
+  }
+
+  #giveUp(generation: Generation): void {
+    this.#release(generation);
+    this.#tell((observer) => observer.abandoned?.(generation));
   }
 
   #release(generation: Generation): void {

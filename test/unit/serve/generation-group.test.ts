@@ -3,13 +3,14 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import { bytesOf } from '../../byte-tokenizer.ts';
+import { makeRequest } from '../../queue-fixture.ts';
 import { BROKEN, runGroup, type ScriptedGroup, taken, textOf } from './scripted-group.ts';
 
 const FINISHED = { outcome: 'finished', error: null, cachedTokens: 0 };
 const CANCELLED = { outcome: 'cancelled', error: null, cachedTokens: 0 };
 
-function assertIdle({ scheduler }: ScriptedGroup): void {
-  assert.deepEqual([scheduler.running, scheduler.waiting, scheduler.kvUse], [0, 0, 0]);
+function assertIdle({ scheduler, observed }: ScriptedGroup): void {
+  assert.deepEqual([scheduler.running, scheduler.waiting, scheduler.kvUse, observed.size], [0, 0, 0, 0]);
 }
 
 function published(choice: number, text: string, finish: TokensEvent['finish'] = null): TokensEvent {
@@ -162,4 +163,27 @@ test('gives back what has not ended when the time to drain is over', async () =>
   assert.deepEqual(group.released, [one.request.id]);
   assert.equal(textOf(group.streams.get(one.request.id)), 'bcd');
   assert.equal(group.streams.get(one.request.id)?.end, null);
+  assertIdle(group);
+});
+
+test('a takeover at any step changes no token of any choice', async () => {
+  const sampling = { ...makeRequest().sampling, temperature: 1, logitBias: [[BROKEN.charCodeAt(0), -100]] as const };
+  // About one token in six ends a choice, so the choices end at different steps.
+  const stopTokens = Array.from({ length: 40 }, (_, index) => index + 200);
+  const one = taken('a', { id: 'moved', choices: 3, maxTokens: 12, sampling, stopTokens });
+  const undisturbed = (await runGroup({ taken: [one] })).streams.get('moved')?.events ?? [];
+  assert.equal(new Set(undisturbed.map(({ choice }) => choice)).size, 3);
+  for (let cut = 1; cut <= 12; cut += 1) {
+    const onStep = (number: number, group: ScriptedGroup) => {
+      if (number === cut) group.stop();
+    };
+    const before = (await runGroup({ taken: [one], onStep })).streams.get('moved')?.events ?? [];
+    const resumed = { ...one, lastSeq: before.length };
+    const after = await runGroup({ taken: [resumed], published: { moved: before } });
+    const events = [...before, ...(after.streams.get('moved')?.events ?? [])];
+    for (const choice of [0, 1, 2]) {
+      const of = (all: readonly TokensEvent[]) => all.filter((event) => event.choice === choice);
+      assert.deepEqual(of(events), of(undisturbed), `choice ${choice}, taken over after step ${cut}`);
+    }
+  }
 });

@@ -5,10 +5,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { GenerationRequest } from '../../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../../infra/queue/finish-generation.ts';
+import type { Generation } from '../../../workers/generation/generation.ts';
 import type { TakenGeneration } from '../../../workers/queue/generation-source.ts';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
 import { Scheduler } from '../../../workers/scheduler/scheduler.ts';
-import { GenerationGroup } from '../../../workers/serve/generation-group.ts';
+import { GenerationGroup, type GroupObserver } from '../../../workers/serve/generation-group.ts';
 import type { StepExecutor } from '../../../workers/step/run-step.ts';
 import { bytesOf, byteTokenizer } from '../../byte-tokenizer.ts';
 import { makeRequest } from '../../queue-fixture.ts';
@@ -39,6 +40,8 @@ export interface ScriptedGroup {
   readonly streams: ReadonlyMap<string, ScriptedStream>;
   readonly released: string[];
   readonly scheduler: Scheduler;
+  /** Generations that observers were told of and whose end they were not. */
+  readonly observed: ReadonlySet<Generation>;
   /** Cancels a request between two steps. */
   cancel(id: string): void;
   /** Makes the stream refuse what is written: the request ended elsewhere. */
@@ -68,7 +71,14 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
     maxSequences: script.maxSequences ?? 16,
     prefillRows: script.maxRows ?? 64,
   });
+  const observed = new Set<Generation>();
+  const observer: GroupObserver = {
+    started: (generation) => void observed.add(generation),
+    ended: (generation) => void observed.delete(generation),
+    abandoned: (generation) => void observed.delete(generation),
+  };
   const group: ScriptedGroup = {
+    observed,
     streams,
     released: [],
     scheduler,
@@ -122,7 +132,7 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
     tokenizer: byteTokenizer,
     readPublished: async (id) => script.published?.[id] ?? [],
     maxGenerations: 16,
-    observers: [],
+    observers: [observer],
   });
   await generations.run(stopped.signal, 0);
   return group;
