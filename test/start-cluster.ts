@@ -1,6 +1,6 @@
 // The real thing for a test: what `npm start` runs (two Redis servers, gateway, worker with the native engine) around a small
 // model of random weights, in a temp home. Gone after the test, however that ended.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -129,6 +129,7 @@ export async function startCluster(test: Cleanup, settings: ConfigInput = {}): P
     return stopping;
   };
   closing.push(stop);
+  process.once('exit', () => killLeftovers(home));
   const admin = (method: 'GET' | 'POST', path: string, body?: object) =>
     callAdmin(`${url}/admin/api/${path}`, adminKey, method, body);
   return {
@@ -170,6 +171,12 @@ export async function eventually<Value>(
     if (Date.now() > deadline) throw new Error(`${what}: still ${JSON.stringify(value)}`);
     await delay(20);
   }
+}
+
+/** A test process that crashes or is timed out runs no hooks. */
+function killLeftovers(home: string): void {
+  if (!existsSync(join(home, 'ready.json'))) return;
+  for (const pid of Object.values(readReadyFile(home).pids)) process.kill(pid, 'SIGKILL');
 }
 
 /** What `<home>/ready.json` says now. */
