@@ -5,8 +5,10 @@ import { request } from 'undici';
 
 /** What a client has of one stream, over all its connections. */
 export class Transcript {
-  /** Text of choice 0. */
-  text = '';
+  /** By choice. */
+  readonly texts: string[] = [];
+  /** Choices that have a finish_reason. */
+  readonly finished = new Set<number>();
   /** SSE ids in the order of their arrival. */
   readonly ids: number[] = [];
   /** Comments: keep-alives. */
@@ -15,6 +17,11 @@ export class Transcript {
   error = '';
   /** True once `[DONE]` came. */
   done = false;
+
+  /** Text of the first choice. */
+  get text(): string {
+    return this.texts[0] ?? '';
+  }
 
   get lastId(): number {
     return this.ids.at(-1) ?? 0;
@@ -42,7 +49,10 @@ export class Transcript {
     }
     const chunk = JSON.parse(data);
     this.error = chunk.error?.code ?? '';
-    this.text += chunk.choices?.[0]?.delta?.content ?? '';
+    for (const { index, delta, finish_reason: finish } of chunk.choices ?? []) {
+      this.texts[index] = (this.texts[index] ?? '') + (delta.content ?? '');
+      if (finish !== null) this.finished.add(index);
+    }
   }
 }
 
