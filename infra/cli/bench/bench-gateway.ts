@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '../../errors/domain-error.ts';
 import type { ReadyFile } from '../supervise/run-cluster.ts';
 import { type BenchEngine, type BenchFlags, withBenchEngine } from './bench-engine.ts';
-import { type BenchPrompt, benchRequest, checkFits, randomPrompt } from './bench-requests.ts';
+import { benchRequest, checkFits, randomPrompt } from './bench-requests.ts';
 import { say, spreadText, writeResult } from './report-bench.ts';
 import { median, percentile, type Spread, spreadOf } from './statistics.ts';
 import { streamCompletion } from './stream-completion.ts';
@@ -44,7 +44,8 @@ interface Pair {
 
 /** Long enough for a worker to settle the request before, so that the next one finds an idle system. */
 const IDLE_MS = 50;
-const WARM_UPS = 3;
+/** What a process runs for the first hundred times is slow: that is its start, not what a request costs. */
+const WARM_UP_MS = 3_000;
 
 export async function benchGateway(options: GatewayOptions): Promise<void> {
   const { promptTokens, tokens } = options;
@@ -73,29 +74,38 @@ export async function benchGateway(options: GatewayOptions): Promise<void> {
 }
 
 async function measurePairs(options: GatewayOptions, bench: BenchEngine, cluster: ReadyFile): Promise<Pair[]> {
+  await warmUp(options, bench, cluster);
   const pairs: Pair[] = [];
-  for (let index = -WARM_UPS; index < options.requests; index += 1) {
-    const pair = await measurePair(options, bench, cluster, index);
-    if (index >= 0) pairs.push(pair);
-    if (index >= 0 && (index + 1) % 10 === 0) say(`${index + 1} of ${options.requests} requests`);
+  while (pairs.length < options.requests) {
+    pairs.push(await measurePair(options, bench, cluster, pairs.length));
+    if (pairs.length % 10 === 0) say(`${pairs.length} of ${options.requests} requests`);
   }
   return pairs;
 }
 
+async function warmUp(options: GatewayOptions, bench: BenchEngine, cluster: ReadyFile): Promise<void> {
+  const untilMs = performance.now() + WARM_UP_MS;
+  for (let index = options.requests; performance.now() < untilMs; index += 1) {
+    const prompt = { ...benchPrompt(options, bench, index), tokens: 2 };
+    await timeGeneration(bench.engine, bench.tokenizer, benchRequest(prompt));
+    await streamCompletion(cluster, prompt);
+  }
+}
+
+function benchPrompt({ promptTokens, tokens }: GatewayOptions, { engine, tokenizer }: BenchEngine, index: number) {
+  const { vocab } = engine.packs.description;
+  return { promptTokens: randomPrompt(vocab, promptTokens, index), tokens, eosTokens: tokenizer.eosIds };
+}
+
 /** Takes turns in who goes first. Throws DomainError `internal` when the two answers are not the same text. */
 async function measurePair(
-  { promptTokens, tokens }: GatewayOptions,
-  { engine, tokenizer }: BenchEngine,
+  options: GatewayOptions,
+  bench: BenchEngine,
   cluster: ReadyFile,
   index: number,
 ): Promise<Pair> {
-  const { vocab } = engine.packs.description;
-  const prompt: BenchPrompt = {
-    promptTokens: randomPrompt(vocab, promptTokens, index),
-    tokens,
-    eosTokens: tokenizer.eosIds,
-  };
-  const byEngine = async () => timeGeneration(engine, tokenizer, benchRequest(prompt));
+  const prompt = benchPrompt(options, bench, index);
+  const byEngine = () => timeGeneration(bench.engine, bench.tokenizer, benchRequest(prompt));
   const overHttp = async () => {
     await delay(IDLE_MS);
     const times = await streamCompletion(cluster, prompt);
@@ -104,12 +114,10 @@ async function measurePair(
   };
   const httpFirst = index % 2 !== 0;
   const early = httpFirst ? await overHttp() : null;
-  const timesOfEngine = await byEngine();
+  const engine = await byEngine();
   const http = early ?? (await overHttp());
-  if (http.text !== timesOfEngine.text) {
-    throw new DomainError('internal', 'The answer over HTTP differs from that of the engine.');
-  }
-  return { engine: timesOfEngine, http };
+  if (http.text === engine.text) return { engine, http };
+  throw new DomainError('internal', 'The answer over HTTP differs from that of the engine.');
 }
 
 function resultOf(options: GatewayOptions, threads: number, pairs: readonly Pair[]): GatewayResult {
