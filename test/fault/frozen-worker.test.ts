@@ -5,11 +5,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import { openStream, Transcript } from '../chat-stream.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
-import { eventually, startCluster, storyOf, type TestCluster } from '../start-cluster.ts';
+import { eventually, lastFirst, startCluster, storyOf, type TestCluster } from '../start-cluster.ts';
+import type { Cleanup } from '../start-redis.ts';
 
 const SOME = 50;
 
@@ -19,7 +20,7 @@ const leaderOf = async (cluster: TestCluster) => {
 };
 
 /** Starts one more worker in the cluster's group; it waits for the lease. */
-function startSecondWorker(t: TestContext, cluster: TestCluster): void {
+function startSecondWorker(cleanup: Cleanup, cluster: TestCluster): void {
   const args = ['--config', cluster.configFile, '--model', cluster.modelFolder, '--node', 'node-2'];
   const REDIS_URL = readFileSync(join(cluster.home, 'redis-durable', 'url'), 'utf8');
   const worker = spawn(process.execPath, [join(REPOSITORY_ROOT, 'dist', 'workers', 'main.js'), ...args], {
@@ -27,19 +28,20 @@ function startSecondWorker(t: TestContext, cluster: TestCluster): void {
     stdio: 'ignore',
   });
   const ended = once(worker, 'exit');
-  t.after(async () => {
+  cleanup.after(async () => {
     worker.kill('SIGKILL');
     await ended;
   });
 }
 
 test('a frozen worker is replaced, and once awake writes nothing more', async (t) => {
-  const cluster = await startCluster(t);
+  const cleanup = lastFirst(t);
+  const cluster = await startCluster(cleanup);
   const url = `${cluster.url}/v1/chat/completions`;
   const call = { method: 'POST' as const, url, key: cluster.apiKey, body: storyOf(1000) };
   const undisturbed = new Transcript();
   await (await openStream(call, undisturbed)).read();
-  startSecondWorker(t, cluster);
+  startSecondWorker(cleanup, cluster);
 
   const transcript = new Transcript();
   const stream = await openStream(call, transcript);
