@@ -16,7 +16,7 @@
       'GCC_ENABLE_CPP_EXCEPTIONS': 'YES',
       'GCC_OPTIMIZATION_LEVEL': '3',
       'MACOSX_DEPLOYMENT_TARGET': '13.3',
-      'OTHER_CPLUSPLUSFLAGS': ['-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fno-math-errno'],
+      'OTHER_CPLUSPLUSFLAGS': ['-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math'],
     },
   },
   'targets': [

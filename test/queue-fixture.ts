@@ -11,6 +11,7 @@ import { acquireLease, type HeldLease } from '../workers/cluster/lease.ts';
 import { OwnedJobs } from '../workers/queue/owned-jobs.ts';
 import type { TakeParts } from '../workers/queue/take-next.ts';
 import { openTokenWriter, type TokenWriter } from '../workers/tokens/append-tokens.ts';
+import { requestFixture } from './request-fixture.ts';
 import { type Cleanup, startRedis, type TestRedis } from './start-redis.ts';
 
 export const MODEL = 'demo';
@@ -73,32 +74,7 @@ let lastId = 0;
 /** A request of three prompt tokens and at most ten more, unless said otherwise. */
 export function makeRequest(change: Partial<GenerationRequest> = {}): GenerationRequest {
   lastId += 1;
-  return {
-    id: `request-${lastId}`,
-    model: MODEL,
-    tenant: 'key:acme',
-    promptTokens: [7, 8, 9],
-    maxTokens: 10,
-    choices: 1,
-    sampling: {
-      temperature: 0,
-      topP: 1,
-      topK: 0,
-      minP: 0,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      repetitionPenalty: 1,
-      logitBias: [],
-      seed: 1,
-      logprobs: null,
-    },
-    stop: [],
-    stopTokens: [],
-    createdAtMs: 0,
-    resumeSeconds: 0,
-    traceparent: '',
-    ...change,
-  };
+  return requestFixture({ id: `request-${lastId}`, model: MODEL, tenant: 'key:acme', ...change });
 }
 
 /** An event of `count` tokens whose text tells its number. */

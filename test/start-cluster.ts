@@ -1,6 +1,6 @@
 // The real thing for a test: what `npm start` runs (two Redis servers, gateway, worker with the native engine) around a small
 // model of random weights, in a temp home. Gone after the test, however that ended.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +61,20 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
+/** A streamed chat whose answer has exactly `maxTokens` tokens, the same ones in every run. */
+export function storyOf(maxTokens: number, changes: object = {}): object {
+  return {
+    model: 'tiny',
+    messages: [{ role: 'user', content: 'Tell me a story' }],
+    stream: true,
+    max_tokens: maxTokens,
+    temperature: 0.8,
+    seed: 11,
+    logit_bias: NEVER_END,
+    ...changes,
+  };
+}
+
 /** A folder with a model and a configuration: what `conclave start` needs. Gone after the test. */
 export async function prepareHome(
   test: Cleanup,
@@ -115,6 +129,7 @@ export async function startCluster(test: Cleanup, settings: ConfigInput = {}): P
     return stopping;
   };
   closing.push(stop);
+  process.once('exit', () => killLeftovers(home));
   const admin = (method: 'GET' | 'POST', path: string, body?: object) =>
     callAdmin(`${url}/admin/api/${path}`, adminKey, method, body);
   return {
@@ -158,7 +173,14 @@ export async function eventually<Value>(
   }
 }
 
-function readReadyFile(home: string): ReadyFile {
+/** A test process that crashes or is timed out runs no hooks. */
+function killLeftovers(home: string): void {
+  if (!existsSync(join(home, 'ready.json'))) return;
+  for (const pid of Object.values(readReadyFile(home).pids)) process.kill(pid, 'SIGKILL');
+}
+
+/** What `<home>/ready.json` says now. */
+export function readReadyFile(home: string): ReadyFile {
   return JSON.parse(readFileSync(join(home, 'ready.json'), 'utf8'));
 }
 

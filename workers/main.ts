@@ -5,8 +5,11 @@ import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readConfig } from '../infra/config/read-config.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';
-import { createLogger } from '../infra/log/logger.ts';
+import { createLogger, type Logger } from '../infra/log/logger.ts';
 import { serveModel } from './serve/serve-model.ts';
+
+/** Time beyond draining to give back to Redis what has not ended. */
+const GOODBYE_MS = 3_000;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -26,9 +29,22 @@ async function main(): Promise<void> {
   const folder = resolve(config.model);
   const log = createLogger('worker', config.logLevel);
   const stop = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+  const leave = () => {
+    stop.abort();
+    leaveAnyway(config.drainSeconds * 1000 + GOODBYE_MS, log);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, leave);
   const nodeId = values.node ?? `${hostname()}-${process.pid}`;
   await serveModel({ config, folder, name: values.name ?? basename(folder), nodeId, log }, stop.signal);
+}
+
+/** Without Redis there is nobody to give anything back to, and nothing is lost: locks and lease run out. */
+function leaveAnyway(afterMs: number, log: Logger): void {
+  const exit = () => {
+    log.warn('Redis does not answer; leaving without giving anything back');
+    process.exit(1);
+  };
+  setTimeout(exit, afterMs).unref();
 }
 
 main().then(

@@ -26,6 +26,20 @@ export interface SamplingParams {
   readonly logprobs: LogprobsOptions | null;
 }
 
+/** Takes the most likely token, and changes nothing else. */
+export const GREEDY: SamplingParams = {
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  repetitionPenalty: 1,
+  logitBias: [],
+  seed: 0,
+  logprobs: null,
+};
+
 export interface GenerationRequest {
   readonly id: string;
   readonly model: string;

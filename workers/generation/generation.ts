@@ -46,7 +46,9 @@ export class Generation {
     const choices: Choice[] = [];
     for (let index = 0; index < request.choices; index += 1) {
       const ids = published.filter((event) => event.choice === index).flatMap((event) => event.ids);
-      choices.push(createChoice(request, index, ids, tokenizer, choices[0]?.sequence ?? null));
+      // A choice that had finished will not compute the prompt for the others.
+      const first = choices.find(({ answer }) => answer.finish === null);
+      choices.push(createChoice(request, index, ids, tokenizer, first?.sequence ?? null));
     }
     this.choices = choices;
   }

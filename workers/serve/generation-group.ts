@@ -24,15 +24,26 @@ export interface GroupParts {
   readonly readPublished: (id: string) => Promise<readonly TokensEvent[]>;
   /** Requests taken from the queue at once; beyond them the queue keeps the order fair. */
   readonly maxGenerations: number;
-  readonly observe: GroupObserver;
+  /** Told of everything in this order; what they do must not throw. */
+  readonly observers: readonly GroupObserver[];
 }
 
-/** Where the loop reports to; metrics and logs are made of it. */
+/** Where the loop reports to: metrics, logs and traces are made of it. */
 export interface GroupObserver {
-  started(generation: Generation, attempt: number): void;
-  stepped(rows: number, tokens: number, milliseconds: number): void;
-  ended(generation: Generation, reason: FinishReason): void;
-  failed(generation: Generation, cause: unknown): void;
+  started?(generation: Generation, attempt: number): void;
+  stepped?(step: ObservedStep): void;
+  ended?(generation: Generation, reason: FinishReason): void;
+  failed?(generation: Generation, cause: unknown): void;
+  /** Given up without an end: another leader goes on, or it ended elsewhere. */
+  abandoned?(generation: Generation): void;
+}
+
+export interface ObservedStep {
+  readonly rows: number;
+  readonly tokens: number;
+  readonly milliseconds: number;
+  /** Those that got a token. */
+  readonly generations: ReadonlySet<Generation>;
 }
 
 interface Owner {
@@ -49,6 +60,8 @@ export class GenerationGroup {
   readonly #owners = new Map<Sequence, Owner>();
   readonly #scratch: SamplerScratch;
   readonly #ending: { readonly generation: Generation; readonly reason: FinishReason }[] = [];
+  /** Refused by their streams; let go of between two steps, because a step that runs uses their blocks. */
+  readonly #refused: string[] = [];
   /** The queue was not found empty since there last may have been work. */
   #mayHaveWork = true;
   #foundEmptyMs = 0;
@@ -66,7 +79,7 @@ export class GenerationGroup {
 
   /** Lets go of everything without a word to Redis: another leader has it. */
   abandon(): void {
-    for (const generation of this.#generations.values()) this.#release(generation);
+    for (const generation of this.#generations.values()) this.#giveUp(generation);
     this.#ending.length = 0;
   }
 
@@ -84,11 +97,15 @@ export class GenerationGroup {
     const deadline = performance.now() + drainMs;
     await this.#runWhile(() => this.size > 0 && performance.now() < deadline, false);
     await this.#publishing;
-    for (const id of this.#generations.keys()) await this.#parts.source.release(id);
+    for (const [id, generation] of this.#generations) {
+      await this.#parts.source.release(id);
+      this.#giveUp(generation);
+    }
   }
 
   async #runWhile(goesOn: () => boolean, admits: boolean): Promise<void> {
     while (goesOn()) {
+      for (const id of this.#refused.splice(0)) this.#forget(id);
       this.#cancel(this.#parts.cancels.drain());
       if (admits && this.#shouldLook()) await this.#admit();
       const worked = await this.#step();
@@ -123,7 +140,7 @@ export class GenerationGroup {
     const published = lastSeq === 0 ? [] : await this.#parts.readPublished(request.id);
     const generation = new Generation(request, published, this.#parts.tokenizer);
     this.#generations.set(request.id, generation);
-    this.#parts.observe.started(generation, attempt);
+    this.#tell((observer) => observer.started?.(generation, attempt));
     if (cancelled) return this.#end(generation, { outcome: 'cancelled', error: null, cachedTokens: 0 });
     const longest = request.promptTokens.length + request.maxTokens;
     if (!this.#parts.scheduler.canHold(longest)) {
@@ -149,10 +166,20 @@ export class GenerationGroup {
       },
       onFailure: (sequence, reason) => this.#fail(this.#owners.get(sequence)?.generation, reason),
     });
-    if (rows > 0) this.#parts.observe.stepped(rows, tokens.length, performance.now() - startedMs);
+    if (rows > 0) this.#tellStep(rows, tokens, performance.now() - startedMs);
     const appends = tokens.flatMap((token) => this.#accept(token));
     await this.#publish(appends);
     return rows > 0;
+  }
+
+  #tell(report: (observer: GroupObserver) => void): void {
+    for (const observer of this.#parts.observers) report(observer);
+  }
+
+  #tellStep(rows: number, tokens: readonly GeneratedToken[], milliseconds: number): void {
+    const owners = tokens.map(({ sequence }) => this.#owners.get(sequence)?.generation);
+    const generations = new Set(owners.filter((generation) => generation !== undefined));
+    this.#tell((observer) => observer.stepped?.({ rows, tokens: tokens.length, milliseconds, generations }));
   }
 
   #accept({ sequence, id, logprob }: GeneratedToken): TokenAppend[] {
@@ -181,7 +208,7 @@ export class GenerationGroup {
     ending: readonly { readonly generation: Generation; readonly reason: FinishReason }[],
   ): Promise<void> {
     const { writer, source } = this.#parts;
-    if (appends.length > 0) for (const id of await writer.append(appends)) this.#forget(id);
+    if (appends.length > 0) this.#refused.push(...(await writer.append(appends)));
     for (const { generation, reason } of ending) {
       await writer.finish(generation.request.id, generation.takeSeq(), reason);
       await source.done(generation.request.id, reason.error?.message ?? null);
@@ -198,7 +225,7 @@ export class GenerationGroup {
 
   #fail(generation: Generation | undefined, cause: unknown): void {
     if (generation === undefined) return;
-    this.#parts.observe.failed(generation, cause);
+    this.#tell((observer) => observer.failed?.(generation, cause));
     const { code, message } = toDomainError(cause);
     this.#end(generation, { outcome: 'failed', error: { code, message }, cachedTokens: generation.cachedTokens ?? 0 });
   }
@@ -207,7 +234,7 @@ export class GenerationGroup {
   #forget(id: string): void {
     const generation = this.#generations.get(id);
     if (generation === undefined) return;
-    this.#release(generation);
+    this.#giveUp(generation);
     // Its job is no longer ours to settle; a failure here leaves it to the stall scan.
     void this.#parts.source.done(id, 'ended elsewhere').catch(() => {});
   }
@@ -216,7 +243,12 @@ export class GenerationGroup {
     if (!this.#generations.has(generation.request.id)) return;
     this.#release(generation);
     this.#ending.push({ generation, reason });
-    this.#parts.observe.ended(generation, reason);
+    this.#tell((observer) => observer.ended?.(generation, reason));
+  }
+
+  #giveUp(generation: Generation): void {
+    this.#release(generation);
+    this.#tell((observer) => observer.abandoned?.(generation));
   }
 
   #release(generation: Generation): void {

@@ -23,6 +23,7 @@ import { GenerationGroup, type GroupObserver } from './generation-group.ts';
 import { localExecutor } from './local-executor.ts';
 import { modelCard } from './model-card.ts';
 import { type Engine, openEngine } from './open-engine.ts';
+import { GenerationTraces } from './trace-generations.ts';
 import { WorkerStatistics } from './worker-statistics.ts';
 
 export interface ServeOptions {
@@ -40,7 +41,7 @@ interface Worker extends ServeOptions {
   readonly redis: Redis;
   readonly engine: Engine;
   readonly tokenizer: Tokenizer;
-  readonly observe: GroupObserver;
+  readonly observers: readonly GroupObserver[];
 }
 
 /** How long a worker that does not lead waits before it tries again; a third of this is usual. */
@@ -66,7 +67,14 @@ export async function serveModel(options: ServeOptions, stop: AbortSignal): Prom
     modelCard({ name, created, model, kvTokens: engine.kvTokens, files, tokenizer }),
     (problem) => log.warn({ err: problem }, 'the model card could not be published; trying again'),
   );
-  const worker = { ...options, url: config.redisUrl, redis, engine, tokenizer, observe: statistics };
+  const worker = {
+    ...options,
+    url: config.redisUrl,
+    redis,
+    engine,
+    tokenizer,
+    observers: [statistics, new GenerationTraces()],
+  };
   let role: NodeReport['role'] = 'member';
   const heartbeat = startHeartbeat(redis, () => report(worker, role, statistics.numbers()));
   try {
@@ -105,7 +113,7 @@ async function leadWhilePossible(
 
 /** Runs the group's generations until told to stop or until the lease is lost. */
 async function lead(worker: Worker, lease: HeldLease, stop: AbortSignal): Promise<void> {
-  const { url, redis, engine, tokenizer, log, observe, config } = worker;
+  const { url, redis, engine, tokenizer, log, observers, config } = worker;
   const { group, maxSequences } = config.worker;
   const onProblem = (problem: unknown): void => log.warn({ err: problem }, 'background work failed and is tried again');
   const fence = () => lease.fence();
@@ -121,7 +129,7 @@ async function lead(worker: Worker, lease: HeldLease, stop: AbortSignal): Promis
     tokenizer,
     readPublished: (id) => readPublished(redis, id),
     maxGenerations: maxSequences,
-    observe,
+    observers,
   });
   try {
     await generations.recover();

@@ -4,7 +4,7 @@ import type { Logger } from '../../infra/log/logger.ts';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
 import type { Generation } from '../generation/generation.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import type { GroupObserver } from './generation-group.ts';
+import type { GroupObserver, ObservedStep } from './generation-group.ts';
 
 export class WorkerStatistics implements GroupObserver {
   readonly #scheduler: Scheduler;
@@ -46,7 +46,7 @@ export class WorkerStatistics implements GroupObserver {
     this.#log.info({ id, tenant, promptTokens: promptTokens.length, attempt, resumedAt: completionTokens }, 'started');
   }
 
-  stepped(rows: number, tokens: number, milliseconds: number): void {
+  stepped({ rows, tokens, milliseconds }: ObservedStep): void {
     this.#steps += 1;
     this.#rows += rows;
     this.#tokens += tokens;

@@ -4,7 +4,7 @@ import { generateLocally } from '../../../workers/serve/generate-locally.ts';
 import { localExecutor } from '../../../workers/serve/local-executor.ts';
 import type { Engine } from '../../../workers/serve/open-engine.ts';
 import { DomainError } from '../../errors/domain-error.ts';
-import type { GenerationRequest } from '../../messages/generation-request.ts';
+import { type GenerationRequest, GREEDY } from '../../messages/generation-request.ts';
 import { createChatTemplate, encodeChat } from '../../tokenizer/chat-template.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -66,18 +66,7 @@ function requestOf(
     promptTokens,
     maxTokens: Math.min(options.maxTokens, room),
     choices: 1,
-    sampling: {
-      temperature: options.temperature,
-      topP: 1,
-      topK: 0,
-      minP: 0,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      repetitionPenalty: 1,
-      logitBias: [],
-      seed: options.seed,
-      logprobs: null,
-    },
+    sampling: { ...GREEDY, temperature: options.temperature, seed: options.seed },
     stop: [],
     stopTokens: tokenizer.eosIds,
     createdAtMs: 0,

@@ -67,7 +67,13 @@ function oneRow(session: AddonModelSession, logits = new Float32Array(SHAPE.voca
 }
 
 test('exports what addon-types.ts says, nothing more', async () => {
-  assert.deepEqual(Object.keys(addon).sort(), ['createSession', 'kernelVariants', 'layoutVersion', 'mapFile']);
+  assert.deepEqual(Object.keys(addon).sort(), [
+    'createSession',
+    'kernelVariants',
+    'layoutVersion',
+    'mapFile',
+    'probeReadSeconds',
+  ]);
   assert.deepEqual(methodsOf(addon.mapFile(packPath)), METHODS['MappedFile']);
   const session = addon.createSession(SHAPE, LIMITS);
   assert.deepEqual(methodsOf(session), METHODS['ModelSession']);

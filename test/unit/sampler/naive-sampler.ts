@@ -1,20 +1,9 @@
 // What sampling means, written the obvious way: sort everything, then cut. The fast path is tested against it.
-import type { SamplingParams } from '../../../infra/messages/generation-request.ts';
+import { GREEDY, type SamplingParams } from '../../../infra/messages/generation-request.ts';
 import { relativeWeight } from '../../../workers/sampler/relative-weight.ts';
 import type { TokenCounts } from '../../../workers/sampler/token-counts.ts';
 
-export const DEFAULTS: SamplingParams = {
-  temperature: 1,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  repetitionPenalty: 1,
-  logitBias: [],
-  seed: 1,
-  logprobs: null,
-};
+export const DEFAULTS: SamplingParams = { ...GREEDY, temperature: 1, seed: 1 };
 
 interface Candidate {
   readonly id: number;

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { TokensEvent } from '../../../infra/messages/token-event.ts';
+import { bytesOf } from '../../byte-tokenizer.ts';
+import { makeRequest } from '../../queue-fixture.ts';
+import { BROKEN, runGroup, type ScriptedGroup, taken, textOf } from './scripted-group.ts';
+
+const FINISHED = { outcome: 'finished', error: null, cachedTokens: 0 };
+const CANCELLED = { outcome: 'cancelled', error: null, cachedTokens: 0 };
+
+function assertIdle({ scheduler, observed }: ScriptedGroup): void {
+  assert.deepEqual([scheduler.running, scheduler.waiting, scheduler.kvUse, observed.size], [0, 0, 0, 0]);
+}
+
+function published(choice: number, text: string, finish: TokensEvent['finish'] = null): TokensEvent {
+  return { type: 'tokens', choice, ids: bytesOf(text), text, logprobs: null, finish };
+}
+
+test('an answer of one token is that token and the end', async () => {
+  const one = taken('a', { maxTokens: 1 });
+  const group = await runGroup({ taken: [one] });
+  const stream = group.streams.get(one.request.id);
+  assert.deepEqual(stream, { events: [published(0, 'b', 'length')], end: FINISHED, job: null });
+  assertIdle(group);
+});
+
+test('a stop token as the first token is an answer without text', async () => {
+  const one = taken('a', { stopTokens: bytesOf('b') });
+  const group = await runGroup({ taken: [one] });
+  const stream = group.streams.get(one.request.id);
+  assert.deepEqual(stream?.events, [{ ...published(0, 'b', 'stop'), text: '' }]);
+  assert.deepEqual(stream?.end, FINISHED);
+});
+
+test('requests in one batch get what they get alone', async () => {
+  const all = ['a', 'k', 'prompt of many rows: a'].map((prompt) => taken(prompt, { maxTokens: 5 }));
+  const group = await runGroup({ taken: all, maxRows: 8 });
+  assert.deepEqual(
+    all.map(({ request }) => textOf(group.streams.get(request.id))),
+    ['bcdef', 'lmnop', 'bcdef'],
+  );
+  assertIdle(group);
+});
+
+test('a cancelled request that waits never starts, and the others go on', async () => {
+  const [runs, waits] = [taken('a'), taken('k')];
+  const onStep = (number: number, group: ScriptedGroup) => {
+    if (number === 3) group.cancel(waits.request.id);
+  };
+  const group = await runGroup({ taken: [runs, waits], maxSequences: 1, onStep });
+  assert.deepEqual(group.streams.get(waits.request.id), { events: [], end: CANCELLED, job: null });
+  assert.equal(textOf(group.streams.get(runs.request.id)), 'bcdefghijk');
+  assertIdle(group);
+});
+
+test('a cancelled request stops between two pieces of its prompt', async () => {
+  const one = taken('a prompt of five pieces');
+  let steps = 0;
+  const group = await runGroup({
+    taken: [one],
+    maxRows: 5,
+    onStep: (number, running) => {
+      steps = number;
+      if (number === 2) running.cancel(one.request.id);
+    },
+  });
+  assert.equal(steps, 2);
+  assert.deepEqual(group.streams.get(one.request.id), { events: [], end: CANCELLED, job: null });
+  assertIdle(group);
+});
+
+test('a cancelled answer stops within one step', async () => {
+  const one = taken('a');
+  const onStep = (number: number, group: ScriptedGroup) => {
+    if (number === 4) group.cancel(one.request.id);
+  };
+  const group = await runGroup({ taken: [one], onStep });
+  assert.equal(textOf(group.streams.get(one.request.id)), 'bcde');
+  assert.deepEqual(group.streams.get(one.request.id)?.end, CANCELLED);
+  assertIdle(group);
+});
+
+test('a request that was cancelled before it was taken ends as cancelled', async () => {
+  const one = { ...taken('a'), cancelled: true };
+  const group = await runGroup({ taken: [one] });
+  assert.deepEqual(group.streams.get(one.request.id), { events: [], end: CANCELLED, job: null });
+});
+
+test('a request beyond the whole KV cache fails and says so', async () => {
+  const [large, fits] = [taken('a', { maxTokens: 16 }), taken('a', { maxTokens: 15 })];
+  const group = await runGroup({ taken: [large, fits], kvBlocks: 4 });
+  const message = "The request needs room for 17 tokens, more than this worker's whole KV cache.";
+  assert.deepEqual(group.streams.get(large.request.id), {
+    events: [],
+    end: { outcome: 'failed', error: { code: 'generation_failed', message }, cachedTokens: 0 },
+    job: message,
+  });
+  assert.equal(textOf(group.streams.get(fits.request.id)), 'bcdefghijklmnop');
+  assertIdle(group);
+});
+
+test('logits that are no numbers fail their request with all its choices, and nobody else', async () => {
+  const broken = taken(`a${BROKEN}`, { choices: 2 });
+  const sound = taken('a');
+  const group = await runGroup({ taken: [broken, sound] });
+  const stream = group.streams.get(broken.request.id);
+  assert.deepEqual(
+    [stream?.events, stream?.end?.outcome, stream?.end?.error?.code],
+    [[], 'failed', 'generation_failed'],
+  );
+  assert.equal(textOf(group.streams.get(sound.request.id)), 'bcdefghijk');
+  assertIdle(group);
+});
+
+test('goes on behind what a predecessor published, choice by choice', async () => {
+  const one = { ...taken('a', { choices: 2, maxTokens: 6 }), lastSeq: 3 };
+  const before = [published(0, 'b'), published(1, 'r'), published(0, 'c')];
+  const group = await runGroup({ taken: [one], published: { [one.request.id]: before } });
+  const stream = group.streams.get(one.request.id);
+  assert.deepEqual([textOf(stream, 0), textOf(stream, 1)], ['defg', 'stuvw']);
+  assert.deepEqual(stream?.end, FINISHED);
+});
+
+test('does not continue a choice that a predecessor finished', async () => {
+  const one = { ...taken('a', { choices: 3, maxTokens: 2 }), lastSeq: 3 };
+  const before = [published(0, 'b'), published(1, 'r'), published(0, 'c', 'length')];
+  const group = await runGroup({ taken: [one], published: { [one.request.id]: before } });
+  const stream = group.streams.get(one.request.id);
+  assert.deepEqual([textOf(stream, 0), textOf(stream, 1), textOf(stream, 2)], ['', 's', 'bc']);
+  assert.deepEqual(stream?.end, FINISHED);
+  assertIdle(group);
+});
+
+test('only ends a request whose choices all had finished', async () => {
+  const one = { ...taken('a', { maxTokens: 1 }), lastSeq: 1 };
+  const group = await runGroup({ taken: [one], published: { [one.request.id]: [published(0, 'b', 'length')] } });
+  assert.deepEqual(group.streams.get(one.request.id), { events: [], end: FINISHED, job: null });
+});
+
+test('lets go of a request that ended elsewhere while a step ran', async () => {
+  const [lost, other] = [taken('a', { maxTokens: 20 }), taken('k')];
+  const onStep = async (number: number, group: ScriptedGroup) => {
+    if (number === 6) group.endElsewhere(lost.request.id);
+    // Long enough for the refusal of the step before to arrive.
+    for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+  };
+  const group = await runGroup({ taken: [lost, other], onStep });
+  const stream = group.streams.get(lost.request.id);
+  assert.equal(stream?.end, null);
+  assert.equal(stream?.job, 'ended elsewhere');
+  assert.ok(textOf(stream).length < 20);
+  assert.equal(textOf(group.streams.get(other.request.id)), 'lmnopqrstu');
+  assertIdle(group);
+});
+
+test('gives back what has not ended when the time to drain is over', async () => {
+  const one = taken('a');
+  const onStep = (number: number, group: ScriptedGroup) => {
+    if (number === 3) group.stop();
+  };
+  const group = await runGroup({ taken: [one], onStep });
+  assert.deepEqual(group.released, [one.request.id]);
+  assert.equal(textOf(group.streams.get(one.request.id)), 'bcd');
+  assert.equal(group.streams.get(one.request.id)?.end, null);
+  assertIdle(group);
+});
+
+test('a takeover at any step changes no token of any choice', async () => {
+  const sampling = { ...makeRequest().sampling, temperature: 1, logitBias: [[BROKEN.charCodeAt(0), -100]] as const };
+  // About one token in six ends a choice, so the choices end at different steps.
+  const stopTokens = Array.from({ length: 40 }, (_, index) => index + 200);
+  const one = taken('a', { id: 'moved', choices: 3, maxTokens: 12, sampling, stopTokens });
+  const undisturbed = (await runGroup({ taken: [one] })).streams.get('moved')?.events ?? [];
+  assert.equal(new Set(undisturbed.map(({ choice }) => choice)).size, 3);
+  for (let cut = 1; cut <= 12; cut += 1) {
+    const onStep = (number: number, group: ScriptedGroup) => {
+      if (number === cut) group.stop();
+    };
+    const before = (await runGroup({ taken: [one], onStep })).streams.get('moved')?.events ?? [];
+    const resumed = { ...one, lastSeq: before.length };
+    const after = await runGroup({ taken: [resumed], published: { moved: before } });
+    const events = [...before, ...(after.streams.get('moved')?.events ?? [])];
+    for (const choice of [0, 1, 2]) {
+      const of = (all: readonly TokensEvent[]) => all.filter((event) => event.choice === choice);
+      assert.deepEqual(of(events), of(undisturbed), `choice ${choice}, taken over after step ${cut}`);
+    }
+  }
+});
