@@ -1,5 +1,6 @@
 // The generations that a group runs: admits requests from the queue, runs steps, publishes what they yield, ends what is
 // finished, cancelled or failed. Everything it knows can be rebuilt from Redis; nothing of it is the only copy.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
@@ -198,7 +199,8 @@ export class GenerationGroup {
     await this.#publishing;
     const ending = this.#ending.splice(0);
     if (appends.length === 0 && ending.length === 0) return;
-    this.#publishing = this.#write(appends, ending);
+    // In the next turn the next step is under way already: it does not wait for the writing of this one to be prepared.
+    this.#publishing = nextTurn().then(() => this.#write(appends, ending));
     // A rejection is seen by whoever awaits it next; without this Node would take it for unhandled meanwhile.
     this.#publishing.catch(() => {});
   }

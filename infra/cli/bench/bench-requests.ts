@@ -3,7 +3,7 @@
 import type { ModelDescription } from '../../../native/model-description.ts';
 import { philox4x32 } from '../../../workers/sampler/philox.ts';
 import { DomainError } from '../../errors/domain-error.ts';
-import type { GenerationRequest } from '../../messages/generation-request.ts';
+import { type GenerationRequest, GREEDY } from '../../messages/generation-request.ts';
 
 export interface BenchPrompt {
   readonly promptTokens: readonly number[];
@@ -30,18 +30,7 @@ export function benchRequest({ promptTokens, tokens, eosTokens }: BenchPrompt): 
     promptTokens,
     maxTokens: tokens,
     choices: 1,
-    sampling: {
-      temperature: 0,
-      topP: 1,
-      topK: 0,
-      minP: 0,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      repetitionPenalty: 1,
-      logitBias: eosTokens.map((id) => [id, FORBIDDEN] as const),
-      seed: 0,
-      logprobs: null,
-    },
+    sampling: { ...GREEDY, logitBias: eosTokens.map((id) => [id, FORBIDDEN] as const) },
     stop: [],
     stopTokens: eosTokens,
     createdAtMs: 0,

@@ -17,23 +17,19 @@ export interface GenerationTimes {
   readonly gapsMs: readonly number[];
 }
 
-/** Notes when pieces of an answer arrive. Pieces without text are not seen by a client and do not count as arrivals. */
-export class ArrivalClock {
-  readonly #startedMs = performance.now();
-  readonly #arrivalsMs: number[] = [];
-  #text = '';
+/** A piece of an answer; without text it is not seen by a client and does not count as an arrival. */
+export interface Piece {
+  /** Since asking, in ms. */
+  readonly atMs: number;
+  readonly text: string;
+  readonly last: boolean;
+}
 
-  arrived(text: string, last: boolean): void {
-    if (text === '' && !last) return;
-    this.#text += text;
-    this.#arrivalsMs.push(performance.now() - this.#startedMs);
-  }
-
-  times(tokens: number): GenerationTimes {
-    const arrivals = this.#arrivalsMs;
-    const gapsMs = arrivals.slice(1).map((atMs, index) => atMs - (arrivals[index] ?? atMs));
-    return { firstMs: arrivals[0] ?? 0, lastMs: arrivals.at(-1) ?? 0, tokens, text: this.#text, gapsMs };
-  }
+export function timesOf(pieces: readonly Piece[], tokens: number): GenerationTimes {
+  const seen = pieces.filter(({ text, last }) => text !== '' || last);
+  const gapsMs = seen.slice(1).map(({ atMs }, index) => atMs - (seen[index]?.atMs ?? atMs));
+  const text = seen.map((piece) => piece.text).join('');
+  return { firstMs: seen[0]?.atMs ?? 0, lastMs: seen.at(-1)?.atMs ?? 0, tokens, text, gapsMs };
 }
 
 /** Runs `request` alone in `engine`. Throws DomainError when its logits cannot be sampled. */
@@ -42,13 +38,14 @@ export async function timeGeneration(
   tokenizer: Tokenizer,
   request: GenerationRequest,
 ): Promise<GenerationTimes> {
-  const clock = new ArrivalClock();
+  const startedMs = performance.now();
+  const pieces: Piece[] = [];
   let tokens = 0;
   for await (const event of generateLocally({ scheduler, executor: localExecutor(session), tokenizer }, request)) {
     tokens += event.ids.length;
-    clock.arrived(event.text, event.finish !== null);
+    pieces.push({ atMs: performance.now() - startedMs, text: event.text, last: event.finish !== null });
   }
-  return clock.times(tokens);
+  return timesOf(pieces, tokens);
 }
 
 /** Tokens per second after the first one. */

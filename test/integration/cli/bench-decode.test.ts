@@ -1,0 +1,49 @@
+// `conclave bench decode --json` from end to end, on a model of a few kilobytes: which numbers come, not how large they are.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { REPOSITORY_ROOT } from '../../repository-root.ts';
+import { syntheticModel } from '../../synthetic-model.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
+
+const run = promisify(execFile);
+const CONCLAVE = join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs');
+const NUMBERS = [
+  'tokens_per_second',
+  'bytes_per_token',
+  'probe_bytes_per_second',
+  'fraction_of_probe',
+  'load_seconds',
+] as const;
+
+async function bench(home: string, ...args: readonly string[]): Promise<string> {
+  const { stdout } = await run(process.execPath, [CONCLAVE, 'bench', ...args, '--home', home, '--json']);
+  return stdout;
+}
+
+test('decode reports rate, bytes, probe and their ratio, and nothing else on stdout', async (t) => {
+  const home = await temporaryFolder(t);
+  const model = await syntheticModel(home, 'tiny');
+  const stdout = await bench(home, 'decode', '--model', model, '--threads', '1', '--tokens', '4', '--runs', '2');
+  const result = JSON.parse(stdout);
+  assert.equal(result.model, model);
+  assert.equal(result.threads, 1);
+  assert.equal(result.tokens, 4);
+  assert.equal(result.runs, 2);
+  for (const name of NUMBERS) assert.ok(Number.isFinite(result[name]) && result[name] > 0, `${name}: ${result[name]}`);
+  for (const { min, median, max } of Object.values<{ min: number; median: number; max: number }>(result.spread)) {
+    assert.ok(min <= median && median <= max);
+  }
+  assert.ok(result.anonymous_bytes === null || result.anonymous_bytes > 0);
+});
+
+test('a prompt and an answer that do not fit the model are refused with their sizes', async (t) => {
+  const home = await temporaryFolder(t);
+  const model = await syntheticModel(home, 'tiny');
+  const failure = await bench(home, 'decode', '--model', model, '--tokens', '1000000').catch((error) => error);
+  const { error } = JSON.parse(failure.stdout);
+  assert.equal(error.code, 'context_length_exceeded');
+  assert.match(error.message, /^16 tokens of prompt and 1000000 of answer do not fit the model's context of \d+\.$/);
+});
