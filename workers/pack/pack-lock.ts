@@ -2,7 +2,7 @@
 // packs appear by rename; it only saves the second build. The owner touches the lock's file while it lives; an owner that
 // is gone, or silent for STALE_MS, loses it.
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +12,7 @@ const LOCK_FILE = 'build.lock';
 const STALE_MS = 30_000;
 const HEARTBEAT_MS = 5_000;
 const POLL_MS = 200;
+const CLAIM_POLL_MS = 10;
 
 const ownerSchema = z.object({ pid: z.number(), host: z.string(), token: z.string() });
 export type LockOwner = z.infer<typeof ownerSchema>;
@@ -105,16 +106,26 @@ function watchSilence(): (touchedMs: number) => number {
   };
 }
 
-/** Two waiters may come here at once: the one that moved away a lock that is not the stale one drops it again. */
+/**
+ * Removes the lock of a dead owner. One waiter at a time may do so: otherwise the slower of two would remove the lock that
+ * the faster one has just made.
+ */
 async function removeStale(path: string, stale: SeenLock, own: LockOwner): Promise<void> {
-  const moved = `${path}.${own.token}`;
-  try {
-    await rename(path, moved);
-  } catch {
-    // The other waiter was first.
+  const claim = `${path}.takeover`;
+  if (!(await tryCreate(claim, own))) {
+    await forgetOldClaim(claim);
+    await delay(CLAIM_POLL_MS);
     return;
   }
-  const isStale = (await readFile(moved, 'utf8')) === stale.text;
-  if (isStale) await rm(moved, { force: true });
-  else await rename(moved, path);
+  try {
+    if ((await readLock(path))?.text === stale.text) await rm(path, { force: true });
+  } finally {
+    await rm(claim, { force: true });
+  }
+}
+
+/** A waiter that died between the two lines above leaves its claim behind. */
+async function forgetOldClaim(claim: string): Promise<void> {
+  const claimed = await readLock(claim);
+  if (claimed !== undefined && Date.now() - claimed.touchedMs > STALE_MS) await rm(claim, { force: true });
 }
