@@ -43,13 +43,13 @@ export type ClusterPart = 'gateway' | 'worker' | 'redis' | 'exchange';
 export interface TestCluster {
   readonly home: string;
   readonly url: string;
+  /** The name that clients use. */
   readonly model: string;
   /** Folder of the model's checkpoint. */
   readonly modelFolder: string;
   readonly configFile: string;
   /** A key of tenant `default` with scope chat. */
   readonly apiKey: string;
-  readonly adminKey: string;
   /** The process id that a part has now; follows restarts. */
   pid(part: ClusterPart): number;
   /** SIGKILL; resolves when another process has been started in its place. */
@@ -58,7 +58,12 @@ export interface TestCluster {
   admin(method: 'GET' | 'POST', path: string, body?: object): Promise<unknown>;
   /** Makes a tenant and returns a key of it with scope chat. */
   newTenant(id: string): Promise<string>;
-  stop(): Promise<void>;
+}
+
+interface PreparedHome {
+  readonly home: string;
+  readonly modelFolder: string;
+  readonly configFile: string;
 }
 
 /** A streamed chat whose answer has exactly `maxTokens` tokens, the same ones in every run. */
@@ -75,11 +80,17 @@ export function storyOf(maxTokens: number, changes: object = {}): object {
   };
 }
 
+/** What is started last ends first: node:test has the other order. */
+export function lastFirst(test: Cleanup): Cleanup {
+  const closing: (() => Promise<void>)[] = [];
+  test.after(async () => {
+    for (const close of closing.reverse()) await close();
+  });
+  return { after: (close) => void closing.push(close) };
+}
+
 /** A folder with a model and a configuration: what `conclave start` needs. Gone after the test. */
-export async function prepareHome(
-  test: Cleanup,
-  settings: ConfigInput = {},
-): Promise<{ readonly home: string; readonly modelFolder: string; readonly configFile: string }> {
+export async function prepareHome(test: Cleanup, settings: ConfigInput = {}): Promise<PreparedHome> {
   const home = await mkdtemp(join(tmpdir(), 'cv-e2e-'));
   test.after(() => rm(home, { recursive: true, force: true }));
   const modelFolder = await syntheticModel(home, 'tiny', { model: OUTLINE });
@@ -110,26 +121,22 @@ export function sharedCluster(settings: ConfigInput = {}): () => TestCluster {
 
 /** Starts a cluster that ends with the test. */
 export async function startCluster(test: Cleanup, settings: ConfigInput = {}): Promise<TestCluster> {
-  // What is started last ends first, whatever order the test framework has.
-  const closing: (() => Promise<void>)[] = [];
-  test.after(async () => {
-    for (const close of closing.reverse()) await close();
-  });
-  const prepared = await prepareHome({ after: (close) => void closing.push(close) }, settings);
+  const cleanup = lastFirst(test);
+  const prepared = await prepareHome(cleanup, settings);
   const { home, modelFolder, configFile } = prepared;
   const config = readConfig({ config: configFile, home, port: 0, model: modelFolder }, {});
   const cluster = await runCluster({ config, configFile, say: () => {} });
-  const { url, model, apiKey, adminKey } = cluster.ready;
-  const pid = (part: ClusterPart) => readReadyFile(home).pids[part] ?? -1;
-  let stopping: Promise<void> | undefined;
-  const stop = () => {
-    // A process that a failed test left frozen could not end otherwise.
-    if (stopping === undefined) process.kill(pid('worker'), 'SIGCONT');
-    stopping ??= cluster.stop();
-    return stopping;
-  };
-  closing.push(stop);
+  cleanup.after(async () => {
+    // A worker that a failed test left frozen could not end otherwise.
+    process.kill(pidOf(home, 'worker'), 'SIGCONT');
+    await cluster.stop();
+  });
   process.once('exit', () => killLeftovers(home));
+  return describeCluster(prepared, cluster.ready);
+}
+
+function describeCluster(prepared: PreparedHome, { url, model, apiKey, adminKey }: ReadyFile): TestCluster {
+  const { home } = prepared;
   const admin = (method: 'GET' | 'POST', path: string, body?: object) =>
     callAdmin(`${url}/admin/api/${path}`, adminKey, method, body);
   return {
@@ -137,25 +144,31 @@ export async function startCluster(test: Cleanup, settings: ConfigInput = {}): P
     url,
     model,
     apiKey,
-    adminKey,
-    pid,
-    kill: async (part) => {
-      const before = pid(part);
-      process.kill(before, 'SIGKILL');
-      await eventually(
-        `a new ${part}`,
-        async () => pid(part),
-        (now) => now !== before,
-      );
-    },
+    pid: (part) => pidOf(home, part),
+    kill: (part) => killAndWait(home, part),
     admin,
     newTenant: async (id) => {
       await admin('POST', 'tenants', { id });
       const { text } = (await admin('POST', 'keys', { tenant: id })) as { readonly text: string };
       return text;
     },
-    stop,
   };
+}
+
+function pidOf(home: string, part: ClusterPart): number {
+  const pid = readReadyFile(home).pids[part];
+  if (pid === undefined) throw new Error(`ready.json names no ${part}`);
+  return pid;
+}
+
+async function killAndWait(home: string, part: ClusterPart): Promise<void> {
+  const before = pidOf(home, part);
+  process.kill(before, 'SIGKILL');
+  await eventually(
+    `a new ${part}`,
+    async () => pidOf(home, part),
+    (now) => now !== before,
+  );
 }
 
 /** Asks until the answer is what it should be. Throws after a minute, naming what did not happen. */
@@ -176,7 +189,13 @@ export async function eventually<Value>(
 /** A test process that crashes or is timed out runs no hooks. */
 function killLeftovers(home: string): void {
   if (!existsSync(join(home, 'ready.json'))) return;
-  for (const pid of Object.values(readReadyFile(home).pids)) process.kill(pid, 'SIGKILL');
+  for (const pid of Object.values(readReadyFile(home).pids)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It had ended already.
+    }
+  }
 }
 
 /** What `<home>/ready.json` says now. */

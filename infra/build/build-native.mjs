@@ -32,11 +32,17 @@ function prepareHeaders() {
   return nodedir;
 }
 
+/** node-gyp lets npm's settings override its own arguments; another Node's headers must not come in that way. */
+function withoutNpmSettings() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(config|package)_/i.test(name)));
+}
+
 export function buildNative() {
   const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js');
   const args = ['configure', 'build', '--release', `--nodedir=${prepareHeaders()}`, `--jobs=${availableParallelism()}`];
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [nodeGyp, ...args, '--silent'], {
     cwd: join(root, 'native'),
+    env: withoutNpmSettings(),
     encoding: 'utf8',
   });
   if (status === 0) return;

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { openStream, Transcript } from '../chat-stream.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
-import { eventually, prepareHome, readReadyFile, storyOf } from '../start-cluster.ts';
+import { eventually, lastFirst, prepareHome, readReadyFile, storyOf } from '../start-cluster.ts';
+import type { Cleanup } from '../start-redis.ts';
 
 interface Started {
   readonly process: ChildProcess;
@@ -14,13 +15,13 @@ interface Started {
   readonly ended: Promise<unknown>;
 }
 
-function start(t: TestContext, { home, modelFolder, configFile }: Awaited<ReturnType<typeof prepareHome>>): Started {
+function start(cleanup: Cleanup, { home, modelFolder, configFile }: Awaited<ReturnType<typeof prepareHome>>): Started {
   const args = ['start', '--home', home, '--model', modelFolder, '--config', configFile, '--port', '0'];
   const child = spawn(process.execPath, [join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs'), ...args], {
     stdio: 'ignore',
   });
   const ended = once(child, 'exit').then(([code, signal]) => signal ?? code);
-  t.after(async () => {
+  cleanup.after(async () => {
     child.kill('SIGTERM');
     await ended;
   });
@@ -48,8 +49,9 @@ function longCall(url: string, key: string, maxTokens: number) {
 }
 
 test('SIGTERM lets a running answer finish, then everything ends with exit code 0', async (t) => {
-  const prepared = await prepareHome(t, { drainSeconds: 60 });
-  const conclave = start(t, prepared);
+  const cleanup = lastFirst(t);
+  const prepared = await prepareHome(cleanup, { drainSeconds: 60 });
+  const conclave = start(cleanup, prepared);
   const { url, apiKey, pids } = await ready(prepared.home);
   const transcript = new Transcript();
   const stream = await openStream(longCall(url, apiKey, 400), transcript);
@@ -63,8 +65,9 @@ test('SIGTERM lets a running answer finish, then everything ends with exit code 
 });
 
 test('an answer longer than the drain time is continued after the next start', async (t) => {
-  const prepared = await prepareHome(t, { drainSeconds: 0.2 });
-  const first = start(t, prepared);
+  const cleanup = lastFirst(t);
+  const prepared = await prepareHome(cleanup, { drainSeconds: 0.2 });
+  const first = start(cleanup, prepared);
   const before = await ready(prepared.home);
   const undisturbed = new Transcript();
   await (await openStream(longCall(before.url, before.apiKey, 1000), undisturbed)).read();
@@ -76,7 +79,7 @@ test('an answer longer than the drain time is continued after the next start', a
   assert.equal(await first.ended, 0);
   assert.deepEqual([transcript.done, transcript.error], [false, 'unavailable'], 'an event says what happened');
 
-  start(t, prepared);
+  start(cleanup, prepared);
   const { url, apiKey } = await ready(prepared.home);
   const rest = new Transcript();
   const headers = { 'last-event-id': String(transcript.lastId) };

@@ -4,10 +4,12 @@ import type { GenerationRequest } from '../../infra/messages/generation-request.
 import { keyOf } from '../../infra/redis/keys.ts';
 import { askRedis } from '../../infra/redis/script-errors.ts';
 import type { TakenGeneration } from './generation-source.ts';
+import { returnUnstarted } from './return-unstarted.ts';
 import type { TakeParts } from './take-next.ts';
 
 /** See GenerationSource.recover. */
 export async function recoverGenerations(parts: TakeParts): Promise<readonly TakenGeneration[]> {
+  await returnUnstarted(parts);
   const held = Object.entries(await askRedis(parts.redis.hgetall(keyOf('held', parts.group))));
   for (const [id, queue] of held) {
     const job = await parts.queues.queue(queue).getJob(id);

@@ -1,5 +1,5 @@
 // What `npm start` runs: two private Redis servers, a gateway and a worker, each started again when it dies.
-import { mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -72,13 +72,19 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
       const pids = { gateway: started.gateway.pid, worker: started.worker.pid, ...redis.pids() };
       return { url, ...keys, model: basename(folder), nodes: config.nodes, pids };
     };
-    announce = () => writeFileSync(readyPath, JSON.stringify(describe(), null, 2), { mode: 0o600 });
+    announce = () => writeReadyFile(readyPath, describe());
     announce();
     return { ready: describe(), stop };
   } catch (thrown) {
     await stop();
     throw thrown;
   }
+}
+
+/** By rename: who waits for the file never reads half of it. */
+function writeReadyFile(path: string, ready: ReadyFile): void {
+  writeFileSync(`${path}.new`, JSON.stringify(ready, null, 2), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
 }
 
 interface PrivateRedis {
