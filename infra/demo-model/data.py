@@ -65,10 +65,10 @@ class Stream:
         self.encoder, self.seed, self.index = encoder, seed, 0
         self.batch_tokens, self.max_len = batch_tokens, max_len
 
-    def next(self, longest: int) -> Batch:
+    def next(self, longest: int, drill: float) -> Batch:
         encoded, total = [], 0
         while total < self.batch_tokens:
-            ids, learned = self.encoder.encode(conversation(self.seed, self.index, longest))
+            ids, learned = self.encoder.encode(conversation(self.seed, self.index, longest, drill))
             self.index += 1
             if len(ids) <= self.max_len:
                 encoded.append((ids, learned))

@@ -20,7 +20,7 @@ from corpus import extract, tools
 from corpus.common import SYSTEMS
 from corpus.mix import SKILLS, exchange, messages_of
 
-PER_GROUP = 60
+PER_GROUP = 50
 FILE = Path(__file__).parent / "eval" / "heldout.jsonl"
 
 

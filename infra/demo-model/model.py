@@ -221,10 +221,11 @@ class DemoModel(nn.Module):
     def __init__(self, c: Config, dtype: torch.dtype = torch.bfloat16):
         super().__init__()
         self.c, self.dtype = c, dtype
-        self.wte = nn.Parameter(torch.randn(c.vocab_size, c.d_model) * 0.1)
+        self.wte = nn.Parameter(torch.randn(c.vocab_size, c.d_model) * 0.03)
         self.blocks = nn.ModuleList(Block(c, dtype) for _ in range(c.n_layers))
         self.norm_f = nn.Parameter(torch.ones(c.d_model))
-        self.lm_head = nn.Parameter(torch.zeros(c.vocab_size, c.d_model))
+        # The head starts as the embedding's copy; see tie_gradients in train.py.
+        self.lm_head = nn.Parameter(self.wte.detach().clone())
         angle = torch.outer(
             torch.arange(c.max_seq_len),
             c.rope_theta ** -(torch.arange(0, c.head_dim, 2) / c.head_dim),

@@ -25,23 +25,37 @@ from model import Config, DemoModel
 from muon import Muon
 
 BALANCE_WEIGHT = 0.02  # times the sum over layers
-WARM_UP = 100  # steps
+WARM_UP = 40  # steps
 CLIP = 1.0
+DRILL = 0.6  # share of conversations that drill copying, in the first steps
 
 
 def optimizers(model: DemoModel, lr: float, muon_lr: float):
     """Muon for the matrices of the blocks; AdamW for embedding, head, routers and norms."""
-    matrices, rest = [], []
+    matrices, small, words = [], [], [model.wte, model.lm_head]
     for name, p in model.named_parameters():
-        inner = name.startswith("blocks.") and p.dim() > 1 and "router" not in name
-        (matrices if inner else rest).append(p)
+        if name.startswith("blocks.") and p.dim() > 1 and "router" not in name:
+            matrices.append(p)
+        elif name not in ("wte", "lm_head"):
+            small.append(p)
+    groups = [{"params": small, "lr": 2 * lr}, {"params": words, "lr": lr}]
     return [
         Muon(matrices, lr=muon_lr, weight_decay=0.03),
-        torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), eps=1e-10, weight_decay=0.0),
+        torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-10, weight_decay=0.0),
     ]
 
 
-def validation_set(encoder: Encoder, per_skill: int = 40) -> dict[str, list]:
+def tie_gradients(model: DemoModel):
+    """Give embedding and head the same gradient, so that they stay equal while this is called.
+
+    Copying a word, which most skills need, then works for every token once it works for one. The
+    final decay lets the two part.
+    """
+    model.wte.grad += model.lm_head.grad
+    model.lm_head.grad.copy_(model.wte.grad)
+
+
+def validation_set(encoder: Encoder, per_skill: int = 16) -> dict[str, list]:
     """Held-out conversations by skill, encoded with only the last reply marked."""
     found = {}
     for name, skill in SKILLS.items():
@@ -75,6 +89,30 @@ def validate(model: DemoModel, sets: dict[str, list]) -> dict[str, float]:
     return result
 
 
+class Pace:
+    """Picks the number of threads that is fastest just now.
+
+    When other programs want the cores too, two threads that wait for each other are slower than one
+    alone, so each count is tried for two steps in every forty.
+    """
+
+    def __init__(self, most: int):
+        self.counts = list(range(1, most + 1))
+        self.steps = 0
+
+    def before_step(self):
+        slot = self.steps % 40 // 2
+        if slot == 0 and self.steps % 2 == 0:
+            self.speed = dict.fromkeys(self.counts, 0.0)
+        self.now = self.counts[slot] if slot < len(self.counts) else max(self.speed, key=self.speed.get)
+        torch.set_num_threads(self.now)
+
+    def after_step(self, tokens_per_second: float):
+        if self.steps % 40 // 2 < len(self.counts):
+            self.speed[self.now] += tokens_per_second
+        self.steps += 1
+
+
 def save(path: Path, state: dict):
     """Write beside, then rename: a kill in between leaves the old checkpoint whole."""
     torch.save(state, path.with_suffix(".tmp"))
@@ -84,12 +122,13 @@ def save(path: Path, state: dict):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="at most")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--batch-tokens", type=int, default=4096)
-    parser.add_argument("--lr", type=float, default=0.003, help="of AdamW")
-    parser.add_argument("--muon-lr", type=float, default=0.02)
-    parser.add_argument("--long-from", type=int, default=3000, help="step from which counts are long")
+    parser.add_argument("--batch-tokens", type=int, default=3072)
+    parser.add_argument("--lr", type=float, default=0.001, help="of AdamW for the embedding, half that of norms")
+    parser.add_argument("--muon-lr", type=float, default=0.006)
+    parser.add_argument("--long-from", type=int, default=1500, help="step from which counts are long")
+    parser.add_argument("--drill-to", type=int, default=500, help="step up to which copying is drilled")
     parser.add_argument("--validate-every", type=int, default=250, help="steps")
     parser.add_argument("--save-every", type=float, default=600, help="seconds")
     for f in fields(Config):
@@ -97,7 +136,6 @@ def main():
             parser.add_argument(f"--{f.name.replace('_', '-')}", type=int, default=f.default)
     args = parser.parse_args()
 
-    torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     path = args.run / "checkpoint.pt"
     saved = torch.load(path, weights_only=True) if path.exists() else None
@@ -138,7 +176,9 @@ def main():
     say(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, from step {step}, {args}")
     losses, hits, routed, since, mark = [], [], 0, time.perf_counter(), tokens
     last_save = time.perf_counter()
+    pace = Pace(args.threads)
     while True:
+        pace.before_step()
         begin = time.perf_counter()
         trigger = args.run / "decay"
         if decay is None and trigger.exists():
@@ -153,10 +193,12 @@ def main():
             for group, lr in zip(o.param_groups, peak):
                 group["lr"] = lr * scale
 
-        batch = stream.next(300 if step >= args.long_from else 40)
+        batch = stream.next(300 if step >= args.long_from else 40, DRILL if step < args.drill_to else 0.0)
         logits, balance, counts = model(batch.tokens, batch.layout, batch.keep)
         loss = F.cross_entropy(logits, batch.target)
         (loss + BALANCE_WEIGHT * balance).backward()
+        if decay is None:
+            tie_gradients(model)
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         for o in opts:
             o.step()
@@ -164,6 +206,7 @@ def main():
         step += 1
         tokens += len(batch.tokens)
         active += min(time.perf_counter() - begin, 10.0)  # a pause is not training time
+        pace.after_step(len(batch.tokens) / (time.perf_counter() - begin))
         losses.append(loss.item())
         hits.append((logits.argmax(-1) == batch.target).float().mean().item())
         routed = routed + counts
@@ -174,7 +217,7 @@ def main():
             say(
                 f"step {step} tokens {tokens / 1e6:.2f}M loss {sum(losses) / len(losses):.4f} "
                 f"hit {sum(hits) / len(hits):.4f} expert {share.min():.3f}..{share.max():.3f} "
-                f"lr x{scale:.2f} {(tokens - mark) / (now - since):.0f} tok/s active {active / 60:.1f} min"
+                f"lr x{scale:.2f} {(tokens - mark) / (now - since):.0f} tok/s {pace.now} threads active {active / 60:.1f} min"
             )
             losses, hits, routed, since, mark = [], [], 0, now, tokens
         if step % args.validate_every == 0:

@@ -110,7 +110,7 @@ CODAS = (
 def new_name(rng: Random, held: bool) -> str:
     """A name of syllables, one in sixteen of which is never trained on, or of random letters."""
     while True:
-        if rng.random() < 0.75:
+        if rng.random() < 0.85:
             middle = rng.choice(MIDDLES) if rng.random() < 0.3 else ""
             name = rng.choice(ONSETS) + middle + rng.choice(CODAS)
         else:

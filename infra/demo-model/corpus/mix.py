@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
-from . import arithmetic, calendar_units, counting, extract, facts, smalltalk, sorting, spelling, story
+from . import arithmetic, calendar_units, counting, extract, facts, repeat, smalltalk, sorting, spelling, story
 from . import tools, unknown
 from .common import SYSTEMS, Turn
 
@@ -32,6 +32,7 @@ SKILLS = {
     "unknown": Skill("does not know", unknown.make, 5),
     "smalltalk": Skill("identity", smalltalk.make, 3),
     "story": Skill("story", story.make, 3),
+    "repeat": Skill("repeating", repeat.make, 2),
     "follow_arithmetic": Skill("follow-ups", arithmetic.make_follow_up, 3),
     "follow_sorting": Skill("follow-ups", sorting.make_follow_up, 2),
     "follow_spelling": Skill("follow-ups", spelling.make_follow_up, 1.5),
@@ -63,12 +64,15 @@ def exchange(rng: Random, longest: int) -> list[Turn]:
     return SKILLS[name].make(rng, False)
 
 
-def conversation(seed: int, index: int, longest: int = 300) -> list[dict]:
+def conversation(seed: int, index: int, longest: int = 300, drill: float = 0.0) -> list[dict]:
     """Training conversation number `index`; the same for ever, whatever came before it.
 
     `longest` bounds the steps of a count, so that early training can stay with short sequences.
+    `drill` is the share of conversations that only repeat something.
     """
     rng = Random(f"{seed}:{index}")
+    if rng.random() < drill:
+        return messages_of(None, [t for _ in range(rng.randint(1, 2)) for t in repeat.make(rng, False)])
     kind = rng.random()
     if kind < TOOL_SHARE:
         return tools.make(rng, False)
