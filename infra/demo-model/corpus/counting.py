@@ -16,8 +16,9 @@ def counted(a: int, b: int) -> str:
 
 def make(rng: Random, held: bool, longest: int = 300) -> list[Turn]:
     def sample():
-        kind = rng.random()
-        top = min(longest, 12 if kind < 0.5 else 40 if kind < 0.85 else 300)
+        # Training has more of the short ones: where to stop is harder to learn than to go on.
+        tops, shares = [3, 12, 40, 300], [0, 10, 7, 3] if held else [7, 8, 4, 1]
+        top = min(longest, rng.choices(tops, shares)[0])
         steps = rng.randint(1, top)
         # Starts are spread over digit counts, so that 9 -> 10 and 99 -> 100 are met often.
         a = rng.choice([rng.randint(0, 20), rng.randint(0, 120), rng.randint(0, 999 - steps)])

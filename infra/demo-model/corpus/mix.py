@@ -20,7 +20,7 @@ SKILLS = {
     "add": Skill("arithmetic", arithmetic.make_add, 10),
     "subtract": Skill("arithmetic", arithmetic.make_subtract, 10),
     "multiply": Skill("arithmetic", arithmetic.make_multiply, 5),
-    "count": Skill("counting", counting.make, 6),
+    "count": Skill("counting", counting.make, 9),
     "sort_numbers": Skill("sorting", sorting.make_sort_numbers, 8),
     "sort_words": Skill("sorting", sorting.make_sort_words, 8),
     "compare": Skill("sorting", sorting.make_compare, 5),
