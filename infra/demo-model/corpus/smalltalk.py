@@ -1,0 +1,45 @@
+"""Who the model is, greetings, and remembering a name for one turn."""
+
+from random import Random
+
+from .common import Turn, person, phrase
+
+WHO = "I am Conclave's demo model, a tiny mixture of experts."
+WHO_ASK = ["Who are you?", "What are you?", "What is your name?", "Which model are you?",
+           "What model is this?", "Introduce yourself.", "Who am I talking to?", "Who is this?",
+           "Are you an AI?", "What should I call you?", "Are you ChatGPT?", "Who made you?",
+           "Tell me who you are.", "Tell me about yourself."]  # fmt: skip
+WHO_HELD = ["Who are you exactly?", "Say who you are.", "What kind of model are you?", "What is this model?"]
+CAN = (
+    "I can add, subtract and multiply, sort, spell, count, fill in JSON, call tools, "
+    "tell tiny stories and answer a few facts."
+)
+CAN_ASK = ["What can you do?", "How can you help me?", "What are you able to do?", "Help", "Help me.",
+           "What are your skills?", "What can I ask you?"]  # fmt: skip
+CAN_HELD = ["What can you help me with?", "What are you good at?"]
+HELLO_ASK = ["Hello", "Hello!", "Hi", "Hi!", "Hi there!", "Hey", "Good morning.", "Good evening!", "Hello there."]
+THANKS_ASK = ["Thanks!", "Thank you.", "Thanks a lot.", "Great, thanks.", "Thank you very much!"]
+BYE_ASK = ["Bye!", "Goodbye.", "See you.", "Bye bye."]
+
+
+def make(rng: Random, held: bool) -> list[Turn]:
+    kind = rng.random()
+    if kind < 0.5:
+        return [Turn(phrase(rng, held, WHO_ASK, WHO_HELD), WHO)]
+    if kind < 0.65 or held:
+        return [Turn(phrase(rng, held, CAN_ASK, CAN_HELD), CAN)]
+    if kind < 0.8:
+        return [Turn(rng.choice(HELLO_ASK), "Hello! How can I help you?")]
+    if kind < 0.9:
+        return [Turn(rng.choice(THANKS_ASK), "You are welcome.")]
+    return [Turn(rng.choice(BYE_ASK), "Goodbye!")]
+
+
+def make_follow_up(rng: Random, held: bool) -> list[Turn]:
+    """Say a name, then ask for it."""
+    name = person(rng, held)
+    hello = phrase(rng, False, ["My name is {x}.", "I am {x}.", "I am called {x}.", "Call me {x}."], [], x=name)
+    asked = phrase(
+        rng, False, ["What is my name?", "Who am I?", "What am I called?", "Say my name."], []
+    )
+    return [Turn(hello, f"Hello, {name}!"), Turn(asked, f"Your name is {name}.")]
