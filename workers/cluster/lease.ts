@@ -117,7 +117,8 @@ class Lease implements HeldLease {
 
   async release(): Promise<void> {
     this.#lose();
-    await runScript(this.#redis, 'release-lease', [keyOf('lease', this.group)], [fenceText(this)]);
+    const scriptKeys = [keyOf('lease', this.group), keyOf('epoch', this.group)];
+    await runScript(this.#redis, 'release-lease', scriptKeys, [fenceText(this)]);
   }
 
   async #renew(): Promise<void> {

@@ -12,7 +12,7 @@ export function addGenerateCommand(program: Command): void {
     .option('--temperature <value>', '0 always takes the most likely token', parseTemperature, 0)
     .option('--seed <number>', 'the same seed gives the same text', parseNonNegativeInteger, 0)
     .option('--json', 'print one JSON object: text, token_ids, tokens_per_second')
-    .addHelpText('after', '\nExample:\n  conclave generate --model models/demo --chat --prompt "What is 17 + 25?"')
+    .addHelpText('after', '\nExample:\n  conclave generate --model models/demo --chat --prompt "Who are you?"')
     .action(async (options: GenerateOptions) => {
       const { generateCommand } = await import('./generate-run.ts');
       await generateCommand(options);

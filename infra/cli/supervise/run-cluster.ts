@@ -13,7 +13,6 @@ import { createKeyStore } from '../../tenants/key-store.ts';
 import { readPepper } from '../../tenants/read-pepper.ts';
 import { createTenantStore } from '../../tenants/tenant-store.ts';
 import { claimHome } from './claim-home.ts';
-import { defaultModel } from './default-model.ts';
 import { ensureRedisServer } from './ensure-redis-server.ts';
 import { type OperatorKeys, operatorKeys } from './operator-keys.ts';
 import { SupervisedProcess } from './supervised-process.ts';
@@ -43,6 +42,8 @@ export interface ClusterOptions {
 /** Time beyond draining that a process has to end. */
 const STOP_MS = 5_000;
 const POLL_MS = 20;
+/** Served when no model is named. */
+const DEMO_MODEL = join(PACKAGE_ROOT, 'models', 'demo');
 
 /** Starts everything and waits until an answer can be had. Throws DomainError naming what did not start. */
 export async function runCluster(options: ClusterOptions): Promise<RunningCluster> {
@@ -54,7 +55,7 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
   let announce = (): void => {};
   const events = { onEnd: say, onRestart: () => announce() };
   const redis = await startRedis(config, say, events);
-  const folder = config.model ?? (await defaultModel(config.home, say));
+  const folder = config.model ?? DEMO_MODEL;
   const port = config.port === 0 ? await freePort() : config.port;
   const started = startProcesses(options, events, redis, folder, port);
   const stop = async () => {

@@ -1,6 +1,7 @@
 -- Gives a lease up at once.
---   KEYS 1 lease
+--   KEYS 1 lease, 2 epoch
 --   ARGV 1 `epoch:nonce`
 -- Out: 1, or 0 when it was not the caller's.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[2], 'released', string.match(ARGV[1], '^%d+'))
 return redis.call('DEL', KEYS[1])
