@@ -23,7 +23,11 @@ export async function startCommand(options: StartOptions): Promise<void> {
 
 /** What a newcomer needs next, ready to be pasted. */
 function welcome({ url, apiKey, adminKey, model }: ReadyFile): string {
-  const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'What is the capital of France?' }], stream: true });
+  const body = JSON.stringify({
+    model,
+    messages: [{ role: 'user', content: 'What is the capital of France?' }],
+    stream: true,
+  });
   return `
 Conclave serves ${model} at ${url}
 
