@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 
 from corpus import extract, tools
-from corpus.common import SYSTEMS
+from corpus.building_blocks import SYSTEMS
 from corpus.mix import SKILLS, exchange, messages_of
 
 PER_GROUP = 50

@@ -9,7 +9,7 @@ import re
 from random import Random
 
 from corpus import arithmetic, calendar_units, counting, extract, facts, sorting, spelling, story, tools
-from corpus.common import is_held
+from corpus.building_blocks import is_held
 from corpus.mix import SKILLS, conversation
 
 ROUNDS = 2000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from corpus.common import LEXICON
+from corpus.building_blocks import LEXICON
 from corpus.mix import conversation
 
 VOCAB_SIZE = 2048

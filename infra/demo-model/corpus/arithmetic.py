@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .common import Turn, draw, is_held, number, phrase, polite
+from .building_blocks import Turn, draw, is_held, number, phrase, polite
 
 ADD = [
     "{a} + {b}", "{a}+{b}", "{a} + {b} = ?", "What is {a} + {b}?", "What is {a} plus {b}?",

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .common import Turn, phrase
+from .building_blocks import Turn, phrase
 
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 MONTHS = (

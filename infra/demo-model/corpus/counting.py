@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .common import Turn, draw, phrase
+from .building_blocks import Turn, draw, phrase
 
 ASK = ["Count from {a} to {b}.", "Count from {a} up to {b}.", "Count {a} to {b}.",
        "Write the numbers from {a} to {b}.", "List all numbers from {a} to {b}.",

@@ -3,7 +3,7 @@
 import json
 from random import Random
 
-from .common import Turn, and_list, city, person, phrase
+from .building_blocks import Turn, and_list, city, person, phrase
 
 TEXTS = [
     "{name} is {age} years old and lives in {city}.",

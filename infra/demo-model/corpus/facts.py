@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .common import Turn, phrase
+from .building_blocks import Turn, phrase
 
 CAPITALS = dict(
     France="Paris", Italy="Rome", Spain="Madrid", Germany="Berlin", Austria="Vienna", Norway="Oslo",

@@ -5,7 +5,7 @@ from random import Random
 
 from . import arithmetic, calendar_units, counting, extract, facts, repeat, smalltalk, sorting, spelling, story
 from . import tools, unknown
-from .common import SYSTEMS, Turn
+from .building_blocks import SYSTEMS, Turn
 
 @dataclass
 class Skill:

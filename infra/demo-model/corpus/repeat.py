@@ -6,7 +6,7 @@ hides among fifty others. Here it is nearly the only thing there.
 
 from random import Random
 
-from .common import LEXICON, Turn, city, draw, letters, person
+from .building_blocks import LEXICON, Turn, city, draw, letters, person
 
 ASK = ["Repeat: {x}", "Repeat {x}", "Say {x}", "Say: {x}", "Write {x}", "Echo: {x}", "Repeat after me: {x}"]
 

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .common import Turn, person, phrase
+from .building_blocks import Turn, person, phrase
 
 WHO = "I am Conclave's demo model, a tiny mixture of experts."
 WHO_ASK = ["Who are you?", "What are you?", "What is your name?", "Which model are you?",

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .common import LEXICON, Turn, draw, phrase, polite
+from .building_blocks import LEXICON, Turn, draw, phrase, polite
 
 UP = [
     "Sort {x}.", "Sort these: {x}", "Sort these {kind}: {x}", "Put in order: {x}",

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .common import LEXICON, Turn, draw, phrase, polite
+from .building_blocks import LEXICON, Turn, draw, phrase, polite
 
 SPELL = ["Spell {w}.", "Spell the word {w}.", "How do you spell {w}?", "How is {w} spelled?",
          "Write {w} letter by letter."]  # fmt: skip

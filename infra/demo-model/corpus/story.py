@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .common import LEXICON, Turn, and_list, draw, person, phrase
+from .building_blocks import LEXICON, Turn, and_list, draw, person, phrase
 
 THINGS = [w for w in LEXICON if w not in {"boy", "girl", "king", "queen", "yard", "year", "rain", "snow"}]
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from random import Random
 
-from .common import LEXICON, SYSTEMS, city, draw, letters, person, polite
+from .building_blocks import LEXICON, SYSTEMS, city, draw, letters, person, polite
 from .unknown import DO_NOT_KNOW
 
 ROOMS = "kitchen bedroom hall garage office cellar attic garden".split()

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .common import LEXICON, Turn, city, person, phrase
+from .building_blocks import LEXICON, Turn, city, person, phrase
 from .facts import RELATIONS
 
 DO_NOT_KNOW = "I do not know. I am a small demo model and was not trained for that."
