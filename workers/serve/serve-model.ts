@@ -44,7 +44,7 @@ interface Worker extends ServeOptions {
   readonly observers: readonly GroupObserver[];
 }
 
-/** How long a worker that does not lead waits before it tries again; a third of this is usual. */
+/** How long a worker that does not lead waits before it tries again. */
 const STANDBY_MS = 500;
 
 /** Serves until `stop` is aborted. Throws DomainError when model, Redis or configuration cannot be used. */

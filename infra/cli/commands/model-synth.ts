@@ -2,22 +2,14 @@
 import type { WeightDtype } from '../../../native/model-description.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
 import { familyOf } from '../../../workers/model/model-families.ts';
-import { sizeOutline } from '../../../workers/model/size-outline.ts';
+import { type ModelSizes, sizeOutline } from '../../../workers/model/size-outline.ts';
 import { DEFAULT_SHARD_BYTES, synthesizeCheckpoint } from '../../../workers/model/synthesize-checkpoint.ts';
 import { formatBytes } from '../format-bytes.ts';
 import { loadDisplay } from '../load-events.ts';
 
-export interface SynthOptions {
+export interface SynthOptions extends Omit<ModelSizes, 'maxContext'> {
   readonly out: string;
   readonly like: string;
-  readonly layers: number;
-  readonly dModel: number;
-  readonly experts: number;
-  readonly topK: number;
-  readonly ffn: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly vocab: number;
   readonly maxSeqLen: number;
   readonly dtype: WeightDtype;
   readonly seed: number;

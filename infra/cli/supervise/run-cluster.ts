@@ -1,5 +1,5 @@
 // What `npm start` runs: two private Redis servers, a gateway and a worker, each started again when it dies.
-import { mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -143,7 +143,7 @@ function startProcesses(
       module: join(PACKAGE_ROOT, 'dist', module),
       args: [...file, ...args],
       env,
-      log: openSync(join(config.home, `${name}.log`), 'a', 0o600),
+      logFile: join(config.home, `${name}.log`),
       ...events,
     });
   return {

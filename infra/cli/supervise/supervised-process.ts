@@ -1,5 +1,6 @@
 // A child process that is started again when it dies, ever more slowly when it dies again and again.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { openSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '../../errors/domain-error.ts';
 
@@ -10,8 +11,8 @@ export interface SupervisedOptions {
   readonly module: string;
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  /** File descriptor of the log that takes what the child prints. */
-  readonly log: number;
+  /** File that takes what the child prints. */
+  readonly logFile: string;
   /** Told in a line for people whenever the child has died. */
   readonly onEnd: (message: string) => void;
   /** Told whenever it was started again: its pid is another one. */
@@ -27,16 +28,19 @@ export class SupervisedProcess {
   readonly #options: SupervisedOptions;
   readonly #running: Promise<void>;
   readonly #stopped = new AbortController();
+  readonly #log: number;
   #child: ChildProcess;
   /** Rejects when the very first child ends: the first start must work. */
   readonly failedToStart: Promise<never>;
 
   constructor(options: SupervisedOptions) {
     this.#options = options;
+    this.#log = openSync(options.logFile, 'a', 0o600);
     const { child, exited } = this.#spawn();
     this.#child = child;
     this.failedToStart = exited.then((why) => {
-      throw new DomainError('unavailable', `The ${options.name} ended at its start (${why}).`);
+      const message = `The ${options.name} ended at its start (${why}): ${lastLine(options.logFile)}`;
+      throw new DomainError('unavailable', message);
     });
     // Looked at only during the start.
     this.failedToStart.catch(() => {});
@@ -57,8 +61,8 @@ export class SupervisedProcess {
   }
 
   #spawn(): { readonly child: ChildProcess; readonly exited: Promise<string> } {
-    const { module, args, env, log } = this.#options;
-    const child = spawn(process.execPath, [module, ...args], { env, stdio: ['ignore', log, log] });
+    const { module, args, env } = this.#options;
+    const child = spawn(process.execPath, [module, ...args], { env, stdio: ['ignore', this.#log, this.#log] });
     const exited = new Promise<string>((resolve) => {
       child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
       child.once('error', (error) => resolve(error.message));
@@ -82,4 +86,9 @@ export class SupervisedProcess {
       this.#options.onRestart();
     }
   }
+}
+
+/** A process that gives up says why in its last line. */
+function lastLine(logFile: string): string {
+  return readFileSync(logFile, 'utf8').trim().split('\n').at(-1) ?? '';
 }
