@@ -15,6 +15,7 @@ export const SCRIPT_ERRORS: Readonly<Record<number, ScriptError>> = {
   [-5]: { code: 'not_found', message: 'There is no such request.' },
   [-6]: { code: 'conflict', message: 'A request with this id exists already.' },
   [-7]: { code: 'internal', message: 'An entry of a token stream would replace a different one.' },
+  [-8]: { code: 'conflict', message: 'Another process runs under this node id.' },
 };
 
 /** Returns the reply, or throws what a negative integer (alone or as the first of a list) stands for. */

@@ -19,6 +19,7 @@ export const SCRIPT_NAMES = [
   'leave-stream',
   'mark-alive',
   'pick-queue',
+  'publish-plan',
   'read-positions',
   'reap-gateways',
   'reap-generations',

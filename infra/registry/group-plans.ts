@@ -1,0 +1,64 @@
+// Plans of groups in Redis: `cv:plan:<group>` is in force, `cv:plans:<group>` is how it came to that, `cv:placement:<group>`
+// is what the nodes are to hold. In and out: values. Decides nothing.
+import type { Redis } from 'ioredis';
+import type { GroupPlan } from '../messages/group-plan.ts';
+import { fenceText, type WriterFence } from '../queue/finish-generation.ts';
+import { keyOf } from '../redis/keys.ts';
+import { askRedis } from '../redis/script-errors.ts';
+import { runScript } from '../redis/scripts.ts';
+
+/** What one node is to hold. */
+export interface WantedHoldings {
+  readonly id: string;
+  /** Ids, ascending. */
+  readonly experts: readonly number[];
+  readonly shared: boolean;
+}
+
+export interface Placement {
+  readonly modelHash: string;
+  /** By id, ascending. */
+  readonly nodes: readonly WantedHoldings[];
+}
+
+/** Plans that the history keeps. */
+const HISTORY_LENGTH = 200;
+
+/**
+ * Puts a plan in force and returns it with its epoch, which is above `seenEpoch` and all before it. Throws `fenced` when the
+ * lease is another's.
+ */
+export async function publishPlan(
+  redis: Redis,
+  fence: WriterFence,
+  plan: Omit<GroupPlan, 'epoch'>,
+  seenEpoch: number,
+): Promise<GroupPlan> {
+  const { group } = fence;
+  const keys = [keyOf('lease', group), keyOf('epoch', group), keyOf('plan', group), keyOf('plans', group)];
+  const args = [fenceText(fence), seenEpoch, JSON.stringify(plan), HISTORY_LENGTH];
+  return { ...plan, epoch: Number(await runScript(redis, 'publish-plan', keys, args)) };
+}
+
+/** The plan in force; null before the first one. */
+export async function readPlan(redis: Redis, group: string): Promise<GroupPlan | null> {
+  const plan = await askRedis(redis.get(keyOf('plan', group)));
+  return plan === null ? null : JSON.parse(plan);
+}
+
+/** The last plans of a group, newest first. */
+export async function readPlanHistory(redis: Redis, group: string, count: number): Promise<readonly GroupPlan[]> {
+  const entries = await askRedis(redis.xrevrange(keyOf('plans', group), '+', '-', 'COUNT', count));
+  return entries.map(([, [, plan = '']]) => JSON.parse(plan));
+}
+
+/** Tells the nodes what to hold. The last word counts: a former leader's is replaced by its successor's. */
+export async function publishPlacement(redis: Redis, group: string, placement: Placement): Promise<void> {
+  await askRedis(redis.set(keyOf('placement', group), JSON.stringify(placement)));
+}
+
+/** What the nodes of a group are to hold; null before anybody led it. */
+export async function readPlacement(redis: Redis, group: string): Promise<Placement | null> {
+  const placement = await askRedis(redis.get(keyOf('placement', group)));
+  return placement === null ? null : JSON.parse(placement);
+}
