@@ -43,14 +43,10 @@ export class Generation {
   constructor(request: GenerationRequest, published: readonly TokensEvent[], tokenizer: Tokenizer) {
     this.request = request;
     this.nextSeq = published.length + 1;
-    const choices: Choice[] = [];
-    for (let index = 0; index < request.choices; index += 1) {
+    this.choices = Array.from({ length: request.choices }, (_, index) => {
       const ids = published.filter((event) => event.choice === index).flatMap((event) => event.ids);
-      // A choice that had finished will not compute the prompt for the others.
-      const first = choices.find(({ answer }) => answer.finish === null);
-      choices.push(createChoice(request, index, ids, tokenizer, first?.sequence ?? null));
-    }
-    this.choices = choices;
+      return createChoice(request, index, ids, tokenizer);
+    });
   }
 
   /** Choices that are not finished yet. */
@@ -75,13 +71,12 @@ function createChoice(
   index: number,
   generated: readonly number[],
   tokenizer: Tokenizer,
-  sharesPromptOf: Sequence | null,
 ): Choice {
   const { tenant, promptTokens } = request;
   const answer = new Answer(request, index, tokenizer);
   for (const id of generated) answer.push(id, null);
   return {
-    sequence: createSequence({ id: `${request.id}/${index}`, tenant, promptTokens, generated, sharesPromptOf }),
+    sequence: createSequence({ id: `${request.id}/${index}`, tenant, promptTokens, generated }),
     answer,
     counts: countTokens(promptTokens, generated),
   };

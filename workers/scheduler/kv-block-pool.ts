@@ -1,10 +1,15 @@
 // The KV cache's blocks: which are free, which are held by how many sequences, and which full blocks a later request of the
-// same tenant may use again. Bookkeeping only: the tensors are the native session's. Prefixes are compared token by token
-// below a root per tenant, so one tenant's cache is out of another's reach by construction.
+// same tenant may use again. Bookkeeping only: the tensors are the native session's. Each tenant has an index of its own, in
+// which prefixes are compared token by token: neither a block nor the time it saves is within another tenant's reach.
 
-/** A full block in the prefix cache: its tokens behind the prefix that `parent` stands for. */
+/** A full block in the prefix cache: its tokens, behind the prefix that `parent` stands for. */
 interface CachedBlock {
-  readonly key: string;
+  readonly tenant: string;
+  readonly hash: number;
+  readonly parent: number;
+  /** [blockTokens] */
+  readonly tokens: Int32Array;
+  readonly block: number;
   readonly node: number;
 }
 
@@ -16,19 +21,20 @@ export interface PrefixMatch {
   readonly nodes: readonly number[];
 }
 
-const NO_MATCH: PrefixMatch = { blocks: [], nodes: [] };
+/** Stands for the empty prefix. */
+const ROOT = 0;
 
 export class KvBlockPool {
   readonly capacity: number;
   readonly blockTokens: number;
   readonly #holders: Int32Array;
   readonly #unused: number[];
-  readonly #cachedBlock = new Map<number, CachedBlock>();
-  readonly #blockOfKey = new Map<string, number>();
+  readonly #cached = new Map<number, CachedBlock>();
+  /** By tenant, then by hash of parent and tokens. */
+  readonly #index = new Map<string, Map<number, CachedBlock>>();
   /** Cached blocks that nobody holds, least recently used first. */
   readonly #evictable = new Map<number, true>();
-  readonly #tenantRoot = new Map<string, number>();
-  #nextNode = 1;
+  #nextNode = ROOT + 1;
 
   /** `capacity`: blocks in the cache; `blockTokens`: positions per block. */
   constructor(capacity: number, blockTokens: number) {
@@ -53,16 +59,13 @@ export class KvBlockPool {
 
   /** The longest cached prefix of `tokens` that leaves at least one token to compute. Holds nothing. */
   findPrefix(tenant: string, tokens: readonly number[]): PrefixMatch {
-    const root = this.#tenantRoot.get(tenant);
-    if (root === undefined) return NO_MATCH;
     const blocks: number[] = [];
     const nodes: number[] = [];
-    let parent = root;
+    let parent = ROOT;
     for (let end = this.blockTokens; end < tokens.length; end += this.blockTokens) {
-      const block = this.#blockOfKey.get(keyOf(parent, tokens, end - this.blockTokens, end));
-      const cached = block === undefined ? undefined : this.#cachedBlock.get(block);
-      if (block === undefined || cached === undefined) break;
-      blocks.push(block);
+      const cached = this.#find(tenant, hashBlock(parent, tokens, end, this.blockTokens), parent, tokens, end);
+      if (cached === null) break;
+      blocks.push(cached.block);
       nodes.push(cached.node);
       parent = cached.node;
     }
@@ -71,12 +74,12 @@ export class KvBlockPool {
 
   /** Of these blocks, those that holding would take from `available`. */
   countUnheld(blocks: readonly number[]): number {
-    return blocks.filter((block) => this.#holders[block] === 0).length;
+    return blocks.reduce((count, block) => count + (this.#holders[block] === 0 ? 1 : 0), 0);
   }
 
   /** Of these blocks, those held once: they become available when their holder lets go. */
   countOwned(blocks: readonly number[]): number {
-    return blocks.filter((block) => this.#holders[block] === 1).length;
+    return blocks.reduce((count, block) => count + (this.#holders[block] === 1 ? 1 : 0), 0);
   }
 
   /** Takes part in holding blocks that `findPrefix` gave. */
@@ -88,17 +91,22 @@ export class KvBlockPool {
   }
 
   /**
-   * Offers a full block to later requests. `parent` is the node of the block before it, null for the first one. Returns the
-   * node that the next block continues from. A prefix that is cached already keeps its block.
+   * Offers a full block, the tokens up to `end`, to later requests. `parent` is the node of the block before it, null for the
+   * first one. Returns the node that the next block continues from. A prefix that is cached already keeps its block.
    */
   publish(tenant: string, parent: number | null, tokens: readonly number[], end: number, block: number): number {
-    const key = keyOf(parent ?? this.#rootOf(tenant), tokens, end - this.blockTokens, end);
-    const existing = this.#blockOfKey.get(key);
-    const cached = existing === undefined ? undefined : this.#cachedBlock.get(existing);
-    if (cached !== undefined) return cached.node;
+    const from = parent ?? ROOT;
+    const hash = hashBlock(from, tokens, end, this.blockTokens);
+    const existing = this.#find(tenant, hash, from, tokens, end);
+    if (existing !== null) return existing.node;
+    const index = this.#index.get(tenant) ?? new Map<number, CachedBlock>();
     const node = this.#nextNode++;
-    this.#blockOfKey.set(key, block);
-    this.#cachedBlock.set(block, { key, node });
+    // Another prefix of this tenant has the hash already: this one is just not cached.
+    if (index.has(hash)) return node;
+    const own = Int32Array.from(tokens.slice(end - this.blockTokens, end));
+    const cached = { tenant, hash, parent: from, tokens: own, block, node };
+    this.#index.set(tenant, index.set(hash, cached));
+    this.#cached.set(block, cached);
     return node;
   }
 
@@ -108,29 +116,36 @@ export class KvBlockPool {
       const holders = (this.#holders[block] ?? 0) - 1;
       this.#holders[block] = holders;
       if (holders > 0) continue;
-      if (this.#cachedBlock.has(block)) this.#evictable.set(block, true);
+      if (this.#cached.has(block)) this.#evictable.set(block, true);
       else this.#unused.push(block);
     }
   }
 
-  #rootOf(tenant: string): number {
-    const root = this.#tenantRoot.get(tenant) ?? this.#nextNode++;
-    this.#tenantRoot.set(tenant, root);
-    return root;
+  #find(tenant: string, hash: number, parent: number, tokens: readonly number[], end: number): CachedBlock | null {
+    const cached = this.#index.get(tenant)?.get(hash);
+    if (cached === undefined || cached.parent !== parent) return null;
+    const first = end - this.blockTokens;
+    return cached.tokens.every((token, at) => token === tokens[first + at]) ? cached : null;
   }
 
   #evict(): number | undefined {
     const block = this.#evictable.keys().next().value;
     if (block === undefined) return undefined;
     this.#evictable.delete(block);
-    const cached = this.#cachedBlock.get(block);
-    if (cached !== undefined) this.#blockOfKey.delete(cached.key);
-    this.#cachedBlock.delete(block);
+    const cached = this.#cached.get(block);
+    this.#cached.delete(block);
+    if (cached === undefined) return block;
+    // Nodes are never used twice, so what follows a forgotten block can never be reached again and ages out.
+    const index = this.#index.get(cached.tenant);
+    index?.delete(cached.hash);
+    if (index?.size === 0) this.#index.delete(cached.tenant);
     return block;
   }
 }
 
-/** Nodes are never used twice, so what follows a forgotten block can never be reached again and ages out. */
-function keyOf(parent: number, tokens: readonly number[], from: number, to: number): string {
-  return `${parent}:${tokens.slice(from, to).join(',')}`;
+/** FNV-1a over 32-bit words. Only finds candidates, so a collision costs nothing but a missed hit. */
+function hashBlock(parent: number, tokens: readonly number[], end: number, blockTokens: number): number {
+  let hash = Math.imul(0x811c9dc5 ^ parent, 0x01000193);
+  for (let at = end - blockTokens; at < end; at += 1) hash = Math.imul(hash ^ (tokens[at] ?? 0), 0x01000193);
+  return hash;
 }

@@ -41,8 +41,8 @@ export interface SchedulerLimits {
 export interface SchedulerView {
   /** In the order of their admission. */
   readonly running: readonly RunningSequence[];
-  /** In the order of their turn. */
-  readonly waiting: readonly WaitingSequence[];
+  /** In the order of their turn; only those are looked at that may have room. */
+  readonly waiting: Iterable<WaitingSequence>;
   readonly availableBlocks: number;
   readonly limits: SchedulerLimits;
 }
@@ -126,13 +126,14 @@ function planPrompts({ running, waiting, limits }: SchedulerView, answers: Answe
     take(sequence.id, sequence.computed, sequence.length - sequence.computed);
   }
   let available = answers.available;
-  for (const head of answers.preempted.size > 0 ? [] : waiting) {
-    const others = staying.length + admit.length;
+  const mayAdmit = (): boolean => budget > 0 && staying.length + admit.length < limits.maxSequences;
+  for (const head of answers.preempted.size === 0 && mayAdmit() ? waiting : []) {
     // Everybody who runs may ask for a block soon; a head that is alone may have them all.
-    if (budget === 0 || others === limits.maxSequences || head.takesBlocks + others > available) break;
+    if (head.takesBlocks + staying.length + admit.length > available) break;
     available -= head.takesBlocks;
     admit.push(head.id);
     take(head.id, head.cachedTokens, head.length - head.cachedTokens);
+    if (!mayAdmit()) break;
   }
   return { rows, admit };
 }

@@ -1,15 +1,17 @@
 // What runs and what waits in a group, and the KV blocks of each. Asks planStep what to do and does the bookkeeping: blocks
 // are taken and given back here, full ones are offered to the tenant's later requests.
+import { findForerunner, mayStart } from './find-forerunner.ts';
 import type { KvBlockPool, PrefixMatch } from './kv-block-pool.ts';
 import {
   blocksFor,
   type PlannedRows,
   planStep,
+  type RunningSequence,
   type SchedulerLimits,
-  type SchedulerView,
   type StepPlan,
+  type WaitingSequence,
 } from './plan-step.ts';
-import { mayStart, type Sequence } from './sequence.ts';
+import type { Sequence } from './sequence.ts';
 
 /** Rows of one sequence in the coming step. */
 export interface StepRows {
@@ -50,18 +52,24 @@ export class Scheduler {
   /** Puts a sequence at the end of the waiting line. */
   add(sequence: Sequence): void {
     this.#waiting.push(sequence);
+    this.#line(sequence);
   }
 
   /** Takes a sequence out, wherever it is: finished, cancelled or failed. Not between `nextStep` and `complete`. */
   remove(sequence: Sequence): void {
-    sequence.ended = true;
     dropFrom(this.#waiting, sequence);
     if (dropFrom(this.#running, sequence)) this.#giveBlocksBack(sequence);
+    for (const other of this.#waiting) if (other.forerunner?.sequence === sequence) this.#line(other);
   }
 
   /** Decides and prepares the next step; no rows when there is nothing to do. */
   nextStep(): readonly StepRows[] {
-    const plan = planStep(this.#view());
+    const plan = planStep({
+      running: this.#running.map((sequence) => this.#viewRunning(sequence)),
+      waiting: this.#viewWaiting(),
+      availableBlocks: this.#pool.available,
+      limits: this.#limits,
+    });
     const byId = new Map([...this.#running, ...this.#waiting].map((sequence) => [sequence.id, sequence]));
     const find = (id: string): Sequence => {
       const sequence = byId.get(id);
@@ -80,35 +88,39 @@ export class Scheduler {
     }
   }
 
-  #view(): SchedulerView {
+  /** Waits only for those who have their turn before it, so that no two wait for each other. */
+  #line(sequence: Sequence): void {
+    const before = [...this.#running, ...this.#waiting.slice(0, this.#waiting.indexOf(sequence))];
+    sequence.forerunner = findForerunner(sequence, before, this.#limits.blockTokens);
+  }
+
+  #viewRunning(sequence: Sequence): RunningSequence {
+    const pool = this.#pool;
     return {
-      running: this.#running.map((sequence) => ({
-        id: sequence.id,
-        length: sequence.tokens.length,
-        computed: sequence.computed,
-        blocks: sequence.blocks.length,
-        ownBlocks: this.#pool.countOwned(sequence.blocks),
-      })),
-      waiting: this.#startable().map((sequence) => {
-        const { blocks } = this.#pool.findPrefix(sequence.tenant, sequence.tokens);
-        const all = blocksFor(sequence.tokens.length + 1, this.#limits.blockTokens);
-        return {
-          id: sequence.id,
-          length: sequence.tokens.length,
-          cachedTokens: blocks.length * this.#limits.blockTokens,
-          takesBlocks: all - blocks.length + this.#pool.countUnheld(blocks),
-        };
-      }),
-      availableBlocks: this.#pool.available,
-      limits: this.#limits,
+      id: sequence.id,
+      length: sequence.tokens.length,
+      computed: sequence.computed,
+      blocks: sequence.blocks.length,
+      // Asked for only when somebody has to give way.
+      get ownBlocks() {
+        return pool.countOwned(sequence.blocks);
+      },
     };
   }
 
-  // No more heads than could be admitted: finding a prefix costs time.
-  #startable(): readonly Sequence[] {
-    const room = this.#limits.maxSequences - this.#running.length;
-    const blocked = this.#waiting.findIndex((sequence) => !mayStart(sequence));
-    return this.#waiting.slice(0, Math.min(room, blocked === -1 ? this.#waiting.length : blocked));
+  /** Lazily: finding a prefix costs time, and the plan looks at no more heads than it has room for. */
+  *#viewWaiting(): Generator<WaitingSequence> {
+    for (const sequence of this.#waiting) {
+      if (!mayStart(sequence)) return;
+      const { blocks } = this.#pool.findPrefix(sequence.tenant, sequence.tokens);
+      const all = blocksFor(sequence.tokens.length + 1, this.#limits.blockTokens);
+      yield {
+        id: sequence.id,
+        length: sequence.tokens.length,
+        cachedTokens: blocks.length * this.#limits.blockTokens,
+        takesBlocks: all - blocks.length + this.#pool.countUnheld(blocks),
+      };
+    }
   }
 
   #apply(plan: StepPlan, find: (id: string) => Sequence): void {
@@ -116,6 +128,7 @@ export class Scheduler {
       dropFrom(this.#running, sequence);
       this.#giveBlocksBack(sequence);
       this.#waiting.unshift(sequence);
+      this.#line(sequence);
     }
     const admitted = plan.admit.map(find);
     // All prefixes are held before any block is allocated: allocating may forget a cached block that nobody holds.

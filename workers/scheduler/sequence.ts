@@ -12,13 +12,17 @@ export interface Sequence {
   readonly blocks: number[];
   /** Identity of the cached prefix after each full block that was published (KvBlockPool.publish). */
   readonly nodes: number[];
-  /** The sequence whose prompt this one shares: it waits until that prompt is computed, to start from its blocks. */
-  readonly sharesPromptOf: Sequence | null;
+  /** Who computes a prefix of these tokens right now, while this sequence waits to start from its blocks. */
+  forerunner: Forerunner | null;
   readonly promptTokens: number;
   /** Tokens whose KV came from the prefix cache when it was admitted first; null before that. */
   cachedAtStart: number | null;
-  /** Neither runs nor waits any more. */
-  ended: boolean;
+}
+
+export interface Forerunner {
+  readonly sequence: Sequence;
+  /** Tokens at the start of both, in whole blocks. */
+  readonly sharedTokens: number;
 }
 
 export function createSequence(options: {
@@ -27,7 +31,6 @@ export function createSequence(options: {
   readonly promptTokens: readonly number[];
   /** Tokens that a predecessor generated and published. */
   readonly generated: readonly number[];
-  readonly sharesPromptOf: Sequence | null;
 }): Sequence {
   return {
     id: options.id,
@@ -36,15 +39,8 @@ export function createSequence(options: {
     computed: 0,
     blocks: [],
     nodes: [],
-    sharesPromptOf: options.sharesPromptOf,
+    forerunner: null,
     promptTokens: options.promptTokens.length,
     cachedAtStart: null,
-    ended: false,
   };
-}
-
-/** False while the sequence would recompute a prompt that another one is computing right now. */
-export function mayStart(sequence: Sequence): boolean {
-  const first = sequence.sharesPromptOf;
-  return first === null || first.ended || first.computed >= first.promptTokens;
 }

@@ -18,6 +18,8 @@ interface Slot {
 /** What the native session would have in its blocks. */
 class ModelCache {
   readonly #slots = new Map<string, Slot>();
+  /** How often a full block of a prompt was computed, by tenant and the tokens up to its end. */
+  readonly promptBlocks = new Map<string, number>();
 
   run(step: readonly StepRows[]): void {
     const written = new Set<string>();
@@ -27,9 +29,16 @@ class ModelCache {
         assert.ok(!written.has(slot), 'two rows of a step write one slot');
         written.add(slot);
         this.#slots.set(slot, { tenant: sequence.tenant, token: tokenAt(sequence, position), position });
+        this.#countBlock(sequence, position + 1);
       }
     }
     for (const { sequence, from, count } of step) this.#checkAttention(sequence, from + count);
+  }
+
+  #countBlock(sequence: Sequence, end: number): void {
+    if (end % BLOCK !== 0 || end >= sequence.promptTokens) return;
+    const prefix = `${sequence.tenant}:${sequence.tokens.slice(0, end).join()}`;
+    this.promptBlocks.set(prefix, (this.promptBlocks.get(prefix) ?? 0) + 1);
   }
 
   #checkAttention(sequence: Sequence, end: number): void {
@@ -77,13 +86,12 @@ function sequencesOf(request: Arrival, index: number): Sequence[] {
   const sequences: Sequence[] = [];
   for (let choice = 0; choice < request.choices; choice += 1) {
     const id = `${index}/${choice}`;
-    const sharesPromptOf = sequences[0] ?? null;
-    sequences.push(createSequence({ id, tenant: request.tenant, promptTokens, generated: [], sharesPromptOf }));
+    sequences.push(createSequence({ id, tenant: request.tenant, promptTokens, generated: [] }));
   }
   return sequences;
 }
 
-function simulate(requests: readonly Arrival[], blocks: number, prefillRows: number): void {
+function simulate(requests: readonly Arrival[], blocks: number, prefillRows: number): ModelCache {
   const limits = { blockTokens: BLOCK, maxRows: 16, maxSequences: 5, prefillRows };
   const pool = new KvBlockPool(blocks, BLOCK);
   const scheduler = new Scheduler(pool, limits);
@@ -116,6 +124,7 @@ function simulate(requests: readonly Arrival[], blocks: number, prefillRows: num
   }
   assert.equal(live.size, 0, 'every sequence ended');
   assert.equal(pool.available, blocks, 'every block came back');
+  return cache;
 }
 
 test('every row is computed once, in its own block, and all work ends', () => {
@@ -124,10 +133,28 @@ test('every row is computed once, in its own block, and all work ends', () => {
     // 11 blocks hold the longest sequence (30 + 12 tokens and one more) and force others to give way.
     fc.integer({ min: 11, max: 40 }),
     fc.integer({ min: 1, max: 16 }),
-    simulate,
+    (requests, blocks, prefillRows) => void simulate(requests, blocks, prefillRows),
   );
   fc.assert(property, { numRuns: 300, seed: 7 });
 });
+
+test('where blocks suffice, a tenant computes no full block of a prompt twice, however its requests arrive', () => {
+  const patient = arrival.map((request) => ({ ...request, cancelledAfter: 1000 }));
+  const property = fc.property(
+    fc.array(patient, { minLength: 1, maxLength: 12 }),
+    fc.integer({ min: 1, max: 16 }),
+    (requests, prefillRows) => {
+      const { promptBlocks } = simulate(requests, 500, prefillRows);
+      assert.ok([...promptBlocks.values()].every((times) => times === 1));
+    },
+  );
+  fc.assert(property, { numRuns: 300, seed: 11 });
+});
+
+function schedulerOf(maxRows: number): Scheduler {
+  const limits = { blockTokens: BLOCK, maxRows, maxSequences: 4, prefillRows: maxRows };
+  return new Scheduler(new KvBlockPool(50, BLOCK), limits);
+}
 
 function finishPrompt(scheduler: Scheduler, sequence: Sequence): number {
   scheduler.add(sequence);
@@ -142,16 +169,11 @@ function finishPrompt(scheduler: Scheduler, sequence: Sequence): number {
 
 function sequence(id: string, tenant: string, length: number): Sequence {
   const promptTokens = Array.from({ length }, (_, i) => i);
-  return createSequence({ id, tenant, promptTokens, generated: [], sharesPromptOf: null });
+  return createSequence({ id, tenant, promptTokens, generated: [] });
 }
 
 test('a prompt seen before is computed from its last full block on, by the same tenant only', () => {
-  const scheduler = new Scheduler(new KvBlockPool(50, BLOCK), {
-    blockTokens: BLOCK,
-    maxRows: 64,
-    maxSequences: 4,
-    prefillRows: 64,
-  });
+  const scheduler = schedulerOf(64);
   const first = sequence('a', 'red', 17);
   assert.equal(finishPrompt(scheduler, first), 17);
   scheduler.remove(first);
@@ -160,31 +182,15 @@ test('a prompt seen before is computed from its last full block on, by the same 
 });
 
 test('a prompt that is cached whole still computes its last block, to have logits', () => {
-  const scheduler = new Scheduler(new KvBlockPool(50, BLOCK), {
-    blockTokens: BLOCK,
-    maxRows: 64,
-    maxSequences: 4,
-    prefillRows: 64,
-  });
+  const scheduler = schedulerOf(64);
   assert.equal(finishPrompt(scheduler, sequence('a', 'red', 16)), 16);
   assert.equal(finishPrompt(scheduler, sequence('b', 'red', 16)), 4);
 });
 
 test('choices of one request compute their prompt once', () => {
-  const scheduler = new Scheduler(new KvBlockPool(50, BLOCK), {
-    blockTokens: BLOCK,
-    maxRows: 64,
-    maxSequences: 4,
-    prefillRows: 64,
-  });
+  const scheduler = schedulerOf(64);
   const first = sequence('a/0', 'red', 17);
-  const second = createSequence({
-    id: 'a/1',
-    tenant: 'red',
-    promptTokens: first.tokens,
-    generated: [],
-    sharesPromptOf: first,
-  });
+  const second = sequence('a/1', 'red', 17);
   scheduler.add(first);
   scheduler.add(second);
   const step = scheduler.nextStep();
@@ -201,4 +207,46 @@ test('choices of one request compute their prompt once', () => {
       ['a/1', 16, 1],
     ],
   );
+});
+
+function plannedRows(step: readonly StepRows[]): readonly (readonly [string, number, number])[] {
+  return step.map(({ sequence, from, count }) => [sequence.id, from, count]);
+}
+
+function runStep(scheduler: Scheduler): readonly (readonly [string, number, number])[] {
+  const step = scheduler.nextStep();
+  scheduler.complete(step);
+  return plannedRows(step);
+}
+
+test('a request waits for another of its tenant that computes the same prefix; another tenant computes its own', () => {
+  const scheduler = schedulerOf(8);
+  for (const each of [sequence('a', 'red', 21), sequence('b', 'blue', 21), sequence('c', 'red', 19)]) {
+    scheduler.add(each);
+  }
+  assert.deepEqual(runStep(scheduler), [['a', 0, 8]]);
+  assert.deepEqual(runStep(scheduler), [['a', 8, 8]]);
+  assert.deepEqual(runStep(scheduler), [
+    ['a', 16, 5],
+    ['b', 0, 3],
+  ]);
+  assert.deepEqual(runStep(scheduler), [['b', 3, 8]]);
+  assert.deepEqual(runStep(scheduler), [['b', 11, 8]]);
+  assert.deepEqual(runStep(scheduler), [
+    ['b', 19, 2],
+    ['c', 16, 3],
+  ]);
+});
+
+test('when the one that computes a shared prefix is cancelled, one of those who wait computes the rest', () => {
+  const scheduler = schedulerOf(8);
+  const [a, b, c] = [sequence('a', 'red', 20), sequence('b', 'red', 20), sequence('c', 'red', 20)];
+  for (const each of [a, b, c]) scheduler.add(each);
+  assert.deepEqual(runStep(scheduler), [['a', 0, 8]]);
+  scheduler.remove(a);
+  assert.deepEqual(runStep(scheduler), [['b', 8, 8]]);
+  assert.deepEqual(runStep(scheduler), [
+    ['b', 16, 4],
+    ['c', 16, 4],
+  ]);
 });

@@ -4,7 +4,7 @@ import { createSequence, type Sequence } from '../../../workers/scheduler/sequen
 import { buildStepBatch, yieldsToken } from '../../../workers/step/build-step-batch.ts';
 
 function sequence(tokens: readonly number[], blocks: readonly number[]): Sequence {
-  const made = createSequence({ id: 's', tenant: 't', promptTokens: tokens, generated: [], sharesPromptOf: null });
+  const made = createSequence({ id: 's', tenant: 't', promptTokens: tokens, generated: [] });
   made.blocks.push(...blocks);
   return made;
 }
