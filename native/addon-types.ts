@@ -67,6 +67,7 @@ export interface AddonModelSession {
   attachShared(file: AddonMappedFile, offsets: Float64Array): void;
   /** Offsets in bytes: per layer gateUp, down. */
   attachExpert(expert: number, file: AddonMappedFile, offsets: Float64Array): void;
+  detachExpert(expert: number): void;
   /** See ModelSession.step. */
   step(
     tokens: Int32Array,
@@ -77,6 +78,37 @@ export interface AddonModelSession {
     logitRows: Int32Array,
     logits: Float32Array,
   ): Promise<void>;
+  /** See ModelSession.begin. */
+  begin(
+    tokens: Int32Array,
+    positions: Int32Array,
+    sequences: Int32Array,
+    blockTables: Int32Array,
+    blockTableWidth: number,
+    logitRows: Int32Array,
+  ): void;
+  /** See ModelSession.attend; of outputs and sums one is null, in layer 0 both. */
+  attend(
+    layer: number,
+    outputs: Uint8Array | null,
+    sums: Float32Array | null,
+    experts: Int32Array,
+    weights: Float32Array,
+    hidden: Uint8Array | null,
+  ): Promise<void>;
+  /** See ModelSession.runExperts. */
+  runExperts(
+    layer: number,
+    rows: Int32Array,
+    experts: Int32Array,
+    hidden: Uint8Array | null,
+    hiddenRows: number,
+    outputs: Uint8Array,
+  ): Promise<void>;
+  /** See ModelSession.sumOutputs. */
+  sumOutputs(firstRow: number, rows: number, outputs: Uint8Array, sums: Float32Array): Promise<void>;
+  /** See ModelSession.project; of outputs and sums one is null. */
+  project(outputs: Uint8Array | null, sums: Float32Array | null, logits: Float32Array): Promise<void>;
   /** Routed rows per layer and expert since the session began: [layers, experts]. */
   routingCounts(): Float64Array;
   close(): Promise<void>;

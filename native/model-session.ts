@@ -1,5 +1,6 @@
 // The engine as workers see it: a model with its packs attached, a KV cache of fixed-size blocks, and one asynchronous
-// call per step. In: a checked batch. Out: the logits asked for. Who runs and which blocks are whose is decided elsewhere.
+// call per step, or a few per layer where a group of nodes shares the step. In: a checked batch. Out: the logits asked
+// for. Who runs and which blocks are whose is decided elsewhere.
 import { ADDON_DTYPE, type AddonModelSession, type AddonModelShape } from './addon-types.ts';
 import { loadAddon } from './load-addon.ts';
 import type { MappedFile } from './mapped-file.ts';
@@ -53,6 +54,33 @@ export interface StepBatch {
   readonly logitRows: Int32Array;
 }
 
+/**
+ * What a layer's experts add to the rows: the outputs of all (row, rank) [rows, topK, dModel] in the activation type,
+ * aligned to 4 bytes; or their weighted sums [rows, dModel].
+ */
+export type Contribution = { readonly outputs: Uint8Array } | { readonly sums: Float32Array };
+
+/** Where attend writes; arrays may be longer. */
+export interface AttendResult {
+  /** Experts that each row chose, in the router's ranking order: [rows, topK]. */
+  readonly experts: Int32Array;
+  /** Their weights: [rows, topK]. */
+  readonly weights: Float32Array;
+  /** The experts' input [rows, dModel] in the activation type; null when no other node needs it. */
+  readonly hidden: Uint8Array | null;
+}
+
+/** Expert outputs to compute: experts[i] of row rows[i]. */
+export interface ExpertWork {
+  readonly layer: number;
+  readonly rows: Int32Array;
+  readonly experts: Int32Array;
+  /** Rows from another node [hiddenRows, dModel], at any alignment; null takes what attend left. */
+  readonly hidden: { readonly data: Uint8Array; readonly rows: number } | null;
+  /** Written: [slots, dModel] in the activation type, at any alignment; may be longer. */
+  readonly outputs: Uint8Array;
+}
+
 /** Names of the kernel variants this CPU runs, fastest first. */
 export function kernelVariants(): string[] {
   return loadAddon().kernelVariants();
@@ -93,6 +121,16 @@ export class ModelSession {
     this.#attach(file, () => this.#raw.attachExpert(expert, file.raw, offsets));
   }
 
+  /** Lets go of an expert and its file. Throws NativeError `busy` while the session computes. */
+  detachExpert(expert: number): void {
+    refusing(() => this.#raw.detachExpert(expert));
+  }
+
+  /** Bytes of one row of activations, the experts' input or output. */
+  get activationBytes(): number {
+    return this.description.dModel * (this.description.dtype === 'bf16' ? 2 : 4);
+  }
+
   /**
    * Runs all layers for the batch, appending to the KV cache, and writes logits `[logitRows, vocab]` in the order of
    * `batch.logitRows`. The arrays must not change before the promise settles. Rejects with NativeError: `busy` while
@@ -100,11 +138,40 @@ export class ModelSession {
    */
   async step(batch: StepBatch, logits: Float32Array): Promise<void> {
     const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
-    try {
-      await this.#raw.step(tokens, positions, sequences, blockTables, blockTableWidth, logitRows, logits);
-    } catch (thrown) {
-      throw toNativeError(thrown);
-    }
+    await settling(() => this.#raw.step(tokens, positions, sequences, blockTables, blockTableWidth, logitRows, logits));
+  }
+
+  // The parts of a step. Between them nodes exchange rows: begin, then attend and runExperts of every layer, then project.
+  // Together they give the bits of `step`. All need the shared pack, runExperts only the experts that it is asked for.
+
+  /** Starts a step, or starts anew. Returns at once; throws NativeError as step does. */
+  begin(batch: StepBatch): void {
+    const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
+    refusing(() => this.#raw.begin(tokens, positions, sequences, blockTables, blockTableWidth, logitRows));
+  }
+
+  /** Attention and router of the next layer; `before` is what the experts of the layer before contribute, null in layer 0. */
+  attend(layer: number, before: Contribution | null, result: AttendResult): Promise<void> {
+    const { experts, weights, hidden } = result;
+    return settling(() => this.#raw.attend(layer, outputsOf(before), sumsOf(before), experts, weights, hidden));
+  }
+
+  /** Outputs of some experts for some rows, of the step at hand or from another node. */
+  runExperts({ layer, rows, experts, hidden, outputs }: ExpertWork): Promise<void> {
+    return settling(() => this.#raw.runExperts(layer, rows, experts, hidden?.data ?? null, hidden?.rows ?? 0, outputs));
+  }
+
+  /**
+   * Weighted sums of the expert outputs of rows [firstRow, firstRow + rows) of the layer attended last: outputs
+   * [rows, topK, dModel], aligned to 4 bytes, to sums [rows, dModel].
+   */
+  sumOutputs(firstRow: number, rows: number, outputs: Uint8Array, sums: Float32Array): Promise<void> {
+    return settling(() => this.#raw.sumOutputs(firstRow, rows, outputs, sums));
+  }
+
+  /** Ends the step: logits [logitRows, vocab]. */
+  project(before: Contribution, logits: Float32Array): Promise<void> {
+    return settling(() => this.#raw.project(outputsOf(before), sumsOf(before), logits));
   }
 
   /** How many rows each expert was given since the session began: [layers, experts]. */
@@ -124,6 +191,30 @@ export class ModelSession {
       const error = toNativeError(thrown);
       throw new NativeError(error.code, `${file.path}: ${error.message}`, { cause: thrown });
     }
+  }
+}
+
+function outputsOf(contribution: Contribution | null): Uint8Array | null {
+  return contribution !== null && 'outputs' in contribution ? contribution.outputs : null;
+}
+
+function sumsOf(contribution: Contribution | null): Float32Array | null {
+  return contribution !== null && 'sums' in contribution ? contribution.sums : null;
+}
+
+function refusing(call: () => void): void {
+  try {
+    call();
+  } catch (thrown) {
+    throw toNativeError(thrown);
+  }
+}
+
+async function settling(call: () => Promise<void>): Promise<void> {
+  try {
+    await call();
+  } catch (thrown) {
+    throw toNativeError(thrown);
   }
 }
 

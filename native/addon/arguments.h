@@ -3,6 +3,8 @@
 #include <napi.h>
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <vector>
@@ -80,6 +82,27 @@ Napi::TypedArrayOf<T> arrayOf(const Napi::Value& value, napi_typedarray_type typ
   require(value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type,
           std::string(name) + " is a typed array of the wrong kind");
   return value.As<Napi::TypedArrayOf<T>>();
+}
+
+/** The array's data, of at least `elements` elements. */
+template <typename T>
+T* elementsOf(const Napi::Value& value, napi_typedarray_type type, const char* name, int64_t elements) {
+  auto array = arrayOf<T>(value, type, name);
+  require(static_cast<int64_t>(array.ElementLength()) >= elements, std::string(name) + " must have " +
+                                                                       std::to_string(elements) + " elements but has " +
+                                                                       std::to_string(array.ElementLength()));
+  return array.Data();
+}
+
+/** Rows of activations as bytes; aligned when they are computed with where they are. */
+inline std::byte* bytesOf(const Napi::Value& value, const char* name, int64_t bytes) {
+  return reinterpret_cast<std::byte*>(elementsOf<uint8_t>(value, napi_uint8_array, name, bytes));
+}
+
+inline std::byte* alignedBytesOf(const Napi::Value& value, const char* name, int64_t bytes) {
+  std::byte* data = bytesOf(value, name, bytes);
+  require(reinterpret_cast<uintptr_t>(data) % sizeof(float) == 0, std::string(name) + " must be aligned to 4 bytes");
+  return data;
 }
 
 inline std::vector<int32_t> int32sOf(const Napi::Value& value, const char* name) {

@@ -42,12 +42,18 @@ StepBatch batchOf(const Napi::CallbackInfo& info) {
 }  // namespace
 
 Napi::Function ModelSessionObject::define(Napi::Env env) {
-  return DefineClass(env, "ModelSession",
-                     {InstanceMethod<&ModelSessionObject::attachShared>("attachShared"),
-                      InstanceMethod<&ModelSessionObject::attachExpert>("attachExpert"),
-                      InstanceMethod<&ModelSessionObject::step>("step"),
-                      InstanceMethod<&ModelSessionObject::routingCounts>("routingCounts"),
-                      InstanceMethod<&ModelSessionObject::close>("close")});
+  return DefineClass(
+      env, "ModelSession",
+      {InstanceMethod<&ModelSessionObject::attachShared>("attachShared"),
+       InstanceMethod<&ModelSessionObject::attachExpert>("attachExpert"),
+       InstanceMethod<&ModelSessionObject::detachExpert>("detachExpert"),
+       InstanceMethod<&ModelSessionObject::step>("step"), InstanceMethod<&ModelSessionObject::begin>("begin"),
+       InstanceMethod<&ModelSessionObject::attend>("attend"),
+       InstanceMethod<&ModelSessionObject::runExperts>("runExperts"),
+       InstanceMethod<&ModelSessionObject::sumOutputs>("sumOutputs"),
+       InstanceMethod<&ModelSessionObject::project>("project"),
+       InstanceMethod<&ModelSessionObject::routingCounts>("routingCounts"),
+       InstanceMethod<&ModelSessionObject::close>("close")});
 }
 
 ModelSessionObject::ModelSessionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ModelSessionObject>(info) {
@@ -92,29 +98,108 @@ void ModelSessionObject::attachExpert(const Napi::CallbackInfo& info) {
   });
 }
 
+void ModelSessionObject::detachExpert(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { open().detachExpert(int32Of(info[0], "expert")); });
+}
+
+ModelSession& ModelSessionObject::idle() const {
+  ModelSession& session = open();
+  if (pending_.has_value()) throw Failure(FailureCode::busy, "the session is computing");
+  return session;
+}
+
 Napi::Value ModelSessionObject::step(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return guarded(env, [&] {
-    ModelSession& session = open();
-    if (pending_.has_value()) throw Failure(FailureCode::busy, "a step is running");
+  return guarded(info.Env(), [&] {
+    ModelSession& session = idle();
     StepBatch batch = batchOf(info);
-    auto logits = arrayOf<float>(info[6], napi_float32_array, "logits");
-    const size_t wanted = batch.logitRows.size() * static_cast<size_t>(session.shape().vocab);
-    require(logits.ElementLength() == wanted, "logits must have " + std::to_string(wanted) + " elements but has " +
-                                                  std::to_string(logits.ElementLength()));
-    session.step(std::move(batch), logits.Data(), [this](const std::string& failure) {
-      toJavaScriptThread_.NonBlockingCall(
-          [this, failure](Napi::Env settleEnv, Napi::Function) { settleStep(settleEnv, failure); });
-    });
-    // The object must outlive the step, the event loop must wait for it.
-    Ref();
-    toJavaScriptThread_.Ref(env);
-    pending_.emplace(PendingStep{Napi::Promise::Deferred::New(env), Napi::Persistent<Napi::TypedArray>(logits)});
-    return pending_->promise.Promise();
+    const int64_t wanted = static_cast<int64_t>(batch.logitRows.size()) * session.shape().vocab;
+    float* logits = elementsOf<float>(info[6], napi_float32_array, "logits", wanted);
+    session.step(std::move(batch), logits, settling());
+    return pend(info.Env(), {info[6]});
   });
 }
 
-void ModelSessionObject::settleStep(Napi::Env env, const std::string& failure) {
+void ModelSessionObject::begin(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { idle().begin(batchOf(info)); });
+}
+
+Napi::Value ModelSessionObject::attend(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    ModelSession& session = idle();
+    const int64_t rows = session.begun().rows(), chosen = rows * session.shape().topK;
+    const Contribution before = contributionOf(session, info[1], info[2]);
+    const AttendResult result{
+        elementsOf<int32_t>(info[3], napi_int32_array, "experts", chosen),
+        elementsOf<float>(info[4], napi_float32_array, "weights", chosen),
+        info[5].IsNull() ? nullptr : bytesOf(info[5], "hidden", rows * session.activationBytes())};
+    session.attend(int32Of(info[0], "layer"), before, result, settling());
+    return pend(info.Env(), {info[1], info[2], info[3], info[4], info[5]});
+  });
+}
+
+// Of the begun step's rows: expert outputs, or their sums, or neither.
+Contribution ModelSessionObject::contributionOf(const ModelSession& session, const Napi::Value& outputs,
+                                                const Napi::Value& sums) const {
+  const int64_t rows = session.begun().rows(), chosen = rows * session.shape().topK;
+  return {outputs.IsNull() ? nullptr : alignedBytesOf(outputs, "outputs", chosen * session.activationBytes()),
+          sums.IsNull() ? nullptr : elementsOf<float>(sums, napi_float32_array, "sums", rows * session.shape().dModel)};
+}
+
+Napi::Value ModelSessionObject::runExperts(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    ModelSession& session = idle();
+    ExpertWork work{int32Of(info[0], "layer"),      int32sOf(info[1], "rows"),
+                    int32sOf(info[2], "experts"),   nullptr,
+                    int32Of(info[4], "hiddenRows"), nullptr};
+    require(work.hiddenRows >= 0, "hiddenRows is out of range");
+    if (!info[3].IsNull()) work.hidden = bytesOf(info[3], "hidden", work.hiddenRows * session.activationBytes());
+    work.outputs = bytesOf(info[5], "outputs", static_cast<int64_t>(work.rows.size()) * session.activationBytes());
+    session.runExperts(std::move(work), settling());
+    return pend(info.Env(), {info[3], info[5]});
+  });
+}
+
+Napi::Value ModelSessionObject::sumOutputs(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    ModelSession& session = idle();
+    const int32_t firstRow = int32Of(info[0], "firstRow"), rows = int32Of(info[1], "rows");
+    require(rows >= 0, "rows is out of range");
+    const int64_t outputBytes = int64_t{rows} * session.shape().topK * session.activationBytes();
+    const std::byte* outputs = alignedBytesOf(info[2], "outputs", outputBytes);
+    float* sums = elementsOf<float>(info[3], napi_float32_array, "sums", int64_t{rows} * session.shape().dModel);
+    session.sumOutputs(firstRow, rows, outputs, sums, settling());
+    return pend(info.Env(), {info[2], info[3]});
+  });
+}
+
+Napi::Value ModelSessionObject::project(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    ModelSession& session = idle();
+    const Contribution before = contributionOf(session, info[0], info[1]);
+    const int64_t wanted = static_cast<int64_t>(session.begun().logitRows.size()) * session.shape().vocab;
+    session.project(before, elementsOf<float>(info[2], napi_float32_array, "logits", wanted), settling());
+    return pend(info.Env(), {info[0], info[1], info[2]});
+  });
+}
+
+ModelSession::Done ModelSessionObject::settling() {
+  return [this](const std::string& failure) {
+    toJavaScriptThread_.NonBlockingCall([this, failure](Napi::Env env, Napi::Function) { settle(env, failure); });
+  };
+}
+
+// The promise of a call that has been started: the object must outlive it, the event loop must wait for it.
+Napi::Value ModelSessionObject::pend(Napi::Env env, std::initializer_list<Napi::Value> arrays) {
+  Ref();
+  toJavaScriptThread_.Ref(env);
+  pending_.emplace(PendingCall{Napi::Promise::Deferred::New(env), {}});
+  for (const Napi::Value& array : arrays) {
+    if (array.IsTypedArray()) pending_->arrays.push_back(Napi::Persistent(array.As<Napi::TypedArray>()));
+  }
+  return pending_->promise.Promise();
+}
+
+void ModelSessionObject::settle(Napi::Env env, const std::string& failure) {
   const Napi::HandleScope scope(env);
   const Napi::Promise::Deferred promise = pending_->promise;
   pending_.reset();

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "../core/model-session.h"
 
@@ -16,27 +17,37 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   ~ModelSessionObject() override;
 
  private:
-  // A step whose promise has not settled yet; keeps the logits array alive.
-  struct PendingStep {
+  // A call whose promise has not settled yet; keeps alive the arrays that it reads and writes.
+  struct PendingCall {
     Napi::Promise::Deferred promise;
-    Napi::Reference<Napi::TypedArray> logits;
+    std::vector<Napi::Reference<Napi::TypedArray>> arrays;
   };
 
   void attachShared(const Napi::CallbackInfo& info);
   void attachExpert(const Napi::CallbackInfo& info);
+  void detachExpert(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);
+  void begin(const Napi::CallbackInfo& info);
+  Napi::Value attend(const Napi::CallbackInfo& info);
+  Napi::Value runExperts(const Napi::CallbackInfo& info);
+  Napi::Value sumOutputs(const Napi::CallbackInfo& info);
+  Napi::Value project(const Napi::CallbackInfo& info);
   Napi::Value routingCounts(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   ModelSession& open() const;
-  void settleStep(Napi::Env env, const std::string& failure);
+  ModelSession& idle() const;
+  Contribution contributionOf(const ModelSession& session, const Napi::Value& outputs, const Napi::Value& sums) const;
+  ModelSession::Done settling();
+  Napi::Value pend(Napi::Env env, std::initializer_list<Napi::Value> arrays);
+  void settle(Napi::Env env, const std::string& failure);
   void settleClose(Napi::Env env);
   static void shutDown(void* object);
 
   std::unique_ptr<ModelSession> session_;
   Napi::ThreadSafeFunction toJavaScriptThread_;
   bool shutDown_ = false;
-  std::optional<PendingStep> pending_;
+  std::optional<PendingCall> pending_;
   std::optional<Napi::Promise::Deferred> closing_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <exception>
 
+#include "../cpu/cpu-backend.h"
 #include "failure.h"
 
 namespace conclave {
@@ -29,7 +30,7 @@ ModelSession::ModelSession(const ModelShape& shape, const StepLimits& limits, in
     : shape_(checked(shape)),
       limits_(checked(limits, threads)),
       weights_(shape),
-      backend_(shape, limits, threads, variant),
+      backend_(std::make_unique<CpuBackend>(shape, limits, threads, variant)),
       thread_([this] { work(); }) {}
 
 ModelSession::~ModelSession() {
@@ -52,16 +53,108 @@ void ModelSession::attachExpert(int32_t expert, std::shared_ptr<const MappedFile
   weights_.attachExpert(expert, std::move(file), offsets);
 }
 
-const std::vector<double>& ModelSession::routingCounts() const {
+void ModelSession::detachExpert(int32_t expert) {
   requireIdle();
-  return backend_.routingCounts();
+  weights_.detachExpert(expert);
 }
 
-void ModelSession::step(StepBatch batch, float* logits, std::function<void(const std::string&)> done) {
+const std::vector<double>& ModelSession::routingCounts() const {
+  requireIdle();
+  return backend_->routingCounts();
+}
+
+const StepBatch& ModelSession::begun() const {
+  require(begun_.has_value(), "no step has begun");
+  return *begun_;
+}
+
+int64_t ModelSession::activationBytes() const {
+  return int64_t{shape_.dModel} * static_cast<int64_t>(bytesPerWeight(activationType(shape_.dtype)));
+}
+
+void ModelSession::step(StepBatch batch, float* logits, Done done) {
   requireIdle();
   weights_.requireComplete();
   checkBatch(batch, shape_, limits_);
-  auto job = std::make_unique<Job>(Job{std::move(batch), logits, std::move(done)});
+  begun_.reset();
+  start([this, batch = std::move(batch), logits] { backend_->step(batch, weights_, logits); }, std::move(done));
+}
+
+void ModelSession::begin(StepBatch batch) {
+  requireIdle();
+  weights_.requireShared();
+  checkBatch(batch, shape_, limits_);
+  begun_ = std::move(batch);
+  attended_ = 0;
+}
+
+void ModelSession::attend(int32_t layer, Contribution before, const AttendResult& result, Done done) {
+  requireIdle();
+  const StepBatch& batch = begun();
+  require(layer == attended_ && layer < shape_.layers,
+          "layer " + std::to_string(layer) + " does not follow " + std::to_string(attended_) + " attended layers");
+  require((before.outputs != nullptr || before.sums != nullptr) == (layer > 0),
+          "every layer but the first needs what the experts before it contribute");
+  ++attended_;
+  start(
+      [this, &batch, layer, before, result] {
+        if (layer == 0) backend_->begin(batch, weights_);
+        backend_->attend(batch, weights_, layer, before, result);
+      },
+      std::move(done));
+}
+
+void ModelSession::runExperts(ExpertWork work, Done done) {
+  requireIdle();
+  checkWork(work);
+  start(
+      [this, work = std::move(work)] {
+        backend_->runExperts(weights_, work.layer, {work.rows, work.experts}, work.hidden, work.hiddenRows,
+                             work.outputs);
+      },
+      std::move(done));
+}
+
+void ModelSession::checkWork(const ExpertWork& work) const {
+  require(work.layer >= 0 && work.layer < shape_.layers, "there is no layer " + std::to_string(work.layer));
+  if (work.hidden == nullptr) {
+    requireLayerDone();
+    require(work.layer + 1 == attended_, "the rows of layer " + std::to_string(work.layer) + " are not at hand");
+  }
+  const int32_t rows = work.hidden == nullptr ? begun().rows() : work.hiddenRows;
+  require(rows >= 1 && rows <= limits_.maxRows, "a step takes 1 to " + std::to_string(limits_.maxRows) + " rows");
+  require(work.rows.size() == work.experts.size(), "rows and experts must have the same length");
+  require(work.rows.size() <= static_cast<size_t>(limits_.maxRows) * static_cast<size_t>(shape_.topK),
+          "there are more slots than rows times experts per row");
+  for (size_t i = 0; i < work.rows.size(); ++i) {
+    require(work.rows[i] >= 0 && work.rows[i] < rows, "there is no row " + std::to_string(work.rows[i]));
+    weights_.requireExpert(work.experts[i]);
+  }
+}
+
+void ModelSession::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums, Done done) {
+  requireIdle();
+  requireLayerDone();
+  require(firstRow >= 0 && rows >= 0 && firstRow <= begun().rows() - rows, "there are no such rows");
+  start([this, firstRow, rows, outputs, sums] { backend_->sumOutputs(firstRow, rows, outputs, sums); },
+        std::move(done));
+}
+
+void ModelSession::project(Contribution before, float* logits, Done done) {
+  requireIdle();
+  require(begun_.has_value() && attended_ == shape_.layers, "not every layer has been attended");
+  require(before.outputs != nullptr || before.sums != nullptr, "the last layer's contribution is missing");
+  start([this, batch = std::move(*begun_), before, logits] { backend_->project(batch, weights_, before, logits); },
+        std::move(done));
+  begun_.reset();
+}
+
+void ModelSession::requireLayerDone() const {
+  require(begun_.has_value() && attended_ > 0, "no layer has been attended");
+}
+
+void ModelSession::start(std::function<void()> compute, Done done) {
+  auto job = std::make_unique<Job>(Job{std::move(compute), std::move(done)});
   {
     const std::lock_guard lock(mutex_);
     job_ = std::move(job);
@@ -79,7 +172,7 @@ void ModelSession::work() {
       if (job_ == nullptr) return;
       job = std::move(job_);
     }
-    const std::string failure = runStep(*job);
+    const std::string failure = run(*job);
     {
       const std::lock_guard lock(mutex_);
       running_ = false;
@@ -88,10 +181,10 @@ void ModelSession::work() {
   }
 }
 
-// What can be wrong with a batch was refused before; what is left is the system refusing memory.
-std::string ModelSession::runStep(const Job& job) {
+// What can be wrong with the arguments was refused before; what is left is the system refusing memory.
+std::string ModelSession::run(const Job& job) {
   try {
-    backend_.step(job.batch, weights_, job.logits);
+    job.compute();
     return "";
   } catch (const std::exception& failure) {
     return failure.what();
@@ -100,7 +193,7 @@ std::string ModelSession::runStep(const Job& job) {
 
 void ModelSession::requireIdle() const {
   const std::lock_guard lock(mutex_);
-  if (running_) throw Failure(FailureCode::busy, "a step is running");
+  if (running_) throw Failure(FailureCode::busy, "the session is computing");
 }
 
 }  // namespace conclave

@@ -1,56 +1,92 @@
-// A loaded model: weights, backend, and the thread that runs steps so that the caller's is free.
+// A loaded model: weights, backend, and the thread that computes so that the caller's is free.
 #pragma once
 #include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "../cpu/cpu-backend.h"
+#include "backend.h"
 #include "model-weights.h"
 #include "step-batch.h"
 
 namespace conclave {
 
+/** Expert outputs to compute and where they go; the spans' arrays outlive the call. */
+struct ExpertWork {
+  int32_t layer;
+  std::vector<int32_t> rows, experts;  // [slots] each
+  const std::byte* hidden;             // [hiddenRows, dModel], or null for what attend left
+  int32_t hiddenRows;
+  std::byte* outputs;  // [slots, dModel]
+};
+
 class ModelSession {
  public:
+  /** Called from the session's thread when a call has ended, with the reason if it failed, else ''. */
+  using Done = std::function<void(const std::string& failure)>;
+
   /** Throws Failure naming the option or dimension at fault. */
   ModelSession(const ModelShape& shape, const StepLimits& limits, int threads, const std::string& variant);
-  /** Waits for a running step. */
+  /** Waits for a running call. */
   ~ModelSession();
   ModelSession(const ModelSession&) = delete;
   ModelSession& operator=(const ModelSession&) = delete;
 
-  // Not while a step runs.
+  // Not while a call runs.
   void attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
   void attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
+  void detachExpert(int32_t expert);
   const std::vector<double>& routingCounts() const;
 
-  /**
-   * Checks the batch (throws Failure), then runs it on the session's thread: logits [logitRows, vocab] are written,
-   * then `done` is called from that thread, with the reason if the step failed, else ''. One step at a time.
-   */
-  void step(StepBatch batch, float* logits, std::function<void(const std::string& failure)> done);
+  // Each checks its arguments (throws Failure, and changes nothing), then runs on the session's thread. One at a time.
+
+  /** All layers: logits [logitRows, vocab] are written. */
+  void step(StepBatch batch, float* logits, Done done);
+
+  // The parts of a step, in this order: begin, for every layer attend and runExperts, then project. `begin` may come at
+  // any time and gives up an unfinished step.
+
+  /** Takes the batch that the next calls are about; returns at once. */
+  void begin(StepBatch batch);
+  /** See Backend::attend. Layers ascend from 0; only layer 0 has no contribution before it. */
+  void attend(int32_t layer, Contribution before, const AttendResult& result, Done done);
+  /** See Backend::runExperts. With rows of its own (`hidden`) it belongs to no step. */
+  void runExperts(ExpertWork work, Done done);
+  /** See Backend::sumOutputs. */
+  void sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums, Done done);
+  /** See Backend::project. Ends the step. */
+  void project(Contribution before, float* logits, Done done);
 
   const ModelShape& shape() const { return shape_; }
+  const StepLimits& limits() const { return limits_; }
+  /** The batch of the step that runs in parts; throws Failure when there is none. */
+  const StepBatch& begun() const;
+  /** Bytes of one row of activations: the experts' input or output. */
+  int64_t activationBytes() const;
 
  private:
   struct Job {
-    StepBatch batch;
-    float* logits;
-    std::function<void(const std::string&)> done;
+    std::function<void()> compute;
+    Done done;
   };
 
+  void start(std::function<void()> compute, Done done);
   void work();
-  std::string runStep(const Job& job);
+  static std::string run(const Job& job);
   void requireIdle() const;
+  void requireLayerDone() const;
+  void checkWork(const ExpertWork& work) const;
 
   ModelShape shape_;
   StepLimits limits_;
   ModelWeights weights_;
-  CpuBackend backend_;
+  std::unique_ptr<Backend> backend_;
+  std::optional<StepBatch> begun_;
+  int32_t attended_ = 0;  // layers of the begun step whose attention has run
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::unique_ptr<Job> job_;

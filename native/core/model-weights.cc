@@ -39,6 +39,7 @@ class SectionReader {
 
 ModelWeights::ModelWeights(const ModelShape& shape)
     : shape_(shape),
+      expertFiles_(static_cast<size_t>(shape.experts)),
       layers_(static_cast<size_t>(shape.layers)),
       experts_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.experts)) {}
 
@@ -57,30 +58,49 @@ void ModelWeights::attachShared(std::shared_ptr<const MappedFile> file, const st
   finalNorm_ = sections.nextNorm(s.dModel);
   lmHead_ = sections.next(matrixBytes(s.dtype, s.vocab, s.dModel));
   layers_ = std::move(layers);
-  files_.push_back(std::move(file));
+  sharedFile_ = std::move(file);
 }
 
 void ModelWeights::attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file,
                                 const std::vector<int64_t>& offsets) {
   const ModelShape& s = shape_;
-  require(expert >= 0 && expert < s.experts, "there is no expert " + std::to_string(expert));
+  requireExists(expert);
   SectionReader sections(*file, offsets, static_cast<size_t>(s.layers) * 2);
   std::vector<ExpertWeights> perLayer(static_cast<size_t>(s.layers));
   for (ExpertWeights& weights : perLayer) {
     weights.gateUp = sections.next(2 * matrixBytes(s.dtype, s.ffn, s.dModel));
     weights.down = sections.next(matrixBytes(s.dtype, s.dModel, s.ffn));
   }
+  place(expert, perLayer, std::move(file));
+}
+
+void ModelWeights::detachExpert(int32_t expert) {
+  requireExists(expert);
+  place(expert, std::vector<ExpertWeights>(static_cast<size_t>(shape_.layers)), nullptr);
+}
+
+void ModelWeights::place(int32_t expert, const std::vector<ExpertWeights>& perLayer,
+                         std::shared_ptr<const MappedFile> file) {
   for (size_t layer = 0; layer < perLayer.size(); ++layer) {
-    experts_[layer * static_cast<size_t>(s.experts) + static_cast<size_t>(expert)] = perLayer[layer];
+    experts_[layer * static_cast<size_t>(shape_.experts) + static_cast<size_t>(expert)] = perLayer[layer];
   }
-  files_.push_back(std::move(file));
+  expertFiles_[static_cast<size_t>(expert)] = std::move(file);
 }
 
 void ModelWeights::requireComplete() const {
-  require(lmHead_ != nullptr, "the shared weights are not attached");
-  for (int32_t e = 0; e < shape_.experts; ++e) {
-    require(expert(0, e).down != nullptr, "expert " + std::to_string(e) + " is not attached");
-  }
+  requireShared();
+  for (int32_t e = 0; e < shape_.experts; ++e) requireExpert(e);
+}
+
+void ModelWeights::requireShared() const { require(lmHead_ != nullptr, "the shared weights are not attached"); }
+
+void ModelWeights::requireExpert(int32_t expert) const {
+  requireExists(expert);
+  require(this->expert(0, expert).down != nullptr, "expert " + std::to_string(expert) + " is not attached");
+}
+
+void ModelWeights::requireExists(int32_t expert) const {
+  require(expert >= 0 && expert < shape_.experts, "there is no expert " + std::to_string(expert));
 }
 
 }  // namespace conclave

@@ -33,9 +33,15 @@ class ModelWeights {
   void attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
   /** Offsets: per layer gateUp, down. Throws Failure. */
   void attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
+  /** Forgets an expert and lets go of its file. Throws Failure when there is no such expert. */
+  void detachExpert(int32_t expert);
 
   /** Throws Failure naming what is missing for a step that runs every layer here. */
   void requireComplete() const;
+  /** Throws Failure unless attention, router and embeddings are here. */
+  void requireShared() const;
+  /** Throws Failure unless there is such an expert and it is here. */
+  void requireExpert(int32_t expert) const;
 
   const LayerWeights& layer(int32_t layer) const { return layers_[static_cast<size_t>(layer)]; }
   const ExpertWeights& expert(int32_t layer, int32_t expert) const {
@@ -46,8 +52,12 @@ class ModelWeights {
   const std::byte* lmHead() const { return lmHead_; }  // panels, [vocab, dModel]
 
  private:
+  void requireExists(int32_t expert) const;
+  void place(int32_t expert, const std::vector<ExpertWeights>& perLayer, std::shared_ptr<const MappedFile> file);
+
   ModelShape shape_;
-  std::vector<std::shared_ptr<const MappedFile>> files_;
+  std::shared_ptr<const MappedFile> sharedFile_;
+  std::vector<std::shared_ptr<const MappedFile>> expertFiles_;  // [experts]
   std::vector<LayerWeights> layers_;
   std::vector<ExpertWeights> experts_;  // [layers, experts]
   const std::byte* embedding_ = nullptr;

@@ -39,6 +39,11 @@ class ActivationRows {
     }
   }
 
+  /** Stores a row that has the type already: `bytes` of it, its padding stays. */
+  void copy(int64_t r, const std::byte* values, size_t bytes) {
+    std::memcpy(memory_.data() + r * rowBytes_, values, bytes);
+  }
+
  private:
   DType type_ = DType::f32;
   int64_t rowBytes_ = 0;

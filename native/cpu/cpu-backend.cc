@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "../core/double-math.h"
@@ -49,6 +50,7 @@ CpuBackend::CpuBackend(const ModelShape& shape, const StepLimits& limits, int th
   const DType type = activationType(shape.dtype);
   const size_t rows = static_cast<size_t>(limits.maxRows);
   normalized_ = ActivationRows(type, limits.maxRows, shape.dModel);
+  received_ = ActivationRows(type, limits.maxRows, shape.dModel);
   q_ = ActivationRows(type, limits.maxRows, shape.qWidth());
   kv_ = ActivationRows(type, limits.maxRows, 2 * shape.kvWidth());
   attended_ = ActivationRows(type, limits.maxRows, shape.qWidth());
@@ -56,19 +58,111 @@ CpuBackend::CpuBackend(const ModelShape& shape, const StepLimits& limits, int th
   sine_.resize(cosine_.size());
   routing_.experts.resize(rows * static_cast<size_t>(shape.topK));
   routing_.weights.resize(routing_.experts.size());
+  for (int32_t i = 0; i < limits.maxRows * shape.topK; ++i) rowOf_.push_back(i / shape.topK);
 }
 
 void CpuBackend::step(const StepBatch& batch, const ModelWeights& weights, float* logits) {
   const FlushDenormals flush;
+  prepare(batch, weights);
+  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
+    runAttention(batch, weights.layer(layer), layer);
+    route(batch.rows(), weights.layer(layer), layer);
+    experts_.run(weights, layer, allSlots(batch.rows()), normalized_, pool_);
+    addOutputs(batch.rows(), [&](size_t i) { return experts_.output(i); });
+  }
+  predict(batch, weights, logits);
+}
+
+void CpuBackend::begin(const StepBatch& batch, const ModelWeights& weights) {
+  const FlushDenormals flush;
+  prepare(batch, weights);
+}
+
+void CpuBackend::attend(const StepBatch& batch, const ModelWeights& weights, int32_t layer, Contribution before,
+                        const AttendResult& result) {
+  const FlushDenormals flush;
+  add(batch.rows(), before);
+  runAttention(batch, weights.layer(layer), layer);
+  route(batch.rows(), weights.layer(layer), layer);
+  const size_t chosen = static_cast<size_t>(batch.rows()) * static_cast<size_t>(shape_.topK);
+  std::copy_n(routing_.experts.data(), chosen, result.experts);
+  std::copy_n(routing_.weights.data(), chosen, result.weights);
+  for (int32_t row = 0; row < batch.rows() && result.hidden != nullptr; ++row) {
+    std::memcpy(result.hidden + static_cast<size_t>(row) * outputBytes(), normalized_.row(row), outputBytes());
+  }
+}
+
+void CpuBackend::runExperts(const ModelWeights& weights, int32_t layer, const ExpertSlots& slots,
+                            const std::byte* hidden, int32_t hiddenRows, std::byte* outputs) {
+  const FlushDenormals flush;
+  for (int32_t row = 0; row < hiddenRows && hidden != nullptr; ++row) {
+    received_.copy(row, hidden + static_cast<size_t>(row) * outputBytes(), outputBytes());
+  }
+  experts_.run(weights, layer, slots, hidden == nullptr ? normalized_ : received_, pool_);
+  for (size_t i = 0; i < slots.rows.size(); ++i) {
+    std::memcpy(outputs + i * outputBytes(), experts_.output(i), outputBytes());
+  }
+}
+
+void CpuBackend::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) {
+  const FlushDenormals flush;
+  const size_t first = static_cast<size_t>(firstRow) * static_cast<size_t>(shape_.topK);
+  pool_.run(rows, [&](int32_t row, int) {
+    float* sum = sums + int64_t{row} * shape_.dModel;
+    sumRanks(
+        firstRow + row, [&](size_t i) { return outputAt(outputs, i - first); }, sum);
+  });
+}
+
+void CpuBackend::project(const StepBatch& batch, const ModelWeights& weights, Contribution before, float* logits) {
+  const FlushDenormals flush;
+  add(batch.rows(), before);
+  predict(batch, weights, logits);
+}
+
+void CpuBackend::prepare(const StepBatch& batch, const ModelWeights& weights) {
   attention_.plan(batch);
   prepareRotation(batch);
   embed(batch, weights);
-  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
-    attend(batch, weights.layer(layer), layer);
-    route(batch.rows(), weights.layer(layer), layer);
-    experts_.run(weights, layer, batch.rows(), routing_, normalized_, floats(x_), pool_);
+}
+
+size_t CpuBackend::outputBytes() const {
+  return static_cast<size_t>(shape_.dModel) * bytesPerWeight(activationType(shape_.dtype));
+}
+
+ExpertSlots CpuBackend::allSlots(int32_t rows) const {
+  const size_t slots = static_cast<size_t>(rows) * static_cast<size_t>(shape_.topK);
+  return {{rowOf_.data(), slots}, {routing_.experts.data(), slots}};
+}
+
+// In the router's ranking order, whatever order the experts ran in.
+template <typename OutputOf>
+void CpuBackend::sumRanks(int32_t row, const OutputOf& outputOf, float* sum) const {
+  std::fill_n(sum, shape_.dModel, 0.0f);
+  const size_t first = static_cast<size_t>(row) * static_cast<size_t>(shape_.topK);
+  for (size_t i = first; i < first + static_cast<size_t>(shape_.topK); ++i) {
+    kernels_.addScaled(sum, outputOf(i), experts_.outputType(), routing_.weights[i], shape_.dModel);
   }
-  project(batch, weights, logits);
+}
+
+template <typename OutputOf>
+void CpuBackend::addOutputs(int32_t rows, const OutputOf& outputOf) {
+  pool_.run(rows, [&](int32_t row, int thread) {
+    float* sum = rowScratch_[static_cast<size_t>(thread)].data();
+    sumRanks(row, outputOf, sum);
+    kernels_.add(floats(x_) + int64_t{row} * shape_.dModel, sum, shape_.dModel);
+  });
+}
+
+void CpuBackend::add(int32_t rows, Contribution before) {
+  if (before.outputs != nullptr) {
+    addOutputs(rows, [&](size_t i) { return outputAt(before.outputs, i); });
+  } else if (before.sums != nullptr) {
+    pool_.run(rows, [&](int32_t row, int) {
+      const int64_t first = int64_t{row} * shape_.dModel;
+      kernels_.add(floats(x_) + first, before.sums + first, shape_.dModel);
+    });
+  }
 }
 
 void CpuBackend::prepareRotation(const StepBatch& batch) {
@@ -101,7 +195,7 @@ void CpuBackend::embed(const StepBatch& batch, const ModelWeights& weights) {
 }
 
 // x += wo attention(rotate(clip(wqkv norm1(x))))
-void CpuBackend::attend(const StepBatch& batch, const LayerWeights& weights, int32_t layer) {
+void CpuBackend::runAttention(const StepBatch& batch, const LayerWeights& weights, int32_t layer) {
   const int32_t rows = batch.rows();
   normalize(rows, weights.norm1);
   multiply(weights.wqkv, shape_.qkvWidth(), shape_.dModel, normalized_, rows, floats(qkv_));
@@ -171,7 +265,7 @@ void CpuBackend::chooseExperts(int32_t row, float* probabilities) {
   }
 }
 
-void CpuBackend::project(const StepBatch& batch, const ModelWeights& weights, float* logits) {
+void CpuBackend::predict(const StepBatch& batch, const ModelWeights& weights, float* logits) {
   const int32_t rows = static_cast<int32_t>(batch.logitRows.size());
   for (int32_t i = 0; i < rows; ++i) {
     const float* x = floats(x_) + int64_t{batch.logitRows[static_cast<size_t>(i)]} * shape_.dModel;

@@ -1,10 +1,9 @@
-// A model on this CPU: KV cache, scratch, threads, and the loop over layers.
+// A model on this CPU: KV cache, scratch, threads, and the order of operations in a step.
 #pragma once
 #include <string>
 #include <vector>
 
-#include "../core/model-weights.h"
-#include "../core/step-batch.h"
+#include "../core/backend.h"
 #include "../core/thread-pool.h"
 #include "attention.h"
 #include "experts.h"
@@ -12,25 +11,41 @@
 
 namespace conclave {
 
-class CpuBackend {
+class CpuBackend final : public Backend {
  public:
   /** Throws Failure for an unknown variant or too little memory. `threads` counts the one that calls step. */
   CpuBackend(const ModelShape& shape, const StepLimits& limits, int threads, const std::string& variant);
 
-  /** Runs all layers for a checked batch; logits: [logitRows, vocab]. The weights are complete. */
-  void step(const StepBatch& batch, const ModelWeights& weights, float* logits);
+  void step(const StepBatch& batch, const ModelWeights& weights, float* logits) override;
+  void begin(const StepBatch& batch, const ModelWeights& weights) override;
+  void attend(const StepBatch& batch, const ModelWeights& weights, int32_t layer, Contribution before,
+              const AttendResult& result) override;
+  void runExperts(const ModelWeights& weights, int32_t layer, const ExpertSlots& slots, const std::byte* hidden,
+                  int32_t hiddenRows, std::byte* outputs) override;
+  void sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) override;
+  void project(const StepBatch& batch, const ModelWeights& weights, Contribution before, float* logits) override;
 
-  /** Rows given to each expert so far: [layers, experts]. Not while a step runs. */
-  const std::vector<double>& routingCounts() const { return routingCounts_; }
+  const std::vector<double>& routingCounts() const override { return routingCounts_; }
 
  private:
+  void prepare(const StepBatch& batch, const ModelWeights& weights);
   void embed(const StepBatch& batch, const ModelWeights& weights);
-  void attend(const StepBatch& batch, const LayerWeights& weights, int32_t layer);
+  void runAttention(const StepBatch& batch, const LayerWeights& weights, int32_t layer);
   void rotateAndAppend(const StepBatch& batch, int32_t layer);
   void route(int32_t rows, const LayerWeights& weights, int32_t layer);
   void chooseExperts(int32_t row, float* probabilities);
-  void project(const StepBatch& batch, const ModelWeights& weights, float* logits);
+  void predict(const StepBatch& batch, const ModelWeights& weights, float* logits);
   void prepareRotation(const StepBatch& batch);
+
+  // outputOf(row * topK + rank): that expert output, [dModel] in the activation type.
+  template <typename OutputOf>
+  void sumRanks(int32_t row, const OutputOf& outputOf, float* sum) const;
+  template <typename OutputOf>
+  void addOutputs(int32_t rows, const OutputOf& outputOf);
+  void add(int32_t rows, Contribution before);
+  const std::byte* outputAt(const std::byte* outputs, size_t i) const { return outputs + i * outputBytes(); }
+  size_t outputBytes() const;
+  ExpertSlots allSlots(int32_t rows) const;
 
   void normalize(int32_t rows, const float* weight);
   // y = w a for all rows; w: [outputs, inputs], y: [rows, outputs].
@@ -43,11 +58,13 @@ class CpuBackend {
   Attention attention_;
   Experts experts_;
   Routing routing_;
+  std::vector<int32_t> rowOf_;  // [rows, topK]: the row
   std::vector<double> routingCounts_;
   std::vector<float> inverseFrequencies_;          // [headDim / 2]
   std::vector<float> cosine_, sine_;               // [rows, headDim / 2]
   ZeroedMemory x_, qkv_, projected_;               // f32: [rows, dModel], [rows, qkvWidth], [rows, dModel]
   ActivationRows normalized_, q_, kv_, attended_;  // [rows, dModel], [rows, qWidth], [rows, 2 kvWidth], [rows, qWidth]
+  ActivationRows received_;                        // the experts' input from another node: [rows, dModel]
   ZeroedMemory routerLogits_;                      // f32 [rows, experts]
   std::vector<std::vector<float>> rowScratch_;     // per thread: [dModel]
 };

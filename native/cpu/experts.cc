@@ -16,19 +16,16 @@ constexpr int64_t bytesPerItem = 256 * 1024;
 Experts::Experts(const ModelShape& shape, const Kernels& kernels, int32_t maxRows, int threads)
     : shape_(shape),
       kernels_(kernels),
-      slotOf_(static_cast<size_t>(maxRows) * static_cast<size_t>(shape.topK)),
+      placeOf_(static_cast<size_t>(maxRows) * static_cast<size_t>(shape.topK)),
       expertBegin_(static_cast<size_t>(shape.experts) + 1),
-      slotInput_(slotOf_.size()),
-      inner_(activationType(shape.dtype), static_cast<int64_t>(slotOf_.size()), shape.ffn),
-      output_(activationType(shape.dtype), static_cast<int64_t>(slotOf_.size()), shape.dModel) {
-  // One thread's scratch also holds a whole row of dModel for the combine.
-  const size_t sums = std::max<size_t>(rowsAtOnce * panelsAtOnce * panelOutputs, static_cast<size_t>(shape.dModel));
-  sums_.assign(static_cast<size_t>(threads), std::vector<float>(sums));
-}
+      input_(placeOf_.size()),
+      inner_(activationType(shape.dtype), static_cast<int64_t>(placeOf_.size()), shape.ffn),
+      output_(activationType(shape.dtype), static_cast<int64_t>(placeOf_.size()), shape.dModel),
+      sums_(static_cast<size_t>(threads), std::vector<float>(rowsAtOnce * panelsAtOnce * panelOutputs)) {}
 
-void Experts::run(const ModelWeights& weights, int32_t layer, int32_t rows, const Routing& routing,
-                  const ActivationRows& h, float* x, ThreadPool& pool) {
-  groupRows(rows, routing, h);
+void Experts::run(const ModelWeights& weights, int32_t layer, const ExpertSlots& slots, const ActivationRows& h,
+                  ThreadPool& pool) {
+  groupByExpert(slots, h);
   const auto sums = [&](int thread) { return sums_[static_cast<size_t>(thread)].data(); };
 
   // A w1 panel and its v1 panel are one unit here: they lie side by side and are gated together.
@@ -45,21 +42,17 @@ void Experts::run(const ModelWeights& weights, int32_t layer, int32_t rows, cons
     const Item& item = downItems[static_cast<size_t>(i)];
     down(item, weights.expert(layer, item.expert).down + item.firstPanel * downBytes, sums(thread));
   });
-
-  pool.run(rows,
-           [&](int32_t row, int thread) { combine(row, routing, x + int64_t{row} * shape_.dModel, sums(thread)); });
 }
 
-void Experts::groupRows(int32_t rows, const Routing& routing, const ActivationRows& h) {
-  const size_t slots = static_cast<size_t>(rows) * static_cast<size_t>(shape_.topK);
+void Experts::groupByExpert(const ExpertSlots& slots, const ActivationRows& h) {
   std::fill(expertBegin_.begin(), expertBegin_.end(), 0);
-  for (size_t i = 0; i < slots; ++i) ++expertBegin_[static_cast<size_t>(routing.experts[i]) + 1];
+  for (int32_t expert : slots.experts) ++expertBegin_[static_cast<size_t>(expert) + 1];
   for (size_t e = 1; e < expertBegin_.size(); ++e) expertBegin_[e] += expertBegin_[e - 1];
   std::vector<int32_t> next(expertBegin_.begin(), expertBegin_.end() - 1);
-  for (size_t i = 0; i < slots; ++i) {
-    const int32_t slot = next[static_cast<size_t>(routing.experts[i])]++;
-    slotOf_[i] = slot;
-    slotInput_[static_cast<size_t>(slot)] = h.row(static_cast<int64_t>(i) / shape_.topK);
+  for (size_t i = 0; i < slots.experts.size(); ++i) {
+    const int32_t place = next[static_cast<size_t>(slots.experts[i])]++;
+    placeOf_[i] = place;
+    input_[static_cast<size_t>(place)] = h.row(slots.rows[i]);
   }
 }
 
@@ -77,14 +70,14 @@ std::vector<Experts::Item> Experts::itemsOf(int64_t panels, int64_t bytesPerPane
   return items;
 }
 
-// inner[slot] = silu(w1 h) * (v1 h) for the item's outputs.
+// inner[place] = silu(w1 h) * (v1 h) for the item's outputs.
 void Experts::gateUp(const Item& item, const std::byte* panels, float* sums) {
   const int32_t width = item.panels * 2 * panelOutputs;
   const Panels w{panels, shape_.dtype, panelBytes(shape_.dtype, shape_.dModel),
                  static_cast<int32_t>(paddedInputs(shape_.dModel)), width};
-  for (int32_t done = 0; done < item.slots; done += rowsAtOnce) {
-    const int32_t first = item.firstSlot + done, rows = std::min(rowsAtOnce, item.slots - done);
-    kernels_.matmul(w, slotInput_.data() + first, rows, sums, width);
+  for (int32_t done = 0; done < item.places; done += rowsAtOnce) {
+    const int32_t first = item.firstPlace + done, rows = std::min(rowsAtOnce, item.places - done);
+    kernels_.matmul(w, input_.data() + first, rows, sums, width);
     for (int32_t r = 0; r < rows; ++r) {
       for (int32_t p = 0; p < item.panels; ++p) {
         float* gate = sums + int64_t{r} * width + p * 2 * panelOutputs;
@@ -97,27 +90,17 @@ void Experts::gateUp(const Item& item, const std::byte* panels, float* sums) {
   }
 }
 
-// output[slot] = w2 inner[slot] for the item's outputs.
+// output[place] = w2 inner[place] for the item's outputs.
 void Experts::down(const Item& item, const std::byte* panels, float* sums) {
   const int32_t output = item.firstPanel * panelOutputs;
   const int32_t outputs = std::min(item.panels * panelOutputs, shape_.dModel - output);
   const Panels w{panels, shape_.dtype, panelBytes(shape_.dtype, shape_.ffn),
                  static_cast<int32_t>(paddedInputs(shape_.ffn)), outputs};
-  for (int32_t done = 0; done < item.slots; done += rowsAtOnce) {
-    const int32_t first = item.firstSlot + done, rows = std::min(rowsAtOnce, item.slots - done);
+  for (int32_t done = 0; done < item.places; done += rowsAtOnce) {
+    const int32_t first = item.firstPlace + done, rows = std::min(rowsAtOnce, item.places - done);
     kernels_.matmul(w, inner_.rows() + first, rows, sums, outputs);
     for (int32_t r = 0; r < rows; ++r) output_.set(kernels_, first + r, output, sums + int64_t{r} * outputs, outputs);
   }
-}
-
-// In the router's ranking order, whatever order the experts ran in.
-void Experts::combine(int32_t row, const Routing& routing, float* x, float* sum) const {
-  std::fill_n(sum, shape_.dModel, 0.0f);
-  for (int32_t rank = 0; rank < shape_.topK; ++rank) {
-    const size_t i = static_cast<size_t>(row) * static_cast<size_t>(shape_.topK) + static_cast<size_t>(rank);
-    kernels_.addScaled(sum, output_.row(slotOf_[i]), output_.type(), routing.weights[i], shape_.dModel);
-  }
-  kernels_.add(x, sum, shape_.dModel);
 }
 
 }  // namespace conclave
