@@ -183,6 +183,15 @@ export const KEYS: readonly KeyInfo[] = [
     'stays',
     '100 B',
   ),
+  durable(
+    'cv:routing:*',
+    'string',
+    'RoutingRecord, JSON',
+    'leader',
+    'leader, planner, admin',
+    'stays',
+    '64 KiB a model',
+  ),
   durable('cv:plan:*', 'string', 'GroupPlan in force, JSON', 'leader', 'node, admin', 'stays', '64 KiB'),
   durable('cv:plans:*', 'stream', 'plans of a group in their order', 'leader', 'admin', 'stays', 'about 200 plans'),
   durable(
@@ -270,6 +279,7 @@ export const prefixes = {
   follows: 'cv:follows:',
   lease: 'cv:lease:',
   epoch: 'cv:epoch:',
+  routing: 'cv:routing:',
   plan: 'cv:plan:',
   plans: 'cv:plans:',
   placement: 'cv:placement:',
