@@ -98,8 +98,10 @@ const workerSchema = z.strictObject({
   maxSequences: count(32),
   /** Rows of one step at most. */
   maxRows: z.int().min(1).max(65_536).default(512),
-  /** Rows of prompts in a step in which answers run: more finish prompts sooner, fewer keep running answers smooth. */
-  prefillRows: count(128),
+  /** While prompts are taken in, running answers get their tokens this many times more slowly on average, at most. */
+  interTokenTarget: z.number().min(1.1).max(100).default(2),
+  /** The same for a single step: a pause that short ones make up for. Equal to the target, no step takes longer. */
+  longestPause: z.number().min(1.1).max(1000).default(8),
   /** A leader that has not renewed its lease for so long is replaced. */
   leaseSeconds: seconds(3),
 });

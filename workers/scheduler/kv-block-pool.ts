@@ -121,6 +121,14 @@ export class KvBlockPool {
     }
   }
 
+  /** Empties the prefix cache. Blocks that are held stay with their holders, uncached. */
+  forgetPrefixes(): void {
+    this.#unused.push(...this.#evictable.keys());
+    this.#evictable.clear();
+    this.#cached.clear();
+    this.#index.clear();
+  }
+
   #find(tenant: string, hash: number, parent: number, tokens: readonly number[], end: number): CachedBlock | null {
     const cached = this.#index.get(tenant)?.get(hash);
     if (cached === undefined || cached.parent !== parent) return null;

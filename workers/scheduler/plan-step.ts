@@ -4,10 +4,13 @@
 // Order of precedence: running answers go on (one row each), then prompts already begun, then the head of the waiting
 // line. Nothing overtakes a head that does not fit. A prompt's blocks are all reserved when it is admitted, so only answers
 // can run out of blocks; then the sequence admitted last gives way and is computed again later.
+import { type ChunkLimits, sizeChunk } from './size-chunk.ts';
+import type { StepCost } from './step-cost.ts';
 
 /** A sequence that has KV blocks. */
 export interface RunningSequence {
   readonly id: string;
+  readonly promptTokens: number;
   /** Tokens known: prompt and generated ones. */
   readonly length: number;
   /** Tokens whose keys and values are in the cache; below `length`. */
@@ -28,14 +31,12 @@ export interface WaitingSequence {
   readonly takesBlocks: number;
 }
 
-export interface SchedulerLimits {
+export interface SchedulerLimits extends ChunkLimits {
   readonly blockTokens: number;
   /** Rows of one step at most; not below maxSequences. */
   readonly maxRows: number;
   /** Sequences running at once at most. */
   readonly maxSequences: number;
-  /** Rows of prompts in a step in which answers run: bounds how much a prompt delays their next tokens. */
-  readonly prefillRows: number;
 }
 
 export interface SchedulerView {
@@ -45,6 +46,9 @@ export interface SchedulerView {
   readonly waiting: Iterable<WaitingSequence>;
   readonly availableBlocks: number;
   readonly limits: SchedulerLimits;
+  readonly cost: StepCost;
+  /** Time by which prompts have slowed running answers beyond the target, in ms; above 0, prompts wait. */
+  readonly owedMs: number;
 }
 
 /** Rows `from` to `from + count - 1` of a sequence. */
@@ -61,6 +65,8 @@ export interface StepPlan {
   readonly admit: readonly string[];
   /** What is computed, in this order. */
   readonly rows: readonly PlannedRows[];
+  /** Of those rows, how many belong to running answers. */
+  readonly answerRows: number;
 }
 
 /** Blocks that `tokens` positions take. */
@@ -71,7 +77,12 @@ export function blocksFor(tokens: number, blockTokens: number): number {
 export function planStep(view: SchedulerView): StepPlan {
   const answers = planAnswers(view);
   const prompts = planPrompts(view, answers);
-  return { preempt: [...answers.preempted], admit: prompts.admit, rows: [...answers.rows, ...prompts.rows] };
+  return {
+    preempt: [...answers.preempted],
+    admit: prompts.admit,
+    rows: [...answers.rows, ...prompts.rows],
+    answerRows: answers.rows.length,
+  };
 }
 
 interface AnswerPlan {
@@ -80,8 +91,8 @@ interface AnswerPlan {
   readonly available: number;
 }
 
-function isAnswering(sequence: RunningSequence): boolean {
-  return sequence.length - sequence.computed === 1;
+function isAnswering({ promptTokens, length, computed }: RunningSequence): boolean {
+  return computed >= promptTokens && length - computed === 1;
 }
 
 // One row for every running answer, oldest first. Whoever was admitted last gives way, possibly the one that asks.
@@ -89,12 +100,13 @@ function planAnswers({ running, availableBlocks, limits }: SchedulerView): Answe
   const rows: PlannedRows[] = [];
   const preempted = new Set<string>();
   let available = availableBlocks;
-  for (const sequence of running) {
-    if (!isAnswering(sequence) || rows.length === limits.maxRows) continue;
+  /** Those that may still have to give way: from the end of `running`. */
+  let last = running.length - 1;
+  for (const [index, sequence] of running.entries()) {
+    if (!isAnswering(sequence) || index > last || rows.length === limits.maxRows) continue;
     const needed = blocksFor(sequence.length, limits.blockTokens) - sequence.blocks;
-    const victims = running.filter((other) => !preempted.has(other.id) && !rows.some((row) => row.id === other.id));
-    while (needed > available && !preempted.has(sequence.id)) {
-      const victim = victims.pop() ?? sequence;
+    for (; needed > available && last >= index; last -= 1) {
+      const victim = running[last] ?? sequence;
       preempted.add(victim.id);
       available += victim.ownBlocks;
     }
@@ -111,18 +123,19 @@ interface PromptPlan {
 }
 
 // Prompts that have begun go on; then heads of the waiting line, unless somebody had to give way just now.
-function planPrompts({ running, waiting, limits }: SchedulerView, answers: AnswerPlan): PromptPlan {
+function planPrompts(view: SchedulerView, answers: AnswerPlan): PromptPlan {
+  const { running, waiting, limits } = view;
   const rows: PlannedRows[] = [];
   const admit: string[] = [];
   const staying = running.filter((sequence) => !answers.preempted.has(sequence.id));
-  let budget = limits.maxRows - answers.rows.length;
-  if (answers.rows.length > 0) budget = Math.min(budget, limits.prefillRows);
+  const begun = staying.filter((sequence) => !isAnswering(sequence));
+  let budget = promptRows(view, answers.rows.length);
   const take = (id: string, from: number, wanted: number): void => {
     const count = Math.min(wanted, budget);
     if (count > 0) rows.push({ id, from, count });
     budget -= count;
   };
-  for (const sequence of staying.filter((each) => !isAnswering(each))) {
+  for (const sequence of begun) {
     take(sequence.id, sequence.computed, sequence.length - sequence.computed);
   }
   let available = answers.available;
@@ -136,4 +149,10 @@ function planPrompts({ running, waiting, limits }: SchedulerView, answers: Answe
     if (!mayAdmit()) break;
   }
   return { rows, admit };
+}
+
+function promptRows({ limits, cost, owedMs }: SchedulerView, answerRows: number): number {
+  if (answerRows === 0) return limits.maxRows;
+  const room = limits.maxRows - answerRows;
+  return owedMs > 0 || room <= 0 ? 0 : sizeChunk(cost, answerRows, room, limits);
 }

@@ -1,5 +1,6 @@
 // What runs and what waits in a group, and the KV blocks of each. Asks planStep what to do and does the bookkeeping: blocks
 // are taken and given back here, full ones are offered to the tenant's later requests.
+import { AnswerPace } from './answer-pace.ts';
 import { findForerunner, mayStart } from './find-forerunner.ts';
 import type { KvBlockPool, PrefixMatch } from './kv-block-pool.ts';
 import {
@@ -12,6 +13,7 @@ import {
   type WaitingSequence,
 } from './plan-step.ts';
 import type { Sequence } from './sequence.ts';
+import type { CostShape } from './step-cost.ts';
 
 /** Rows of one sequence in the coming step. */
 export interface StepRows {
@@ -25,10 +27,15 @@ export class Scheduler {
   readonly #limits: SchedulerLimits;
   readonly #running: Sequence[] = [];
   readonly #waiting: Sequence[] = [];
+  readonly #pace: AnswerPace;
+  /** Rows of answers in the step that was planned last. */
+  #answerRows = 0;
 
-  constructor(pool: KvBlockPool, limits: SchedulerLimits) {
+  /** `shape`: how the model's steps grow with their rows, until that is measured. */
+  constructor(pool: KvBlockPool, limits: SchedulerLimits, shape: CostShape) {
     this.#pool = pool;
     this.#limits = limits;
+    this.#pace = new AnswerPace(shape, limits.interTokenTarget);
   }
 
   get running(): number {
@@ -62,6 +69,15 @@ export class Scheduler {
     for (const other of this.#waiting) if (other.forerunner?.sequence === sequence) this.#line(other);
   }
 
+  /**
+   * The contents of the KV blocks are lost: everything that runs goes back to the waiting line, in its order, and is computed
+   * again; the prefix cache is forgotten. Also instead of `complete`, for a step that failed.
+   */
+  preemptAll(): void {
+    for (const sequence of this.#running.toReversed()) this.#preempt(sequence);
+    this.#pool.forgetPrefixes();
+  }
+
   /** Decides and prepares the next step; no rows when there is nothing to do. */
   nextStep(): readonly StepRows[] {
     const plan = planStep({
@@ -69,7 +85,10 @@ export class Scheduler {
       waiting: this.#viewWaiting(),
       availableBlocks: this.#pool.available,
       limits: this.#limits,
+      cost: this.#pace.cost,
+      owedMs: this.#pace.owedMs,
     });
+    this.#answerRows = plan.answerRows;
     const byId = new Map([...this.#running, ...this.#waiting].map((sequence) => [sequence.id, sequence]));
     const find = (id: string): Sequence => {
       const sequence = byId.get(id);
@@ -80,8 +99,9 @@ export class Scheduler {
     return plan.rows.map((rows) => this.#prepare(find(rows.id), rows));
   }
 
-  /** The step has run: its rows are in the cache. */
-  complete(step: readonly StepRows[]): void {
+  /** The step has run in `ms`: its rows are in the cache. */
+  complete(step: readonly StepRows[], ms: number): void {
+    this.#pace.observe(rowsOf(step), this.#answerRows, ms);
     for (const { sequence, from, count } of step) {
       sequence.computed = from + count;
       this.#publishFullBlocks(sequence);
@@ -98,6 +118,7 @@ export class Scheduler {
     const pool = this.#pool;
     return {
       id: sequence.id,
+      promptTokens: sequence.promptTokens,
       length: sequence.tokens.length,
       computed: sequence.computed,
       blocks: sequence.blocks.length,
@@ -124,12 +145,7 @@ export class Scheduler {
   }
 
   #apply(plan: StepPlan, find: (id: string) => Sequence): void {
-    for (const sequence of plan.preempt.map(find)) {
-      dropFrom(this.#running, sequence);
-      this.#giveBlocksBack(sequence);
-      this.#waiting.unshift(sequence);
-      this.#line(sequence);
-    }
+    for (const sequence of plan.preempt.map(find)) this.#preempt(sequence);
     const admitted = plan.admit.map(find);
     // All prefixes are held before any block is allocated: allocating may forget a cached block that nobody holds.
     for (const sequence of admitted) {
@@ -138,6 +154,13 @@ export class Scheduler {
       this.#running.push(sequence);
     }
     for (const sequence of admitted) this.#allocate(sequence, sequence.tokens.length + 1);
+  }
+
+  #preempt(sequence: Sequence): void {
+    dropFrom(this.#running, sequence);
+    this.#giveBlocksBack(sequence);
+    this.#waiting.unshift(sequence);
+    this.#line(sequence);
   }
 
   #startFrom(sequence: Sequence, prefix: PrefixMatch): void {
@@ -178,6 +201,10 @@ export class Scheduler {
     sequence.nodes.length = 0;
     sequence.computed = 0;
   }
+}
+
+function rowsOf(step: readonly StepRows[]): number {
+  return step.reduce((sum, { count }) => sum + count, 0);
 }
 
 function dropFrom(list: Sequence[], sequence: Sequence): boolean {

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { KV_BLOCK_TOKENS, type ModelSession } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
+import { costShape } from '../model/cost-shape.ts';
 import { createModelSession, type LoadRequest, loadModel } from '../model/load-model.ts';
 import type { OpenedPacks } from '../pack/open-packs.ts';
 import { KvBlockPool } from '../scheduler/kv-block-pool.ts';
@@ -19,8 +20,10 @@ export interface EngineOptions {
   readonly maxSequences: number;
   /** Rows of one step at most. */
   readonly maxRows: number;
-  /** Rows of prompts in a step in which answers run. */
-  readonly prefillRows: number;
+  /** Mean time between an answer's tokens while prompts are taken in, over that without. */
+  readonly interTokenTarget: number;
+  /** The same for a single step. */
+  readonly longestPause: number;
   /** Kernel variant; '' is the fastest. */
   readonly variant: string;
 }
@@ -30,7 +33,8 @@ export const DEFAULT_ENGINE: EngineOptions = {
   kvTokens: null,
   maxSequences: 32,
   maxRows: 512,
-  prefillRows: 128,
+  interTokenTarget: 2,
+  longestPause: 8,
   variant: '',
 };
 
@@ -56,10 +60,9 @@ export async function openEngine(load: LoadRequest, options: EngineOptions): Pro
   const { maxRows, variant } = options;
   try {
     const session = await createModelSession(packs, { threads, kvBlocks, maxRows, variant });
-    const scheduler = new Scheduler(new KvBlockPool(kvBlocks, KV_BLOCK_TOKENS), {
-      ...options,
-      blockTokens: KV_BLOCK_TOKENS,
-    });
+    const limits = { ...options, blockTokens: KV_BLOCK_TOKENS };
+    const pool = new KvBlockPool(kvBlocks, KV_BLOCK_TOKENS);
+    const scheduler = new Scheduler(pool, limits, costShape(packs.description));
     return { packs, session, scheduler, threads, kvTokens, close: () => closeEngine(session, packs) };
   } catch (thrown) {
     packs.close();

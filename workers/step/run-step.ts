@@ -40,8 +40,9 @@ export async function runStep(parts: {
 
   const batch = buildStepBatch(step);
   const logits = new Float32Array(batch.logitRows.length * executor.vocab);
+  const startedMs = performance.now();
   await executor.step(batch, logits);
-  scheduler.complete(step);
+  scheduler.complete(step, performance.now() - startedMs);
 
   const tokens: GeneratedToken[] = [];
   for (const [index, { sequence }] of step.filter(yieldsToken).entries()) {

@@ -7,16 +7,18 @@ import {
   type WaitingSequence,
 } from '../../../workers/scheduler/plan-step.ts';
 
-const LIMITS = { blockTokens: 64, maxRows: 256, maxSequences: 8, prefillRows: 32 };
+const LIMITS = { blockTokens: 64, maxRows: 256, maxSequences: 8, interTokenTarget: 2, longestPause: 2 };
+/** 30 ms and 1 ms for each row: beside two answers, 32 rows of prompts double a step's time. */
+const COST = { shape: { fixed: 30, perExpert: 0, experts: 1, topK: 1, perRow: 1 }, rows: [], msPerUnit: [] };
 
 function answering(id: string, length: number): RunningSequence {
   const blocks = Math.ceil((length - 1) / 64);
-  return { id, length, computed: length - 1, blocks, ownBlocks: blocks };
+  return { id, promptTokens: 5, length, computed: length - 1, blocks, ownBlocks: blocks };
 }
 
 function prompting(id: string, length: number, computed: number): RunningSequence {
   const blocks = Math.ceil((length + 1) / 64);
-  return { id, length, computed, blocks, ownBlocks: blocks };
+  return { id, promptTokens: length, length, computed, blocks, ownBlocks: blocks };
 }
 
 function waiting(id: string, length: number, cachedTokens = 0): WaitingSequence {
@@ -24,11 +26,11 @@ function waiting(id: string, length: number, cachedTokens = 0): WaitingSequence 
 }
 
 function view(parts: Partial<SchedulerView>): SchedulerView {
-  return { running: [], waiting: [], availableBlocks: 100, limits: LIMITS, ...parts };
+  return { running: [], waiting: [], availableBlocks: 100, limits: LIMITS, cost: COST, owedMs: 0, ...parts };
 }
 
 test('plans nothing when there is nothing', () => {
-  assert.deepEqual(planStep(view({})), { preempt: [], admit: [], rows: [] });
+  assert.deepEqual(planStep(view({})), { preempt: [], admit: [], rows: [], answerRows: 0 });
 });
 
 test('gives every running answer one row before any prompt gets some', () => {
@@ -47,7 +49,7 @@ test('lets a prompt have the whole step when no answer would wait for it', () =>
 
 test('starts behind the cached prefix', () => {
   const plan = planStep(view({ waiting: [waiting('w', 200, 128)] }));
-  assert.deepEqual(plan, { preempt: [], admit: ['w'], rows: [{ id: 'w', from: 128, count: 72 }] });
+  assert.deepEqual(plan, { preempt: [], admit: ['w'], rows: [{ id: 'w', from: 128, count: 72 }], answerRows: 0 });
 });
 
 test('admits several heads while the budget lasts', () => {
@@ -84,17 +86,17 @@ test('runs no more sequences than allowed', () => {
 test('the sequence admitted last gives way when an older answer needs a block', () => {
   const running = [answering('old', 65), answering('young', 30)];
   const plan = planStep(view({ running, waiting: [waiting('w', 5)], availableBlocks: 0 }));
-  assert.deepEqual(plan, { preempt: ['young'], admit: [], rows: [{ id: 'old', from: 64, count: 1 }] });
+  assert.deepEqual(plan, { preempt: ['young'], admit: [], rows: [{ id: 'old', from: 64, count: 1 }], answerRows: 1 });
 });
 
 test('an answer that was admitted last gives way itself', () => {
   const running = [answering('old', 30), answering('young', 65)];
   const plan = planStep(view({ running, availableBlocks: 0 }));
-  assert.deepEqual(plan, { preempt: ['young'], admit: [], rows: [{ id: 'old', from: 29, count: 1 }] });
+  assert.deepEqual(plan, { preempt: ['young'], admit: [], rows: [{ id: 'old', from: 29, count: 1 }], answerRows: 1 });
 });
 
 test('a prompt that was admitted last gives way to an answer', () => {
   const running = [answering('old', 65), prompting('young', 100, 32)];
   const plan = planStep(view({ running, availableBlocks: 0 }));
-  assert.deepEqual(plan, { preempt: ['young'], admit: [], rows: [{ id: 'old', from: 64, count: 1 }] });
+  assert.deepEqual(plan, { preempt: ['young'], admit: [], rows: [{ id: 'old', from: 64, count: 1 }], answerRows: 1 });
 });

@@ -6,8 +6,17 @@ import fc from 'fast-check';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
 import { Scheduler, type StepRows } from '../../../workers/scheduler/scheduler.ts';
 import { createSequence, type Sequence } from '../../../workers/scheduler/sequence.ts';
+import { type CostShape, stepMs } from '../../../workers/scheduler/step-cost.ts';
 
 const BLOCK = 4;
+/** Steps of some fixed cost and one unit per row. */
+const shapeOf = (fixed: number): CostShape => ({ fixed, perExpert: 0, experts: 1, topK: 1, perRow: 1 });
+const PACE = { interTokenTarget: 2, longestPause: 4 };
+
+function msOf(step: readonly StepRows[], shape: CostShape): number {
+  const rows = step.reduce((sum, { count }) => sum + count, 0);
+  return stepMs({ shape, rows: [], msPerUnit: [] }, rows);
+}
 
 interface Slot {
   readonly tenant: string;
@@ -33,6 +42,10 @@ class ModelCache {
       }
     }
     for (const { sequence, from, count } of step) this.#checkAttention(sequence, from + count);
+  }
+
+  lose(): void {
+    this.#slots.clear();
   }
 
   #countBlock(sequence: Sequence, end: number): void {
@@ -91,10 +104,16 @@ function sequencesOf(request: Arrival, index: number): Sequence[] {
   return sequences;
 }
 
-function simulate(requests: readonly Arrival[], blocks: number, prefillRows: number): ModelCache {
-  const limits = { blockTokens: BLOCK, maxRows: 16, maxSequences: 5, prefillRows };
+/** `lossEvery`: the cache's contents are lost in each so many-th step. */
+function simulate(
+  requests: readonly Arrival[],
+  blocks: number,
+  shape: CostShape,
+  lossEvery = Number.POSITIVE_INFINITY,
+): ModelCache {
+  const limits = { blockTokens: BLOCK, maxRows: 16, maxSequences: 5, ...PACE };
   const pool = new KvBlockPool(blocks, BLOCK);
-  const scheduler = new Scheduler(pool, limits);
+  const scheduler = new Scheduler(pool, limits, shape);
   const cache = new ModelCache();
   const live = new Map<Sequence, Arrival>();
   for (let step = 0; step < 2000; step += 1) {
@@ -107,8 +126,13 @@ function simulate(requests: readonly Arrival[], blocks: number, prefillRows: num
     }
     const rows = scheduler.nextStep();
     assert.ok(rows.reduce((sum, each) => sum + each.count, 0) <= limits.maxRows);
+    if (step % lossEvery === lossEvery - 1) {
+      cache.lose();
+      scheduler.preemptAll();
+      continue;
+    }
     cache.run(rows);
-    scheduler.complete(rows);
+    scheduler.complete(rows, msOf(rows, shape));
     for (const { sequence } of rows) {
       if (sequence.computed === sequence.tokens.length) sequence.tokens.push(1000 + sequence.tokens.length);
     }
@@ -132,8 +156,9 @@ test('every row is computed once, in its own block, and all work ends', () => {
     fc.array(arrival, { minLength: 1, maxLength: 12 }),
     // 11 blocks hold the longest sequence (30 + 12 tokens and one more) and force others to give way.
     fc.integer({ min: 11, max: 40 }),
-    fc.integer({ min: 1, max: 16 }),
-    (requests, blocks, prefillRows) => void simulate(requests, blocks, prefillRows),
+    fc.integer({ min: 0, max: 20 }),
+    fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.integer({ min: 40, max: 60 })),
+    (requests, blocks, fixed, lossEvery) => void simulate(requests, blocks, shapeOf(fixed), lossEvery),
   );
   fc.assert(property, { numRuns: 300, seed: 7 });
 });
@@ -142,9 +167,9 @@ test('where blocks suffice, a tenant computes no full block of a prompt twice, h
   const patient = arrival.map((request) => ({ ...request, cancelledAfter: 1000 }));
   const property = fc.property(
     fc.array(patient, { minLength: 1, maxLength: 12 }),
-    fc.integer({ min: 1, max: 16 }),
-    (requests, prefillRows) => {
-      const { promptBlocks } = simulate(requests, 500, prefillRows);
+    fc.integer({ min: 0, max: 20 }),
+    (requests, fixed) => {
+      const { promptBlocks } = simulate(requests, 500, shapeOf(fixed));
       assert.ok([...promptBlocks.values()].every((times) => times === 1));
     },
   );
@@ -152,8 +177,8 @@ test('where blocks suffice, a tenant computes no full block of a prompt twice, h
 });
 
 function schedulerOf(maxRows: number): Scheduler {
-  const limits = { blockTokens: BLOCK, maxRows, maxSequences: 4, prefillRows: maxRows };
-  return new Scheduler(new KvBlockPool(50, BLOCK), limits);
+  const limits = { blockTokens: BLOCK, maxRows, maxSequences: 4, ...PACE };
+  return new Scheduler(new KvBlockPool(50, BLOCK), limits, shapeOf(1));
 }
 
 function finishPrompt(scheduler: Scheduler, sequence: Sequence): number {
@@ -162,7 +187,7 @@ function finishPrompt(scheduler: Scheduler, sequence: Sequence): number {
   while (sequence.computed < sequence.tokens.length) {
     const rows = scheduler.nextStep();
     computed += rows.reduce((sum, each) => sum + each.count, 0);
-    scheduler.complete(rows);
+    scheduler.complete(rows, 1);
   }
   return computed;
 }
@@ -198,15 +223,14 @@ test('choices of one request compute their prompt once', () => {
     step.map((rows) => [rows.sequence.id, rows.from, rows.count]),
     [['a/0', 0, 17]],
   );
-  scheduler.complete(step);
+  scheduler.complete(step, 1);
   first.tokens.push(99);
-  assert.deepEqual(
-    scheduler.nextStep().map((rows) => [rows.sequence.id, rows.from, rows.count]),
-    [
-      ['a/0', 17, 1],
-      ['a/1', 16, 1],
-    ],
-  );
+  assert.deepEqual(runStep(scheduler), [['a/0', 17, 1]], 'the pace of answers alone is measured first');
+  first.tokens.push(100);
+  assert.deepEqual(runStep(scheduler), [
+    ['a/0', 18, 1],
+    ['a/1', 16, 1],
+  ]);
 });
 
 function plannedRows(step: readonly StepRows[]): readonly (readonly [string, number, number])[] {
@@ -215,7 +239,7 @@ function plannedRows(step: readonly StepRows[]): readonly (readonly [string, num
 
 function runStep(scheduler: Scheduler): readonly (readonly [string, number, number])[] {
   const step = scheduler.nextStep();
-  scheduler.complete(step);
+  scheduler.complete(step, 1);
   return plannedRows(step);
 }
 

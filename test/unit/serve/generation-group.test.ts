@@ -43,6 +43,32 @@ test('requests in one batch get what they get alone', async () => {
   assertIdle(group);
 });
 
+test('64 answers that end in the same step all end, and leave nothing behind', async () => {
+  const all = Array.from({ length: 64 }, () => taken('a', { maxTokens: 5 }));
+  const group = await runGroup({ taken: all, maxSequences: 64, kvBlocks: 64 * 3 });
+  for (const { request } of all) {
+    const stream = group.streams.get(request.id);
+    assert.deepEqual([textOf(stream), stream?.end, stream?.job], ['bcdef', FINISHED, null]);
+  }
+  assertIdle(group);
+});
+
+test('requests wait while the KV cache is full, and give way when it fills up: each gets what it gets alone', async () => {
+  const all = Array.from({ length: 12 }, (_, index) => taken(`${index} prompt: a`, { maxTokens: 15 }));
+  const group = await runGroup({ taken: all, kvBlocks: 7 });
+  for (const { request } of all) assert.equal(textOf(group.streams.get(request.id)), 'bcdefghijklmnop');
+  assertIdle(group);
+});
+
+test('a prompt that fills the whole KV cache is answered, beside others', async () => {
+  const large = taken(`${'x'.repeat(62)}a`, { maxTokens: 1 });
+  const [before, after] = [taken('k', { maxTokens: 2 }), taken('l', { maxTokens: 2 })];
+  const group = await runGroup({ taken: [before, large, after], kvBlocks: 16, maxRows: 8 });
+  const texts = [large, before, after].map(({ request }) => textOf(group.streams.get(request.id)));
+  assert.deepEqual(texts, ['b', 'lm', 'mn']);
+  assertIdle(group);
+});
+
 test('a cancelled request that waits never starts, and the others go on', async () => {
   const [runs, waits] = [taken('a'), taken('k')];
   const onStep = (number: number, group: ScriptedGroup) => {

@@ -65,12 +65,17 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
   const streams = new Map<string, ScriptedStream>(
     queue.map(({ request }) => [request.id, { events: [], end: null, job: undefined }]),
   );
-  const scheduler = new Scheduler(new KvBlockPool(script.kvBlocks ?? 64, BLOCK_TOKENS), {
-    blockTokens: BLOCK_TOKENS,
-    maxRows: script.maxRows ?? 64,
-    maxSequences: script.maxSequences ?? 16,
-    prefillRows: script.maxRows ?? 64,
-  });
+  const scheduler = new Scheduler(
+    new KvBlockPool(script.kvBlocks ?? 64, BLOCK_TOKENS),
+    {
+      blockTokens: BLOCK_TOKENS,
+      maxRows: script.maxRows ?? 64,
+      maxSequences: script.maxSequences ?? 16,
+      interTokenTarget: 2,
+      longestPause: 8,
+    },
+    { fixed: 1, perExpert: 0, experts: 1, topK: 1, perRow: 0 },
+  );
   const observed = new Set<Generation>();
   const observer: GroupObserver = {
     started: (generation) => void observed.add(generation),
@@ -131,7 +136,7 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
     }),
     tokenizer: byteTokenizer,
     readPublished: async (id) => script.published?.[id] ?? [],
-    maxGenerations: 16,
+    maxGenerations: Math.max(16, script.maxSequences ?? 16),
     observers: [observer],
   });
   await generations.run(stopped.signal, 0);
