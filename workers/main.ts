@@ -1,7 +1,7 @@
 // The worker's process: configuration, signals, exit code. `npm start` and deployments run this file; it takes
 // `--config FILE`, `--model FOLDER`, `--name NAME` and `--node ID`.
 import { hostname } from 'node:os';
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readConfig } from '../infra/config/read-config.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';
@@ -25,8 +25,7 @@ async function main(): Promise<void> {
     ...(file === undefined ? {} : { config: file }),
     ...(model === undefined ? {} : { model }),
   });
-  if (config.model === undefined) throw new DomainError('bad_config', 'Expected --model, or `model` in conclave.yaml.');
-  const folder = resolve(config.model);
+  const folder = config.model === undefined ? null : resolve(config.model);
   const log = createLogger('worker', config.logLevel);
   const stop = new AbortController();
   const leave = () => {
@@ -35,7 +34,7 @@ async function main(): Promise<void> {
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, leave);
   const nodeId = values.node ?? `${hostname()}-${process.pid}`;
-  await serveModel({ config, folder, name: values.name ?? basename(folder), nodeId, log }, stop.signal);
+  await serveModel({ config, folder, name: values.name ?? null, nodeId, log }, stop.signal);
 }
 
 /** Without Redis there is nobody to give anything back to, and nothing is lost: locks and lease run out. */

@@ -102,6 +102,14 @@ const workerSchema = z.strictObject({
   interTokenTarget: z.number().min(1.1).max(100).default(2),
   /** The same for a single step: a pause that short ones make up for. Equal to the target, no step takes longer. */
   longestPause: z.number().min(1.1).max(1000).default(8),
+  /** Memory for weights and KV, in bytes; null takes 80 % of what the machine or container has. */
+  memoryBytes: z.int().min(1).nullable().default(null),
+  /** Experts that this node holds at most; null holds as many as its memory has room for. */
+  maxExperts: z.int().min(0).nullable().default(null),
+  /** centralized: one node attends, the others compute experts. decentralized: all attend. auto: what the nodes allow. */
+  topology: z.enum(['auto', 'centralized', 'decentralized']).default('auto'),
+  /** Address on which other nodes get packs; null takes the one that reaches Redis. */
+  packHost: z.string().min(1).nullable().default(null),
   /** A leader that has not renewed its lease for so long is replaced. */
   leaseSeconds: seconds(3),
 });

@@ -12,10 +12,12 @@ import { asRedisError, throwIfErrorCode } from './script-errors.ts';
 export const SCRIPT_NAMES = [
   'acquire-lease',
   'append-tokens',
+  'beat-node',
   'cancel-generation',
   'check-streams',
   'finish-generation',
   'follow-stream',
+  'leave-node',
   'leave-stream',
   'mark-alive',
   'pick-queue',

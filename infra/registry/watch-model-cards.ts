@@ -60,6 +60,11 @@ async function readCards(redis: Redis, known: ReadonlyMap<string, KnownCard>): P
   return new Map(names.flatMap((name, index) => (cards[index] ? [[name, cards[index]] as const] : [])));
 }
 
+/** A card as it is now; null when nobody serves the model. */
+export async function readModelCard(redis: Redis, name: string): Promise<ModelCard | null> {
+  return (await readCard(redis, name, undefined))?.card ?? null;
+}
+
 async function readCard(redis: Redis, name: string, known: KnownCard | undefined): Promise<KnownCard | null> {
   const digest = await redis.hget(keyOf('model', name), 'digest');
   if (digest === null) return null;

@@ -26,6 +26,11 @@ export async function verifyPacks(folder: string, onProgress: OnProgress): Promi
   return packs;
 }
 
+/** Recomputes the checksums of one pack file. Throws DomainError `bad_pack`. */
+export async function verifyPackFile(path: string, pack: PackId): Promise<void> {
+  await verifyPack(await checkPack(path, pack), () => {});
+}
+
 async function verifyPack({ path, header, dataStart }: CheckedPack, onBytes: (bytes: number) => void): Promise<void> {
   const file = await open(path, 'r');
   try {

@@ -6,13 +6,19 @@ import { dirname } from 'node:path';
 /** How temporary files end; whatever ends so belongs to a writer that is at work or died. */
 export const TEMPORARY_SUFFIX = '.tmp';
 
-/** Lets `write` fill a new file, then puts it in the place of `path`. Leaves nothing behind when `write` throws. */
-export async function writeFileAtomically(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+/**
+ * Lets `write` fill a new file, whose present name it is told, then puts it in the place of `path`. Leaves nothing behind when
+ * `write` throws.
+ */
+export async function writeFileAtomically(
+  path: string,
+  write: (file: FileHandle, temporary: string) => Promise<void>,
+): Promise<void> {
   const temporary = `${path}.${randomUUID()}${TEMPORARY_SUFFIX}`;
   try {
     const file = await open(temporary, 'wx');
     try {
-      await write(file);
+      await write(file, temporary);
       await file.sync();
     } finally {
       await file.close();

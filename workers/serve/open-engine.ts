@@ -2,6 +2,7 @@
 // one process starts here: the worker, `conclave generate`, `conclave logits` and the benches.
 import { availableParallelism } from 'node:os';
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { ModelDescription } from '../../native/model-description.ts';
 import { KV_BLOCK_TOKENS, type ModelSession } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
 import { costShape } from '../model/cost-shape.ts';
@@ -53,21 +54,43 @@ const USUAL_KV_TOKENS = 32_768;
 /** Opens a model. Throws DomainError naming the file, option or memory at fault. */
 export async function openEngine(load: LoadRequest, options: EngineOptions): Promise<Engine> {
   const packs = await loadModel(load);
-  const { maxContext } = packs.description;
-  const kvTokens = options.kvTokens ?? Math.max(maxContext, USUAL_KV_TOKENS);
-  const kvBlocks = blocksFor(kvTokens, KV_BLOCK_TOKENS);
-  const threads = options.threads ?? availableParallelism();
+  const { threads, kvTokens, kvBlocks } = sizeEngine(packs.description, options);
   const { maxRows, variant } = options;
   try {
     const session = await createModelSession(packs, { threads, kvBlocks, maxRows, variant });
-    const limits = { ...options, blockTokens: KV_BLOCK_TOKENS };
-    const pool = new KvBlockPool(kvBlocks, KV_BLOCK_TOKENS);
-    const scheduler = new Scheduler(pool, limits, costShape(packs.description));
+    const scheduler = createScheduler(packs.description, kvBlocks, options);
     return { packs, session, scheduler, threads, kvTokens, close: () => closeEngine(session, packs) };
   } catch (thrown) {
     packs.close();
-    throw refused(thrown);
+    throw refusedByNative(thrown);
   }
+}
+
+export interface EngineSize {
+  readonly threads: number;
+  /** Tokens the KV cache holds. */
+  readonly kvTokens: number;
+  readonly kvBlocks: number;
+}
+
+/** What the options leave open, decided for a model and this machine. */
+export function sizeEngine(
+  { maxContext }: Pick<ModelDescription, 'maxContext'>,
+  options: Pick<EngineOptions, 'threads' | 'kvTokens'>,
+): EngineSize {
+  const kvTokens = options.kvTokens ?? Math.max(maxContext, USUAL_KV_TOKENS);
+  const threads = options.threads ?? availableParallelism();
+  return { threads, kvTokens, kvBlocks: blocksFor(kvTokens, KV_BLOCK_TOKENS) };
+}
+
+/** A scheduler whose KV blocks are 0 to `kvBlocks` - 1, all of them free. */
+export function createScheduler(
+  model: ModelDescription,
+  kvBlocks: number,
+  options: Omit<EngineOptions, 'threads' | 'kvTokens' | 'variant'>,
+): Scheduler {
+  const limits = { ...options, blockTokens: KV_BLOCK_TOKENS };
+  return new Scheduler(new KvBlockPool(kvBlocks, KV_BLOCK_TOKENS), limits, costShape(model));
 }
 
 async function closeEngine(session: ModelSession, packs: OpenedPacks): Promise<void> {
@@ -76,7 +99,7 @@ async function closeEngine(session: ModelSession, packs: OpenedPacks): Promise<v
 }
 
 /** The native side names the option at fault; here it becomes an error for people. */
-function refused(thrown: unknown): unknown {
+export function refusedByNative(thrown: unknown): unknown {
   if (!(thrown instanceof NativeError)) return thrown;
   return new DomainError('bad_config', `The model cannot be opened: ${thrown.message}.`, { cause: thrown });
 }

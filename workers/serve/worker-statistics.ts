@@ -7,7 +7,7 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { GroupObserver, ObservedStep } from './generation-group.ts';
 
 export class WorkerStatistics implements GroupObserver {
-  readonly #scheduler: Scheduler;
+  #scheduler: Scheduler | null = null;
   readonly #log: Logger;
   #steps = 0;
   #rows = 0;
@@ -17,9 +17,13 @@ export class WorkerStatistics implements GroupObserver {
   #starts = 0;
   #queueWaitSeconds = 0;
 
-  constructor(scheduler: Scheduler, log: Logger) {
-    this.#scheduler = scheduler;
+  constructor(log: Logger) {
     this.#log = log;
+  }
+
+  /** Reports of this scheduler from now on; null while another node leads. */
+  watch(scheduler: Scheduler | null): void {
+    this.#scheduler = scheduler;
   }
 
   /** Totals since the worker started, and what runs now. */
@@ -32,9 +36,9 @@ export class WorkerStatistics implements GroupObserver {
       starts: this.#starts,
       queueWaitSeconds: this.#queueWaitSeconds,
       failures: this.#failures,
-      running: this.#scheduler.running,
-      waiting: this.#scheduler.waiting,
-      kvUse: this.#scheduler.kvUse,
+      running: this.#scheduler?.running ?? 0,
+      waiting: this.#scheduler?.waiting ?? 0,
+      kvUse: this.#scheduler?.kvUse ?? 0,
     };
   }
 

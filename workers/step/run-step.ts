@@ -12,6 +12,9 @@ export interface StepExecutor {
   step(batch: StepBatch, logits: Float32Array): Promise<void>;
 }
 
+/** Thrown by an executor whose nodes lack keys and values of earlier positions: everything is computed again. */
+export class KvLost extends Error {}
+
 /** A token that the step produced. */
 export interface GeneratedToken extends SampledToken {
   readonly sequence: Sequence;
@@ -41,7 +44,13 @@ export async function runStep(parts: {
   const batch = buildStepBatch(step);
   const logits = new Float32Array(batch.logitRows.length * executor.vocab);
   const startedMs = performance.now();
-  await executor.step(batch, logits);
+  try {
+    await executor.step(batch, logits);
+  } catch (thrown) {
+    if (!(thrown instanceof KvLost)) throw thrown;
+    scheduler.preemptAll();
+    return { rows: batch.tokens.length, tokens: [] };
+  }
   scheduler.complete(step, performance.now() - startedMs);
 
   const tokens: GeneratedToken[] = [];

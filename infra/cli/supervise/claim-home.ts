@@ -2,6 +2,7 @@
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DomainError } from '../../errors/domain-error.ts';
+import { isAlive } from '../../process/is-alive.ts';
 
 const FILE = 'start.pid';
 
@@ -24,16 +25,6 @@ function ownerOf(path: string): number | null {
   } catch {
     // No such file: nobody has claimed the folder.
     return null;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // It exists, but belongs to another user.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -7,7 +7,8 @@
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local info = redis.call('INFO', 'server')
 local run = string.match(info, 'run_id:(%x+)')
-local uptime = tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) * 1000
+-- Whole seconds, up to one more than have passed.
+local uptime = (tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) - 1) * 1000
 local stored = redis.call('HMGET', KEYS[2], 'epoch', 'run', 'released')
 local seen = math.max(tonumber(stored[1] or 0), tonumber(ARGV[1]))
 local restarted = seen > 0 and stored[2] ~= run

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { hostname } from 'node:os';
 import { test } from 'node:test';
 import type { ModelCard } from '../../../infra/messages/model-card.ts';
 import { connectRedis } from '../../../infra/redis/connect.ts';
 import { type NodeReport, readNodes, startHeartbeat } from '../../../infra/registry/node-heartbeats.ts';
 import { publishModelCard } from '../../../infra/registry/publish-model-card.ts';
 import { watchModelCards } from '../../../infra/registry/watch-model-cards.ts';
+import { nodeReport } from '../../node-report.ts';
 import { eventually } from '../../queue-fixture.ts';
-import { startRedis } from '../../start-redis.ts';
+import { type Cleanup, startRedis } from '../../start-redis.ts';
 
 const card: ModelCard = {
   name: 'demo',
@@ -27,27 +30,21 @@ const card: ModelCard = {
   description: 'for tests',
 };
 
-function report(id: string): NodeReport {
-  return {
-    id,
-    group: 'g',
-    model: 'demo',
-    role: 'member',
-    host: 'h',
-    pid: 1,
-    version: '0.1.0',
-    backend: 'cpu',
-    startedAtMs: 5,
-    stats: { slots: 4 },
-  };
+function report(id: string, changes: Partial<NodeReport> = {}): NodeReport {
+  return { ...nodeReport(id), ...changes };
+}
+
+async function connect(test: Cleanup) {
+  const server = await startRedis(test);
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  server.defer(() => redis.disconnect());
+  return redis;
 }
 
 test('a node is listed while it lives, and gone when it stops or dies', async (t) => {
-  const server = await startRedis(t);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
-  server.defer(() => redis.disconnect());
-  const [a, b] = [startHeartbeat(redis, () => report('a'), 50), startHeartbeat(redis, () => report('b'), 50)];
-  await Promise.all([a.beat(), b.beat()]);
+  const redis = await connect(t);
+  const beat = (id: string) => startHeartbeat(redis, () => report(id), 50);
+  const [a, b] = await Promise.all([beat('a'), beat('b')]);
   assert.deepEqual(await readNodes(redis), [report('a'), report('b')]);
   await a.stop();
   assert.deepEqual(await readNodes(redis), [report('b')]);
@@ -55,6 +52,44 @@ test('a node is listed while it lives, and gone when it stops or dies', async (t
   // One that died: its report runs out, whatever the list says.
   await redis.zadd('cv:nodes', Date.now(), 'c');
   assert.deepEqual(await readNodes(redis), []);
+});
+
+test('a node id that another process lives under is refused, naming that process', async (t) => {
+  const redis = await connect(t);
+  const first = await startHeartbeat(redis, () => report('a', { host: 'red', pid: 7 }), 30);
+  await assert.rejects(
+    startHeartbeat(redis, () => report('a', { incarnation: 'other' }), 30),
+    {
+      code: 'conflict',
+      message: 'The node id a is taken: process 7 on red runs under it. Start this node with another --node ID.',
+    },
+  );
+  assert.equal((await readNodes(redis))[0]?.host, 'red');
+  await first.stop();
+});
+
+test('the id of a process of this host that has ended is free at once', async (t) => {
+  const redis = await connect(t);
+  const ended = spawnSync(process.execPath, ['--version']).pid;
+  await redis.set('cv:node:a', JSON.stringify(report('a', { host: hostname(), pid: ended })), 'PX', 60_000);
+  const second = await startHeartbeat(redis, () => report('a', { incarnation: 'other' }), 50);
+  assert.deepEqual(
+    (await readNodes(redis)).map(({ incarnation }) => incarnation),
+    ['other'],
+  );
+  await second.stop();
+});
+
+test('a process whose id was taken while it was silent finds out', async (t) => {
+  const redis = await connect(t);
+  const first = await startHeartbeat(redis, () => report('a'), 50);
+  await redis.set('cv:node:a', JSON.stringify(report('a', { incarnation: 'other' })));
+  await new Promise((resolve) => first.displaced.addEventListener('abort', resolve, { once: true }));
+  await first.stop();
+  assert.deepEqual(
+    (await readNodes(redis)).map(({ incarnation }) => incarnation),
+    ['other'],
+  );
 });
 
 test('gateways see a card when it is published, changed and gone', async (t) => {

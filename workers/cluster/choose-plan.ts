@@ -1,0 +1,104 @@
+// What plan should a group have now? In: the plan in force, what the living nodes hold and what they are to hold. Out: a plan,
+// or what nobody holds and somebody has to load. Pure: the same view always gives the same choice.
+import type { GroupPlan, PlanMember, Topology } from '../../infra/messages/group-plan.ts';
+import type { Placement } from '../../infra/registry/group-plans.ts';
+import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
+
+export interface GroupView {
+  readonly leader: string;
+  /** The plan in force under this leader; null before its first one. */
+  readonly active: GroupPlan | null;
+  /** Nodes that live and may take part, the leader among them, by id. */
+  readonly nodes: readonly NodeReport[];
+  readonly placement: Placement;
+  /** Experts of the model. */
+  readonly experts: number;
+  /** What the operator wants. */
+  readonly topology: Topology | 'auto';
+}
+
+export type PlanChoice =
+  /** `changes` says how it differs from the plan in force; '' when it does not. */
+  | { readonly kind: 'plan'; readonly plan: PlannedGroup; readonly changes: string }
+  /** No plan is possible: `missing` experts have no living holder, or the leader still lacks attention. */
+  | { readonly kind: 'wait'; readonly missing: readonly number[]; readonly lacksShared: boolean };
+
+export interface PlannedGroup {
+  readonly members: readonly PlanMember[];
+  readonly topology: Topology;
+}
+
+export function choosePlan(view: GroupView): PlanChoice {
+  const staying = view.nodes.filter(({ id, leaving }) => !leaving || id === view.leader);
+  const choice = chooseAmong({ ...view, nodes: staying });
+  // Whoever wants to leave is kept while it alone holds something.
+  return choice.kind === 'wait' ? chooseAmong(view) : choice;
+}
+
+function chooseAmong(view: GroupView): PlanChoice {
+  const leader = view.nodes.find(({ id }) => id === view.leader);
+  const members = chooseMembers(view);
+  const missing = missingExperts(members, view.experts);
+  const lacksShared = leader?.holdings.shared !== true;
+  if (leader === undefined || lacksShared || missing.length > 0) return { kind: 'wait', missing, lacksShared };
+  const plan = { members, topology: chooseTopology(view, leader, members) };
+  return { kind: 'plan', plan, changes: whatChanges(view.active, plan) };
+}
+
+/** Experts that no member holds, ascending. */
+export function missingExperts(members: readonly Pick<PlanMember, 'experts'>[], experts: number): readonly number[] {
+  const held = new Set(members.flatMap((member) => member.experts));
+  return Array.from({ length: experts }, (_, expert) => expert).filter((expert) => !held.has(expert));
+}
+
+// Whoever still loads stays as it was, so that a plan changes once per move and not with every pack; only where that leaves
+// an expert without a holder is whatever anybody holds made use of.
+function chooseMembers(view: GroupView): readonly PlanMember[] {
+  const settled = view.nodes.map((node) => memberOf(node, settledExperts(view, node)));
+  const complete = missingExperts(settled, view.experts).length === 0;
+  const members = complete ? settled : view.nodes.map((node) => memberOf(node, node.holdings.experts));
+  return members.filter(({ id, experts }) => experts.length > 0 || id === view.leader);
+}
+
+function settledExperts({ placement, active }: GroupView, node: NodeReport): readonly number[] {
+  const held = new Set(node.holdings.experts);
+  const wanted = placement.nodes.find(({ id }) => id === node.id);
+  const ready = wanted?.experts.every((expert) => held.has(expert)) === true;
+  if (ready && (node.holdings.shared || !wanted.shared)) return wanted.experts;
+  const before = active?.members.find(({ id, incarnation }) => id === node.id && incarnation === node.incarnation);
+  return before?.experts.filter((expert) => held.has(expert)) ?? [];
+}
+
+function memberOf({ id, incarnation, holdings }: NodeReport, experts: readonly number[]): PlanMember {
+  const { shared, exchangeUrl, bytesPerSecond } = holdings;
+  return { id, incarnation, experts, shared, exchangeUrl, speed: bytesPerSecond === 0 ? 1 : bytesPerSecond };
+}
+
+// Decentralized saves a hop per layer, but only equals repeat each other's attention bit by bit.
+function chooseTopology({ topology, nodes }: GroupView, leader: NodeReport, members: readonly PlanMember[]): Topology {
+  const taking = nodes.filter(({ id }) => members.some((member) => member.id === id));
+  const alike = taking.every(
+    ({ holdings }) =>
+      holdings.shared &&
+      holdings.numericsClass === leader.holdings.numericsClass &&
+      holdings.kvTokens >= leader.holdings.kvTokens,
+  );
+  return topology === 'centralized' || !alike ? 'centralized' : 'decentralized';
+}
+
+function whatChanges(active: GroupPlan | null, { members, topology }: PlannedGroup): string {
+  if (active === null) return 'the leader is new';
+  const before = new Map(active.members.map((member) => [member.id, member]));
+  const changes = members.flatMap((member) => changeOf(before.get(member.id), member));
+  const left = active.members.filter(({ id }) => !members.some((member) => member.id === id));
+  changes.push(...left.map(({ id }) => `${id} left`));
+  if (topology !== active.topology) changes.push(`${topology} instead of ${active.topology}`);
+  return changes.join(', ');
+}
+
+function changeOf(before: PlanMember | undefined, now: PlanMember): readonly string[] {
+  if (before === undefined) return [`${now.id} joined`];
+  if (before.incarnation !== now.incarnation) return [`${now.id} was started again`];
+  if (before.experts.join() !== now.experts.join() || before.shared !== now.shared) return [`${now.id} holds others`];
+  return [];
+}

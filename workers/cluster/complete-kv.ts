@@ -1,0 +1,33 @@
+// Whose KV cache has every position that was computed so far? In: plans, in their order. Out: whether the members of a plan can
+// go on, or everything has to be computed again. Pure bookkeeping.
+import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+
+export class CompleteKv {
+  /** Incarnations; null while nothing was computed yet, when everybody's is complete. */
+  #complete: ReadonlySet<string> | null = null;
+
+  /** To be told of every plan: false when a member that needs KV lacks some of it. */
+  allows(plan: GroupPlan): boolean {
+    const complete = this.#complete;
+    return complete === null || attending(plan).every((incarnation) => complete.has(incarnation));
+  }
+
+  /** A step of the plan is computed: who does not attend falls behind. */
+  advance(plan: GroupPlan): void {
+    const before = this.#complete;
+    const members = attending(plan);
+    this.#complete = new Set(before === null ? members : members.filter((incarnation) => before.has(incarnation)));
+  }
+
+  /** Everything is computed again from the first token. */
+  forget(): void {
+    this.#complete = null;
+  }
+}
+
+/** Members that keep KV. */
+function attending({ topology, members, leader }: GroupPlan): readonly string[] {
+  return members
+    .filter(({ id }) => topology === 'decentralized' || id === leader)
+    .map(({ incarnation }) => incarnation);
+}

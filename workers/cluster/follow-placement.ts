@@ -1,0 +1,74 @@
+// A node holds what its group's placement asks of it. In: placement and plan in Redis. Out: packs loaded, and let go of once no
+// plan counts on them.
+import type { Redis } from 'ioredis';
+import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import { readPlacement, readPlan, type WantedHoldings } from '../../infra/registry/group-plans.ts';
+import { repeatEvery } from '../../infra/timing/repeat-every.ts';
+import type { BuildEvents } from '../pack/build-packs.ts';
+import type { PackId } from '../pack/pack-format.ts';
+import type { HeldModel } from './held-model.ts';
+
+export interface PlacementFollower {
+  /** Looks at once. */
+  wake(): void;
+  stop(): Promise<void>;
+}
+
+export interface FollowPlacementParts {
+  readonly redis: Redis;
+  readonly group: string;
+  readonly nodeId: string;
+  readonly held: HeldModel;
+  readonly events: BuildEvents;
+  /** Called after what is held has changed. */
+  readonly onChange: () => Promise<void>;
+  /** Called with what went wrong; it is tried again. */
+  readonly onProblem: (problem: unknown) => void;
+}
+
+const LOOK_MS = 100;
+
+/** Follows until stopped. */
+export function followPlacement(parts: FollowPlacementParts): PlacementFollower {
+  let looking = Promise.resolve();
+  const look = (): Promise<void> => {
+    looking = looking.then(() => meetPlacement(parts)).catch(parts.onProblem);
+    return looking;
+  };
+  const repeating = repeatEvery(LOOK_MS, look, parts.onProblem);
+  return {
+    wake: () => void look(),
+    stop: async () => {
+      await repeating.stop();
+      await looking;
+    },
+  };
+}
+
+async function meetPlacement({ redis, group, nodeId, held, events, onChange }: FollowPlacementParts): Promise<void> {
+  const [placement, plan] = await Promise.all([readPlacement(redis, group), readPlan(redis, group)]);
+  const wanted = placement?.nodes.find(({ id }) => id === nodeId);
+  if (placement === null || wanted === undefined || placement.modelHash !== held.source.packed.modelHash) return;
+  const { load, drop } = whatToMove(wanted, held, plan, nodeId);
+  if (load.length + drop.length === 0) return;
+  await held.load(load, events);
+  await held.drop(drop);
+  await onChange();
+}
+
+/** Packs to load and to let go of. Attention stays once it is held: with it the node can lead. */
+export function whatToMove(
+  wanted: WantedHoldings,
+  held: { readonly experts: readonly number[]; readonly shared: boolean },
+  plan: GroupPlan | null,
+  nodeId: string,
+): { readonly load: readonly PackId[]; readonly drop: readonly number[] } {
+  const inUse = new Set(plan?.members.find(({ id }) => id === nodeId)?.experts);
+  const has = new Set(held.experts);
+  const load = wanted.experts.filter((expert) => !has.has(expert));
+  const wants = new Set(wanted.experts);
+  return {
+    load: wanted.shared && !held.shared ? ['shared', ...load] : load,
+    drop: held.experts.filter((expert) => !wants.has(expert) && !inUse.has(expert)),
+  };
+}

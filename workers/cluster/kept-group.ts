@@ -1,0 +1,193 @@
+// A group under its leader, as an executor of steps. In: batches. Out: logits, computed under whatever plan there is at the
+// time: nodes may join, leave and die in between. A step that failed is repeated under the next plan until it has run.
+import { setTimeout as delay } from 'node:timers/promises';
+import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
+import type { Logger } from '../../infra/log/logger.ts';
+import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
+import type { Turns } from '../../infra/timing/turns.ts';
+import type { StepBatch } from '../../native/model-session.ts';
+import { StepFailure } from '../node/step-failure.ts';
+import { KvLost, type StepExecutor } from '../step/run-step.ts';
+import type { PlanChoice, PlannedGroup } from './choose-plan.ts';
+import { CompleteKv } from './complete-kv.ts';
+import type { HeldLease } from './lease.ts';
+import type { PlanAuthor } from './plan-author.ts';
+
+export interface KeptGroupParts {
+  readonly author: PlanAuthor;
+  readonly lease: HeldLease;
+  readonly vocab: number;
+  /** Steps and changes of the session exclude each other. */
+  readonly turns: Turns;
+  /** What runs steps under a plan from now on. */
+  readonly executorFor: (plan: GroupPlan) => StepExecutor;
+  /** Throws DomainError when the executor computes something else than a single node does. */
+  readonly check: (executor: StepExecutor, plan: GroupPlan) => Promise<void>;
+  /** Told what the group waits for, in a sentence for operators; '' when it can compute. */
+  readonly onWait: (what: string) => void;
+  /** Aborted when nobody waits for steps any more; a DomainError as its reason is thrown. */
+  readonly giveUp: AbortSignal;
+  readonly log: Logger;
+}
+
+const LOOK_MS = 200;
+/** Between two looks of a step that waits. */
+const WAITING_LOOK_MS = 20;
+/** After a plan that could not be put to work, doubled with each one in a row. */
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 2_000;
+/** A wait longer than this is worth a line in the log. */
+const WORTH_SAYING_MS = 1_000;
+
+export class KeptGroup implements StepExecutor {
+  readonly vocab: number;
+  readonly #parts: KeptGroupParts;
+  readonly #kv = new CompleteKv();
+  readonly #looking: Repeating;
+  #looks: Promise<void> = Promise.resolve();
+  #executor: StepExecutor | null = null;
+  #kvLost = false;
+  #failedPlans = 0;
+  #pausedUntilMs = 0;
+  #waitsFor = '';
+
+  constructor(parts: KeptGroupParts) {
+    this.vocab = parts.vocab;
+    this.#parts = parts;
+    this.#looking = repeatEvery(
+      LOOK_MS,
+      () => this.#look(''),
+      (problem) => this.#stuck(problem),
+    );
+  }
+
+  /** Resolves when steps can run. Throws `fenced` when the lease is lost first, `cancelled` when nobody waits any more. */
+  async formed(): Promise<void> {
+    if (this.#executor === null) await this.#change('');
+  }
+
+  /**
+   * Runs the batch under the plan in force, and again under the next one where that fails. Throws KvLost when earlier positions
+   * have to be computed again first, `fenced` when the lease is lost, `cancelled` when nobody waits any more.
+   */
+  async step(batch: StepBatch, logits: Float32Array): Promise<void> {
+    for (;;) {
+      const failure = await this.#parts.turns.run(() => this.#try(batch, logits));
+      if (failure === null) return;
+      this.#parts.log.warn({ err: failure, lost: failure.lost }, 'a step failed and is repeated');
+      this.#parts.author.suspect(failure.lost);
+      await this.#change(failure.message);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#looking.stop();
+    await this.#looks;
+  }
+
+  async #try(batch: StepBatch, logits: Float32Array): Promise<StepFailure | null> {
+    const { active } = this.#parts.author;
+    if (active === null || this.#executor === null) return new StepFailure('no_holder', 'The group has no plan.');
+    if (this.#kvLost) {
+      this.#kvLost = false;
+      this.#kv.forget();
+      throw new KvLost();
+    }
+    this.#kv.advance(active);
+    return failureOf(this.#executor.step(batch, logits));
+  }
+
+  /** Looks until another plan is in force. `because` is why the present one cannot stay. */
+  async #change(because: string): Promise<void> {
+    const startedMs = performance.now();
+    this.#executor = null;
+    // A look that began before this may still put the same plan in force.
+    await this.#looks;
+    this.#executor = null;
+    for (;;) {
+      this.#throwIfOver();
+      await this.#look(because).catch((problem: unknown) => this.#stuck(problem));
+      if (this.#executor !== null) break;
+      await delay(WAITING_LOOK_MS);
+    }
+    const waitedMs = performance.now() - startedMs;
+    if (waitedMs > WORTH_SAYING_MS) this.#parts.log.info({ waitedMs }, 'the group computes again');
+  }
+
+  /** One look at a time; puts a better plan in force. */
+  #look(because: string): Promise<void> {
+    const look = this.#looks.then(async () => {
+      if (performance.now() < this.#pausedUntilMs) return;
+      const choice = await this.#parts.author.look();
+      if (choice.kind === 'wait') return this.#wait(choice);
+      if (choice.changes === '' && this.#executor !== null) return this.#say('');
+      const reason = [because, choice.changes].filter((text) => text !== '').join('; ');
+      await this.#parts.turns.run(() => this.#activate(choice.plan, reason));
+    });
+    this.#looks = look.catch(() => {});
+    return look;
+  }
+
+  async #activate(planned: PlannedGroup, reason: string): Promise<void> {
+    const { author, executorFor, check, log } = this.#parts;
+    const plan = await author.publish(planned, reason);
+    const executor = executorFor(plan);
+    if (!this.#kv.allows(plan)) this.#kvLost = true;
+    this.#executor = null;
+    await check(executor, plan).catch((thrown: unknown) => this.#refuse(plan, thrown));
+    this.#executor = executor;
+    this.#failedPlans = 0;
+    this.#say('');
+    const members = plan.members.map(({ id, experts }) => `${id}: ${experts.length} experts`);
+    log.info({ epoch: plan.epoch, topology: plan.topology, members, reason }, 'a plan is in force');
+  }
+
+  // Whoever was lost is left out. Who computes wrongly cannot be told: the leader goes on alone, if it holds enough.
+  #refuse({ leader, members }: GroupPlan, thrown: unknown): never {
+    const others = members.map(({ id }) => id).filter((id) => id !== leader);
+    this.#parts.author.suspect(thrown instanceof StepFailure ? thrown.lost : others);
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failedPlans);
+    this.#failedPlans += 1;
+    this.#pausedUntilMs = performance.now() + pauseMs;
+    throw thrown;
+  }
+
+  // A plan that lacks somebody goes on as long as nobody needs what is missing: the next step finds out.
+  #wait({ missing, lacksShared }: Extract<PlanChoice, { kind: 'wait' }>): void {
+    if (this.#executor !== null) return;
+    const what = lacksShared ? 'the leader to load attention' : `a node to load experts ${missing.join(', ')}`;
+    this.#say(`waits for ${what}`);
+  }
+
+  #stuck(problem: unknown): void {
+    const message = problem instanceof StepFailure ? problem.message : toDomainError(problem).message;
+    // While steps run, what went wrong here is tried again at the next look.
+    if (this.#executor === null) this.#say(message);
+  }
+
+  #say(waitsFor: string): void {
+    if (waitsFor === this.#waitsFor) return;
+    this.#waitsFor = waitsFor;
+    this.#parts.onWait(waitsFor);
+    if (waitsFor !== '') this.#parts.log.warn(waitsFor);
+  }
+
+  #throwIfOver(): void {
+    this.#parts.lease.fence();
+    const { aborted, reason } = this.#parts.giveUp;
+    if (aborted && reason instanceof DomainError) throw reason;
+    if (aborted) throw new DomainError('cancelled', 'The group stops before it could compute.');
+  }
+}
+
+/** Null when it worked; other failures than those of steps are thrown. */
+async function failureOf(work: Promise<void>): Promise<StepFailure | null> {
+  try {
+    await work;
+    return null;
+  } catch (thrown) {
+    if (thrown instanceof StepFailure) return thrown;
+    throw thrown;
+  }
+}

@@ -1,0 +1,128 @@
+// The leader's view of its group: who takes part and who is to hold what. In: the nodes' reports, and whom steps were lost by.
+// Out: what plan there could be, and plans in force. Runs no step.
+import type { Redis } from 'ioredis';
+import type { GroupPlan, Topology } from '../../infra/messages/group-plan.ts';
+import { type Placement, publishPlacement, publishPlan } from '../../infra/registry/group-plans.ts';
+import { type NodeReport, readNodes } from '../../infra/registry/node-heartbeats.ts';
+import type { ModelDescription } from '../../native/model-description.ts';
+import { admitNodes } from './admit-nodes.ts';
+import { choosePlan, type PlanChoice, type PlannedGroup } from './choose-plan.ts';
+import type { HeldLease } from './lease.ts';
+import { Suspects } from './suspects.ts';
+import { wantPlacement } from './want-placement.ts';
+
+export interface AuthorParts {
+  readonly redis: Redis;
+  readonly lease: HeldLease;
+  readonly leader: string;
+  /** Without an exchange there is no group: the leader takes nobody in. */
+  readonly alone: boolean;
+  readonly model: ModelDescription;
+  readonly topology: Topology | 'auto';
+  /** Rows that each expert was given, [layers, experts]; null when nothing is known. */
+  readonly counts: () => Float64Array | null;
+  /** Called whenever what the nodes are to hold has changed. */
+  readonly onPlacement: () => void;
+  /** Monotonic clock in ms. */
+  readonly now: () => number;
+}
+
+/** A node that left may come back: what it held is replicated elsewhere only later, unless nobody else holds it. */
+const REPLACE_AFTER_MS = 10_000;
+
+export class PlanAuthor {
+  readonly #parts: AuthorParts;
+  readonly #suspects = new Suspects();
+  #active: GroupPlan | null = null;
+  #placement: Placement | null = null;
+  #placedFor: readonly NodeReport[] = [];
+  #leftAtMs: number | null = null;
+  #nodes: readonly NodeReport[] = [];
+
+  constructor(parts: AuthorParts) {
+    this.#parts = parts;
+  }
+
+  /** The plan in force; null before this leader's first one. */
+  get active(): GroupPlan | null {
+    return this.#active;
+  }
+
+  /** The nodes of the last look, by id. */
+  get nodes(): readonly NodeReport[] {
+    return this.#nodes;
+  }
+
+  /** Leaves nodes out until they show life again. */
+  suspect(ids: readonly string[]): void {
+    for (const id of ids) {
+      const member = this.#active?.members.find((each) => each.id === id);
+      const report = this.#nodes.find((each) => each.id === id);
+      if (member === undefined) continue;
+      this.#suspects.add({ incarnation: member.incarnation, beats: report?.beats ?? 0 }, this.#parts.now());
+    }
+  }
+
+  /**
+   * Reads who lives, tells the nodes what to hold, and says what plan there could be. Throws `bad_config` when the model does
+   * not fit into the nodes' memory, `unavailable` while Redis is away.
+   */
+  async look(): Promise<PlanChoice> {
+    const { redis, lease, leader, alone, model, topology, now } = this.#parts;
+    const admitted = admitNodes(await readNodes(redis), lease.group, leader).filter(
+      ({ id }) => !alone || id === leader,
+    );
+    this.#nodes = admitted.filter((node) => node.id === leader || !this.#suspects.has(node, now()));
+    const { experts } = model.router;
+    const placement = await this.#place();
+    return choosePlan({ leader, active: this.#active, nodes: this.#nodes, placement, experts, topology });
+  }
+
+  /** Puts a plan in force. Throws `fenced` when the lease is another's. */
+  async publish({ members, topology }: PlannedGroup, reason: string): Promise<GroupPlan> {
+    const { redis, lease, leader } = this.#parts;
+    const { modelHash, numericsClass } = this.#holdingsOfLeader();
+    const content = { group: lease.group, leader, topology, members, numericsClass, modelHash, reason };
+    const seen = Math.max(lease.epoch, this.#active?.epoch ?? 0);
+    this.#active = await publishPlan(redis, lease.fence(), { ...content, createdAtMs: Date.now() }, seen);
+    return this.#active;
+  }
+
+  async #place(): Promise<Placement> {
+    const { redis, lease, leader, model, counts, onPlacement } = this.#parts;
+    const staying = this.#nodes.filter((node) => !node.leaving || node.id === leader);
+    if (this.#placement !== null && !this.#placesAnew(staying)) return this.#placement;
+    const placement = wantPlacement({ model, leader, nodes: staying, counts: counts() });
+    await publishPlacement(redis, lease.group, placement);
+    this.#placement = placement;
+    this.#placedFor = staying;
+    this.#leftAtMs = null;
+    onPlacement();
+    return placement;
+  }
+
+  #placesAnew(nodes: readonly NodeReport[]): boolean {
+    const known = new Set(this.#placedFor.map(identityOf));
+    if (nodes.some((node) => !known.has(identityOf(node)))) return true;
+    if (nodes.length === this.#placedFor.length) {
+      this.#leftAtMs = null;
+      return false;
+    }
+    this.#leftAtMs ??= this.#parts.now();
+    const held = new Set(nodes.flatMap(({ holdings }) => holdings.experts));
+    const lacks = held.size < this.#parts.model.router.experts;
+    return lacks || this.#parts.now() - this.#leftAtMs > REPLACE_AFTER_MS;
+  }
+
+  #holdingsOfLeader() {
+    const mine = this.#nodes.find(({ id }) => id === this.#parts.leader);
+    if (mine === undefined) throw new TypeError('A plan is published after a look that saw the leader');
+    return mine.holdings;
+  }
+}
+
+/** What placement depends on. */
+function identityOf({ incarnation, holdings }: NodeReport): string {
+  const { memoryBytes, maxExperts, kvTokens } = holdings;
+  return [incarnation, memoryBytes, maxExperts, kvTokens].join(':');
+}

@@ -1,0 +1,32 @@
+// Nodes that failed a step. In: who failed, and what nodes say of themselves. Out: who may take part again. A node comes back
+// after a sign of life, and after a pause that doubles with every failure: one that fails again and again stops nobody for long.
+import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
+
+interface Suspect {
+  readonly times: number;
+  /** On the clock of the caller. */
+  readonly untilMs: number;
+  /** What the node had last said when it failed; null when it is not known. */
+  readonly beats: number | null;
+}
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 60_000;
+
+export class Suspects {
+  readonly #suspects = new Map<string, Suspect>();
+
+  /** Notes that a process failed, given the last report of it. */
+  add({ incarnation, beats }: Pick<NodeReport, 'incarnation' | 'beats'>, nowMs: number): void {
+    const times = (this.#suspects.get(incarnation)?.times ?? 0) + 1;
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (times - 1));
+    this.#suspects.set(incarnation, { times, untilMs: nowMs + pauseMs, beats });
+  }
+
+  /** Whether a process is to be left out for now. */
+  has({ incarnation, beats }: Pick<NodeReport, 'incarnation' | 'beats'>, nowMs: number): boolean {
+    const suspect = this.#suspects.get(incarnation);
+    if (suspect === undefined) return false;
+    return nowMs < suspect.untilMs || (suspect.beats !== null && beats <= suspect.beats);
+  }
+}

@@ -1,0 +1,63 @@
+// What each node of a group is to hold. In: the nodes, the model, what the router chose so far. Out: a placement, or
+// DomainError `bad_config` when the model does not fit into the nodes' memory. Pure.
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { Placement } from '../../infra/registry/group-plans.ts';
+import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
+import type { ModelDescription } from '../../native/model-description.ts';
+import { expertSlots } from './memory-slots.ts';
+import { placeExperts } from './place-experts.ts';
+
+export interface PlacementRequest {
+  readonly model: ModelDescription;
+  readonly leader: string;
+  /** By id. */
+  readonly nodes: readonly NodeReport[];
+  /** Rows that each expert was given, [layers, experts]; null when nothing is known. */
+  readonly counts: Float64Array | null;
+}
+
+/**
+ * Everybody holds attention when all experts still fit: then anybody can lead and repeat it. Otherwise the leader alone does.
+ * @throws DomainError `bad_config` naming the room of each node.
+ */
+export function wantPlacement(request: PlacementRequest): Placement {
+  const { model, leader, nodes, counts } = request;
+  const { experts } = model.router;
+  const everywhere = nodes.map((node) => slotsOf(model, node, true));
+  const shared = sum(everywhere) >= experts;
+  const slots = shared ? everywhere : nodes.map((node) => slotsOf(model, node, node.id === leader));
+  if (sum(slots) < experts) throw tooSmall(request, slots);
+  const members = nodes.map(({ holdings }, index) => ({
+    slots: slots[index] ?? 0,
+    held: holdings.experts,
+    ...(holdings.bytesPerSecond > 0 && { speed: holdings.bytesPerSecond }),
+  }));
+  const placed = placeExperts({ experts, members, counts });
+  const wanted = nodes.map(({ id }, index) => ({ id, experts: placed[index] ?? [], shared: shared || id === leader }));
+  return { modelHash: nodes[0]?.holdings.modelHash ?? '', nodes: wanted };
+}
+
+function slotsOf(model: ModelDescription, { holdings }: NodeReport, shared: boolean): number {
+  const { memoryBytes, kvTokens, maxExperts } = holdings;
+  return Math.min(maxExperts ?? model.router.experts, expertSlots(model, { memoryBytes, kvTokens, shared }));
+}
+
+function tooSmall({ model, nodes }: PlacementRequest, slots: readonly number[]): DomainError {
+  const rooms = nodes.map(
+    ({ id, holdings }, index) => `${id} ${slots[index]} (${toGigabytes(holdings.memoryBytes)} GB)`,
+  );
+  return new DomainError(
+    'bad_config',
+    `The model's ${model.router.experts} experts do not fit into the nodes' memory, which has room for ${rooms.join(', ')}. ` +
+      'Add a node with `conclave node --join`, or raise worker.memoryBytes.',
+    { param: 'worker.memoryBytes' },
+  );
+}
+
+function toGigabytes(bytes: number): string {
+  return (bytes / 1e9).toFixed(1);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

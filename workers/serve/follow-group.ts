@@ -1,0 +1,51 @@
+// Computing for a group that another node leads, until the lease can be had.
+import { setTimeout as delay } from 'node:timers/promises';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import { readPlan } from '../../infra/registry/group-plans.ts';
+import { readNodes } from '../../infra/registry/node-heartbeats.ts';
+import { whyRefused } from '../cluster/admit-nodes.ts';
+import { type HeldLease, readLease } from '../cluster/lease.ts';
+import type { ServingNode } from './open-node.ts';
+
+/** How long a node that does not lead waits before it tries again. */
+const STANDBY_MS = 500;
+
+/**
+ * Resolves with the lease, or with null when `stop` is aborted and no plan counts on this node any more. Throws `bad_config`
+ * when the leader serves another model or runs another version.
+ */
+export async function followGroup(
+  node: ServingNode,
+  tryToLead: () => Promise<HeldLease | null>,
+  stop: AbortSignal,
+): Promise<HeldLease | null> {
+  while (!stop.aborted) {
+    await delay(STANDBY_MS, undefined, { signal: stop }).catch(() => {});
+    if (stop.aborted) break;
+    await refuseOtherGroup(node);
+    const lease = await tryToLead();
+    if (lease !== null) return lease;
+  }
+  await leave(node);
+  return null;
+}
+
+async function refuseOtherGroup({ redis, group, nodeId, state }: ServingNode): Promise<void> {
+  const [lease, nodes] = await Promise.all([readLease(redis, group), readNodes(redis)]);
+  const leader = nodes.find(({ id }) => id === lease?.nodeId && id !== nodeId);
+  const why = leader === undefined ? null : whyRefused(state.report(), leader);
+  if (why !== null) throw new DomainError('bad_config', why, { param: 'model' });
+}
+
+/** Waits until the plan does without this node, or nobody leads that could make another. */
+async function leave({ redis, group, nodeId, incarnation, state, heartbeat, config }: ServingNode): Promise<void> {
+  state.leaving = true;
+  await heartbeat.beat();
+  const deadline = performance.now() + config.drainSeconds * 1000;
+  while (performance.now() < deadline) {
+    const [lease, plan] = await Promise.all([readLease(redis, group), readPlan(redis, group)]);
+    const isMember = plan?.members.some((member) => member.id === nodeId && member.incarnation === incarnation);
+    if (lease === null || isMember !== true) return;
+    await delay(STANDBY_MS / 10);
+  }
+}

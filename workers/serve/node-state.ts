@@ -1,0 +1,105 @@
+// What a node says of itself in its heartbeat: identity, what it holds, what it waits for, numbers for operators.
+import { randomBytes } from 'node:crypto';
+import { hostname, totalmem } from 'node:os';
+import type { Config } from '../../infra/config/config-schema.ts';
+import type { Logger } from '../../infra/log/logger.ts';
+import { VERSION } from '../../infra/package-facts.ts';
+import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
+import { PROTOCOL_VERSION } from '../cluster/admit-nodes.ts';
+import type { HeldModel } from '../cluster/held-model.ts';
+import { PACK_LAYOUT_VERSION } from '../pack/pack-format.ts';
+import type { EngineSize } from './open-engine.ts';
+import { WorkerStatistics } from './worker-statistics.ts';
+
+/** Weights may take this part of a machine's memory: the rest is the system's, the processes' and the files'. */
+const MEMORY_SHARE = 0.8;
+
+/** All kernels of a CPU give the same bits, on any CPU. */
+const NUMERICS_CLASS = 'cpu';
+
+export class NodeState {
+  readonly incarnation = randomBytes(8).toString('hex');
+  readonly statistics: WorkerStatistics;
+  role: NodeReport['role'] = 'member';
+  leaving = false;
+  /** What loading is at, '' when nothing is loaded. */
+  loads = '';
+  /** What the group it leads waits for. */
+  waitsFor = '';
+  /** Highest epoch that this node has seen anywhere. */
+  seenEpoch = 0;
+  bytesPerSecond = 0;
+  canary: string | null = null;
+  #beats = 0;
+  readonly #options: NodeStateOptions;
+
+  constructor(options: NodeStateOptions) {
+    this.#options = options;
+    this.statistics = new WorkerStatistics(options.log);
+  }
+
+  get numericsClass(): string {
+    return NUMERICS_CLASS;
+  }
+
+  report(): NodeReport {
+    const { nodeId, config, name, size } = this.#options;
+    this.#beats += 1;
+    return {
+      id: nodeId,
+      incarnation: this.incarnation,
+      group: config.worker.group,
+      model: name,
+      role: this.role,
+      leaving: this.leaving,
+      waitsFor: this.waitsFor === '' ? this.loads : this.waitsFor,
+      host: hostname(),
+      pid: process.pid,
+      version: VERSION,
+      beats: this.#beats,
+      backend: 'cpu',
+      startedAtMs: Math.round(performance.timeOrigin),
+      holdings: this.#holdings(),
+      stats: { threads: size.threads, ...this.statistics.numbers() },
+    };
+  }
+
+  #holdings(): NodeReport['holdings'] {
+    const { config, held, size, packsUrl } = this.#options;
+    const { modelHash, dtype } = held.source.packed;
+    return {
+      modelHash,
+      dtype,
+      layoutVersion: PACK_LAYOUT_VERSION,
+      protocol: PROTOCOL_VERSION,
+      numericsClass: NUMERICS_CLASS,
+      memoryBytes: config.worker.memoryBytes ?? usableMemory(),
+      maxExperts: config.worker.maxExperts,
+      bytesPerSecond: this.bytesPerSecond,
+      kvTokens: size.kvTokens,
+      experts: held.experts,
+      shared: held.shared,
+      packsUrl,
+      exchangeUrl: null,
+      canary: this.canary,
+    };
+  }
+}
+
+export interface NodeStateOptions {
+  readonly config: Config;
+  readonly nodeId: string;
+  /** Name of the model. */
+  readonly name: string;
+  readonly held: HeldModel;
+  readonly size: EngineSize;
+  readonly packsUrl: string | null;
+  readonly log: Logger;
+}
+
+/** A container may have less than the machine. */
+function usableMemory(): number {
+  const limit = process.constrainedMemory();
+  const total = limit > 0 && limit < totalmem() ? limit : totalmem();
+  return Math.floor(total * MEMORY_SHARE);
+}
