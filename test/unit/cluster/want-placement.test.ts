@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sharedBytes } from '../../../workers/cluster/memory-slots.ts';
+import { wantPlacement } from '../../../workers/cluster/want-placement.ts';
+import { inspectModel } from '../../../workers/model/inspect-model.ts';
+import { nodeReport } from '../../node-report.ts';
+import { SMALL_OUTLINE } from '../model/small-outline.ts';
+
+const model = { ...SMALL_OUTLINE, dtype: 'bf16' as const };
+const { experts } = model.router;
+const expertBytes = inspectModel(model, 1).bytes.expert;
+const shared = sharedBytes(model, { kvTokens: 4_096, shared: true });
+
+/** A node with room for so many experts beside attention and KV. */
+function node(id: string, slots: number, maxExperts: number | null = null) {
+  const memoryBytes = shared + slots * expertBytes;
+  return nodeReport(id, { experts: [], shared: false, memoryBytes, maxExperts });
+}
+
+function wanted(...nodes: readonly ReturnType<typeof node>[]) {
+  return wantPlacement({ model, leader: 'a', nodes, counts: null }).nodes;
+}
+
+test('nodes with room enough hold everything', () => {
+  const whole = Array.from({ length: experts }, (_, expert) => expert);
+  const expected = ['a', 'b'].map((id) => ({ id, experts: whole, shared: true }));
+  assert.deepEqual(wanted(node('a', experts), node('b', experts + 5)), expected);
+});
+
+test('experts are divided where they have to be, none left out', () => {
+  const placed = wanted(node('a', experts - 1), node('b', 1));
+  assert.deepEqual(
+    placed.flatMap((each) => each.experts).sort((a, b) => a - b),
+    Array.from({ length: experts }, (_, expert) => expert),
+  );
+  assert.deepEqual(
+    placed.map((each) => each.shared),
+    [true, true],
+  );
+});
+
+test('attention stays with the leader where it would take room that experts need', () => {
+  const small = node('b', 0);
+  const roomy = nodeReport('b', { ...small.holdings, memoryBytes: experts * expertBytes });
+  const placed = wanted(node('a', 0), roomy);
+  assert.deepEqual(
+    placed.map((each) => each.shared),
+    [true, false],
+  );
+  assert.equal(placed[1]?.experts.length, experts);
+});
+
+test('an operator may want a node to hold less than fits', () => {
+  assert.equal(wanted(node('a', experts), node('b', experts, 1))[1]?.experts.length, 1);
+});
+
+test('a model that does not fit is refused with the room of each node', () => {
+  assert.throws(() => wanted(node('a', 1), node('b', 0, 0)), {
+    code: 'bad_config',
+    message: new RegExp(
+      `^The model's ${experts} experts do not fit into the nodes' memory, which has room for a 1 \\(0\\.0 GB\\), b 0 \\(0\\.0 GB\\)\\. ` +
+        'Add a node with `conclave node --join`, or raise worker\\.memoryBytes\\.$',
+    ),
+  });
+});
