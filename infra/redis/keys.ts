@@ -33,6 +33,8 @@ const durable = (
   cap: string,
 ): KeyInfo => ({ pattern, type, role: 'durable', holds, writer, reader, expiry, cap });
 
+const exchange = (...key: Parameters<typeof durable>): KeyInfo => ({ ...durable(...key), role: 'exchange' });
+
 export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:q:*',
@@ -267,6 +269,24 @@ export const KEYS: readonly KeyInfo[] = [
   ),
   durable('cv:wake:*', 'channel', 'there may be work for a model', 'gateway, leader', 'leader', '', '1 B'),
   durable('cv:to-group:*', 'channel', 'ids that a group is to stop', 'gateway', 'leader', '', 'one id'),
+  exchange(
+    'cv:steps:*',
+    'stream',
+    'step log of a group: plans and steps, ids `<epoch<<32|step>-1`',
+    'leader',
+    'node',
+    'stays',
+    '16 entries',
+  ),
+  exchange(
+    'cv:frames:*',
+    'stream',
+    'frames of a sender for all, `<group>:<sender>`, or for one, `<group>:<sender>><receiver>`',
+    'node',
+    'node',
+    '10 min after the last frame',
+    'two layers of a step; up to 16 rows: two steps',
+  ),
   durable('cv:cards', 'channel', 'name of a model whose card changed', 'leader', 'gateway', '', 'one name'),
 ];
 
@@ -294,6 +314,8 @@ export const prefixes = {
   plans: 'cv:plans:',
   placement: 'cv:placement:',
   exchange: 'cv:exchange:',
+  steps: 'cv:steps:',
+  frames: 'cv:frames:',
   node: 'cv:node:',
   model: 'cv:model:',
   apiKey: 'cv:key:',

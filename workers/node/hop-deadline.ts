@@ -1,0 +1,34 @@
+// How long to wait for the others of a group: long enough for the slowest answer that was normal lately, as much longer as
+// this layer has more work. Pure but for what it remembers.
+
+export interface DeadlineOptions {
+  /** Added to every deadline, in ms: what a machine may stand still without being dead. */
+  readonly floorMs: number;
+  /** How many times a normal answer an answer may take. */
+  readonly factor: number;
+}
+
+export const DEFAULT_DEADLINES: DeadlineOptions = { floorMs: 1_000, factor: 8 };
+
+/** How fast a long answer of the past is forgotten. */
+const DECAY = 0.98;
+
+export class HopDeadline {
+  readonly #options: DeadlineOptions;
+  /** Longest recent wait per row, decayed. */
+  #msPerRow = 0;
+
+  constructor(options: DeadlineOptions) {
+    this.#options = options;
+  }
+
+  /** All answers for `rows` rows were here `ms` after they were asked for. */
+  answered(rows: number, ms: number): void {
+    this.#msPerRow = Math.max(this.#msPerRow * DECAY, ms / rows);
+  }
+
+  /** How long to wait for answers for `rows` rows when this node's own share took `ownMs`. */
+  ms(rows: number, ownMs: number): number {
+    return this.#options.floorMs + this.#options.factor * Math.max(ownMs, this.#msPerRow * rows);
+  }
+}

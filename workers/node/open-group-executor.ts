@@ -1,0 +1,222 @@
+// The leader's side of a group: executes steps with all members of the plan in force. In: plans and batches. Out: logits, or
+// a StepFailure that says who is missing. Deciding who belongs to the group is others' work.
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import type { ModelSession, StepBatch } from '../../native/model-session.ts';
+import { ExchangeLink } from '../exchange/exchange-link.ts';
+import { IncomingFrames, Superseded } from '../exchange/incoming-frames.ts';
+import type { LogEntry } from '../exchange/step-log.ts';
+import type { StepExecutor } from '../step/run-step.ts';
+import { ExpertAssigner } from './assign-experts.ts';
+import { CentralizedStep } from './centralized-step.ts';
+import { DecentralizedStep } from './decentralized-step.ts';
+import { type GroupView, memberId, viewGroup } from './group-view.ts';
+import { DEFAULT_DEADLINES, type DeadlineOptions, HopDeadline } from './hop-deadline.ts';
+import { LayerWork, type LoadPolicy } from './layer-work.ts';
+import { StepFailure } from './step-failure.ts';
+import { type MemberStatistics, type StepSeconds, StepStatistics } from './step-statistics.ts';
+import { SuspectAwarePolicy } from './suspect-aware-policy.ts';
+
+export interface GroupExecutorOptions {
+  /** With the shared pack and the experts that the plans give this node. */
+  readonly session: ModelSession;
+  readonly group: string;
+  readonly nodeId: string;
+  readonly incarnation: string;
+  /** The group's exchange. */
+  readonly exchangeUrl: string;
+  /** This node's own exchange, as its plan entry says; null: the group's. */
+  readonly ownExchangeUrl: string | null;
+  readonly deadlines?: DeadlineOptions;
+  /** Who computes what; every member must be given the same. Default: the smallest largest load. */
+  readonly policy?: (view: GroupView) => LoadPolicy;
+  /** Something was dropped or is tried again. */
+  readonly onProblem?: (problem: unknown) => void;
+}
+
+/** Sums since the executor was opened, but for the suspects. */
+export interface GroupObservations {
+  readonly steps: number;
+  readonly rows: number;
+  readonly seconds: StepSeconds;
+  /** By node id. */
+  readonly members: ReadonlyMap<string, MemberStatistics>;
+  /** Of the latest waits of a layer for all others, in ms. */
+  readonly waitMs: { readonly p50: number; readonly p95: number };
+  readonly sent: { readonly frames: number; readonly bytes: number };
+  readonly badFrames: number;
+  /** Rows given to each expert: [layers, experts]. */
+  readonly routingCounts: Float64Array;
+  /** Members that missed a deadline and get no more work under this plan; centralized only. */
+  readonly suspects: readonly string[];
+}
+
+export interface GroupExecutor extends StepExecutor {
+  /**
+   * Puts a plan in force that names this process as leader, with an epoch above all before; not while a step runs. Rejects
+   * with StepFailure `exchange` when the log does not take it, `no_holder` when an expert has no holder.
+   */
+  usePlan(plan: GroupPlan): Promise<void>;
+  /**
+   * As StepExecutor. Rejects with StepFailure, after which another plan must come before the next step; with DomainError
+   * `fenced` when the group has a plan of another leader.
+   */
+  step(batch: StepBatch, logits: Float32Array): Promise<void>;
+  observations(): GroupObservations;
+  close(): Promise<void>;
+}
+
+export function openGroupExecutor(options: GroupExecutorOptions): GroupExecutor {
+  return new LeadingExecutor(options);
+}
+
+/** What belongs to the plan in force. */
+interface Lead {
+  readonly view: GroupView;
+  readonly work: LayerWork;
+  readonly policy: SuspectAwarePolicy;
+  readonly exchanges: ReadonlySet<string>;
+}
+
+const LOG_MS = 5_000;
+const PING_MS = 250;
+
+class LeadingExecutor implements GroupExecutor {
+  readonly vocab: number;
+  readonly #options: GroupExecutorOptions;
+  readonly #link: ExchangeLink;
+  readonly #incoming = new IncomingFrames();
+  readonly #deadline: HopDeadline;
+  readonly #statistics = new StepStatistics();
+  #lead: Lead | null = null;
+  #step = 0;
+  /** Highest epoch of a plan that somebody else published. */
+  #foreignEpoch = 0;
+
+  constructor(options: GroupExecutorOptions) {
+    this.#options = options;
+    this.vocab = options.session.description.vocab;
+    this.#deadline = new HopDeadline(options.deadlines ?? DEFAULT_DEADLINES);
+    this.#link = new ExchangeLink(options, {
+      onLog: (entry) => this.#onLog(entry),
+      onFrame: (from, frame) => this.#incoming.arrive(from, frame),
+      onBadEntry: (from, problem) => this.#onBadEntry(from, problem),
+      onProblem: (problem) => options.onProblem?.(problem),
+    });
+  }
+
+  async usePlan(plan: GroupPlan): Promise<void> {
+    const { session } = this.#options;
+    const view = viewGroup(plan, this.#options, session.description.router.experts);
+    if (view === null || view.me !== view.leader) throw new TypeError('The plan does not name this process as leader.');
+    const orphan = view.holders.findIndex((holders) => holders.length === 0);
+    if (orphan !== -1) throw new StepFailure('no_holder', `No member of the plan holds expert ${orphan}.`);
+    const { holders, speed } = view;
+    const own = this.#options.policy?.(view) ?? new ExpertAssigner({ holders, speed, members: plan.members.length });
+    const policy = new SuspectAwarePolicy(view, own);
+    this.#link.usePlan(plan, view.me);
+    this.#incoming.beginEpoch(plan.epoch);
+    this.#step = 0;
+    const exchanges = this.#link.exchangesOf(plan);
+    await this.#append({ kind: 'plan', plan }, exchanges);
+    this.#lead = { view, policy, exchanges, work: new LayerWork(session, view, policy) };
+  }
+
+  async step(batch: StepBatch, logits: Float32Array): Promise<void> {
+    const lead = this.#lead;
+    if (lead === null) throw new StepFailure('exchange', 'No plan is in force.');
+    if (this.#foreignEpoch > lead.view.plan.epoch) throw this.#fenced();
+    const startedMs = performance.now();
+    this.#step += 1;
+    try {
+      await this.#execute(lead, batch, logits);
+    } catch (thrown) {
+      this.#lead = null;
+      throw await this.#explain(thrown);
+    }
+    this.#statistics.steps += 1;
+    this.#statistics.rows += batch.tokens.length;
+    this.#statistics.seconds.total += (performance.now() - startedMs) / 1e3;
+  }
+
+  observations(): GroupObservations {
+    const { steps, rows, seconds, badFrames } = this.#statistics;
+    const lead = this.#lead;
+    return {
+      steps,
+      rows,
+      seconds: { ...seconds },
+      members: this.#statistics.members(),
+      waitMs: this.#statistics.waitPercentiles(),
+      sent: this.#link.sent(),
+      badFrames,
+      routingCounts: this.#options.session.routingCounts(),
+      suspects: lead === null ? [] : lead.policy.suspects.map((member) => memberId(lead.view, member)),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#incoming.interrupt(new DomainError('cancelled', 'The executor is closed.'));
+    await this.#link.close();
+  }
+
+  async #execute(lead: Lead, batch: StepBatch, logits: Float32Array): Promise<void> {
+    const { view, work, policy, exchanges } = lead;
+    const { session } = this.#options;
+    const node = { session, link: this.#link, incoming: this.#incoming };
+    const [deadline, statistics, step] = [this.#deadline, this.#statistics, this.#step];
+    if (view.plan.members.length === 1) return session.step(batch, logits);
+    if (view.plan.topology === 'centralized') {
+      return new CentralizedStep({ ...node, view, work, policy, deadline, statistics }, step).run(batch, logits);
+    }
+    // Nobody waits for the log: a follower that does not get the step misses its deadline.
+    const entry = { kind: 'step', epoch: view.plan.epoch, step, job: batch } as const;
+    this.#append(entry, exchanges).catch((problem) => this.#incoming.interrupt(problem));
+    return new DecentralizedStep(node, view, work, step, { deadline, statistics }).run(batch, logits);
+  }
+
+  /** Rejects with StepFailure `exchange`. */
+  async #append(entry: LogEntry, exchanges: ReadonlySet<string>): Promise<void> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), LOG_MS);
+    const lateness = new Promise<never>((_, reject) => {
+      late.signal.addEventListener('abort', () => reject(new Error('no answer')));
+    });
+    try {
+      await Promise.race([this.#link.appendLog(entry, exchanges), lateness]);
+    } catch (cause) {
+      throw new StepFailure('exchange', 'The exchange takes no entries of the step log.', [], cause);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Members that are late because the exchange is away are not to blame. */
+  async #explain(thrown: unknown): Promise<unknown> {
+    if (thrown instanceof Superseded) return this.#fenced();
+    const late = thrown instanceof StepFailure && thrown.reason === 'deadline';
+    if (!late || (await this.#link.answers(PING_MS))) return thrown;
+    return new StepFailure('exchange', 'The exchange does not answer.', [], thrown);
+  }
+
+  #onLog(entry: LogEntry): void {
+    if (entry.kind !== 'plan' || entry.plan.leader === this.#options.nodeId) return;
+    const epoch = this.#lead?.view.plan.epoch ?? 0;
+    if (entry.plan.epoch <= Math.max(epoch, this.#foreignEpoch)) return;
+    this.#foreignEpoch = entry.plan.epoch;
+    this.#incoming.interrupt(this.#fenced());
+  }
+
+  #fenced(): DomainError {
+    return new DomainError('fenced', `Another process leads group ${this.#options.group} now.`);
+  }
+
+  #onBadEntry(from: number | null, problem: unknown): void {
+    this.#statistics.badFrames += 1;
+    this.#options.onProblem?.(problem);
+    const view = this.#lead?.view;
+    if (from === null || view === undefined) return;
+    const id = memberId(view, from);
+    this.#incoming.interrupt(new StepFailure('member', `Node ${id} sent a frame that cannot be read.`, [id], problem));
+  }
+}
