@@ -10,5 +10,8 @@ function findRoot(folder: string): string {
 /** The folder of package.json: code runs from dist/ below it, models and built binaries lie beside. */
 export const PACKAGE_ROOT = findRoot(dirname(fileURLToPath(import.meta.url)));
 
+/** The checkpoint that is served when none is named. */
+export const DEMO_MODEL = join(PACKAGE_ROOT, 'models', 'demo');
+
 /** Version of this software. */
 export const VERSION: string = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')).version;

@@ -89,11 +89,11 @@ export function lastFirst(test: Cleanup): Cleanup {
   return { after: (close) => void closing.push(close) };
 }
 
-/** A folder with a model and a configuration: what `conclave start` needs. Gone after the test. */
+/** A folder with a configuration and, unless the settings name one, a model: what `conclave start` needs. Gone after the test. */
 export async function prepareHome(test: Cleanup, settings: ConfigInput = {}): Promise<PreparedHome> {
   const home = await mkdtemp(join(tmpdir(), 'cv-e2e-'));
   test.after(() => rm(home, { recursive: true, force: true }));
-  const modelFolder = await syntheticModel(home, 'tiny', { model: OUTLINE });
+  const modelFolder = settings.model ?? (await syntheticModel(home, 'tiny', { model: OUTLINE }));
   const configFile = join(home, 'conclave.yaml');
   const worker = { ...SETTINGS.worker, ...settings.worker };
   writeFileSync(configFile, JSON.stringify({ ...SETTINGS, ...settings, worker }));

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from model import Config
 from tokenizer import END_OF_TEXT, IM_END, PAD, config as tokenizer_config
@@ -37,6 +37,29 @@ def tensors(state: dict, config: Config) -> dict[str, torch.Tensor]:
         out[ffn + "experts.mlp.v1"] = w1v1[:, 1].flatten(0, 1)
         out[ffn + "experts.mlp.w2"] = state[ours + "ffn.w2"].flatten(0, 1)
     return {k: v.to(torch.bfloat16).contiguous() for k, v in out.items()}
+
+
+def load_published(folder: Path, c: Config) -> dict[str, torch.Tensor]:
+    """The inverse of `tensors`: our state, in f32, of an exported checkpoint of the shape `c`."""
+    theirs = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
+    state = {
+        "wte": theirs["transformer.wte.weight"],
+        "norm_f": theirs["transformer.norm_f.weight"],
+        "lm_head": theirs["lm_head.weight"],
+    }
+    experts = (c.n_experts, c.ffn_hidden_size, c.d_model)
+    for i in range(c.n_layers):
+        ours, block = f"blocks.{i}.", f"transformer.blocks.{i}."
+        norm_attn, ffn = block + "norm_attn_norm.", block + "ffn."
+        w1, v1, w2 = (theirs[f"{ffn}experts.mlp.{name}"].view(experts) for name in ("w1", "v1", "w2"))
+        state[ours + "norm_1"] = theirs[norm_attn + "norm_1.weight"]
+        state[ours + "norm_2"] = theirs[norm_attn + "norm_2.weight"]
+        state[ours + "attn.Wqkv"] = theirs[norm_attn + "attn.Wqkv.weight"]
+        state[ours + "attn.out_proj"] = theirs[norm_attn + "attn.out_proj.weight"]
+        state[ours + "ffn.router"] = theirs[ffn + "router.layer.weight"]
+        state[ours + "ffn.w1v1"] = torch.stack([w1, v1], dim=1)
+        state[ours + "ffn.w2"] = w2
+    return state
 
 
 def model_config(c: Config, ids: dict[str, int]) -> dict:

@@ -10,6 +10,7 @@ size, E experts, k experts per token, f expert width, V vocabulary.
 """
 
 import math
+from bisect import bisect_left
 from dataclasses import asdict, dataclass
 
 import torch
@@ -39,31 +40,35 @@ class Config:
         return asdict(self)
 
 
+# oneDNN compiles a kernel for every new shape, which takes as long as the product itself. So attention
+# groups have one of these widths, and an expert's rows are filled up to a multiple of ROWS: few shapes
+# occur, and their kernels stay in its cache.
+WIDTHS = [*range(16, 128, 16), *range(128, 256, 32), *range(256, 512, 64), *range(512, 2049, 128)]
+ROWS = 64
+
+
 class Layout:
     """Where each token of a flat batch sits in the padded groups that attention works on.
 
-    Sequences are sorted by length and cut into groups, so that a group [b, T] wastes little padding.
-    Padding is at the end, where causal attention never looks, so no mask is needed.
+    A group [b, T] has the sequences of one width T. Padding is at the end, where causal attention
+    never looks, so no mask is needed.
     """
 
     def __init__(self, lengths: list[int]):
         starts = [0]
         for n in lengths:
             starts.append(starts[-1] + n)
-        order = sorted(range(len(lengths)), key=lambda i: lengths[i])
-        groups: list[list[int]] = []
-        for i in order:
-            if not groups or lengths[i] > 1.25 * lengths[groups[-1][0]] + 16:
-                groups.append([])
-            groups[-1].append(i)
+        groups: dict[int, list[int]] = {}
+        for i, n in enumerate(lengths):
+            groups.setdefault(WIDTHS[bisect_left(WIDTHS, n)], []).append(i)
         self.positions = torch.cat([torch.arange(n) for n in lengths])  # [N]
-        self.groups = [(len(g), lengths[g[-1]]) for g in groups]  # (b, T) of each group
+        self.groups = [(len(g), width) for width, g in groups.items()]  # (b, T) of each group
         slots = sum(b * t for b, t in self.groups)
         self.token_of_slot = torch.zeros(slots, dtype=torch.long)
         self.filled = torch.zeros(slots, 1, dtype=torch.bool)
         self.slot_of_token = torch.empty(starts[-1], dtype=torch.long)
         base = 0
-        for group, (_, width) in zip(groups, self.groups):
+        for width, group in groups.items():
             for i in group:
                 n, start = lengths[i], starts[i]
                 self.token_of_slot[base : base + n] = torch.arange(start, start + n)
@@ -78,11 +83,11 @@ class ToSlots(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, layout):
         ctx.layout = layout
-        return x[layout.token_of_slot]
+        return x.index_select(0, layout.token_of_slot)
 
     @staticmethod
     def backward(ctx, grad):
-        return grad[ctx.layout.slot_of_token], None
+        return grad.index_select(0, ctx.layout.slot_of_token), None
 
 
 class ToTokens(torch.autograd.Function):
@@ -91,41 +96,63 @@ class ToTokens(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, layout):
         ctx.layout = layout
-        return x[layout.slot_of_token]
+        return x.index_select(0, layout.slot_of_token)
 
     @staticmethod
     def backward(ctx, grad):
-        return grad[ctx.layout.token_of_slot] * ctx.layout.filled, None
+        return grad.index_select(0, ctx.layout.token_of_slot) * ctx.layout.filled, None
+
+
+
+class Routes:
+    """Which rows each expert works on: slot j of the [P, d] array `rows` is token token_of_slot[j].
+
+    Slots are in expert order, each expert's part filled up to a multiple of ROWS. A filling slot
+    copies token 0 and has weight 0.
+    """
+
+    def __init__(self, expert: torch.Tensor, n_experts: int):
+        """expert [N, k]: the experts of each token."""
+        self.k = expert.shape[1]
+        flat = expert.flatten()
+        order = flat.argsort(stable=True)
+        self.counts = flat.bincount(minlength=n_experts)
+        padded = (self.counts + ROWS - 1) // ROWS * ROWS
+        self.ends = padded.cumsum(0)
+        shift = (self.ends - padded) - (self.counts.cumsum(0) - self.counts)
+        slot = torch.arange(order.numel()) + shift[flat[order]]  # of each choice, in expert order
+        self.slot_of_choice = torch.empty_like(order)  # [N*k]
+        self.slot_of_choice[order] = slot
+        self.token_of_slot = torch.zeros(int(self.ends[-1]), dtype=torch.long)
+        self.token_of_slot[slot] = order // self.k
 
 
 class Dispatch(torch.autograd.Function):
-    """[N, d] -> [N*k, d] in expert order: row j is token order[j] // k."""
+    """[N, d] -> [P, d], each expert's rows together."""
 
     @staticmethod
-    def forward(ctx, x, order, inverse, k):
-        ctx.save_for_backward(inverse)
-        ctx.k = k
-        return x[order // k]
+    def forward(ctx, x, routes):
+        ctx.routes = routes
+        return x.index_select(0, routes.token_of_slot)
 
     @staticmethod
     def backward(ctx, grad):
-        (inverse,) = ctx.saved_tensors
-        return grad[inverse].view(-1, ctx.k, grad.shape[1]).sum(1), None, None, None
+        chosen = grad.index_select(0, ctx.routes.slot_of_choice)
+        return chosen.view(-1, ctx.routes.k, grad.shape[1]).sum(1), None
 
 
 class Combine(torch.autograd.Function):
-    """[N*k, d] in expert order -> [N, d], the sum over each token's k experts."""
+    """[P, d] -> [N, d], the sum over each token's k experts. Filling slots are never read."""
 
     @staticmethod
-    def forward(ctx, y, order, inverse, k):
-        ctx.save_for_backward(order)
-        ctx.k = k
-        return y[inverse].view(-1, k, y.shape[1]).sum(1)
+    def forward(ctx, y, routes):
+        ctx.routes = routes
+        chosen = y.index_select(0, routes.slot_of_choice)
+        return chosen.view(-1, routes.k, y.shape[1]).sum(1)
 
     @staticmethod
     def backward(ctx, grad):
-        (order,) = ctx.saved_tensors
-        return grad[order // ctx.k], None, None, None
+        return grad.index_select(0, ctx.routes.token_of_slot), None
 
 
 def rotate(x, cos, sin):
@@ -182,21 +209,17 @@ class Experts(nn.Module):
         p = F.linear(x, self.router).softmax(-1)  # [N, E]
         top, expert = p.topk(c.top_k, dim=-1)  # [N, k]
         weight = top / top.sum(-1, keepdim=True)
-        flat = expert.flatten()
-        order = flat.argsort(stable=True)
-        inverse = torch.empty_like(order)
-        inverse[order] = torch.arange(order.numel())
-        counts = flat.bincount(minlength=c.n_experts)
-        ends = counts.cumsum(0).to(torch.int32)
-        balance = c.n_experts * (counts / flat.numel() * p.mean(0)).sum()
+        routes = Routes(expert, c.n_experts)
+        balance = c.n_experts * (routes.counts / expert.numel() * p.mean(0)).sum()
 
-        x = x.to(self.dtype)
-        rows = Dispatch.apply(x, order, inverse, c.top_k)
-        w1v1 = self.w1v1.to(x.dtype).flatten(1, 2).transpose(1, 2)  # [E, d, 2f]
+        ends = routes.ends.to(torch.int32)
+        rows = Dispatch.apply(x.to(self.dtype), routes)
+        w1v1 = self.w1v1.to(self.dtype).flatten(1, 2).transpose(1, 2)  # [E, d, 2f]
         gate, up = F.grouped_mm(rows, w1v1, offs=ends).chunk(2, dim=-1)
-        scale = weight.flatten()[order].unsqueeze(1).to(x.dtype)
-        y = F.grouped_mm(F.silu(gate) * up * scale, self.w2.to(x.dtype), offs=ends)
-        return Combine.apply(y, order, inverse, c.top_k), balance, counts
+        scale = torch.zeros(len(rows)).index_put((routes.slot_of_choice,), weight.flatten())
+        acted = F.silu(gate) * up * scale.unsqueeze(1).to(self.dtype)
+        y = F.grouped_mm(acted, self.w2.to(self.dtype), offs=ends)
+        return Combine.apply(y, routes), balance, routes.counts
 
 
 class Block(nn.Module):

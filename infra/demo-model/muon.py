@@ -20,7 +20,7 @@ def orthogonal(g: torch.Tensor) -> torch.Tensor:
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(STEPS):
         s = x @ x.transpose(1, 2)
-        x = A * x + (B * s + C * s @ s) @ x
+        x = torch.baddbmm(x, torch.baddbmm(s, s, s, beta=B, alpha=C), x, beta=A)
     return (x.transpose(1, 2) if flip else x).float()
 
 

@@ -4,7 +4,7 @@ python train.py RUN_DIR [--threads 2] [--batch-tokens 4096] ...
 
 RUN_DIR holds tokenizer.json (see tokenizer.py), checkpoint.pt and log.txt. The learning rate warms
 up, stays, and falls linearly to zero once the file RUN_DIR/decay exists; that file's content is the
-number of steps of the fall, after which training ends. Creating RUN_DIR/save forces a checkpoint.
+number of steps of the fall, after which training ends; it may be changed on the way. Creating RUN_DIR/save forces a checkpoint.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from corpus.mix import SKILLS, messages_of
 from corpus import tools
 from data import Encoder, Stream, collate
+from export import load_published
 from model import Config, DemoModel
 from muon import Muon
 
@@ -130,6 +131,7 @@ def main():
     parser.add_argument("--long-from", type=int, default=1500, help="step from which counts are long")
     parser.add_argument("--drill-to", type=int, default=500, help="step up to which copying is drilled")
     parser.add_argument("--validate-every", type=int, default=250, help="steps")
+    parser.add_argument("--init", type=Path, help="exported checkpoint to start a new run from, e.g. ../../models/demo")
     parser.add_argument("--save-every", type=float, default=600, help="seconds")
     for f in fields(Config):
         if f.type is int:
@@ -150,6 +152,8 @@ def main():
     encoder = Encoder(str(args.run / "tokenizer.json"))
     stream = Stream(encoder, args.seed, args.batch_tokens, config.max_seq_len)
     step, tokens, active, decay = 0, 0, 0.0, None  # decay: (first step, number of steps)
+    if args.init and not saved:
+        model.load_state_dict(load_published(args.init, config))
     if saved:
         model.load_state_dict(saved["model"])
         for o, s in zip(opts, saved["optimizers"]):
@@ -177,13 +181,12 @@ def main():
     losses, hits, routed, since, mark = [], [], 0, time.perf_counter(), tokens
     last_save = time.perf_counter()
     pace = Pace(args.threads)
+    trigger = args.run / "decay"
     while True:
         pace.before_step()
         begin = time.perf_counter()
-        trigger = args.run / "decay"
-        if decay is None and trigger.exists():
-            decay = (step, int(trigger.read_text() or 1000))
-            say(f"step {step}: decay over {decay[1]} steps")
+        if trigger.exists() and (decay is None or step % 50 == 0):
+            decay = (decay[0] if decay else step, int(trigger.read_text()))
         scale = min(1.0, (step + 1) / WARM_UP)
         if decay:
             scale *= max(0.0, 1 - (step - decay[0]) / decay[1])

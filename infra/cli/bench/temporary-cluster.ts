@@ -41,7 +41,7 @@ function prepareHome(home: string, flags: BenchFlags): string {
 function interrupted(): Promise<never> {
   return new Promise((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM']) {
-      process.once(signal, () => reject(new DomainError('cancelled', 'The bench was interrupted.')));
+      process.once(signal, () => reject(new DomainError('cancelled', 'Interrupted.')));
     }
   });
 }

@@ -7,7 +7,7 @@ import { request } from 'undici';
 import type { Config } from '../../config/config-schema.ts';
 import { pepperPath } from '../../config/read-config.ts';
 import { DomainError } from '../../errors/domain-error.ts';
-import { PACKAGE_ROOT } from '../../package-facts.ts';
+import { DEMO_MODEL, PACKAGE_ROOT } from '../../package-facts.ts';
 import { connectRedis } from '../../redis/connect.ts';
 import { createKeyStore } from '../../tenants/key-store.ts';
 import { readPepper } from '../../tenants/read-pepper.ts';
@@ -42,8 +42,6 @@ export interface ClusterOptions {
 /** Time beyond draining that a process has to end. */
 const STOP_MS = 5_000;
 const POLL_MS = 20;
-/** Served when no model is named. */
-const DEMO_MODEL = join(PACKAGE_ROOT, 'models', 'demo');
 
 /** Starts everything and waits until an answer can be had. Throws DomainError naming what did not start. */
 export async function runCluster(options: ClusterOptions): Promise<RunningCluster> {
