@@ -1,9 +1,9 @@
-// SIGTERM to `conclave start`: what runs may finish, what takes longer is left resumable, nothing is left behind.
+// SIGTERM or Ctrl-C to `conclave start`: what runs may finish, what takes longer is left resumable, nothing is left behind.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { openStream, Transcript } from '../chat-stream.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
 import { eventually, lastFirst, prepareHome, readReadyFile, storyOf } from '../start-cluster.ts';
@@ -19,6 +19,8 @@ function start(cleanup: Cleanup, { home, modelFolder, configFile }: Awaited<Retu
   const args = ['start', '--home', home, '--model', modelFolder, '--config', configFile, '--port', '0'];
   const child = spawn(process.execPath, [join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs'), ...args], {
     stdio: 'ignore',
+    // With its children a process group of its own, as a terminal makes it.
+    detached: true,
   });
   const ended = once(child, 'exit').then(([code, signal]) => signal ?? code);
   cleanup.after(async () => {
@@ -48,7 +50,7 @@ function longCall(url: string, key: string, maxTokens: number) {
   return { method: 'POST' as const, url: `${url}/v1/chat/completions`, key, body: storyOf(maxTokens) };
 }
 
-test('SIGTERM lets a running answer finish, then everything ends with exit code 0', async (t) => {
+async function finishesAnswer(t: TestContext, interrupt: (conclave: Started) => void): Promise<void> {
   const cleanup = lastFirst(t);
   const prepared = await prepareHome(cleanup, { drainSeconds: 60 });
   const conclave = start(cleanup, prepared);
@@ -56,13 +58,22 @@ test('SIGTERM lets a running answer finish, then everything ends with exit code 
   const transcript = new Transcript();
   const stream = await openStream(longCall(url, apiKey, 400), transcript);
   await stream.read(() => transcript.ids.length > 10);
-  conclave.process.kill('SIGTERM');
+  interrupt(conclave);
   await stream.read();
   assert.ok(transcript.done);
   assert.equal(await conclave.ended, 0);
   for (const pid of Object.values(pids)) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
   assert.throws(() => readReadyFile(prepared.home), { code: 'ENOENT' });
-});
+}
+
+test('SIGTERM lets a running answer finish, then everything ends with exit code 0', (t) =>
+  finishesAnswer(t, (conclave) => conclave.process.kill('SIGTERM')));
+
+test('so does Ctrl-C, which a terminal sends to every process of the group', (t) =>
+  finishesAnswer(t, ({ process: { pid } }) => {
+    assert.ok(pid !== undefined);
+    process.kill(-pid, 'SIGINT');
+  }));
 
 test('an answer longer than the drain time is continued after the next start', async (t) => {
   const cleanup = lastFirst(t);

@@ -17,8 +17,8 @@ export class SupervisedRedis {
   readonly #options: RunRedisOptions;
   readonly #events: RedisEvents;
   readonly #watching: Promise<void>;
+  readonly #stopped = new AbortController();
   #server: RunningRedis;
-  #stopping = false;
 
   private constructor(options: RunRedisOptions, server: RunningRedis, events: RedisEvents) {
     this.#options = { ...options, ...sameAddress(server.url) };
@@ -41,7 +41,7 @@ export class SupervisedRedis {
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#stopped.abort();
     await this.#server.stop();
     await this.#watching;
   }
@@ -50,17 +50,20 @@ export class SupervisedRedis {
     let delayMs = FIRST_DELAY_MS;
     for (;;) {
       await this.#server.exited;
-      if (this.#stopping) return;
+      if (this.#stopped.signal.aborted) return;
       this.#events.onEnd(`The ${this.#options.role} Redis ended; starting it again.`);
-      await delay(delayMs);
-      const before = this.#server;
-      this.#server = await runRedis(this.#options).catch(() => before);
-      if (this.#server === before) {
+      await delay(delayMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
+      if (this.#stopped.signal.aborted) return;
+      const started = await runRedis(this.#options).catch(() => null);
+      if (started === null) {
         delayMs = Math.min(LONGEST_DELAY_MS, delayMs * 2);
-      } else {
-        delayMs = FIRST_DELAY_MS;
-        this.#events.onRestart();
+        continue;
       }
+      this.#server = started;
+      // stop() knew only the server before this one.
+      if (this.#stopped.signal.aborted) return started.stop();
+      delayMs = FIRST_DELAY_MS;
+      this.#events.onRestart();
     }
   }
 }
