@@ -12,6 +12,7 @@ import {
 } from '../workers/node/open-group-executor.ts';
 import type { OpenedPacks } from '../workers/pack/open-packs.ts';
 
+const COUNTED: ReadonlySet<string | symbol> = new Set(['attend', 'runExperts', 'sumOutputs', 'project']);
 const LIMITS = { threads: 1, kvBlocks: 16, maxRows: 128, variant: '' };
 
 export interface TestNode {
@@ -21,7 +22,12 @@ export interface TestNode {
   readonly problems: unknown[];
   /** Stops following at once, as a killed process would from the others' point of view. */
   stop(): Promise<void>;
+  /** Calls `kill` instead of the native call that comes after `calls` others. */
+  killAfter(calls: number, kill: () => void): void;
 }
+
+/** What a native call of a killed node throws. */
+export class Killed extends Error {}
 
 /** Opens all packs of a checkpoint. */
 export function openAllPacks(folder: string, home: string): Promise<OpenedPacks> {
@@ -29,10 +35,10 @@ export function openAllPacks(folder: string, home: string): Promise<OpenedPacks>
   return loadModel({ folder, home, packs: 'all', events });
 }
 
-/** A session with some of the experts, and the shared pack when asked for. */
-export function openSession(packs: OpenedPacks, experts: readonly number[], shared: boolean): Promise<ModelSession> {
+/** A session with the shared pack and some of the experts. */
+function openSession(packs: OpenedPacks, experts: readonly number[]): Promise<ModelSession> {
   const held = new Map([...packs.experts].filter(([expert]) => experts.includes(expert)));
-  return createModelSession({ ...packs, shared: shared ? packs.shared : null, experts: held }, LIMITS);
+  return createModelSession({ ...packs, experts: held }, LIMITS);
 }
 
 export function openWholeSession(packs: OpenedPacks): Promise<ModelSession> {
@@ -52,17 +58,18 @@ export interface LocalGroupOptions {
 }
 
 export class LocalGroup {
-  readonly executor: GroupExecutor;
+  executor: GroupExecutor;
+  readonly name: string;
   readonly nodes: readonly TestNode[];
   readonly #options: LocalGroupOptions;
-  readonly #name: string;
+  #leader = 0;
   #epoch = 0;
 
-  private constructor(options: LocalGroupOptions, name: string, nodes: readonly TestNode[], executor: GroupExecutor) {
+  private constructor(options: LocalGroupOptions, name: string, nodes: readonly TestNode[]) {
     this.#options = options;
-    this.#name = name;
+    this.name = name;
     this.nodes = nodes;
-    this.executor = executor;
+    this.executor = this.#lead();
   }
 
   /** Starts the nodes; no plan is in force yet. */
@@ -70,25 +77,34 @@ export class LocalGroup {
     const name = randomBytes(4).toString('hex');
     const nodes: TestNode[] = [];
     for (const [index, experts] of options.experts.entries()) {
-      const shared = index === 0 || options.topology === 'decentralized';
-      nodes.push(startNode(options, name, index, await openSession(options.packs, experts, shared)));
+      // Any node may come to lead.
+      nodes.push(startNode(options, name, index, await openSession(options.packs, experts)));
     }
-    const [leader] = nodes;
-    if (leader === undefined) throw new TypeError('A group has at least one node.');
-    const { id, incarnation, session } = leader;
-    const { exchangeUrl, deadlines, policy } = options;
-    const ownExchangeUrl = options.ownExchanges?.[0] ?? null;
-    const executor = openGroupExecutor({
-      session,
-      group: name,
-      nodeId: id,
-      incarnation,
+    return new LocalGroup(options, name, nodes);
+  }
+
+  /** Another node, which followed until now, leads in place of a killed leader. */
+  async promote(index: number): Promise<void> {
+    await this.executor.close();
+    await this.nodes[index]?.stop();
+    this.#leader = index;
+    this.executor = this.#lead();
+  }
+
+  #lead(): GroupExecutor {
+    const leader = this.nodes[this.#leader];
+    if (leader === undefined) throw new TypeError('There is no such node.');
+    const { exchangeUrl, deadlines, policy, ownExchanges } = this.#options;
+    return openGroupExecutor({
+      session: leader.session,
+      group: this.name,
+      nodeId: leader.id,
+      incarnation: leader.incarnation,
       exchangeUrl,
-      ownExchangeUrl,
+      ownExchangeUrl: ownExchanges?.[this.#leader] ?? null,
       ...(deadlines === undefined ? {} : { deadlines }),
       ...(policy === undefined ? {} : { policy }),
     });
-    return new LocalGroup(options, name, nodes, executor);
   }
 
   /** A plan of these nodes (indices), with the next epoch; to be changed and used. */
@@ -97,16 +113,16 @@ export class LocalGroup {
     const list = members.flatMap((index): PlanMember[] => {
       const node = this.nodes[index];
       const experts = this.#options.experts[index] ?? [];
-      const shared = index === 0 || topology === 'decentralized';
+      const shared = index === this.#leader || topology === 'decentralized';
       const exchangeUrl = this.#options.ownExchanges?.[index] ?? null;
       return node === undefined
         ? []
         : [{ id: node.id, incarnation: node.incarnation, experts, shared, exchangeUrl, speed: 1 }];
     });
     return {
-      group: this.#name,
+      group: this.name,
       epoch: this.#epoch,
-      leader: this.nodes[0]?.id ?? '',
+      leader: this.nodes[this.#leader]?.id ?? '',
       topology,
       members: list,
       numericsClass: 'cpu',
@@ -130,7 +146,8 @@ export class LocalGroup {
   }
 }
 
-function startNode(options: LocalGroupOptions, group: string, index: number, session: ModelSession): TestNode {
+function startNode(options: LocalGroupOptions, group: string, index: number, whole: ModelSession): TestNode {
+  const { session, killAfter } = mortal(whole);
   const id = `node-${index}`;
   const incarnation = randomBytes(4).toString('hex');
   const problems: unknown[] = [];
@@ -158,7 +175,32 @@ function startNode(options: LocalGroupOptions, group: string, index: number, ses
     stopping.abort();
     return following;
   };
-  return { id, incarnation, session, problems, stop };
+  return { id, incarnation, session, problems, stop, killAfter };
+}
+
+/** A session whose native calls are counted, and refused from a certain one on. */
+function mortal(whole: ModelSession): Pick<TestNode, 'session' | 'killAfter'> {
+  let left = Number.POSITIVE_INFINITY;
+  let onDeath = (): void => {};
+  const call = (method: (...args: unknown[]) => unknown, args: unknown[]): unknown => {
+    left -= 1;
+    if (left >= 0) return method.apply(whole, args);
+    onDeath();
+    throw new Killed();
+  };
+  const session = new Proxy(whole, {
+    get: (_, key) => {
+      const value: unknown = Reflect.get(whole, key, whole);
+      if (typeof value !== 'function') return value;
+      const method = value as (...args: unknown[]) => unknown;
+      return COUNTED.has(key) ? (...args: unknown[]) => call(method, args) : method.bind(whole);
+    },
+  });
+  const killAfter = (calls: number, kill: () => void): void => {
+    left = calls;
+    onDeath = kill;
+  };
+  return { session, killAfter };
 }
 
 /** Rows [from, from + count) of some sequences; block `b` of sequence s is `s * blocksEach + b`; logits of every row. */

@@ -30,6 +30,8 @@ export class Superseded extends Error {
 
 export class IncomingFrames {
   #epoch = 0;
+  /** Why no wait of this epoch can succeed any more. */
+  #broken: unknown = null;
   #early: { readonly from: number; readonly frame: LayerFrame }[] = [];
   #waiting: Waiting | null = null;
 
@@ -49,6 +51,7 @@ export class IncomingFrames {
    */
   wait(point: FramePoint, accept: AcceptFrame, patience: Patience | null): Promise<void> {
     if (point.epoch !== this.#epoch) return Promise.reject(new Superseded());
+    if (this.#broken !== null) return Promise.reject(this.#broken);
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { point, accept, resolve, reject, timer: undefined };
       this.#waiting = waiting;
@@ -57,16 +60,18 @@ export class IncomingFrames {
     });
   }
 
-  /** Rejects the wait there is, if any. */
+  /** Rejects the wait there is and all that come in this epoch: the node may be computing just now. */
   interrupt(reason: unknown): void {
+    this.#broken ??= reason;
     if (this.#waiting !== null) this.#end(this.#waiting).reject(reason);
   }
 
   /** A plan is in force: what came early for another is forgotten, who waits for another is told. */
   beginEpoch(epoch: number): void {
+    this.interrupt(new Superseded());
     this.#epoch = epoch;
     this.#early = [];
-    this.interrupt(new Superseded());
+    this.#broken = null;
   }
 
   #offerEarly(waiting: Waiting): void {

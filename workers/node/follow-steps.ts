@@ -51,6 +51,7 @@ class Follower {
   #lastStep = 0;
   #jobs: Job[] = [];
   #wake: () => void = () => {};
+  #stopped = false;
 
   constructor(options: FollowOptions) {
     this.#options = options;
@@ -65,13 +66,14 @@ class Follower {
 
   async run(stop: AbortSignal): Promise<void> {
     const halt = (): void => {
+      this.#stopped = true;
       this.#node.incoming.interrupt(new Superseded());
       this.#wake();
     };
     stop.addEventListener('abort', halt);
     this.#node.link.followLog();
     try {
-      while (!stop.aborted) {
+      while (!this.#stopped) {
         const job = this.#jobs.shift();
         if (job === undefined) await this.#nextJob();
         else await this.#execute(job);
@@ -144,7 +146,7 @@ class Follower {
       if ('work' in job) await this.#runWork(view, job.work);
       else await new DecentralizedStep(this.#node, view, work, job.step, null).run(job.batch, null);
     } catch (thrown) {
-      if (thrown instanceof Superseded || view !== this.#view) return;
+      if (thrown instanceof Superseded || view !== this.#view || this.#stopped) return;
       this.#report(view, job, thrown);
     }
   }

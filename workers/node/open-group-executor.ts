@@ -4,7 +4,7 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { ModelSession, StepBatch } from '../../native/model-session.ts';
 import { ExchangeLink } from '../exchange/exchange-link.ts';
-import { IncomingFrames, Superseded } from '../exchange/incoming-frames.ts';
+import { IncomingFrames } from '../exchange/incoming-frames.ts';
 import type { LogEntry } from '../exchange/step-log.ts';
 import type { StepExecutor } from '../step/run-step.ts';
 import { ExpertAssigner } from './assign-experts.ts';
@@ -90,8 +90,10 @@ class LeadingExecutor implements GroupExecutor {
   readonly #statistics = new StepStatistics();
   #lead: Lead | null = null;
   #step = 0;
-  /** Highest epoch of a plan that somebody else published. */
-  #foreignEpoch = 0;
+  /** Of the plan in force, or about to be. */
+  #epoch = 0;
+  /** Somebody else has published a newer plan. */
+  #superseded = false;
 
   constructor(options: GroupExecutorOptions) {
     this.#options = options;
@@ -114,9 +116,11 @@ class LeadingExecutor implements GroupExecutor {
     const { holders, speed } = view;
     const own = this.#options.policy?.(view) ?? new ExpertAssigner({ holders, speed, members: plan.members.length });
     const policy = new SuspectAwarePolicy(view, own);
+    this.#epoch = plan.epoch;
+    this.#superseded = false;
+    this.#step = 0;
     this.#link.usePlan(plan, view.me);
     this.#incoming.beginEpoch(plan.epoch);
-    this.#step = 0;
     const exchanges = this.#link.exchangesOf(plan);
     await this.#append({ kind: 'plan', plan }, exchanges);
     this.#lead = { view, policy, exchanges, work: new LayerWork(session, view, policy) };
@@ -125,7 +129,7 @@ class LeadingExecutor implements GroupExecutor {
   async step(batch: StepBatch, logits: Float32Array): Promise<void> {
     const lead = this.#lead;
     if (lead === null) throw new StepFailure('exchange', 'No plan is in force.');
-    if (this.#foreignEpoch > lead.view.plan.epoch) throw this.#fenced();
+    if (this.#superseded) throw this.#fenced();
     const startedMs = performance.now();
     this.#step += 1;
     try {
@@ -193,17 +197,15 @@ class LeadingExecutor implements GroupExecutor {
 
   /** Members that are late because the exchange is away are not to blame. */
   async #explain(thrown: unknown): Promise<unknown> {
-    if (thrown instanceof Superseded) return this.#fenced();
+    if (this.#superseded) return this.#fenced();
     const late = thrown instanceof StepFailure && thrown.reason === 'deadline';
     if (!late || (await this.#link.answers(PING_MS))) return thrown;
     return new StepFailure('exchange', 'The exchange does not answer.', [], thrown);
   }
 
   #onLog(entry: LogEntry): void {
-    if (entry.kind !== 'plan' || entry.plan.leader === this.#options.nodeId) return;
-    const epoch = this.#lead?.view.plan.epoch ?? 0;
-    if (entry.plan.epoch <= Math.max(epoch, this.#foreignEpoch)) return;
-    this.#foreignEpoch = entry.plan.epoch;
+    if (entry.kind !== 'plan' || entry.plan.epoch <= this.#epoch) return;
+    this.#superseded = true;
     this.#incoming.interrupt(this.#fenced());
   }
 
