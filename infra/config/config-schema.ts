@@ -110,6 +110,8 @@ const workerSchema = z.strictObject({
   topology: z.enum(['auto', 'centralized', 'decentralized']).default('auto'),
   /** Address on which other nodes get packs; null takes the one that reaches Redis. */
   packHost: z.string().min(1).nullable().default(null),
+  /** `auto`: tokens are guessed from the text so far and verified together, while that pays; answers stay the same. */
+  speculation: z.enum(['auto', 'off']).default('auto'),
   /** A leader that has not renewed its lease for so long is replaced. */
   leaseSeconds: seconds(3),
 });

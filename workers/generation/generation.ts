@@ -21,11 +21,13 @@ export interface Choice {
 /** Chooses a choice's next token from its logits, [vocab]. Throws DomainError `generation_failed`. */
 export function sampleNext(
   { sampling }: GenerationRequest,
-  { answer, counts }: Choice,
+  { sequence, answer, counts }: Choice,
   logits: Float32Array,
   scratch: SamplerScratch,
 ): SampledToken {
-  const key = { seed: sampling.seed, choice: answer.choice, position: answer.generated, purpose: PURPOSE.token };
+  // A step may yield several tokens; the answer learns of them when all are sampled.
+  const position = sequence.tokens.length - sequence.promptTokens;
+  const key = { seed: sampling.seed, choice: answer.choice, position, purpose: PURPOSE.token };
   const token = sampleToken(logits, sampling, counts, key, scratch);
   addToken(counts, token.id);
   return token;
@@ -72,11 +74,11 @@ function createChoice(
   generated: readonly number[],
   tokenizer: Tokenizer,
 ): Choice {
-  const { tenant, promptTokens } = request;
+  const { tenant, promptTokens, maxTokens } = request;
   const answer = new Answer(request, index, tokenizer);
   for (const id of generated) answer.push(id, null);
   return {
-    sequence: createSequence({ id: `${request.id}/${index}`, tenant, promptTokens, generated }),
+    sequence: createSequence({ id: `${request.id}/${index}`, tenant, promptTokens, generated, maxTokens }),
     answer,
     counts: countTokens(promptTokens, generated),
   };

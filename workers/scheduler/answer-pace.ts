@@ -2,44 +2,63 @@
 import { type CostShape, type StepCost, stepMs } from './step-cost.ts';
 import { StepCosts } from './step-costs.ts';
 
-/** After so many steps in a row beside prompts, the answers' own pace is measured again. */
+/** After so many steps in a row with prompts or guesses, the answers' own pace is measured again. */
 const REMEASURE_STEPS = 64;
 
+/** A step with guesses that was slow is not judged by for ever: nothing else would measure it again. */
+const FIRST_LIFE_OF_GUESSES = 32;
+
 export class AnswerPace {
+  /** Of all steps. */
   readonly #costs: StepCosts;
+  /** Of steps without prompts: a guessed row needs logits, a prompt's row does not. */
+  readonly #answerCosts: StepCosts;
   readonly #target: number;
   /** Below 0: what a step may take beyond the target. */
   #owedMs = 0;
-  /** Steps with answers since the last one that had nothing else. */
-  #mixedSteps = REMEASURE_STEPS;
+  /** Steps with answers since the last one that had one row for each and nothing else. */
+  #otherSteps = REMEASURE_STEPS;
 
   /** `target`: mean time between tokens while prompts are taken in, over that without. */
   constructor(shape: CostShape, target: number) {
     this.#costs = new StepCosts(shape);
+    this.#answerCosts = new StepCosts(shape, FIRST_LIFE_OF_GUESSES);
     this.#target = target;
   }
 
+  /** What a step costs, to size what prompts add to it. */
   get cost(): StepCost {
     return this.#costs.estimate();
   }
 
-  /** Time by which prompts have slowed answers beyond the target, in ms; prompts wait while it is above 0. */
-  get owedMs(): number {
-    return this.#mixedSteps >= REMEASURE_STEPS ? Number.POSITIVE_INFINITY : this.#owedMs;
+  /** What a step of answers costs, to decide on guesses. */
+  get answerCost(): StepCost {
+    return this.#answerCosts.estimate();
   }
 
-  /** A step of `rows` rows took `ms`; `answerRows` of them were of running answers. */
-  observe(rows: number, answerRows: number, ms: number): void {
+  /** Time by which prompts have slowed answers beyond the target, in ms; prompts wait while it is above 0. */
+  get owedMs(): number {
+    return this.#owedMs;
+  }
+
+  /** True when the next step should have one row for each running answer and nothing else. */
+  get isToBeMeasured(): boolean {
+    return this.#otherSteps >= REMEASURE_STEPS;
+  }
+
+  /** A step of `rows` rows took `ms`; `answerRows` of them were of running answers, `guessedRows` of these guessed. */
+  observe(rows: number, answerRows: number, guessedRows: number, ms: number): void {
     this.#costs.observe(rows, ms);
     if (answerRows === 0) {
       this.#owedMs = 0;
       return;
     }
     const mixed = rows > answerRows;
+    if (!mixed) this.#answerCosts.observe(rows, ms);
     const alone = stepMs(this.cost, answerRows);
     const allowed = (this.#target - 1) * alone;
     // A step of answers alone makes good what is owed. Beyond that it counts for one step to come, and no further.
     this.#owedMs = Math.max(-allowed, this.#owedMs + (mixed ? ms - alone : 0) - allowed);
-    this.#mixedSteps = mixed ? this.#mixedSteps + 1 : 0;
+    this.#otherSteps = mixed || guessedRows > 0 ? this.#otherSteps + 1 : 0;
   }
 }

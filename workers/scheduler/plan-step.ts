@@ -1,9 +1,10 @@
 // Decides what the next step computes. In: what runs, what waits, what is free. Out: rows, admissions, preemptions. Pure:
 // no clock, no effects; the same state always gives the same plan.
 //
-// Order of precedence: running answers go on (one row each), then prompts already begun, then the head of the waiting
-// line. Nothing overtakes a head that does not fit. A prompt's blocks are all reserved when it is admitted, so only answers
+// Order of precedence: running answers go on (one row each), then tokens guessed for them where that pays, then prompts
+// already begun, then the head of the waiting line. Nothing overtakes a head that does not fit. A prompt's blocks are all reserved when it is admitted, so only answers
 // can run out of blocks; then the sequence admitted last gives way and is computed again later.
+import { type Guess, planDrafts } from './plan-drafts.ts';
 import { type ChunkLimits, sizeChunk } from './size-chunk.ts';
 import type { StepCost } from './step-cost.ts';
 
@@ -19,6 +20,8 @@ export interface RunningSequence {
   readonly blocks: number;
   /** Of those, blocks that become available when it gives way. */
   readonly ownBlocks: number;
+  /** What may be guessed behind its last token. */
+  readonly guess: Guess;
 }
 
 /** A sequence that has none yet. */
@@ -46,16 +49,22 @@ export interface SchedulerView {
   readonly waiting: Iterable<WaitingSequence>;
   readonly availableBlocks: number;
   readonly limits: SchedulerLimits;
+  /** Of any step. */
   readonly cost: StepCost;
+  /** Of a step of answers and guesses alone. */
+  readonly answerCost: StepCost;
   /** Time by which prompts have slowed running answers beyond the target, in ms; above 0, prompts wait. */
   readonly owedMs: number;
+  /** Running answers get one row each and nothing else runs beside them: their own pace is to be measured. */
+  readonly measuresPace: boolean;
 }
 
-/** Rows `from` to `from + count - 1` of a sequence. */
+/** Rows `from` to `from + count - 1` of a sequence, and `guessed` more for tokens that are only guessed. */
 export interface PlannedRows {
   readonly id: string;
   readonly from: number;
   readonly count: number;
+  readonly guessed: number;
 }
 
 export interface StepPlan {
@@ -65,8 +74,8 @@ export interface StepPlan {
   readonly admit: readonly string[];
   /** What is computed, in this order. */
   readonly rows: readonly PlannedRows[];
-  /** Of those rows, how many belong to running answers. */
-  readonly answerRows: number;
+  /** How many of them, the first ones, are running answers. */
+  readonly answers: number;
 }
 
 /** Blocks that `tokens` positions take. */
@@ -75,13 +84,13 @@ export function blocksFor(tokens: number, blockTokens: number): number {
 }
 
 export function planStep(view: SchedulerView): StepPlan {
-  const answers = planAnswers(view);
+  const answers = addGuesses(view, planAnswers(view));
   const prompts = planPrompts(view, answers);
   return {
     preempt: [...answers.preempted],
     admit: prompts.admit,
     rows: [...answers.rows, ...prompts.rows],
-    answerRows: answers.rows.length,
+    answers: answers.rows.length,
   };
 }
 
@@ -112,9 +121,31 @@ function planAnswers({ running, availableBlocks, limits }: SchedulerView): Answe
     }
     if (preempted.has(sequence.id)) continue;
     available -= Math.max(0, needed);
-    rows.push({ id: sequence.id, from: sequence.computed, count: 1 });
+    rows.push({ id: sequence.id, from: sequence.computed, count: 1, guessed: 0 });
   }
   return { rows, preempted, available };
+}
+
+// Guesses take no block that somebody who runs may soon ask for, and are not made while blocks are scarce.
+function addGuesses({ running, limits, answerCost, measuresPace }: SchedulerView, answers: AnswerPlan): AnswerPlan {
+  const { rows, preempted, available } = answers;
+  if (measuresPace || preempted.size > 0 || rows.length === 0) return answers;
+  const moreBlocks = Math.floor(Math.max(0, available - running.length) / rows.length);
+  const answering = running.filter(isAnswering).slice(0, rows.length);
+  const guesses = answering.map(({ length, guess }) => {
+    const room = (blocksFor(length, limits.blockTokens) + moreBlocks) * limits.blockTokens - length;
+    return { ...guess, most: Math.min(guess.most, room) };
+  });
+  const counts = planDrafts(guesses, rows.length, limits.maxRows - rows.length, answerCost);
+  const blocks = answering.map(({ length, blocks: held }, index) => {
+    const before = Math.max(held, blocksFor(length, limits.blockTokens));
+    return Math.max(0, blocksFor(length + (counts[index] ?? 0), limits.blockTokens) - before);
+  });
+  return {
+    rows: rows.map((row, index) => ({ ...row, guessed: counts[index] ?? 0 })),
+    preempted,
+    available: available - blocks.reduce((sum, count) => sum + count, 0),
+  };
 }
 
 interface PromptPlan {
@@ -129,10 +160,10 @@ function planPrompts(view: SchedulerView, answers: AnswerPlan): PromptPlan {
   const admit: string[] = [];
   const staying = running.filter((sequence) => !answers.preempted.has(sequence.id));
   const begun = staying.filter((sequence) => !isAnswering(sequence));
-  let budget = promptRows(view, answers.rows.length);
+  let budget = promptRows(view, countRows(answers.rows));
   const take = (id: string, from: number, wanted: number): void => {
     const count = Math.min(wanted, budget);
-    if (count > 0) rows.push({ id, from, count });
+    if (count > 0) rows.push({ id, from, count, guessed: 0 });
     budget -= count;
   };
   for (const sequence of begun) {
@@ -151,8 +182,12 @@ function planPrompts(view: SchedulerView, answers: AnswerPlan): PromptPlan {
   return { rows, admit };
 }
 
-function promptRows({ limits, cost, owedMs }: SchedulerView, answerRows: number): number {
-  if (answerRows === 0) return limits.maxRows;
+function promptRows({ limits, cost, owedMs, measuresPace }: SchedulerView, answerRows: number): number {
   const room = limits.maxRows - answerRows;
-  return owedMs > 0 || room <= 0 ? 0 : sizeChunk(cost, answerRows, room, limits);
+  if (answerRows === 0 || room === 0) return room;
+  return owedMs > 0 || measuresPace ? 0 : sizeChunk(cost, answerRows, room, limits);
+}
+
+function countRows(rows: readonly PlannedRows[]): number {
+  return rows.reduce((sum, { count, guessed }) => sum + count + guessed, 0);
 }

@@ -1,8 +1,10 @@
 // What runs and what waits in a group, and the KV blocks of each. Asks planStep what to do and does the bookkeeping: blocks
 // are taken and given back here, full ones are offered to the tenant's later requests.
+import type { Drafter } from '../speculation/drafter.ts';
 import { AnswerPace } from './answer-pace.ts';
 import { findForerunner, mayStart } from './find-forerunner.ts';
 import type { KvBlockPool, PrefixMatch } from './kv-block-pool.ts';
+import type { Guess } from './plan-drafts.ts';
 import {
   blocksFor,
   type PlannedRows,
@@ -14,13 +16,10 @@ import {
 } from './plan-step.ts';
 import type { Sequence } from './sequence.ts';
 import type { CostShape } from './step-cost.ts';
+import { countGuessed, countRows, type StepRows } from './step-rows.ts';
 
-/** Rows of one sequence in the coming step. */
-export interface StepRows {
-  readonly sequence: Sequence;
-  readonly from: number;
-  readonly count: number;
-}
+const NO_GUESS: Guess = { chance: 0, most: 0 };
+const NO_DRAFT: readonly number[] = [];
 
 export class Scheduler {
   readonly #pool: KvBlockPool;
@@ -28,11 +27,21 @@ export class Scheduler {
   readonly #running: Sequence[] = [];
   readonly #waiting: Sequence[] = [];
   readonly #pace: AnswerPace;
+  readonly #createDrafter: (() => Drafter) | null;
   /** Rows of answers in the step that was planned last. */
   #answerRows = 0;
 
-  /** `shape`: how the model's steps grow with their rows, until that is measured. */
-  constructor(pool: KvBlockPool, limits: SchedulerLimits, shape: CostShape) {
+  /**
+   * `shape`: how the model's steps grow with their rows, until that is measured. `createDrafter`: makes what guesses a
+   * sequence's tokens; null guesses nothing.
+   */
+  constructor(
+    pool: KvBlockPool,
+    limits: SchedulerLimits,
+    shape: CostShape,
+    createDrafter: (() => Drafter) | null = null,
+  ) {
+    this.#createDrafter = createDrafter;
     this.#pool = pool;
     this.#limits = limits;
     this.#pace = new AnswerPace(shape, limits.interTokenTarget);
@@ -86,9 +95,10 @@ export class Scheduler {
       availableBlocks: this.#pool.available,
       limits: this.#limits,
       cost: this.#pace.cost,
+      answerCost: this.#pace.answerCost,
       owedMs: this.#pace.owedMs,
+      measuresPace: this.#pace.isToBeMeasured,
     });
-    this.#answerRows = plan.answerRows;
     const byId = new Map([...this.#running, ...this.#waiting].map((sequence) => [sequence.id, sequence]));
     const find = (id: string): Sequence => {
       const sequence = byId.get(id);
@@ -96,12 +106,14 @@ export class Scheduler {
       return sequence;
     };
     this.#apply(plan, find);
-    return plan.rows.map((rows) => this.#prepare(find(rows.id), rows));
+    const step = plan.rows.map((rows) => this.#prepare(find(rows.id), rows));
+    this.#answerRows = countRows(step.slice(0, plan.answers));
+    return step;
   }
 
-  /** The step has run in `ms`: its rows are in the cache. */
+  /** The step has run in `ms`: its rows of known tokens are in the cache. */
   complete(step: readonly StepRows[], ms: number): void {
-    this.#pace.observe(rowsOf(step), this.#answerRows, ms);
+    this.#pace.observe(countRows(step), this.#answerRows, countGuessed(step), ms);
     for (const { sequence, from, count } of step) {
       sequence.computed = from + count;
       this.#publishFullBlocks(sequence);
@@ -126,7 +138,18 @@ export class Scheduler {
       get ownBlocks() {
         return pool.countOwned(sequence.blocks);
       },
+      guess: this.#guess(sequence),
     };
+  }
+
+  #guess(sequence: Sequence): Guess {
+    if (sequence.tokens.length === sequence.promptTokens) return NO_GUESS;
+    sequence.drafter ??= this.#createDrafter?.() ?? null;
+    if (sequence.drafter === null) return NO_GUESS;
+    sequence.drafter.follow(sequence.tokens, sequence.promptTokens);
+    // The step yields a token more than were guessed.
+    const room = sequence.maxTokens - sequence.tokens.length - 1;
+    return { chance: sequence.drafter.chance, most: Math.min(sequence.drafter.most, room) };
   }
 
   /** Lazily: finding a prefix costs time, and the plan looks at no more heads than it has room for. */
@@ -171,9 +194,10 @@ export class Scheduler {
     sequence.cachedAtStart ??= sequence.computed;
   }
 
-  #prepare(sequence: Sequence, { from, count }: PlannedRows): StepRows {
-    this.#allocate(sequence, from + count);
-    return { sequence, from, count };
+  #prepare(sequence: Sequence, { from, count, guessed }: PlannedRows): StepRows {
+    this.#allocate(sequence, from + count + guessed);
+    const draft = guessed === 0 ? NO_DRAFT : (sequence.drafter?.draft(sequence.tokens, guessed) ?? NO_DRAFT);
+    return { sequence, from, count, draft };
   }
 
   #allocate(sequence: Sequence, tokens: number): void {
@@ -201,10 +225,6 @@ export class Scheduler {
     sequence.nodes.length = 0;
     sequence.computed = 0;
   }
-}
-
-function rowsOf(step: readonly StepRows[]): number {
-  return step.reduce((sum, { count }) => sum + count, 0);
 }
 
 function dropFrom(list: Sequence[], sequence: Sequence): boolean {

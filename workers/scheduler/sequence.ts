@@ -1,5 +1,7 @@
 // One choice of a request as the scheduler sees it: its tokens, how far they are computed, and the KV blocks they occupy.
 
+import type { Drafter } from '../speculation/drafter.ts';
+
 export interface Sequence {
   /** Unique in the group: request id and choice. */
   readonly id: string;
@@ -15,6 +17,10 @@ export interface Sequence {
   /** Who computes a prefix of these tokens right now, while this sequence waits to start from its blocks. */
   forerunner: Forerunner | null;
   readonly promptTokens: number;
+  /** Tokens that it may have at most, prompt and answer. */
+  readonly maxTokens: number;
+  /** Guesses its next tokens; null where nothing is to be guessed, and before its first token. */
+  drafter: Drafter | null;
   /** Tokens whose KV came from the prefix cache when it was admitted first; null before that. */
   cachedAtStart: number | null;
 }
@@ -31,6 +37,8 @@ export function createSequence(options: {
   readonly promptTokens: readonly number[];
   /** Tokens that a predecessor generated and published. */
   readonly generated: readonly number[];
+  /** Tokens to generate at most. */
+  readonly maxTokens: number;
 }): Sequence {
   return {
     id: options.id,
@@ -41,6 +49,8 @@ export function createSequence(options: {
     nodes: [],
     forerunner: null,
     promptTokens: options.promptTokens.length,
+    maxTokens: options.promptTokens.length + options.maxTokens,
+    drafter: null,
     cachedAtStart: null,
   };
 }

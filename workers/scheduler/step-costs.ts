@@ -6,27 +6,51 @@ const REMEMBERED = 3;
 /** Up to here each row count is kept apart; above, those within about a fifth go together. */
 const SINGLE_ROWS = 16;
 
+interface Measured {
+  /** The last ms per unit of the shape, oldest first. */
+  readonly msPerUnit: number[];
+  lastStep: number;
+}
+
 export class StepCosts {
   readonly #shape: CostShape;
-  /** By representative row count: the last ms per unit of the shape, oldest first. */
-  readonly #recent = new Map<number, number[]>();
+  readonly #firstLife: number;
+  /** By representative row count. */
+  readonly #measured = new Map<number, Measured>();
+  #steps = 0;
 
-  constructor(shape: CostShape) {
+  /**
+   * `firstLife`: steps for which a measurement counts, four times as many with each one that confirms or corrects it. What is
+   * avoided because it seemed slow is so tried again: soon after a first bad impression, rarely after several.
+   */
+  constructor(shape: CostShape, firstLife = Number.POSITIVE_INFINITY) {
     this.#shape = shape;
+    this.#firstLife = firstLife;
   }
 
   /** A step of `rows` rows took `ms`. */
   observe(rows: number, ms: number): void {
     const units = stepMs({ shape: this.#shape, rows: [], msPerUnit: [] }, rows);
-    const recent = this.#recent.get(representative(rows)) ?? [];
-    recent.push(ms / units);
-    if (recent.length > REMEMBERED) recent.shift();
-    this.#recent.set(representative(rows), recent);
+    this.#steps += 1;
+    const measured = this.#measured.get(representative(rows)) ?? { msPerUnit: [], lastStep: 0 };
+    measured.msPerUnit.push(ms / units);
+    if (measured.msPerUnit.length > REMEMBERED) measured.msPerUnit.shift();
+    measured.lastStep = this.#steps;
+    this.#measured.set(representative(rows), measured);
+    this.#forgetOld();
   }
 
   estimate(): StepCost {
-    const rows = [...this.#recent.keys()].sort((left, right) => left - right);
-    return { shape: this.#shape, rows, msPerUnit: rows.map((each) => median(this.#recent.get(each) ?? [])) };
+    const rows = [...this.#measured.keys()].sort((left, right) => left - right);
+    const msPerUnit = rows.map((each) => median(this.#measured.get(each)?.msPerUnit ?? []));
+    return { shape: this.#shape, rows, msPerUnit };
+  }
+
+  #forgetOld(): void {
+    for (const [rows, { msPerUnit, lastStep }] of this.#measured) {
+      const life = this.#firstLife * 4 ** (msPerUnit.length - 1);
+      if (this.#steps - lastStep > life) this.#measured.delete(rows);
+    }
   }
 }
 

@@ -34,7 +34,8 @@ export async function* generateLocally(parts: LocalParts, request: GenerationReq
     });
     for (const { sequence, id, logprob } of tokens) {
       const choice = choiceOf.get(sequence);
-      if (choice === undefined) continue;
+      // What was guessed behind the end is not part of the answer.
+      if (choice === undefined || choice.answer.finish !== null) continue;
       const event = choice.answer.push(id, logprob);
       if (event.finish !== null) scheduler.remove(sequence);
       yield event;

@@ -11,7 +11,8 @@ import type { GenerationSource, TakenGeneration } from '../queue/generation-sour
 import { createSamplerScratch, type SamplerScratch } from '../sampler/sampler-scratch.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { Sequence } from '../scheduler/sequence.ts';
-import { type GeneratedToken, runStep, type StepExecutor } from '../step/run-step.ts';
+import { runStep, type StepExecutor, type StepResult } from '../step/run-step.ts';
+import type { GeneratedToken } from '../step/sample-rows.ts';
 import type { TokenAppend, TokenWriter } from '../tokens/append-tokens.ts';
 
 export interface GroupParts {
@@ -42,6 +43,9 @@ export interface GroupObserver {
 export interface ObservedStep {
   readonly rows: number;
   readonly tokens: number;
+  /** Rows for tokens that were only guessed, and tokens that came of them. */
+  readonly guessed: number;
+  readonly accepted: number;
   readonly milliseconds: number;
   /** Those that got a token. */
   readonly generations: ReadonlySet<Generation>;
@@ -157,7 +161,7 @@ export class GenerationGroup {
 
   async #step(): Promise<boolean> {
     const startedMs = performance.now();
-    const { rows, tokens } = await runStep({
+    const { rows, guessed, tokens } = await runStep({
       scheduler: this.#parts.scheduler,
       executor: this.#parts.executor,
       sample: (sequence, logits) => {
@@ -167,7 +171,7 @@ export class GenerationGroup {
       },
       onFailure: (sequence, reason) => this.#fail(this.#owners.get(sequence)?.generation, reason),
     });
-    if (rows > 0) this.#tellStep(rows, tokens, performance.now() - startedMs);
+    if (rows > 0) this.#tellStep({ rows, guessed, tokens }, performance.now() - startedMs);
     const appends = tokens.flatMap((token) => this.#accept(token));
     await this.#publish(appends);
     return rows > 0;
@@ -177,15 +181,18 @@ export class GenerationGroup {
     for (const observer of this.#parts.observers) report(observer);
   }
 
-  #tellStep(rows: number, tokens: readonly GeneratedToken[], milliseconds: number): void {
-    const owners = tokens.map(({ sequence }) => this.#owners.get(sequence)?.generation);
+  #tellStep({ rows, guessed, tokens }: StepResult, milliseconds: number): void {
+    const sequences = new Set(tokens.map(({ sequence }) => sequence));
+    const owners = [...sequences].map((sequence) => this.#owners.get(sequence)?.generation);
     const generations = new Set(owners.filter((generation) => generation !== undefined));
-    this.#tell((observer) => observer.stepped?.({ rows, tokens: tokens.length, milliseconds, generations }));
+    const accepted = tokens.length - sequences.size;
+    const step = { rows, tokens: tokens.length, guessed, accepted, milliseconds, generations };
+    this.#tell((observer) => observer.stepped?.(step));
   }
 
   #accept({ sequence, id, logprob }: GeneratedToken): TokenAppend[] {
     const owner = this.#owners.get(sequence);
-    // Another choice of its request failed in this very step.
+    // Another choice of its request failed in this very step, or the answer has ended with the token before.
     if (owner === undefined) return [];
     const { generation, choice } = owner;
     generation.cachedTokens ??= sequence.cachedAtStart;

@@ -11,6 +11,7 @@ import type { OpenedPacks } from '../pack/open-packs.ts';
 import { KvBlockPool } from '../scheduler/kv-block-pool.ts';
 import { blocksFor } from '../scheduler/plan-step.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
+import { NgramDrafter } from '../speculation/ngram-drafter.ts';
 
 export interface EngineOptions {
   /** Computing threads; null takes one per core. */
@@ -25,6 +26,8 @@ export interface EngineOptions {
   readonly interTokenTarget: number;
   /** The same for a single step. */
   readonly longestPause: number;
+  /** `auto`: tokens are guessed from the text so far and verified together, while that pays. */
+  readonly speculation: 'auto' | 'off';
   /** Kernel variant; '' is the fastest. */
   readonly variant: string;
 }
@@ -36,6 +39,7 @@ export const DEFAULT_ENGINE: EngineOptions = {
   maxRows: 512,
   interTokenTarget: 2,
   longestPause: 8,
+  speculation: 'auto',
   variant: '',
 };
 
@@ -90,7 +94,9 @@ export function createScheduler(
   options: Omit<EngineOptions, 'threads' | 'kvTokens' | 'variant'>,
 ): Scheduler {
   const limits = { ...options, blockTokens: KV_BLOCK_TOKENS };
-  return new Scheduler(new KvBlockPool(kvBlocks, KV_BLOCK_TOKENS), limits, costShape(model));
+  const pool = new KvBlockPool(kvBlocks, KV_BLOCK_TOKENS);
+  const createDrafter = options.speculation === 'auto' ? () => new NgramDrafter() : null;
+  return new Scheduler(pool, limits, costShape(model), createDrafter);
 }
 
 async function closeEngine(session: ModelSession, packs: OpenedPacks): Promise<void> {

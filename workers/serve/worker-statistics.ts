@@ -13,6 +13,10 @@ export class WorkerStatistics implements GroupObserver {
   #rows = 0;
   #tokens = 0;
   #stepSeconds = 0;
+  #guessed = 0;
+  #accepted = 0;
+  #promptTokens = 0;
+  #cachedTokens = 0;
   #failures = 0;
   #starts = 0;
   #queueWaitSeconds = 0;
@@ -33,6 +37,10 @@ export class WorkerStatistics implements GroupObserver {
       rows: this.#rows,
       tokens: this.#tokens,
       stepSeconds: this.#stepSeconds,
+      guessedTokens: this.#guessed,
+      acceptedTokens: this.#accepted,
+      promptTokens: this.#promptTokens,
+      cachedTokens: this.#cachedTokens,
       starts: this.#starts,
       queueWaitSeconds: this.#queueWaitSeconds,
       failures: this.#failures,
@@ -50,15 +58,19 @@ export class WorkerStatistics implements GroupObserver {
     this.#log.info({ id, tenant, promptTokens: promptTokens.length, attempt, resumedAt: completionTokens }, 'started');
   }
 
-  stepped({ rows, tokens, milliseconds }: ObservedStep): void {
+  stepped({ rows, tokens, guessed, accepted, milliseconds }: ObservedStep): void {
     this.#steps += 1;
     this.#rows += rows;
     this.#tokens += tokens;
+    this.#guessed += guessed;
+    this.#accepted += accepted;
     this.#stepSeconds += milliseconds / 1000;
   }
 
   ended({ request, completionTokens, cachedTokens }: Generation, reason: FinishReason): void {
-    const { id, tenant } = request;
+    const { id, tenant, promptTokens } = request;
+    this.#promptTokens += promptTokens.length;
+    this.#cachedTokens += cachedTokens ?? 0;
     this.#log.info({ id, tenant, outcome: reason.outcome, completionTokens, cachedTokens }, 'ended');
   }
 

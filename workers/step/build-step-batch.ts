@@ -1,15 +1,19 @@
 // Rows of the plan -> the typed arrays that the native session takes. Pure.
 import type { StepBatch } from '../../native/model-session.ts';
-import type { StepRows } from '../scheduler/scheduler.ts';
+import { countGuessed, countRows, type StepRows } from '../scheduler/step-rows.ts';
 
 /** True when the step computes the sequence's last known token: its logits give the next one. */
 export function yieldsToken({ sequence, from, count }: StepRows): boolean {
   return from + count === sequence.tokens.length;
 }
 
-/** One block table per sequence of the step; logits are asked for in the order of the sequences that yield a token. */
+/**
+ * One block table per sequence of the step. Logits are asked for in the order of the sequences that yield a token: of the
+ * last known token, then of the guessed ones.
+ */
 export function buildStepBatch(step: readonly StepRows[]): StepBatch {
-  const rows = step.reduce((sum, { count }) => sum + count, 0);
+  const rows = countRows(step);
+  const yielding = step.filter(yieldsToken);
   const width = Math.max(...step.map(({ sequence }) => sequence.blocks.length));
   const batch = {
     tokens: new Int32Array(rows),
@@ -17,19 +21,19 @@ export function buildStepBatch(step: readonly StepRows[]): StepBatch {
     sequences: new Int32Array(rows),
     blockTables: new Int32Array(step.length * width).fill(-1),
     blockTableWidth: width,
-    logitRows: new Int32Array(step.filter(yieldsToken).length),
+    logitRows: new Int32Array(yielding.length + countGuessed(yielding)),
   };
   let row = 0;
   let logitRow = 0;
   for (const [index, rowsOfOne] of step.entries()) {
-    const { sequence, from, count } = rowsOfOne;
+    const { sequence, from, count, draft } = rowsOfOne;
     batch.blockTables.set(sequence.blocks, index * width);
-    batch.sequences.fill(index, row, row + count);
-    for (let position = from; position < from + count; position += 1, row += 1) {
-      batch.tokens[row] = sequence.tokens[position] ?? 0;
-      batch.positions[row] = position;
+    batch.sequences.fill(index, row, row + count + draft.length);
+    for (let at = 0; at < count + draft.length; at += 1, row += 1) {
+      batch.tokens[row] = (at < count ? sequence.tokens[from + at] : draft[at - count]) ?? 0;
+      batch.positions[row] = from + at;
+      if (yieldsToken(rowsOfOne) && at >= count - 1) batch.logitRows[logitRow++] = row;
     }
-    if (yieldsToken(rowsOfOne)) batch.logitRows[logitRow++] = row - 1;
   }
   return batch;
 }

@@ -45,6 +45,7 @@ async function openNamedEngine(flags: BenchFlags, options: Partial<EngineOptions
   const display = loadDisplay();
   const home = homeFolder(flags.home, process.env);
   const load = { folder: flags.model, home, packs: 'all', events: display.events } as const;
-  const settings = { ...DEFAULT_ENGINE, threads: flags.threads ?? null, ...options };
+  // A bench says what a token costs; the answers of random weights repeat themselves and would be guessed.
+  const settings = { ...DEFAULT_ENGINE, speculation: 'off', threads: flags.threads ?? null, ...options } as const;
   return openEngine(load, settings).finally(display.end);
 }

@@ -34,7 +34,7 @@ function prepareHome(home: string, flags: BenchFlags): string {
   mkdirSync(packs, { recursive: true });
   symlinkSync(packs, packsRoot(home));
   const configFile = join(home, 'conclave.yaml');
-  writeFileSync(configFile, JSON.stringify({ worker: { threads: flags.threads ?? null } }));
+  writeFileSync(configFile, JSON.stringify({ worker: { threads: flags.threads ?? null, speculation: 'off' } }));
   return configFile;
 }
 

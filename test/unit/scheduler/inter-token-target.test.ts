@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { philox4x32 } from '../../../workers/sampler/philox.ts';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
-import { Scheduler, type StepRows } from '../../../workers/scheduler/scheduler.ts';
+import { Scheduler } from '../../../workers/scheduler/scheduler.ts';
 import { createSequence, type Sequence } from '../../../workers/scheduler/sequence.ts';
 import type { CostShape } from '../../../workers/scheduler/step-cost.ts';
+import type { StepRows } from '../../../workers/scheduler/step-rows.ts';
 
 const BLOCK = 64;
 const TARGET = 2;
@@ -64,7 +65,7 @@ function rowsOf(step: readonly StepRows[]): number {
 
 function sequence(id: string, length: number): Sequence {
   const promptTokens = Array.from({ length }, (_, index) => id.length * 1000 + index);
-  return createSequence({ id, tenant: id, promptTokens, generated: [] });
+  return createSequence({ id, tenant: id, promptTokens, generated: [], maxTokens: 1e9 });
 }
 
 function finish(scheduler: Scheduler, step: readonly StepRows[], streams: readonly Sequence[]): void {

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
-import { Scheduler, type StepRows } from '../../../workers/scheduler/scheduler.ts';
+import { Scheduler } from '../../../workers/scheduler/scheduler.ts';
 import { createSequence, type Sequence } from '../../../workers/scheduler/sequence.ts';
 import { type CostShape, stepMs } from '../../../workers/scheduler/step-cost.ts';
+import type { StepRows } from '../../../workers/scheduler/step-rows.ts';
 
 const BLOCK = 4;
 /** Steps of some fixed cost and one unit per row. */
@@ -99,7 +100,7 @@ function sequencesOf(request: Arrival, index: number): Sequence[] {
   const sequences: Sequence[] = [];
   for (let choice = 0; choice < request.choices; choice += 1) {
     const id = `${index}/${choice}`;
-    sequences.push(createSequence({ id, tenant: request.tenant, promptTokens, generated: [] }));
+    sequences.push(createSequence({ id, tenant: request.tenant, promptTokens, generated: [], maxTokens: 1e9 }));
   }
   return sequences;
 }
@@ -194,7 +195,7 @@ function finishPrompt(scheduler: Scheduler, sequence: Sequence): number {
 
 function sequence(id: string, tenant: string, length: number): Sequence {
   const promptTokens = Array.from({ length }, (_, i) => i);
-  return createSequence({ id, tenant, promptTokens, generated: [] });
+  return createSequence({ id, tenant, promptTokens, generated: [], maxTokens: 1e9 });
 }
 
 test('a prompt seen before is computed from its last full block on, by the same tenant only', () => {

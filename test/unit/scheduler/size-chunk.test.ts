@@ -55,3 +55,18 @@ test('what was measured replaces the shape, and one slow step does not', () => {
   assert.ok(stepMs(cost, 40) > 20 && stepMs(cost, 40) < 200);
   assert.ok(stepMs(cost, 5) < 20 && stepMs(cost, 200) > 200);
 });
+
+test('a first bad impression is forgotten soon, one that was confirmed later', () => {
+  const flat = { fixed: 1, perExpert: 0, experts: 1, topK: 1, perRow: 0 };
+  for (const [times, life] of [
+    [1, 32],
+    [3, 512],
+  ] as const) {
+    const costs = new StepCosts(flat, 32);
+    for (let time = 0; time < times; time += 1) costs.observe(8, 1000);
+    for (let step = 0; step < life; step += 1) costs.observe(1, 1);
+    assert.equal(stepMs(costs.estimate(), 8), 1000);
+    costs.observe(1, 1);
+    assert.equal(stepMs(costs.estimate(), 8), 1);
+  }
+});

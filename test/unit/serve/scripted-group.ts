@@ -8,13 +8,15 @@ import type { FinishReason } from '../../../infra/queue/finish-generation.ts';
 import type { Generation } from '../../../workers/generation/generation.ts';
 import type { TakenGeneration } from '../../../workers/queue/generation-source.ts';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
-import { Scheduler } from '../../../workers/scheduler/scheduler.ts';
+import type { Scheduler } from '../../../workers/scheduler/scheduler.ts';
 import { GenerationGroup, type GroupObserver } from '../../../workers/serve/generation-group.ts';
+import type { Drafter } from '../../../workers/speculation/drafter.ts';
 import type { StepExecutor } from '../../../workers/step/run-step.ts';
 import { bytesOf, byteTokenizer } from '../../byte-tokenizer.ts';
 import { makeRequest } from '../../queue-fixture.ts';
+import { STEADY_SHAPE, SteadyScheduler } from '../../steady-scheduler.ts';
 
-const BLOCK_TOKENS = 4;
+export const BLOCK_TOKENS = 4;
 /** The engine is broken behind this token. */
 export const BROKEN = '!';
 
@@ -32,6 +34,9 @@ export interface GroupScript {
   readonly kvBlocks?: number;
   readonly maxRows?: number;
   readonly maxSequences?: number;
+  /** What computes; without it the next token is the last one + 1. */
+  readonly executor?: StepExecutor;
+  readonly createDrafter?: () => Drafter;
   /** Called when step `number` (from 1) is about to be computed. */
   readonly onStep?: (number: number, group: ScriptedGroup) => void | Promise<void>;
 }
@@ -42,6 +47,8 @@ export interface ScriptedGroup {
   readonly scheduler: Scheduler;
   /** Generations that observers were told of and whose end they were not. */
   readonly observed: ReadonlySet<Generation>;
+  /** Tokens guessed, and those of them that were right. */
+  readonly guesses: { guessed: number; accepted: number };
   /** Cancels a request between two steps. */
   cancel(id: string): void;
   /** Makes the stream refuse what is written: the request ended elsewhere. */
@@ -65,7 +72,7 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
   const streams = new Map<string, ScriptedStream>(
     queue.map(({ request }) => [request.id, { events: [], end: null, job: undefined }]),
   );
-  const scheduler = new Scheduler(
+  const scheduler = new SteadyScheduler(
     new KvBlockPool(script.kvBlocks ?? 64, BLOCK_TOKENS),
     {
       blockTokens: BLOCK_TOKENS,
@@ -74,16 +81,23 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
       interTokenTarget: 2,
       longestPause: 8,
     },
-    { fixed: 1, perExpert: 0, experts: 1, topK: 1, perRow: 0 },
+    STEADY_SHAPE,
+    script.createDrafter ?? null,
   );
   const observed = new Set<Generation>();
   const observer: GroupObserver = {
     started: (generation) => void observed.add(generation),
     ended: (generation) => void observed.delete(generation),
     abandoned: (generation) => void observed.delete(generation),
+    stepped: ({ guessed, accepted }) => {
+      guesses.guessed += guessed;
+      guesses.accepted += accepted;
+    },
   };
+  const guesses = { guessed: 0, accepted: 0 };
   const group: ScriptedGroup = {
     observed,
+    guesses,
     streams,
     released: [],
     scheduler,
@@ -130,7 +144,7 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
       close: async () => {},
     },
     scheduler,
-    executor: executorOf(async () => {
+    executor: beforeEachStep(script.executor ?? COUNTING, async () => {
       steps += 1;
       await script.onStep?.(steps, group);
     }),
@@ -143,17 +157,24 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
   return group;
 }
 
-function executorOf(before: () => Promise<void>): StepExecutor {
-  const { vocabSize: vocab } = byteTokenizer;
+const COUNTING: StepExecutor = {
+  vocab: byteTokenizer.vocabSize,
+  step: async ({ tokens, logitRows }, logits) => {
+    const { vocab } = COUNTING;
+    for (const [index, row] of logitRows.entries()) {
+      const last = tokens[row] ?? 0;
+      if (last === BROKEN.charCodeAt(0)) logits.fill(Number.NaN, index * vocab, (index + 1) * vocab);
+      logits[index * vocab + last + 1] = 1;
+    }
+  },
+};
+
+function beforeEachStep({ vocab, step }: StepExecutor, before: () => Promise<void>): StepExecutor {
   return {
     vocab,
-    step: async ({ tokens, logitRows }, logits) => {
+    step: async (batch, logits) => {
       await before();
-      for (const [index, row] of logitRows.entries()) {
-        const last = tokens[row] ?? 0;
-        if (last === BROKEN.charCodeAt(0)) logits.fill(Number.NaN, index * vocab, (index + 1) * vocab);
-        logits[index * vocab + last + 1] = 1;
-      }
+      await step(batch, logits);
     },
   };
 }

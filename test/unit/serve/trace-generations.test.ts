@@ -55,11 +55,11 @@ test("a generation's span continues the request's trace and tells of every step 
   const traces = new GenerationTraces();
   const [mine, other] = [generation('00-aa-bb-01'), generation('')];
   traces.started(mine, 1);
-  traces.stepped({ rows: 3, tokens: 1, milliseconds: 5, generations: new Set([mine]) });
-  traces.stepped({ rows: 2, tokens: 1, milliseconds: 4, generations: new Set([other]) });
+  traces.stepped({ rows: 3, tokens: 1, guessed: 0, accepted: 0, milliseconds: 5, generations: new Set([mine]) });
+  traces.stepped({ rows: 2, tokens: 1, guessed: 0, accepted: 0, milliseconds: 4, generations: new Set([other]) });
   const error = { code: 'generation_failed', message: 'no' } as const;
   traces.ended(mine, { outcome: 'failed', error, cachedTokens: 0 });
-  traces.stepped({ rows: 1, tokens: 1, milliseconds: 1, generations: new Set([mine]) });
+  traces.stepped({ rows: 1, tokens: 1, guessed: 0, accepted: 0, milliseconds: 1, generations: new Set([mine]) });
   assert.deepEqual(told.splice(0), [
     ['start', 'generation', '00-aa-bb-01'],
     ['step', { rows: 3, milliseconds: 5 }],

@@ -1,0 +1,135 @@
+// Guessing tokens on the real engine: several rows of a sequence in one step, wrong ones overwritten, and the same bits.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type GenerationRequest, GREEDY, type SamplingParams } from '../../../infra/messages/generation-request.ts';
+import type { TokensEvent } from '../../../infra/messages/token-event.ts';
+import { createTokenizer } from '../../../infra/tokenizer/create-tokenizer.ts';
+import type { Tokenizer } from '../../../infra/tokenizer/tokenizer.ts';
+import { readTokenizerFiles } from '../../../infra/tokenizer/tokenizer-files.ts';
+import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
+import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
+import { generateLocally } from '../../../workers/serve/generate-locally.ts';
+import { localExecutor } from '../../../workers/serve/local-executor.ts';
+import { DEFAULT_ENGINE, type Engine, openEngine } from '../../../workers/serve/open-engine.ts';
+import type { Drafter } from '../../../workers/speculation/drafter.ts';
+import { NgramDrafter } from '../../../workers/speculation/ngram-drafter.ts';
+import { REPOSITORY_ROOT } from '../../repository-root.ts';
+import { STEADY_SHAPE, SteadyScheduler } from '../../steady-scheduler.ts';
+import { syntheticModel } from '../../synthetic-model.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
+
+/** Right for some tokens and then wrong, by turns: the known answer with every fifth token changed. */
+class FlawedDrafter implements Drafter {
+  readonly most = 6;
+  readonly chance = 1;
+  readonly #text: readonly number[];
+  constructor(text: readonly number[]) {
+    this.#text = text;
+  }
+  follow(): void {}
+  draft(tokens: readonly number[], count: number): readonly number[] {
+    const right = this.#text.slice(tokens.length, tokens.length + count);
+    return right.map((id, at) => ((tokens.length + at) % 5 === 0 ? Math.abs(id - 1) : id));
+  }
+}
+
+interface Run {
+  readonly events: readonly TokensEvent[];
+  readonly steps: number;
+}
+
+async function run(
+  engine: Engine,
+  tokenizer: Tokenizer,
+  request: GenerationRequest,
+  createDrafter: (() => Drafter) | null,
+): Promise<Run> {
+  const limits = { ...DEFAULT_ENGINE, blockTokens: KV_BLOCK_TOKENS, maxRows: 64 };
+  const scheduler = new SteadyScheduler(new KvBlockPool(16, KV_BLOCK_TOKENS), limits, STEADY_SHAPE, createDrafter);
+  const session = localExecutor(engine.session);
+  let steps = 0;
+  const executor = {
+    vocab: session.vocab,
+    step: (...args: Parameters<typeof session.step>) => {
+      steps += 1;
+      return session.step(...args);
+    },
+  };
+  const events: TokensEvent[] = [];
+  for await (const event of generateLocally({ scheduler, executor, tokenizer }, request)) events.push(event);
+  return { events, steps };
+}
+
+const SAMPLING: readonly Partial<SamplingParams>[] = [
+  {},
+  { temperature: 1, seed: 4 },
+  { temperature: 0.7, topP: 0.9, repetitionPenalty: 1.2, frequencyPenalty: 0.2, seed: 5, logprobs: { top: 3 } },
+];
+
+async function compare(engine: Engine, tokenizer: Tokenizer, request: GenerationRequest): Promise<void> {
+  for (const change of SAMPLING) {
+    const asked = { ...request, sampling: { ...request.sampling, ...change } };
+    const single = await run(engine, tokenizer, asked, null);
+    const ids = single.events.flatMap((event) => event.ids);
+    const flawed = () => new FlawedDrafter([...asked.promptTokens, ...ids]);
+    for (const createDrafter of [flawed, () => new NgramDrafter()]) {
+      const guessing = await run(engine, tokenizer, asked, createDrafter);
+      assert.deepEqual(guessing.events, single.events);
+      if (createDrafter === flawed) assert.ok(guessing.steps < 0.6 * single.steps, `${guessing.steps} steps`);
+    }
+  }
+}
+
+function requestFor(promptTokens: readonly number[], tokenizer: Tokenizer): GenerationRequest {
+  return {
+    id: 'same',
+    model: 'model',
+    tenant: 'tenant',
+    promptTokens,
+    maxTokens: 100,
+    choices: 1,
+    // An answer of random length would test little.
+    sampling: { ...GREEDY, logitBias: tokenizer.eosIds.map((id) => [id, -100] as const) },
+    stop: [],
+    stopTokens: tokenizer.eosIds,
+    createdAtMs: 0,
+    resumeSeconds: 0,
+    traceparent: '',
+  };
+}
+
+async function withEngine(
+  folder: string,
+  home: string,
+  use: (engine: Engine, tokenizer: Tokenizer) => Promise<void>,
+): Promise<void> {
+  const events = { onProgress: () => undefined, onWait: () => undefined };
+  const options = { ...DEFAULT_ENGINE, threads: 2, kvTokens: 16 * KV_BLOCK_TOKENS, maxRows: 64 };
+  const engine = await openEngine({ folder, home, packs: 'all', events }, options);
+  try {
+    await use(engine, await createTokenizer(await readTokenizerFiles(folder, engine.packs.description.family)));
+  } finally {
+    await engine.close();
+  }
+}
+
+for (const dtype of ['bf16', 'f32'] as const) {
+  test(`random weights in ${dtype} answer with the same tokens and log-probabilities`, async (t) => {
+    const home = await temporaryFolder(t);
+    await withEngine(await syntheticModel(home, dtype, { dtype }), home, async (engine, tokenizer) => {
+      await compare(engine, tokenizer, requestFor([5, 6, 7, 8, 5, 6, 7], tokenizer));
+    });
+  });
+}
+
+test('the demo model answers with the same tokens, in fewer steps where it repeats itself', async (t) => {
+  await withEngine(join(REPOSITORY_ROOT, 'models', 'demo'), await temporaryFolder(t), async (engine, tokenizer) => {
+    const prompt = await tokenizer.encode('dog house. '.repeat(8), { specials: 'parsed', addPromptTokens: true });
+    const request = requestFor(prompt, tokenizer);
+    await compare(engine, tokenizer, request);
+    // Small models run into loops when they may not stop.
+    const guessing = await run(engine, tokenizer, { ...request, maxTokens: 300 }, () => new NgramDrafter());
+    assert.ok(guessing.steps < 200, `${guessing.steps} steps for 300 tokens`);
+  });
+});
