@@ -1,5 +1,5 @@
 // The worker's process: configuration, signals, exit code. `npm start` and deployments run this file; it takes
-// `--config FILE`, `--model FOLDER`, `--name NAME` and `--node ID`.
+// `--config FILE`, `--model FOLDER`, `--name NAME`, `--node ID` and `--threads N`.
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -18,12 +18,14 @@ async function main(): Promise<void> {
       model: { type: 'string' },
       name: { type: 'string' },
       node: { type: 'string' },
+      threads: { type: 'string' },
     },
   });
-  const { config: file, model } = values;
+  const { config: file, model, threads } = values;
   const config = readConfig({
     ...(file === undefined ? {} : { config: file }),
     ...(model === undefined ? {} : { model }),
+    ...(threads === undefined ? {} : { threads: Number(threads) }),
   });
   const folder = config.model === undefined ? null : resolve(config.model);
   const log = createLogger('worker', config.logLevel);

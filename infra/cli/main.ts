@@ -7,6 +7,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addGenerateCommand, addLogitsCommand } from './commands/generate.ts';
 import { addKeyCommand } from './commands/key.ts';
 import { addModelCommand } from './commands/model.ts';
+import { addNodeCommand } from './commands/node.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addTenantCommand } from './commands/tenant.ts';
 import { reportFailure } from './report-failure.ts';
@@ -16,6 +17,7 @@ const program = new Command('conclave')
   .showHelpAfterError('(add --help for what is possible)');
 
 addStartCommand(program);
+addNodeCommand(program);
 addGenerateCommand(program);
 addLogitsCommand(program);
 addModelCommand(program);

@@ -1,6 +1,7 @@
 // The shape of conclave.yaml after defaults: every key, its unit and its default. Values only; reading files and the
 // environment is read-config.ts. Unknown keys are refused at every level.
 import { z } from 'zod';
+import { TOPOLOGIES } from '../messages/group-plan.ts';
 import { SCOPES } from '../tenants/scope.ts';
 
 /** Asymmetric only: a shared-secret algorithm beside them is what makes RS256/HS256 key confusion possible. */
@@ -107,7 +108,7 @@ const workerSchema = z.strictObject({
   /** Experts that this node holds at most; null holds as many as its memory has room for. */
   maxExperts: z.int().min(0).nullable().default(null),
   /** centralized: one node attends, the others compute experts. decentralized: all attend. auto: what the nodes allow. */
-  topology: z.enum(['auto', 'centralized', 'decentralized']).default('auto'),
+  topology: z.enum(['auto', ...TOPOLOGIES]).default('auto'),
   /** Address on which other nodes get packs; null takes the one that reaches Redis. */
   packHost: z.string().min(1).nullable().default(null),
   /** `auto`: tokens are guessed from the text so far and verified together, while that pays; answers stay the same. */

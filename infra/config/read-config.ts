@@ -15,6 +15,10 @@ export interface ConfigFlags {
   readonly host?: string;
   readonly nodes?: number;
   readonly model?: string;
+  /** Of the worker. */
+  readonly threads?: number;
+  /** Of the worker. */
+  readonly group?: string;
 }
 
 type Values = Readonly<Record<string, unknown>>;
@@ -33,9 +37,10 @@ const ENVIRONMENT: readonly (readonly [variable: string, key: string, convert: (
 export function readConfig(flags: ConfigFlags = {}, environment: NodeJS.ProcessEnv = process.env): Config {
   const path = flags.config ?? (existsSync('conclave.yaml') ? 'conclave.yaml' : undefined);
   const file = path === undefined ? undefined : readYaml(path);
-  const fromFile = file === undefined ? {} : validated(file.values, (issue) => file.locate(issue));
-  const { config: _, ...settings } = flags;
-  const overrides = { ...readEnvironment(environment), ...withoutUndefined(settings) };
+  const fromFile: Partial<Config> = file === undefined ? {} : validated(file.values, (issue) => file.locate(issue));
+  const { config: _, threads, group, ...settings } = flags;
+  const worker = { ...fromFile.worker, ...withoutUndefined({ threads, group }) };
+  const overrides = { ...readEnvironment(environment), ...withoutUndefined(settings), worker };
   const config = validated({ ...fromFile, ...overrides }, (issue) => nameOverride(issue, environment));
   return deepFreeze({ ...config, home: resolve(config.home) });
 }
@@ -105,7 +110,7 @@ function validated(values: Values, locate: (issue: z.core.$ZodIssue) => string):
 }
 
 function nameOverride(issue: z.core.$ZodIssue, environment: NodeJS.ProcessEnv): string {
-  const key = String(issue.path[0] ?? '');
+  const key = String(issue.path.at(-1) ?? '');
   const variable = ENVIRONMENT.find(([name, target]) => target === key && (environment[name] ?? '') !== '')?.[0];
   return variable === undefined ? `--${key}` : variable;
 }

@@ -4,7 +4,9 @@
  * centralized: the leader holds attention and KV, the others compute experts. decentralized: every member repeats attention
  * and router on its own KV.
  */
-export type Topology = 'centralized' | 'decentralized';
+export type Topology = (typeof TOPOLOGIES)[number];
+
+export const TOPOLOGIES = ['centralized', 'decentralized'] as const;
 
 export interface PlanMember {
   readonly id: string;

@@ -20,8 +20,8 @@ export interface KeptGroupParts {
   readonly vocab: number;
   /** Steps and changes of the session exclude each other. */
   readonly turns: Turns;
-  /** What runs steps under a plan from now on. */
-  readonly executorFor: (plan: GroupPlan) => StepExecutor;
+  /** What runs steps under a plan from now on. Rejects with StepFailure when it cannot be reached. */
+  readonly executorFor: (plan: GroupPlan) => Promise<StepExecutor>;
   /** Throws DomainError when the executor computes something else than a single node does. */
   readonly check: (executor: StepExecutor, plan: GroupPlan) => Promise<void>;
   /** Told what the group waits for, in a sentence for operators; '' when it can compute. */
@@ -132,11 +132,16 @@ export class KeptGroup implements StepExecutor {
   async #activate(planned: PlannedGroup, reason: string): Promise<void> {
     const { author, executorFor, check, log } = this.#parts;
     const plan = await author.publish(planned, reason);
-    const executor = executorFor(plan);
     if (!this.#kv.allows(plan)) this.#kvLost = true;
     this.#executor = null;
-    await check(executor, plan).catch((thrown: unknown) => this.#refuse(plan, thrown));
-    this.#executor = executor;
+    try {
+      const executor = await executorFor(plan);
+      await check(executor, plan);
+      this.#executor = executor;
+    } catch (thrown) {
+      this.#refuse(plan, thrown);
+      throw thrown;
+    }
     this.#failedPlans = 0;
     this.#say('');
     const members = plan.members.map(({ id, experts }) => `${id}: ${experts.length} experts`);
@@ -144,13 +149,12 @@ export class KeptGroup implements StepExecutor {
   }
 
   // Whoever was lost is left out. Who computes wrongly cannot be told: the leader goes on alone, if it holds enough.
-  #refuse({ leader, members }: GroupPlan, thrown: unknown): never {
+  #refuse({ leader, members }: GroupPlan, thrown: unknown): void {
     const others = members.map(({ id }) => id).filter((id) => id !== leader);
     this.#parts.author.suspect(thrown instanceof StepFailure ? thrown.lost : others);
     const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failedPlans);
     this.#failedPlans += 1;
     this.#pausedUntilMs = performance.now() + pauseMs;
-    throw thrown;
   }
 
   // A plan that lacks somebody goes on as long as nobody needs what is missing: the next step finds out.

@@ -1,10 +1,13 @@
 // Computing for a group that another node leads, until the lease can be had.
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import { readPlan } from '../../infra/registry/group-plans.ts';
 import { readNodes } from '../../infra/registry/node-heartbeats.ts';
 import { whyRefused } from '../cluster/admit-nodes.ts';
+import { findExchange } from '../cluster/find-exchange.ts';
 import { type HeldLease, readLease } from '../cluster/lease.ts';
+import { followSteps } from '../node/follow-steps.ts';
 import type { ServingNode } from './open-node.ts';
 
 /** How long a node that does not lead waits before it tries again. */
@@ -19,15 +22,39 @@ export async function followGroup(
   tryToLead: () => Promise<HeldLease | null>,
   stop: AbortSignal,
 ): Promise<HeldLease | null> {
-  while (!stop.aborted) {
-    await delay(STANDBY_MS, undefined, { signal: stop }).catch(() => {});
-    if (stop.aborted) break;
-    await refuseOtherGroup(node);
-    const lease = await tryToLead();
-    if (lease !== null) return lease;
+  const over = new AbortController();
+  const following = followExchange(node, over.signal);
+  try {
+    while (!stop.aborted) {
+      await delay(STANDBY_MS, undefined, { signal: stop }).catch(() => {});
+      if (stop.aborted) break;
+      await refuseOtherGroup(node);
+      const lease = await tryToLead();
+      if (lease !== null) return lease;
+    }
+    await leave(node);
+    return null;
+  } finally {
+    over.abort();
+    await following;
   }
-  await leave(node);
-  return null;
+}
+
+/** Without an exchange the node just stands by. */
+async function followExchange(node: ServingNode, over: AbortSignal): Promise<void> {
+  const { redis, held, group, nodeId, incarnation, config, state, log } = node;
+  const exchangeUrl = await findExchange(redis, group, config.exchangeUrl);
+  if (exchangeUrl === null) return;
+  const onPlan = ({ epoch, topology }: GroupPlan, member: boolean): void => {
+    state.seenEpoch = Math.max(state.seenEpoch, epoch);
+    log.info({ epoch, topology, member }, 'follows a plan');
+  };
+  const onProblem = (problem: unknown): void => log.warn({ err: problem }, 'the exchange had a problem');
+  const { session } = held;
+  await followSteps(
+    { session, group, nodeId, incarnation, exchangeUrl, ownExchangeUrl: null, onPlan, onProblem },
+    over,
+  );
 }
 
 async function refuseOtherGroup({ redis, group, nodeId, state }: ServingNode): Promise<void> {

@@ -1,20 +1,16 @@
 // Leading a group while the lease holds: forms it, and runs its generations on whatever nodes there are.
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import { startPublishing } from '../../infra/registry/publish-model-card.ts';
 import type { Repeating } from '../../infra/timing/repeat-every.ts';
 import type { PlacementFollower } from '../cluster/follow-placement.ts';
-import { KeptGroup } from '../cluster/kept-group.ts';
 import type { HeldLease } from '../cluster/lease.ts';
-import { PlanAuthor } from '../cluster/plan-author.ts';
 import { openCancelSignals } from '../queue/cancel-signals.ts';
 import { openGenerationSource } from '../queue/generation-source.ts';
 import type { StepExecutor } from '../step/run-step.ts';
 import { openTokenWriter } from '../tokens/append-tokens.ts';
 import { readPublished } from '../tokens/read-published.ts';
-import { CanaryCheck } from './canary-check.ts';
+import { type FormedGroup, formGroup } from './form-group.ts';
 import { GenerationGroup } from './generation-group.ts';
-import { localExecutor } from './local-executor.ts';
 import { modelCard } from './model-card.ts';
 import { createScheduler } from './open-engine.ts';
 import type { ServingNode } from './open-node.ts';
@@ -29,12 +25,12 @@ export async function leadGroup(
   const { group, log, state } = node;
   log.info({ group, epoch: lease.epoch }, 'leading');
   const giveUp = afterDraining(stop, node.config.drainSeconds * 1000);
-  const kept = keepGroup(node, placement, lease, giveUp);
+  let formed: FormedGroup | null = null;
   let publishing: Repeating | null = null;
   try {
-    await kept.formed();
+    formed = await formGroup(node, { placement, lease, giveUp });
     publishing = await publishCard(node);
-    await runGenerations(node, kept, lease, stop);
+    await runGenerations(node, formed.executor, lease, stop);
   } catch (thrown) {
     if (!isOver(thrown)) throw thrown;
     const why = thrown.code === 'fenced' ? 'lost the lease' : 'stopped before the group could compute';
@@ -43,44 +39,8 @@ export async function leadGroup(
     if (lease.held) await lease.release();
     state.statistics.watch(null);
     state.waitsFor = '';
-    await Promise.allSettled([kept.close(), publishing?.stop()]);
+    await Promise.allSettled([formed?.close(), publishing?.stop()]);
   }
-}
-
-function keepGroup(node: ServingNode, placement: PlacementFollower, lease: HeldLease, giveUp: AbortSignal): KeptGroup {
-  const { redis, nodeId, held, config, state, heartbeat, log } = node;
-  const author = new PlanAuthor({
-    redis,
-    lease,
-    leader: nodeId,
-    alone: true,
-    model: held.source.description,
-    topology: config.worker.topology,
-    counts: () => null,
-    onPlacement: () => placement.wake(),
-    now: () => performance.now(),
-  });
-  const canary = new CanaryCheck(node, () => author.nodes);
-  return new KeptGroup({
-    author,
-    lease,
-    vocab: held.source.description.vocab,
-    turns: held.turns,
-    executorFor: (plan) => executorFor(node, plan),
-    check: (executor, plan) => canary.check(executor, plan),
-    onWait: (what) => {
-      state.waitsFor = what;
-      // Operators see it in the next report at the latest.
-      heartbeat.beat().catch(() => {});
-    },
-    giveUp,
-    log,
-  });
-}
-
-function executorFor({ held }: ServingNode, { members }: GroupPlan): StepExecutor {
-  if (members.length > 1) throw new TypeError('not yet');
-  return localExecutor(held.session);
 }
 
 function publishCard(node: ServingNode): Promise<Repeating> {

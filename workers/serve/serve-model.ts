@@ -1,31 +1,83 @@
 // A worker's life: open a model, tell gateways and other nodes about it, and take part in a group: lead it while its lease can
 // be had, else compute what its leader asks for. Nothing here is the only copy of anything: a killed worker's successor finds
 // all in Redis.
+import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import { followPlacement, type PlacementFollower } from '../cluster/follow-placement.ts';
 import { acquireLease, type HeldLease } from '../cluster/lease.ts';
+import type { StepExecutor } from '../step/run-step.ts';
 import { followGroup } from './follow-group.ts';
+import { type FormedGroup, formGroup } from './form-group.ts';
 import { leadGroup } from './lead-group.ts';
 import { loadEvents } from './load-events.ts';
 import { openNode, type ServeOptions, type ServingNode } from './open-node.ts';
 
-/** Serves until `stop` is aborted. Throws DomainError when model, Redis, group or configuration cannot be used. */
-export async function serveModel(options: ServeOptions, stop: AbortSignal): Promise<void> {
+/** How often it is looked whether all nodes are there. */
+const MEMBERS_MS = 20;
+
+/** A node whose holdings follow its group's placement. */
+export interface Participant {
+  readonly node: ServingNode;
+  readonly placement: PlacementFollower;
+  /** Aborted with a DomainError when the node cannot go on. */
+  readonly broken: AbortSignal;
+  close(): Promise<void>;
+}
+
+/** Opens a node and lets it hold what its group asks of it. Throws as openNode does. */
+export async function openParticipant(options: ServeOptions): Promise<Participant> {
   const node = await openNode(options);
   const broken = new AbortController();
   const placement = meetPlacement(node, (why) => broken.abort(why));
   const displaced = (): void => broken.abort(taken(node.nodeId));
   node.heartbeat.displaced.addEventListener('abort', displaced, { once: true });
-  try {
-    await takePart(node, placement, AbortSignal.any([stop, broken.signal]));
-    broken.signal.throwIfAborted();
-  } finally {
+  const close = async (): Promise<void> => {
     await placement.stop();
     await node.close();
+  };
+  return { node, placement, broken: broken.signal, close };
+}
+
+/** Serves until `stop` is aborted. Throws DomainError when model, Redis, group or configuration cannot be used. */
+export async function serveModel(options: ServeOptions, stop: AbortSignal): Promise<void> {
+  const participant = await openParticipant(options);
+  try {
+    await takePart(participant, AbortSignal.any([stop, participant.broken]));
+    participant.broken.throwIfAborted();
+  } finally {
+    await participant.close();
   }
 }
 
-async function takePart(node: ServingNode, placement: PlacementFollower, stop: AbortSignal): Promise<void> {
+/**
+ * Leads a group for one task and ends with it: `use` gets an executor once `nodes` nodes compute in the group, which this one
+ * is the first of. `onLeading` is called when others may come. Throws as serveModel does, and `conflict` when another one leads.
+ */
+export async function leadFor<Result>(
+  options: ServeOptions,
+  nodes: number,
+  onLeading: () => void,
+  use: (node: ServingNode, executor: StepExecutor) => Promise<Result>,
+): Promise<Result> {
+  const { node, placement, broken, close } = await openParticipant(options);
+  const lease = await tryToLead(node);
+  let formed: FormedGroup | null = null;
+  try {
+    if (lease === null) throw new DomainError('conflict', `Another node leads group ${node.group}.`);
+    await setRole(node, 'leader');
+    formed = await formGroup(node, { placement, lease, giveUp: broken });
+    onLeading();
+    while (formed.members().length < nodes && !broken.aborted) await delay(MEMBERS_MS);
+    broken.throwIfAborted();
+    return await use(node, formed.executor);
+  } finally {
+    await formed?.close();
+    if (lease?.held === true) await lease.release();
+    await close();
+  }
+}
+
+async function takePart({ node, placement }: Participant, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     const lease = (await tryToLead(node)) ?? (await followGroup(node, () => tryToLead(node), stop));
     if (lease === null) return;

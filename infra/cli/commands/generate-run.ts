@@ -1,8 +1,11 @@
 // `conclave generate`: one prompt, one answer, streamed to stdout.
 
+import type { ModelDescription } from '../../../native/model-description.ts';
+import type { Scheduler } from '../../../workers/scheduler/scheduler.ts';
 import { generateLocally } from '../../../workers/serve/generate-locally.ts';
 import { localExecutor } from '../../../workers/serve/local-executor.ts';
-import type { Engine } from '../../../workers/serve/open-engine.ts';
+import { createScheduler, DEFAULT_ENGINE } from '../../../workers/serve/open-engine.ts';
+import type { StepExecutor } from '../../../workers/step/run-step.ts';
 import { DomainError } from '../../errors/domain-error.ts';
 import { type GenerationRequest, GREEDY } from '../../messages/generation-request.ts';
 import { createChatTemplate, encodeChat } from '../../tokenizer/chat-template.ts';
@@ -10,9 +13,9 @@ import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
 import { withLocalEngine } from '../open-local-engine.ts';
-import type { EngineFlags } from './generate.ts';
+import { type LocalGroupFlags, withLocalGroup } from '../open-local-group.ts';
 
-export interface GenerateOptions extends EngineFlags {
+export interface GenerateOptions extends LocalGroupFlags {
   readonly prompt: string;
   readonly chat?: true;
   readonly maxTokens: number;
@@ -21,12 +24,37 @@ export interface GenerateOptions extends EngineFlags {
   readonly json?: true;
 }
 
+/** What computes: one session, or several nodes. */
+interface Computer {
+  readonly description: ModelDescription;
+  readonly scheduler: Scheduler;
+  readonly executor: StepExecutor;
+}
+
 export async function generateCommand(options: GenerateOptions): Promise<void> {
-  await withLocalEngine(options, { maxSequences: 1 }, async (engine) => {
-    const files = await readTokenizerFiles(options.model, engine.packs.description.family);
+  await withComputer(options, async (computer) => {
+    const files = await readTokenizerFiles(options.model, computer.description.family);
     const tokenizer = await createTokenizer(files);
     const prompt = await encodePrompt(options, files, tokenizer);
-    await generate(options, engine, tokenizer, requestOf(options, engine, tokenizer, prompt));
+    await generate(options, computer, tokenizer, requestOf(options, computer.description, tokenizer, prompt));
+  });
+}
+
+async function withComputer(options: GenerateOptions, use: (computer: Computer) => Promise<void>): Promise<void> {
+  const settings = { maxSequences: 1 };
+  if (options.nodes === 1) {
+    return withLocalEngine(options, settings, ({ packs, scheduler, session }) =>
+      use({ description: packs.description, scheduler, executor: localExecutor(session) }),
+    );
+  }
+  if (options.variant !== '') {
+    const message = '--variant is for a single node: expected --nodes 1.';
+    throw new DomainError('invalid_request', message, { param: '--variant' });
+  }
+  await withLocalGroup(options, ({ held, size }, executor) => {
+    const { description } = held.source;
+    const scheduler = createScheduler(description, size.kvBlocks, { ...DEFAULT_ENGINE, ...settings });
+    return use({ description, scheduler, executor });
   });
 }
 
@@ -42,11 +70,10 @@ async function encodePrompt(options: GenerateOptions, files: TokenizerFiles, tok
 
 function requestOf(
   options: GenerateOptions,
-  engine: Engine,
+  { maxContext, vocab }: ModelDescription,
   tokenizer: Tokenizer,
   promptTokens: number[],
 ): GenerationRequest {
-  const { maxContext, vocab } = engine.packs.description;
   const room = maxContext - promptTokens.length;
   const tooLarge = promptTokens.find((id) => id >= vocab);
   if (tooLarge !== undefined) {
@@ -77,14 +104,14 @@ function requestOf(
 
 async function generate(
   options: GenerateOptions,
-  { scheduler, session }: Engine,
+  { scheduler, executor }: Computer,
   tokenizer: Tokenizer,
   request: GenerationRequest,
 ): Promise<void> {
   const ids: number[] = [];
   let text = '';
   let firstTokenMs = 0;
-  for await (const event of generateLocally({ scheduler, executor: localExecutor(session), tokenizer }, request)) {
+  for await (const event of generateLocally({ scheduler, executor, tokenizer }, request)) {
     if (ids.length === 0) firstTokenMs = performance.now();
     ids.push(...event.ids);
     text += event.text;

@@ -1,5 +1,6 @@
 // `conclave generate` and `conclave logits`: the engine alone, without Redis.
 import { type Command, Option } from 'commander';
+import { TOPOLOGIES } from '../../messages/group-plan.ts';
 import { parseNonNegativeInteger, parsePositiveInteger, parseTemperature } from '../parse-option.ts';
 import type { GenerateOptions } from './generate-run.ts';
 import type { LogitsOptions } from './logits-run.ts';
@@ -11,6 +12,8 @@ export function addGenerateCommand(program: Command): void {
     .option('--max-tokens <count>', 'tokens to generate at most', parsePositiveInteger, 128)
     .option('--temperature <value>', '0 always takes the most likely token', parseTemperature, 0)
     .option('--seed <number>', 'the same seed gives the same text', parseNonNegativeInteger, 0)
+    .option('--nodes <count>', 'nodes on this machine that share the work', parsePositiveInteger, 1)
+    .addOption(new Option('--topology <kind>', 'how nodes share it').choices(['auto', ...TOPOLOGIES]).default('auto'))
     .option('--json', 'print one JSON object: text, token_ids, tokens_per_second')
     .addHelpText('after', '\nExample:\n  conclave generate --model models/demo --chat --prompt "Who are you?"')
     .action(async (options: GenerateOptions) => {

@@ -1,17 +1,12 @@
 // `conclave start`: runs the cluster of this machine until SIGTERM or SIGINT.
 import { once } from 'node:events';
 import { type ConfigFlags, readConfig } from '../../config/read-config.ts';
-import { DomainError } from '../../errors/domain-error.ts';
 import { type ReadyFile, runCluster } from '../supervise/run-cluster.ts';
 
 export type StartOptions = ConfigFlags;
 
 export async function startCommand(options: StartOptions): Promise<void> {
   const config = readConfig(options);
-  if (config.nodes > 1) {
-    const message = `--nodes ${config.nodes}: this version runs one worker node.`;
-    throw new DomainError('bad_config', message, { param: 'nodes' });
-  }
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   const cluster = await runCluster({ config, configFile: options.config, say });

@@ -6,10 +6,10 @@ import type { StartOptions } from './start-run.ts';
 export function addStartCommand(program: Command): void {
   program
     .command('start')
-    .description('serve a model on this machine: Redis, gateway and worker')
+    .description('serve a model on this machine: Redis, gateway and workers')
     .option('--port <port>', 'where the gateway listens; 0 takes a free one (default: 8080)', parsePort)
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
-    .option('--nodes <count>', 'worker nodes', parsePositiveInteger)
+    .option('--nodes <count>', 'nodes that share the model (default: 1)', parsePositiveInteger)
     .option('--model <folder>', 'a checkpoint or a folder of packs (default: the demo model)')
     .option('--home <folder>', 'where keys, packs, queues and logs are kept (default: $CONCLAVE_HOME or .conclave)')
     .option('--config <file>', 'configuration (default: conclave.yaml, if there is one)')

@@ -1,9 +1,8 @@
-// What `npm start` runs: two private Redis servers, a gateway and a worker, each started again when it dies.
+// What `npm start` runs: two private Redis servers, a gateway and workers, each started again when it dies.
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { request } from 'undici';
+import type { Redis } from 'ioredis';
 import type { Config } from '../../config/config-schema.ts';
 import { pepperPath } from '../../config/read-config.ts';
 import { DomainError } from '../../errors/domain-error.ts';
@@ -13,9 +12,9 @@ import { createKeyStore } from '../../tenants/key-store.ts';
 import { readPepper } from '../../tenants/read-pepper.ts';
 import { createTenantStore } from '../../tenants/tenant-store.ts';
 import { claimHome } from './claim-home.ts';
+import { ClusterProcesses } from './cluster-processes.ts';
 import { ensureRedisServer } from './ensure-redis-server.ts';
 import { type OperatorKeys, operatorKeys } from './operator-keys.ts';
-import { SupervisedProcess } from './supervised-process.ts';
 import { type RedisEvents, SupervisedRedis } from './supervised-redis.ts';
 
 /** `<home>/ready.json`. */
@@ -41,8 +40,6 @@ export interface ClusterOptions {
 
 /** Time beyond draining that a process has to end. */
 const STOP_MS = 5_000;
-const POLL_MS = 20;
-
 /** Starts everything and waits until an answer can be had. Throws DomainError naming what did not start. */
 export async function runCluster(options: ClusterOptions): Promise<RunningCluster> {
   const { config, say } = options;
@@ -55,20 +52,25 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
   const redis = await startRedis(config, say, events);
   const folder = config.model ?? DEMO_MODEL;
   const port = config.port === 0 ? await freePort() : config.port;
-  const started = startProcesses(options, events, redis, folder, port);
+  const { durable, exchange } = redis;
+  const { configFile } = options;
+  const processes = new ClusterProcesses({ config, configFile, events, durable, exchange, folder, port });
   const stop = async () => {
     announce = () => {};
     rmSync(readyPath, { force: true });
     const graceMs = config.drainSeconds * 1000 + STOP_MS;
-    await Promise.all([started.gateway.stop(graceMs), started.worker.stop(graceMs)]);
+    await processes.stop(graceMs);
     await Promise.all(redis.servers.map((server) => server.stop()));
     giveHomeBack();
   };
   try {
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
-    const [keys] = await Promise.all([makeKeys(config, redis.durable), untilReady(url, started)]);
+    const keys = await withRedis(durable, async (connection) => {
+      const [made] = await Promise.all([makeKeys(config, connection), processes.ready(url, connection, say)]);
+      return made;
+    });
     const describe = (): ReadyFile => {
-      const pids = { gateway: started.gateway.pid, worker: started.worker.pid, ...redis.pids() };
+      const pids = { ...processes.pids(), ...redis.pids() };
       return { url, ...keys, model: basename(folder), nodes: config.nodes, pids };
     };
     announce = () => writeReadyFile(readyPath, describe());
@@ -114,69 +116,17 @@ async function startRedis(config: Config, say: (line: string) => void, events: R
   };
 }
 
-interface Processes {
-  readonly gateway: SupervisedProcess;
-  readonly worker: SupervisedProcess;
+async function makeKeys(config: Config, redis: Redis): Promise<OperatorKeys> {
+  const keys = createKeyStore(redis, readPepper(pepperPath(config)));
+  return operatorKeys(config.home, keys, createTenantStore(redis, config.tenants), Date.now());
 }
 
-function startProcesses(
-  options: ClusterOptions,
-  events: RedisEvents,
-  redis: PrivateRedis,
-  folder: string,
-  port: number,
-): Processes {
-  const { config, configFile } = options;
-  const env = {
-    ...process.env,
-    REDIS_URL: redis.durable,
-    EXCHANGE_URL: redis.exchange,
-    CONCLAVE_HOME: config.home,
-    CONCLAVE_PORT: String(port),
-  };
-  const file = configFile === undefined ? [] : ['--config', configFile];
-  const run = (name: string, module: string, args: readonly string[]) =>
-    new SupervisedProcess({
-      name,
-      module: join(PACKAGE_ROOT, 'dist', module),
-      args: [...file, ...args],
-      env,
-      logFile: join(config.home, `${name}.log`),
-      ...events,
-    });
-  return {
-    gateway: run('gateway', 'gateway/main.js', []),
-    worker: run('worker', 'workers/main.js', ['--model', folder, '--node', 'node-1']),
-  };
-}
-
-async function makeKeys(config: Config, url: string): Promise<OperatorKeys> {
+async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = connectRedis({ url, role: 'durable', name: 'start', patience: 'bounded' });
   try {
-    const keys = createKeyStore(redis, readPepper(pepperPath(config)));
-    return await operatorKeys(config.home, keys, createTenantStore(redis, config.tenants), Date.now());
+    return await use(redis);
   } finally {
     redis.disconnect();
-  }
-}
-
-/** The gateway is ready when a worker has told it about a model. */
-async function untilReady(url: string, { gateway, worker }: Processes): Promise<void> {
-  let waiting = true;
-  const poll = async () => {
-    while (waiting) {
-      const status = await request(`${url}/readyz`).then(
-        async ({ statusCode, body }) => body.dump().then(() => statusCode),
-        () => 0,
-      );
-      if (status === 200) return;
-      await delay(POLL_MS);
-    }
-  };
-  try {
-    await Promise.race([poll(), gateway.failedToStart, worker.failedToStart]);
-  } finally {
-    waiting = false;
   }
 }
 

@@ -1,0 +1,117 @@
+// A group around the node that holds its lease: who takes part is watched, what the router chooses is remembered, steps run on
+// whatever nodes there are.
+
+import { readRoutingCounts, writeRoutingCounts } from '../../infra/registry/routing-counts.ts';
+import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
+import { findExchange, publishExchange } from '../cluster/find-exchange.ts';
+import type { PlacementFollower } from '../cluster/follow-placement.ts';
+import { KeptGroup } from '../cluster/kept-group.ts';
+import type { HeldLease } from '../cluster/lease.ts';
+import { PlanAuthor } from '../cluster/plan-author.ts';
+import { RoutingCounts } from '../cluster/routing-counts.ts';
+import type { StepExecutor } from '../step/run-step.ts';
+import { CanaryCheck } from './canary-check.ts';
+import type { ServingNode } from './open-node.ts';
+import { PlannedExecutors } from './planned-executors.ts';
+
+export interface FormedGroup {
+  readonly executor: StepExecutor;
+  /** Ids of the nodes that compute now. */
+  members(): readonly string[];
+  close(): Promise<void>;
+}
+
+export interface FormGroupOptions {
+  readonly placement: PlacementFollower;
+  readonly lease: HeldLease;
+  /** Aborted when nobody waits for steps any more; a DomainError as its reason is thrown. */
+  readonly giveUp: AbortSignal;
+}
+
+const ROUTING_MS = 10_000;
+
+/**
+ * Resolves when the group can compute. Throws `fenced` when the lease is lost first, `cancelled` when `giveUp` is aborted, and
+ * `bad_config` for an exchange that cannot be used.
+ */
+export async function formGroup(node: ServingNode, options: FormGroupOptions): Promise<FormedGroup> {
+  const exchangeUrl = await findExchange(node.redis, node.group, node.config.exchangeUrl);
+  if (exchangeUrl !== null) await publishExchange(node.redis, node.group, exchangeUrl);
+  const routing = await openRouting(node);
+  const executors = new PlannedExecutors(node, exchangeUrl);
+  const author = planAuthor(node, options, routing, exchangeUrl === null);
+  const kept = keepGroup(node, options, author, executors);
+  const remembering = rememberRouting(node, routing);
+  const close = async (): Promise<void> => {
+    await Promise.allSettled([remembering.stop(), kept.close()]);
+    await executors.close();
+  };
+  try {
+    await kept.formed();
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+  return { executor: kept, members: () => author.active?.members.map(({ id }) => id) ?? [], close };
+}
+
+function planAuthor(
+  node: ServingNode,
+  { placement, lease }: FormGroupOptions,
+  routing: RoutingCounts,
+  alone: boolean,
+): PlanAuthor {
+  const { redis, nodeId, held, config } = node;
+  return new PlanAuthor({
+    redis,
+    lease,
+    leader: nodeId,
+    alone,
+    model: held.source.description,
+    topology: config.worker.topology,
+    counts: () => routing.counts,
+    onPlacement: () => placement.wake(),
+    now: () => performance.now(),
+  });
+}
+
+function keepGroup(
+  node: ServingNode,
+  { lease, giveUp }: FormGroupOptions,
+  author: PlanAuthor,
+  executors: PlannedExecutors,
+): KeptGroup {
+  const { held, state, heartbeat, log } = node;
+  const canary = new CanaryCheck(node, () => author.nodes);
+  return new KeptGroup({
+    author,
+    lease,
+    vocab: held.source.description.vocab,
+    turns: held.turns,
+    executorFor: (plan) => executors.use(plan),
+    check: (executor, plan) => canary.check(executor, plan),
+    onWait: (what) => {
+      state.waitsFor = what;
+      // Operators see it in the next report at the latest.
+      heartbeat.beat().catch(() => {});
+    },
+    giveUp,
+    log,
+  });
+}
+
+async function openRouting({ redis, name, held }: ServingNode): Promise<RoutingCounts> {
+  const { layers, router } = held.source.description;
+  return new RoutingCounts({ layers, ...router }, (await readRoutingCounts(redis, name))?.counts ?? null);
+}
+
+/** A session that runs a step does not tell. */
+function rememberRouting({ redis, name, held, log }: ServingNode, routing: RoutingCounts): Repeating {
+  const { layers, router } = held.source.description;
+  const remember = async (): Promise<void> => {
+    routing.observe(await held.turns.run(async () => held.session.routingCounts()));
+    const record = { layers, experts: router.experts, counts: [...routing.counts], writtenAtMs: Date.now() };
+    await writeRoutingCounts(redis, name, record);
+  };
+  return repeatEvery(ROUTING_MS, remember, (problem) => log.debug({ err: problem }, 'routing counts were not stored'));
+}
