@@ -1,5 +1,5 @@
 // Runs the `conclave` command as a person does.
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { REPOSITORY_ROOT } from './repository-root.ts';
 
@@ -15,4 +15,13 @@ export interface CommandOutcome {
 export function runConclave(...args: readonly string[]): CommandOutcome {
   const { status, stdout, stderr } = spawnSync(process.execPath, [CONCLAVE, ...args], { encoding: 'utf8' });
   return { status, stdout, stderr };
+}
+
+/** Runs it to its end while this process goes on with what it does. */
+export function runConclaveBeside(...args: readonly string[]): Promise<CommandOutcome> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [CONCLAVE, ...args], (_, stdout, stderr) =>
+      resolve({ status: child.exitCode, stdout, stderr }),
+    );
+  });
 }

@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis';
 import type { Config } from '../../config/config-schema.ts';
 import { pepperPath } from '../../config/read-config.ts';
 import { DomainError } from '../../errors/domain-error.ts';
-import { DEMO_MODEL, PACKAGE_ROOT } from '../../package-facts.ts';
+import { DEMO_MODEL } from '../../package-facts.ts';
 import { connectRedis } from '../../redis/connect.ts';
 import { createKeyStore } from '../../tenants/key-store.ts';
 import { readPepper } from '../../tenants/read-pepper.ts';

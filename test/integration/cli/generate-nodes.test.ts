@@ -1,0 +1,48 @@
+// `conclave generate --nodes N`: the same tokens as one node, on either topology.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runConclave } from '../../run-conclave.ts';
+import { syntheticModel } from '../../synthetic-model.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
+
+test('two nodes give the tokens of one, in both topologies', async (t) => {
+  const home = await temporaryFolder(t);
+  const model = await syntheticModel(home, 'model');
+  const generate = (...nodes: readonly string[]) => {
+    const prompt = [
+      '--model',
+      model,
+      '--home',
+      home,
+      '--prompt',
+      'Once upon a time',
+      '--max-tokens',
+      '40',
+      '--threads',
+      '1',
+    ];
+    const { status, stdout, stderr } = runConclave('generate', ...prompt, '--json', ...nodes);
+    assert.equal(status, 0, stderr);
+    return JSON.parse(stdout).token_ids as readonly number[];
+  };
+  const alone = generate();
+  assert.equal(alone.length, 40);
+  for (const topology of ['centralized', 'decentralized']) {
+    assert.deepEqual(generate('--nodes', '2', '--topology', topology), alone, topology);
+  }
+});
+
+test('zero nodes and unknown topologies are refused by name', () => {
+  const refused = (...options: readonly string[]) =>
+    runConclave('generate', '--model', 'x', '--prompt', 'x', ...options).stderr.split('\n')[0];
+  assert.match(
+    refused('--nodes', '0') ?? '',
+    /option '--nodes <count>' argument '0' is invalid\. Expected a whole number from 1 up\./,
+  );
+  assert.match(
+    refused('--topology', 'ring') ?? '',
+    /'ring' is invalid\. Allowed choices are auto, centralized, decentralized\./,
+  );
+  const start = runConclave('start', '--nodes', '0').stderr;
+  assert.match(start, /option '--nodes <count>' argument '0' is invalid\. Expected a whole number from 1 up\./);
+});
