@@ -8,6 +8,7 @@ import { addGenerateCommand, addLogitsCommand } from './commands/generate.ts';
 import { addKeyCommand } from './commands/key.ts';
 import { addModelCommand } from './commands/model.ts';
 import { addNodeCommand } from './commands/node.ts';
+import { addPlanCommand } from './commands/plan.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addTenantCommand } from './commands/tenant.ts';
 import { reportFailure } from './report-failure.ts';
@@ -26,6 +27,7 @@ addKeyCommand(program);
 addTenantCommand(program);
 addDoctorCommand(program);
 addBenchCommand(program);
+addPlanCommand(program);
 
 try {
   await program.parseAsync();

@@ -1,7 +1,9 @@
 // `conclave bench`: how fast this machine computes and serves a model. test/bench/METHODOLOGY.md defines each number.
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { AblationOptions } from '../bench/bench-ablation.ts';
 import type { DecodeOptions } from '../bench/bench-decode.ts';
 import type { GatewayOptions } from '../bench/bench-gateway.ts';
+import type { BenchPlanOptions } from '../bench/bench-plan.ts';
 import type { PrefillOptions } from '../bench/bench-prefill.ts';
 import type { ServeOptions } from '../bench/bench-serve.ts';
 import { parsePositiveInteger } from '../parse-option.ts';
@@ -12,6 +14,8 @@ export function addBenchCommand(program: Command): void {
   addPrefill(bench);
   addGateway(bench);
   addServe(bench);
+  addAblation(bench);
+  addPlan(bench);
 }
 
 function addDecode(bench: Command): void {
@@ -60,11 +64,49 @@ function addServe(bench: Command): void {
     });
 }
 
-function addBenchOptions(command: Command): Command {
+function addAblation(bench: Command): void {
+  addBenchOptions(
+    bench.command('ablation').description("the paper's ladder of optimisations and ours, on nodes of this machine"),
+    'computing threads of each node (default: 1)',
+  )
+    .option('--nodes <count>', 'nodes', parsePositiveInteger, 2)
+    .option('--streams <count>', 'streams that decode at once', parsePositiveInteger, 1)
+    .option('--tokens <count>', 'tokens of each stream in a round', parsePositiveInteger, 48)
+    .option('--rounds <count>', 'rounds through all rungs', parsePositiveInteger, 3)
+    .option('--chart <file>', 'write an SVG chart too')
+    .action(async (options: AblationOptions) => {
+      const { benchAblation } = await import('../bench/bench-ablation.ts');
+      await benchAblation(options);
+    });
+}
+
+function addPlan(bench: Command): void {
+  addBenchOptions(
+    bench.command('plan').description('`conclave plan` against nodes of this machine; --model calibrates it'),
+    'computing threads of each node (default: 1)',
+  )
+    .option('--check <folder...>', 'models to predict and measure beside it', [])
+    .option('--nodes <counts>', 'numbers of nodes, separated by commas; 1 and 2 among them', parseCounts, [1, 2, 4])
+    .addOption(
+      new Option('--topology <topology>', 'who holds attention')
+        .choices(['centralized', 'decentralized'])
+        .default('decentralized'),
+    )
+    .option('--streams <count>', 'streams that decode at once', parsePositiveInteger, 1)
+    .option('--tokens <count>', 'tokens of each stream in a round', parsePositiveInteger, 48)
+    .option('--rounds <count>', 'rounds through all models and numbers', parsePositiveInteger, 3)
+    .option('--out <file>', 'write what was found as a file for `conclave plan`')
+    .action(async (options: BenchPlanOptions) => {
+      const { benchPlan } = await import('../bench/bench-plan.ts');
+      await benchPlan(options);
+    });
+}
+
+function addBenchOptions(command: Command, threads = 'computing threads (default: one per core)'): Command {
   return command
     .requiredOption('--model <folder>', 'a checkpoint or a folder of packs')
     .option('--home <folder>', 'where packs of checkpoints are kept (default: $CONCLAVE_HOME or .conclave)')
-    .option('--threads <count>', 'computing threads (default: one per core)', parsePositiveInteger)
+    .option('--threads <count>', threads, parsePositiveInteger)
     .option('--json', 'print one JSON object')
     .addHelpText('after', `\nExample:\n  conclave bench ${command.name()} --model models/demo --json`);
 }

@@ -1,0 +1,180 @@
+// A group of nodes on this machine for as long as a bench lasts: an exchange Redis, one process for each node but the leader,
+// which is this process. What runs is what serves: the executor, its followers, frames over Redis. Only that nobody joins.
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ModelDescription } from '../../../native/model-description.ts';
+import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
+import { createModelSession, loadModel } from '../../../workers/model/load-model.ts';
+import { type GroupExecutor, openGroupExecutor } from '../../../workers/node/open-group-executor.ts';
+import type { BuildEvents } from '../../../workers/pack/build-packs.ts';
+import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
+import { DomainError } from '../../errors/domain-error.ts';
+import type { GroupPlan, PlanMember, Topology } from '../../messages/group-plan.ts';
+import { runRedis } from '../../redis/run-redis.ts';
+import { loadDisplay } from '../load-events.ts';
+import { type BenchPolicy, benchPolicy } from './bench-policies.ts';
+
+export interface BenchGroupOptions {
+  /** Checkpoint or pack folder, and where packs of checkpoints are. */
+  readonly folder: string;
+  readonly home: string;
+  /** Computing threads of each node. */
+  readonly threads: number;
+  readonly topology: Topology;
+  /** Experts of each node; the first leads. */
+  readonly placement: readonly (readonly number[])[];
+  readonly policy: BenchPolicy;
+  /** Rows of a step at most. */
+  readonly maxRows: number;
+  readonly kvTokens: number;
+}
+
+/** What a node process is told. */
+export interface BenchNodeOrder extends Omit<BenchGroupOptions, 'placement'> {
+  readonly experts: readonly number[];
+  readonly shared: boolean;
+  readonly group: string;
+  readonly nodeId: string;
+  readonly incarnation: string;
+  readonly exchangeUrl: string;
+}
+
+export interface BenchGroup {
+  readonly executor: GroupExecutor;
+  /** The leader's packs: all of the model. */
+  readonly packs: OpenedPacks;
+}
+
+/** Runs `use` with a group whose plan is in force; ends it afterwards. Throws DomainError when a node does not start. */
+export async function withBenchGroup<T>(
+  options: BenchGroupOptions,
+  use: (group: BenchGroup) => Promise<T>,
+): Promise<T> {
+  const dir = mkdtempSync(join(tmpdir(), 'conclave-group-'));
+  const redis = await runRedis({ role: 'exchange', dir, listen: 'unix' });
+  const { folder, home } = options;
+  const packs = await loadModel({ folder, home, packs: 'all', events: SILENT });
+  const orders = ordersOf(options, redis.url);
+  const nodes: ChildProcess[] = [];
+  try {
+    for (const order of orders.slice(1)) nodes.push(await startNode(order));
+    return await lead(orders, packs, (executor) => Promise.race([use({ executor, packs }), untilLost(nodes)]));
+  } finally {
+    await Promise.all(nodes.map(endNode));
+    packs.close();
+    await redis.stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Builds the packs of a model if they are not there, with progress on stderr, and reads what it is. */
+export async function prepareBenchModel(folder: string, home: string): Promise<ModelDescription> {
+  const display = loadDisplay();
+  const packs = await loadModel({ folder, home, packs: 'all', events: display.events }).finally(display.end);
+  packs.close();
+  return packs.description;
+}
+
+/** A bench is to be slow on a busy machine, not to fail. */
+const PATIENT = { floorMs: 30_000, factor: 8 };
+const SILENT: BuildEvents = { onProgress: () => {}, onWait: () => {} };
+
+function ordersOf({ placement, ...options }: BenchGroupOptions, exchangeUrl: string): readonly BenchNodeOrder[] {
+  const group = `bench-${randomBytes(4).toString('hex')}`;
+  return placement.map((experts, index) => ({
+    ...options,
+    experts,
+    shared: index === 0 || options.topology === 'decentralized',
+    group,
+    // The plan lists members by id.
+    nodeId: `node-${String(index).padStart(3, '0')}`,
+    incarnation: randomBytes(8).toString('hex'),
+    exchangeUrl,
+  }));
+}
+
+async function startNode(order: BenchNodeOrder): Promise<ChildProcess> {
+  const child = fork(fileURLToPath(new URL('./bench-node.js', import.meta.url)), { stdio: 'inherit' });
+  child.send(order);
+  const lost = once(child, 'exit').then(() => Promise.reject(lostNode()));
+  await Promise.race([once(child, 'message'), lost]);
+  return child;
+}
+
+function lostNode(): DomainError {
+  return new DomainError('unavailable', 'A node of the bench ended before its time; what it said is above.');
+}
+
+async function untilLost(nodes: readonly ChildProcess[]): Promise<never> {
+  if (nodes.length === 0) return new Promise(() => {});
+  await Promise.race(nodes.map((node) => once(node, 'exit')));
+  throw lostNode();
+}
+
+async function endNode(node: ChildProcess): Promise<void> {
+  if (node.exitCode !== null || node.signalCode !== null) return;
+  const ended = once(node, 'exit');
+  node.disconnect();
+  await ended;
+}
+
+async function lead<T>(
+  orders: readonly BenchNodeOrder[],
+  packs: OpenedPacks,
+  use: (executor: GroupExecutor) => Promise<T>,
+): Promise<T> {
+  const [own] = orders;
+  if (own === undefined) throw new TypeError('A group has at least one node.');
+  const session = await createBenchSession(own, packs);
+  const { group, nodeId, incarnation, exchangeUrl } = own;
+  const policy = benchPolicy(own.policy, packs);
+  const executor = openGroupExecutor({
+    session,
+    group,
+    nodeId,
+    incarnation,
+    exchangeUrl,
+    ownExchangeUrl: null,
+    policy,
+    deadlines: PATIENT,
+  });
+  try {
+    await executor.usePlan(planOf(orders));
+    return await use(executor);
+  } finally {
+    await executor.close();
+    await session.close();
+  }
+}
+
+/** A session with the order's share of the packs. */
+export function createBenchSession(order: BenchNodeOrder, packs: OpenedPacks) {
+  const { threads, maxRows, kvTokens } = order;
+  const experts = new Map([...packs.experts].filter(([expert]) => order.experts.includes(expert)));
+  const held = { ...packs, shared: order.shared ? packs.shared : null, experts };
+  const kvBlocks = Math.ceil(kvTokens / KV_BLOCK_TOKENS);
+  return createModelSession(held, { threads, maxRows, kvBlocks, variant: '' });
+}
+
+function planOf(orders: readonly BenchNodeOrder[]): GroupPlan {
+  const [leader] = orders;
+  if (leader === undefined) throw new TypeError('A plan has at least one member.');
+  const members = orders.map(
+    ({ nodeId, incarnation, experts, shared }): PlanMember => ({
+      id: nodeId,
+      incarnation,
+      experts,
+      shared,
+      exchangeUrl: null,
+      speed: 1,
+    }),
+  );
+  const { group, nodeId, topology } = leader;
+  const facts = { numericsClass: 'cpu', modelHash: '', reason: 'bench', createdAtMs: Date.now() };
+  return { group, epoch: 1, leader: nodeId, topology, members, ...facts };
+}

@@ -1,0 +1,35 @@
+// A node of a bench group: a process of its own. In: one message, a BenchNodeOrder. Out: one message once it follows. It
+// ends when its parent disconnects, for whatever reason.
+import { once } from 'node:events';
+import { loadModel } from '../../../workers/model/load-model.ts';
+import { followSteps } from '../../../workers/node/follow-steps.ts';
+import type { PackId } from '../../../workers/pack/pack-format.ts';
+import { type BenchNodeOrder, createBenchSession } from './bench-group.ts';
+import { benchPolicy } from './bench-policies.ts';
+
+const stop = new AbortController();
+process.once('disconnect', () => stop.abort());
+// Ctrl-C reaches all processes of the terminal; the parent ends this one when it is done.
+process.on('SIGINT', () => {});
+
+const [order]: [BenchNodeOrder] = (await once(process, 'message')) as [BenchNodeOrder];
+const wanted: readonly PackId[] = order.shared ? ['shared', ...order.experts] : order.experts;
+const events = { onProgress: () => {}, onWait: () => {} };
+const packs = await loadModel({ folder: order.folder, home: order.home, packs: wanted, events });
+const session = await createBenchSession(order, packs);
+const following = followSteps(
+  {
+    ...order,
+    session,
+    ownExchangeUrl: null,
+    policy: benchPolicy(order.policy, packs),
+    onProblem: (problem) => {
+      if (!stop.signal.aborted) console.error(`${order.nodeId}:`, problem);
+    },
+  },
+  stop.signal,
+);
+process.send?.('following');
+await following;
+await session.close();
+packs.close();

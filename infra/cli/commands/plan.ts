@@ -1,0 +1,57 @@
+// `conclave plan`: its options. What it does is in plan-run.ts.
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parsePositiveInteger } from '../parse-option.ts';
+import type { PlanOptions } from './plan-run.ts';
+
+const EXAMPLES = `
+Examples:
+  conclave plan --model dbrx --machine m2-ultra --nodes 2,3,4 --link 10gbe --alternative 8xh100
+  conclave plan --model ./model --machine m3-ultra-512 --nodes 2 --link thunderbolt --streams 8
+  conclave plan cluster.yaml
+  REDIS_URL=redis://… conclave plan --live --model ./model --link 10gbe
+  conclave plan --paper
+
+cluster.yaml:
+  model: dbrx                 # or a checkpoint's folder
+  streams: 4
+  context: 4096
+  link: thunderbolt           # or {latencyMicroseconds: 300, gigabytesPerSecond: 3.5}
+  nodes:
+    - machine: m3-ultra-512
+    - machine: {memoryGigabytes: 96, gigabytesPerSecond: 400, teraflops: 20, dollars: 2500, watts: 150}
+      count: 2`;
+
+export function addPlanCommand(program: Command): void {
+  program
+    .command('plan')
+    .description('which machines a model needs: placement, memory, tokens per second and where the time goes, cost')
+    .argument('[file]', 'YAML with model, nodes and link; flags go above it')
+    .option('--model <name>', 'a checkpoint folder, or dbrx')
+    .option('--machine <preset>', 'all nodes are such machines: m2-ultra, m3-ultra-256, m3-ultra-512')
+    .option('--nodes <counts>', 'how many of them; several counts are compared', parseCounts)
+    .option('--link <preset>', '10gbe, thunderbolt, thunderbolt-rdma, rdma-25g')
+    .addOption(
+      new Option('--topology <topology>', 'who holds attention').choices(['auto', 'centralized', 'decentralized']),
+    )
+    .addOption(
+      new Option('--policy <policy>', 'how experts are placed').choices(['overlap', 'groups', 'busy-full', 'disjoint']),
+    )
+    .option('--streams <count>', 'streams that decode at once', parsePositiveInteger)
+    .option('--context <tokens>', "tokens of each stream's context", parsePositiveInteger)
+    .option('--alternative <preset>', 'what to compare the cost with: 8xh100')
+    .option('--live', 'the nodes that run now, and what the router chose there; reads REDIS_URL')
+    .option('--group <name>', 'their group (default: main)')
+    .option('--paper', "the paper's cluster: predicted beside published")
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', EXAMPLES)
+    .action(async (file: string | undefined, options: PlanOptions) => {
+      const { planCommand } = await import('./plan-run.ts');
+      await planCommand(file, options);
+    });
+}
+
+function parseCounts(text: string): number[] {
+  const counts = text.split(',').map(parsePositiveInteger);
+  if (counts.some((count) => count > 256)) throw new InvalidArgumentError('Expected at most 256 nodes.');
+  return counts;
+}

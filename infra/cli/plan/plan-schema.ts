@@ -1,0 +1,77 @@
+// What `conclave plan FILE` reads: every key, its unit and its default. Values only; what they mean is resolve-plan.ts.
+import { z } from 'zod';
+import { POLICIES, TOPOLOGIES } from '../../../workers/plan/plan-cluster.ts';
+
+const positive = z.number().positive();
+
+/** Numbers of a machine that has no preset. */
+const machineSchema = z.strictObject({
+  /** Memory that Conclave may use; on a Mac three quarters of it unless iogpu.wired_limit_mb is raised. */
+  memoryGigabytes: positive,
+  /** What a node's threads read of its memory. */
+  gigabytesPerSecond: positive,
+  /** What several nodes of one host read together; default: the same. */
+  hostGigabytesPerSecond: positive.optional(),
+  /** Of the weights' type. */
+  teraflops: positive,
+  dollars: z.number().min(0).default(0),
+  watts: z.number().min(0).default(0),
+});
+
+const nodeSchema = z.strictObject({
+  /** A preset's name, or its numbers. */
+  machine: z.union([z.string().min(1), machineSchema]),
+  count: z.int().min(1).max(256).default(1),
+  /** Nodes with the same host share its memory bandwidth; default: each node has a machine of its own. */
+  host: z.string().min(1).optional(),
+});
+
+const linkSchema = z.strictObject({
+  /** One exchange between two nodes, without its bytes: `conclave bench hop`. */
+  latencyMicroseconds: z.number().min(0),
+  /** What each node beyond the second adds. */
+  perNodeMicroseconds: z.number().min(0).default(0),
+  gigabytesPerSecond: positive,
+});
+
+const softwareSchema = z.strictObject({
+  /** What a layer takes beside memory, arithmetic and link. */
+  layerMicroseconds: z.number().min(0).default(0),
+  /** What a step takes beside its layers. */
+  stepMicroseconds: z.number().min(0).default(0),
+});
+
+const costSchema = z.strictObject({
+  /** Over which the machines are paid. */
+  years: positive.default(3),
+  /** Part of that time in which they decode. */
+  utilization: positive.max(1).default(0.3),
+  dollarsPerKilowattHour: z.number().min(0).default(0.15),
+});
+
+const alternativeSchema = z.strictObject({
+  name: z.string().min(1),
+  dollars: positive,
+  tokensPerSecond: positive,
+});
+
+export const planSchema = z.strictObject({
+  /** A checkpoint's folder, or a family whose published model is meant: dbrx. */
+  model: z.string().min(1),
+  /** The first one leads. Absent: those of the running cluster. */
+  nodes: z.array(nodeSchema).min(1).optional(),
+  link: z.union([z.string().min(1), linkSchema]).default('10gbe'),
+  topology: z.enum(['auto', ...TOPOLOGIES]).default('auto'),
+  policy: z.enum(POLICIES).default('overlap'),
+  /** Streams that decode at once. */
+  streams: z.int().min(1).max(4096).default(1),
+  /** Tokens of each stream's context. */
+  context: z.int().min(1).default(2048),
+  software: softwareSchema.prefault({}),
+  cost: costSchema.prefault({}),
+  alternative: z.union([z.string().min(1), alternativeSchema]).optional(),
+});
+
+export type PlanFile = z.output<typeof planSchema>;
+export type NodeEntry = z.output<typeof nodeSchema>;
+export type PlanFileInput = z.input<typeof planSchema>;

@@ -1,0 +1,64 @@
+// A YAML file that people write, checked against a schema: errors name file, line and column. Must not print a value: some
+// are secrets.
+import { readFileSync } from 'node:fs';
+import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { DomainError } from '../errors/domain-error.ts';
+
+type Values = Readonly<Record<string, unknown>>;
+
+export interface YamlFile {
+  readonly values: Values;
+  /** `path:line:column` of what an issue is about. */
+  locate(issue: z.core.$ZodIssue): string;
+}
+
+/** Throws DomainError `bad_config` when the file cannot be read, is no YAML or no mapping. */
+export function readYaml(path: string): YamlFile {
+  const lines = new LineCounter();
+  const document = parseDocument(readText(path), { lineCounter: lines, prettyErrors: true });
+  const [syntaxError] = document.errors;
+  if (syntaxError !== undefined) throw new DomainError('bad_config', `${path}: ${syntaxError.message}`);
+  const values: unknown = document.toJS() ?? {};
+  if (typeof values !== 'object' || Array.isArray(values)) {
+    throw new DomainError('bad_config', `${path}: expected a mapping of settings at the top.`);
+  }
+  return { values: values as Values, locate: (issue) => `${path}${positionOf(document, lines, issue)}` };
+}
+
+/** Throws DomainError `bad_config` with the place of the first issue, in the words of `locate`. */
+export function checkValues<S extends z.ZodType>(
+  schema: S,
+  values: unknown,
+  locate: (issue: z.core.$ZodIssue) => string,
+): z.output<S> {
+  const result = schema.safeParse(values);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  if (issue === undefined) throw new TypeError('zod failed without an issue');
+  const key = [...issue.path, ...(issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [])].join('.');
+  const what = issue.code === 'unrecognized_keys' ? `unknown key \`${key}\`` : `\`${key}\`: ${issue.message}`;
+  throw new DomainError('bad_config', `${locate(issue)}: ${what}.`, { param: key });
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new DomainError('bad_config', `${path}: cannot be read.`, { cause });
+  }
+}
+
+/** The place of the key at fault: of the unknown key itself, else of the value. */
+function positionOf(document: Document, lines: LineCounter, issue: z.core.$ZodIssue): string {
+  const parent = document.getIn(issue.path, true);
+  const unknownKey = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const pair = isMap(parent)
+    ? parent.items.find((item) => isScalar(item.key) && item.key.value === unknownKey)
+    : undefined;
+  const node = pair?.key ?? parent ?? document.contents;
+  const offset = (node as { range?: readonly number[] | null } | null)?.range?.[0];
+  if (offset === undefined) return '';
+  const { line, col } = lines.linePos(offset);
+  return `:${line}:${col}`;
+}

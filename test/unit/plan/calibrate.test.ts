@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { dbrx } from '../../../workers/model/dbrx.ts';
+import { type CalibrationInput, calibrate } from '../../../workers/plan/calibrate.ts';
+import { planCluster } from '../../../workers/plan/plan-cluster.ts';
+import { plannedNodes } from './planned-nodes.ts';
+
+const nodesOf = (count: number) => plannedNodes(count, { memoryBytes: 1e12, host: 'here', bytesPerSecond: 500e9 });
+const INPUT: Omit<CalibrationInput, 'steps'> = {
+  model: { ...dbrx.example, dtype: 'bf16' },
+  nodesOf,
+  topology: 'decentralized',
+  policy: 'overlap',
+  streams: 1,
+  context: 64,
+  counts: null,
+  linkBytesPerSecond: 1e9,
+};
+
+for (const topology of ['centralized', 'decentralized'] as const) {
+  test(`gives back what a ${topology} machine was made with`, () => {
+    const link = { name: 'made', latencySeconds: 120e-6, perNodeSeconds: 30e-6, bytesPerSecond: 1e9 };
+    const software = { layerSeconds: 20e-6, stepSeconds: 0, computeHidden: true };
+    const steps = [1, 2, 4].map((nodes) => {
+      const plan = planCluster({ ...INPUT, topology, link, software, nodes: nodesOf(nodes) });
+      return { nodes, secondsPerStep: plan.step.totalSeconds };
+    });
+    const found = calibrate({ ...INPUT, topology, steps });
+    assert.ok(Math.abs(found.link.latencySeconds - 120e-6) < 1e-9);
+    assert.ok(Math.abs(found.link.perNodeSeconds - 30e-6) < 1e-9);
+    assert.ok(Math.abs(found.software.layerSeconds - 20e-6) < 1e-9);
+  });
+}
+
+test('says which measurement is missing', () => {
+  assert.throws(() => calibrate({ ...INPUT, steps: [{ nodes: 2, secondsPerStep: 1 }] }), {
+    code: 'bad_config',
+    message: /of 1 nodes/,
+  });
+});

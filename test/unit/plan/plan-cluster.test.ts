@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { dbrx } from '../../../workers/model/dbrx.ts';
+import { costOf } from '../../../workers/plan/cost.ts';
+import { type ClusterInput, type ClusterPlan, planCluster } from '../../../workers/plan/plan-cluster.ts';
+import { plannedNodes } from './planned-nodes.ts';
+
+const INPUT: ClusterInput = {
+  model: { ...dbrx.example, dtype: 'bf16' },
+  nodes: plannedNodes(4),
+  link: { name: 'test', latencySeconds: 1e-3, perNodeSeconds: 0, bytesPerSecond: 1.25e9 },
+  software: { layerSeconds: 0, stepSeconds: 0, computeHidden: true },
+  topology: 'decentralized',
+  policy: 'overlap',
+  streams: 1,
+  context: 2_048,
+  counts: null,
+};
+
+const plan = (changes: Partial<ClusterInput>): ClusterPlan => planCluster({ ...INPUT, ...changes });
+const rate = (changes: Partial<ClusterInput>): number => plan(changes).step.tokensPerSecond;
+
+test('holds to the memory of every node, and says so', () => {
+  for (const { usedBytes, memoryBytes, experts } of plan({}).members) {
+    assert.ok(usedBytes <= memoryBytes);
+    assert.equal(experts.length, 8);
+  }
+  assert.equal(plan({}).survivesAnyLoss, true);
+  assert.equal(plan({ nodes: plannedNodes(3) }).survivesAnyLoss, false);
+});
+
+test('a longer context takes the place of experts', () => {
+  assert.equal(plan({ context: 100_000 }).members[0]?.experts.length, 7);
+});
+
+test('adds up: causes make the whole, and communication is latency and transfer', () => {
+  const { seconds, totalSeconds, communicationShare, tokensPerSecond } = plan({ streams: 3 }).step;
+  const sum = Object.values(seconds).reduce((total, part) => total + part, 0);
+  assert.ok(Math.abs(sum - totalSeconds) < 1e-12);
+  assert.ok(Math.abs((seconds.latency + seconds.transfer) / sum - communicationShare) < 1e-12);
+  assert.ok(Math.abs(3 / sum - tokensPerSecond) < 1e-9);
+});
+
+test('one node alone exchanges nothing and reads every active weight once', () => {
+  const { seconds } = plan({ nodes: plannedNodes(1, { memoryBytes: 400e9 }) }).step;
+  assert.equal(seconds.latency + seconds.transfer, 0);
+  const activeBytes = 4 * 15.854e9 + 7.046e9 + 1.233e9 + 0.0079e9 + 2_048 * 163_840;
+  assert.ok(Math.abs(seconds.load - activeBytes / 800e9) < 1e-5);
+});
+
+test('nodes of one host share its memory: two there are no faster than one, on two hosts they are', () => {
+  const none = { name: 'none', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: 1e15 };
+  const [alone, apart] = [plannedNodes(1, { memoryBytes: 1e12 }), plannedNodes(2, { memoryBytes: 1e12 })];
+  const together = plannedNodes(2, { memoryBytes: 1e12, host: 'same' });
+  assert.ok(rate({ nodes: together, link: none }) < rate({ nodes: alone, link: none }));
+  assert.ok(rate({ nodes: apart, link: none }) > 1.5 * rate({ nodes: alone, link: none }));
+});
+
+test('threads that cannot use up the memory leave some to other nodes of the host', () => {
+  const none = { name: 'none', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: 1e15 };
+  const half = { memoryBytes: 1e12, host: 'same', bytesPerSecond: 400e9 };
+  const ratio = rate({ nodes: plannedNodes(2, half), link: none }) / rate({ nodes: plannedNodes(1, half), link: none });
+  assert.ok(ratio > 1.5 && ratio < 2, `${ratio}`);
+});
+
+test('centralized costs two exchanges a layer, and frees memory of the others', () => {
+  const [central, decentral] = [plan({ topology: 'centralized' }), plan({})];
+  assert.ok(central.step.seconds.latency > 1.9 * decentral.step.seconds.latency);
+  assert.deepEqual(
+    central.members.map(({ shared }) => shared),
+    [true, false, false, false],
+  );
+  assert.ok((central.members[1]?.experts.length ?? 0) > (decentral.members[1]?.experts.length ?? 0));
+});
+
+test('a layer whose experts are all where they are wanted waits for no exchange', () => {
+  // Two nodes with half of 16 experts each, 4 selected: C(8,4) of C(16,4) choices are all on the leader, as many on the other.
+  const alone = 70 / 1820;
+  const two = { nodes: plannedNodes(2), policy: 'disjoint' } as const;
+  const latency = (topology: 'centralized' | 'decentralized') => plan({ ...two, topology }).step.seconds.latency;
+  assert.ok(Math.abs(latency('centralized') - 40 * 2 * (1 - alone) * 1e-3) < 1e-12);
+  assert.ok(Math.abs(latency('decentralized') - 40 * (1 - 2 * alone ** 2) * 1e-3) < 1e-12);
+});
+
+test('left to choose, takes the quicker topology that fits', () => {
+  const auto = rate({ topology: null });
+  assert.equal(auto, Math.max(rate({ topology: 'centralized' }), rate({})));
+  // Attention does not fit beside an expert on small nodes, experts alone do.
+  const small = [...plannedNodes(1), ...plannedNodes(8, { memoryBytes: 17e9 })];
+  assert.equal(plan({ topology: null, nodes: small }).topology, 'centralized');
+});
+
+test("policies line up as the paper's do: busy full, groups, then overlapping replicas", () => {
+  const rates = (['busy-full', 'groups', 'overlap'] as const).map((policy) => rate({ policy }));
+  assert.deepEqual(
+    rates,
+    rates.toSorted((left, right) => left - right),
+  );
+  assert.equal(plan({ policy: 'busy-full' }).step.busiestExperts, 8);
+  assert.equal(plan({ policy: 'groups' }).step.busiestExperts.toFixed(3), '1.569');
+  assert.equal(plan({ policy: 'disjoint' }).step.busiestExperts.toFixed(3), '1.969');
+});
+
+test('routing counts shift replicas to the experts used most', () => {
+  const counts = new Float64Array(40 * 16).fill(1);
+  for (let layer = 0; layer < 40; layer += 1) counts[layer * 16 + 5] = 200;
+  const { members } = plan({ nodes: plannedNodes(3), counts });
+  assert.ok(members.filter(({ experts }) => experts.includes(5)).length > 1);
+});
+
+test('a better machine, link or residual never decodes slower', () => {
+  const factor = fc.double({ min: 1, max: 4, noNaN: true });
+  fc.assert(
+    fc.property(factor, factor, fc.integer({ min: 2, max: 5 }), (speed, link, count) => {
+      const nodes = plannedNodes(count);
+      const faster = plannedNodes(count, { bytesPerSecond: 800e9 * speed, hostBytesPerSecond: 800e9 * speed });
+      const slow = { ...INPUT.link, latencySeconds: 1e-3 * link, bytesPerSecond: 1.25e9 / link };
+      assert.ok(rate({ nodes: faster }) >= rate({ nodes }));
+      assert.ok(rate({ nodes, link: slow }) <= rate({ nodes }));
+    }),
+    { numRuns: 10 },
+  );
+});
+
+test('refuses what cannot be, naming it', () => {
+  assert.throws(() => plan({ nodes: [] }), { code: 'bad_config', param: 'nodes' });
+  assert.throws(() => plan({ nodes: plannedNodes(1) }), { code: 'bad_config', message: /room for 8 experts/ });
+  assert.throws(() => plan({ policy: 'disjoint', nodes: plannedNodes(1) }), {
+    code: 'bad_config',
+    message: /n0: 16 experts/,
+  });
+  assert.throws(() => plan({ counts: new Float64Array(3) }), {
+    code: 'bad_config',
+    message: /40 layers and 16 experts/,
+  });
+});
+
+test('cost: a host is paid once, and the ratio is tokens per dollar over those of the alternative', () => {
+  const assumptions = { years: 1, utilization: 1, dollarsPerKilowattHour: 0.1 };
+  const alternative = { name: 'h100', dollars: 289_000, tokensPerSecond: 112.5 };
+  // The paper's comparison: 5.9 tok/s of two Macs for $13,198.
+  const cost = costOf(plannedNodes(2), 5.9, assumptions, alternative);
+  assert.equal(cost?.dollars, 13_198);
+  assert.equal(cost?.ratioToAlternative?.toFixed(2), '1.15');
+  assert.equal(costOf(plannedNodes(2, { host: 'same' }), 5.9, assumptions, null)?.dollars, 6_599);
+  assert.equal(costOf(plannedNodes(2, { dollars: 0 }), 5.9, assumptions, null), null);
+  const perSecond = 13_198 / (365.25 * 86_400) + (590 * 0.1) / 3.6e6;
+  assert.ok(Math.abs((cost?.dollarsPerMillionTokens ?? 0) - (perSecond / 5.9) * 1e6) < 1e-9);
+});

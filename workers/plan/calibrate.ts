@@ -1,0 +1,55 @@
+// Steps measured on one machine -> what the planner needs to know of it: software and link, so that the formulas give back
+// what was measured. In: read rates and the times of one model on one, two and more nodes. Out: a link and a software cost.
+// Pure. Everything that reading does not explain goes into three numbers, in this order: with one node the software of a
+// layer, with two the latency of an exchange, with more what each further node adds to it.
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { Link, PlannedNode, SoftwareCost } from './machine.ts';
+import { type ClusterInput, planCluster } from './plan-cluster.ts';
+
+export interface MeasuredStep {
+  readonly nodes: number;
+  readonly secondsPerStep: number;
+}
+
+export interface CalibrationInput extends Omit<ClusterInput, 'nodes' | 'link' | 'software'> {
+  /** The nodes of the measurement with so many: all on one host. */
+  readonly nodesOf: (count: number) => readonly PlannedNode[];
+  /** One and two nodes at least. */
+  readonly steps: readonly MeasuredStep[];
+  /** What the link carries, measured otherwise: small frames hardly show it. */
+  readonly linkBytesPerSecond: number;
+}
+
+export interface Calibration {
+  readonly link: Link;
+  readonly software: SoftwareCost;
+}
+
+const NOTHING: SoftwareCost = { layerSeconds: 0, stepSeconds: 0, computeHidden: true };
+
+/** Throws DomainError `bad_config` without a measurement of one and of two nodes. */
+export function calibrate(input: CalibrationInput): Calibration {
+  const measured = (nodes: number): number => {
+    const step = input.steps.find((one) => one.nodes === nodes);
+    if (step !== undefined) return step.secondsPerStep;
+    throw new DomainError('bad_config', `Calibrating needs a measurement of ${nodes} nodes.`, { param: 'nodes' });
+  };
+  const link = { name: 'measured', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: input.linkBytesPerSecond };
+  const rest = (nodes: number, software: SoftwareCost): number =>
+    Math.max(0, measured(nodes) - predicted(input, nodes, link, software));
+  const software = { ...NOTHING, layerSeconds: rest(1, NOTHING) / input.model.layers };
+  const exchange = (nodes: number): number => {
+    const second = { ...link, latencySeconds: 1 };
+    const exchanges = predicted(input, nodes, second, software) - predicted(input, nodes, link, software);
+    return rest(nodes, software) / exchanges;
+  };
+  const latencySeconds = exchange(2);
+  const further = input.steps.filter(({ nodes }) => nodes > 2);
+  const added = further.map(({ nodes }) => (exchange(nodes) - latencySeconds) / (nodes - 2));
+  const perNodeSeconds = Math.max(0, added.reduce((sum, seconds) => sum + seconds, 0) / Math.max(1, added.length));
+  return { link: { ...link, latencySeconds, perNodeSeconds }, software };
+}
+
+function predicted(input: CalibrationInput, count: number, link: Link, software: SoftwareCost): number {
+  return planCluster({ ...input, nodes: input.nodesOf(count), link, software }).step.totalSeconds;
+}

@@ -1,0 +1,42 @@
+// What the planner knows of machines, links and software: numbers, none of them ours to change. Units are SI: bytes,
+// seconds, dollars, watts.
+
+/** One node of a group: a process with its own threads. */
+export interface PlannedNode {
+  readonly name: string;
+  /** Nodes with the same host share its memory bandwidth and its arithmetic. */
+  readonly host: string;
+  /** Memory that Conclave may use. */
+  readonly memoryBytes: number;
+  /** Experts it holds at most, whatever its memory; null: as many as fit. */
+  readonly maxExperts: number | null;
+  /** What this node's threads read when nobody else does. */
+  readonly bytesPerSecond: number;
+  readonly flops: number;
+  /** What all nodes of the host read together; without other nodes on it: bytesPerSecond. */
+  readonly hostBytesPerSecond: number;
+  readonly hostFlops: number;
+  readonly dollars: number;
+  readonly watts: number;
+}
+
+export interface Link {
+  readonly name: string;
+  /** One exchange between two nodes: everything but the bytes. */
+  readonly latencySeconds: number;
+  /** What each node beyond the second adds to it. */
+  readonly perNodeSeconds: number;
+  /** Of one node's port. */
+  readonly bytesPerSecond: number;
+}
+
+/** Time that no roofline explains: calls, scheduling, sampling. */
+export interface SoftwareCost {
+  readonly layerSeconds: number;
+  readonly stepSeconds: number;
+  /**
+   * True: arithmetic hides behind reading weights (a roofline), as in our kernels. False: they add up, the form of the
+   * paper's model.
+   */
+  readonly computeHidden: boolean;
+}

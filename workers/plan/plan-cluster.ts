@@ -1,0 +1,151 @@
+// What a group of machines makes of a model: which experts where, how much memory that takes, how fast it decodes. In: model,
+// nodes, link. Out: the plan of the quicker topology, or of the one that was asked for. Pure.
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { ModelDescription } from '../../native/model-description.ts';
+import { drawRoutings, everyRouting, type Routings } from '../cluster/expected-load.ts';
+import { expertSlots, sharedBytes } from '../cluster/memory-slots.ts';
+import { disjointPlacement, groupPlacement, paperGroups } from '../cluster/paper-groups.ts';
+import { holdersOf, placeExperts } from '../cluster/place-experts.ts';
+import { inspectModel } from '../model/inspect-model.ts';
+import { type Assigner, ExpertAssigner } from '../node/assign-experts.ts';
+import { GroupRoundRobin } from '../node/paper-policies.ts';
+import type { Link, PlannedNode, SoftwareCost } from './machine.ts';
+import { predictStep, type StepPrediction } from './predict-step.ts';
+
+export const TOPOLOGIES = ['centralized', 'decentralized'] as const;
+export type Topology = (typeof TOPOLOGIES)[number];
+
+/**
+ * overlap: replicas spread over all pairs, the largest load kept smallest (ours). groups: the paper's fixed groups, dealt
+ * in turn (L_R). busy-full: the same groups, every node computes all it holds (L_B). disjoint: no replicas.
+ */
+export const POLICIES = ['overlap', 'groups', 'busy-full', 'disjoint'] as const;
+export type Policy = (typeof POLICIES)[number];
+
+export interface ClusterInput {
+  readonly model: ModelDescription;
+  /** The leader first. */
+  readonly nodes: readonly PlannedNode[];
+  readonly link: Link;
+  readonly software: SoftwareCost;
+  /** Null: the quicker of those that fit. */
+  readonly topology: Topology | null;
+  readonly policy: Policy;
+  /** Streams that decode together. */
+  readonly streams: number;
+  /** Tokens of each stream's context. */
+  readonly context: number;
+  /** What the router chose so far, [layers, experts], flat; null: all experts alike. */
+  readonly counts: Float64Array | null;
+}
+
+export interface PlannedMember {
+  readonly name: string;
+  readonly host: string;
+  readonly experts: readonly number[];
+  readonly shared: boolean;
+  readonly usedBytes: number;
+  readonly memoryBytes: number;
+}
+
+export interface ClusterPlan {
+  readonly topology: Topology;
+  readonly policy: Policy;
+  readonly members: readonly PlannedMember[];
+  /** Every expert has a second holder. */
+  readonly survivesAnyLoss: boolean;
+  readonly step: StepPrediction;
+}
+
+/** Throws DomainError `bad_config` saying what does not fit. */
+export function planCluster(input: ClusterInput): ClusterPlan {
+  if (input.nodes.length === 0) throw new DomainError('bad_config', 'Expected at least one node.', { param: 'nodes' });
+  const routings = routingsFor(input);
+  const tried = (input.topology === null ? TOPOLOGIES : [input.topology]).map((topology) =>
+    attempt(() => planTopology(input, topology, routings)),
+  );
+  const plans = tried.flatMap((outcome) => ('plan' in outcome ? [outcome.plan] : []));
+  const [best] = plans.toSorted((left, right) => right.step.tokensPerSecond - left.step.tokensPerSecond);
+  if (best !== undefined) return best;
+  const [failure] = tried.flatMap((outcome) => ('failure' in outcome ? [outcome.failure] : []));
+  throw failure;
+}
+
+function attempt(plan: () => ClusterPlan): { readonly plan: ClusterPlan } | { readonly failure: unknown } {
+  try {
+    return { plan: plan() };
+  } catch (failure) {
+    if (!(failure instanceof DomainError)) throw failure;
+    return { failure };
+  }
+}
+
+function planTopology(input: ClusterInput, topology: Topology, routings: Routings): ClusterPlan {
+  const { model, nodes, policy } = input;
+  const kvTokens = input.streams * input.context;
+  const shared = nodes.map((_, node) => topology === 'decentralized' || node === 0);
+  const slots = nodes.map(({ memoryBytes, maxExperts }, node) =>
+    Math.min(maxExperts ?? Infinity, expertSlots(model, { memoryBytes, kvTokens, shared: shared[node] ?? true })),
+  );
+  const placement = place(input, slots);
+  const holders = holdersOf(placement, model.router.experts);
+  const assigner = assignerOf(input, holders);
+  const alwaysComputed = policy === 'busy-full' ? placement : null;
+  const step = predictStep({ ...input, topology, rows: input.streams, assigner, alwaysComputed, routings });
+  const expertBytes = inspectModel(model, 1).bytes.expert;
+  const members = nodes.map(({ name, host, memoryBytes }, node) => {
+    const [experts, holdsShared] = [placement[node] ?? [], shared[node] ?? true];
+    const usedBytes = experts.length * expertBytes + sharedBytes(model, { kvTokens, shared: holdsShared });
+    return { name, host, experts, shared: holdsShared, usedBytes, memoryBytes };
+  });
+  return { topology, policy, members, survivesAnyLoss: holders.every(({ length }) => length > 1), step };
+}
+
+function place({ model, nodes, policy, counts }: ClusterInput, slots: readonly number[]) {
+  const { experts } = model.router;
+  if (policy === 'overlap') {
+    const members = nodes.map(({ bytesPerSecond }, node) => ({ slots: slots[node] ?? 0, speed: bytesPerSecond }));
+    return placeExperts({ experts, members, counts });
+  }
+  const placement =
+    policy === 'disjoint'
+      ? disjointPlacement(experts, nodes.length)
+      : groupPlacement(paperGroups(experts, nodes.length));
+  for (const [node, { length }] of placement.entries()) {
+    if (length > (slots[node] ?? 0)) throw tooFull(nodes[node], length, slots[node] ?? 0);
+  }
+  return placement;
+}
+
+function tooFull(node: PlannedNode | undefined, wanted: number, slots: number): DomainError {
+  return new DomainError('bad_config', `${node?.name}: ${wanted} experts are to be there but ${slots} fit its memory.`);
+}
+
+function assignerOf({ model, nodes, policy }: ClusterInput, holders: readonly (readonly number[])[]): Assigner {
+  if (policy === 'groups' || policy === 'busy-full') {
+    return new GroupRoundRobin(paperGroups(model.router.experts, nodes.length), model.router.topK);
+  }
+  return new ExpertAssigner({ holders, members: nodes.length, speed: nodes.map((node) => node.bytesPerSecond) });
+}
+
+/** More choices than this are drawn instead of enumerated. */
+const MOST_CHOICES = 20_000;
+const DRAWS = 2_000;
+/** Any: the same plan every time. */
+const SEED = 1;
+
+function routingsFor({ model, streams, counts }: ClusterInput): Routings {
+  const { experts, topK } = model.router;
+  if (counts !== null && counts.length !== model.layers * experts) {
+    throw new DomainError('bad_config', `Expected routing counts of ${model.layers} layers and ${experts} experts.`);
+  }
+  if (counts === null && streams === 1 && choices(experts, topK) <= MOST_CHOICES) return everyRouting(experts, topK);
+  return drawRoutings({ experts, topK, rows: streams, draws: DRAWS, seed: SEED, counts });
+}
+
+/** Ways to choose `topK` of `experts`. */
+function choices(experts: number, topK: number): number {
+  let ways = 1;
+  for (let rank = 1; rank <= topK; rank += 1) ways = (ways * (experts - topK + rank)) / rank;
+  return ways;
+}

@@ -1,0 +1,226 @@
+// How long a group of nodes takes for one decode step. In: model, nodes, link, software, placement and routings. Out:
+// seconds by cause. Pure; formulas and where they depart from arXiv 2506.23635: docs/decisions/0080.
+//
+// A layer is two phases, attention with the router and then the experts, and a phase lasts until its last node is done. The
+// nodes of one host read from one memory: a host is done when its slowest node is, or when all its bytes are read.
+import { BYTES_PER_WEIGHT, type ModelDescription } from '../../native/model-description.ts';
+import type { Routings } from '../cluster/expected-load.ts';
+import { kvBytesPerToken } from '../cluster/memory-slots.ts';
+import { inspectModel } from '../model/inspect-model.ts';
+import type { Assigner } from '../node/assign-experts.ts';
+import type { Link, PlannedNode, SoftwareCost } from './machine.ts';
+
+export interface StepInput {
+  readonly model: ModelDescription;
+  /** The leader first. */
+  readonly nodes: readonly PlannedNode[];
+  readonly link: Link;
+  readonly software: SoftwareCost;
+  readonly topology: 'centralized' | 'decentralized';
+  /** Streams that decode together, one row each. */
+  readonly rows: number;
+  /** Positions that each row attends to. */
+  readonly context: number;
+  readonly assigner: Assigner;
+  /** Experts that each node computes whatever was selected, as L_B does; null: the selected ones. */
+  readonly alwaysComputed: readonly (readonly number[])[] | null;
+  readonly routings: Routings;
+}
+
+/** Seconds of one step by cause. */
+export interface StepSeconds {
+  /** Reading weights and KV cache. */
+  readonly load: number;
+  /** Arithmetic that reading does not hide. */
+  readonly compute: number;
+  readonly latency: number;
+  readonly transfer: number;
+  readonly software: number;
+}
+
+export interface StepPrediction {
+  readonly seconds: StepSeconds;
+  readonly totalSeconds: number;
+  /** Of all streams together. */
+  readonly tokensPerSecond: number;
+  /** Latency and transfer, of the total. */
+  readonly communicationShare: number;
+  /** E[max]: experts that the busiest node computes in a layer. */
+  readonly busiestExperts: number;
+}
+
+export function predictStep(input: StepInput): StepPrediction {
+  const { model, software, rows } = input;
+  const attention = phaseSeconds(input, attentionWork(input));
+  const experts = expertSeconds(input);
+  const head = phaseSeconds(input, headWork(input));
+  const seconds = {
+    load: model.layers * (attention.load + experts.load) + head.load,
+    compute: model.layers * (attention.compute + experts.compute) + head.compute,
+    ...exchangeSeconds(input, experts),
+    software: model.layers * software.layerSeconds + software.stepSeconds,
+  };
+  const totalSeconds = Object.values(seconds).reduce((sum, part) => sum + part, 0);
+  return {
+    seconds,
+    totalSeconds,
+    tokensPerSecond: rows / totalSeconds,
+    communicationShare: (seconds.latency + seconds.transfer) / totalSeconds,
+    busiestExperts: experts.busiestExperts,
+  };
+}
+
+/** What a node does in a phase. */
+interface Work {
+  readonly bytes: number;
+  readonly flops: number;
+}
+
+interface PhaseSeconds {
+  readonly load: number;
+  readonly compute: number;
+}
+
+const IDLE: Work = { bytes: 0, flops: 0 };
+
+/** Attention and router of a layer: on every node of a decentralized group, else on the leader. */
+function attentionWork({ model, nodes, topology, rows, context }: StepInput): readonly Work[] {
+  const { parameters } = inspectModel(model, 1);
+  const weights = (parameters.attention + parameters.routers) / model.layers;
+  const kvBytes = (kvBytesPerToken(model) / model.layers) * context * rows;
+  const { heads, headDim } = model.attention;
+  const bytes = weights * BYTES_PER_WEIGHT[model.dtype] + kvBytes;
+  const flops = 2 * rows * (weights + 2 * heads * headDim * context);
+  return nodes.map((_, node) => (node === 0 || topology === 'decentralized' ? { bytes, flops } : IDLE));
+}
+
+/** The leader's projection to logits. */
+function headWork({ model, nodes, rows }: StepInput): readonly Work[] {
+  const { lmHead } = inspectModel(model, 1).parameters;
+  const work = { bytes: lmHead * BYTES_PER_WEIGHT[model.dtype], flops: 2 * rows * lmHead };
+  return nodes.map((_, node) => (node === 0 ? work : IDLE));
+}
+
+/** How long until the last host is done with its nodes' work. */
+function phaseSeconds({ nodes, software }: StepInput, work: readonly Work[]): PhaseSeconds {
+  const load = slowestHost(nodes, work, 'bytes');
+  const compute = slowestHost(nodes, work, 'flops');
+  return { load, compute: software.computeHidden ? Math.max(0, compute - load) : compute };
+}
+
+function slowestHost(nodes: readonly PlannedNode[], work: readonly Work[], what: keyof Work): number {
+  const hostTotals = new Map<string, number>();
+  let slowest = 0;
+  for (const [index, node] of nodes.entries()) {
+    const amount = work[index]?.[what] ?? 0;
+    const total = (hostTotals.get(node.host) ?? 0) + amount;
+    hostTotals.set(node.host, total);
+    const [ownRate, hostRate] =
+      what === 'bytes' ? [node.bytesPerSecond, node.hostBytesPerSecond] : [node.flops, node.hostFlops];
+    slowest = Math.max(slowest, amount / ownRate, total / hostRate);
+  }
+  return slowest;
+}
+
+interface ExpertSeconds extends PhaseSeconds {
+  readonly busiestExperts: number;
+  /** E[max] of the outputs that a node sends, as (row, rank) slots. */
+  readonly busiestSlots: number;
+  /** Exchanges that a layer waits for, on average. */
+  readonly exchanges: number;
+}
+
+/** The experts of a layer, averaged over the routings. */
+function expertSeconds(input: StepInput): ExpertSeconds {
+  const { experts, slots } = input.routings;
+  const draws = experts.length / slots;
+  const perExpert = inspectModel(input.model, 1).parameters.expert / input.model.layers;
+  const nodes = new Int32Array(slots);
+  const senders = new SenderCounts(input);
+  const sum = { load: 0, compute: 0, busiestExperts: 0, busiestSlots: 0 };
+  for (let draw = 0; draw < draws; draw += 1) {
+    const routing = experts.subarray(draw * slots, (draw + 1) * slots);
+    input.assigner.assign(routing, nodes);
+    const computed = computedBy(input, routing, nodes);
+    const work = computed.map(({ experts, slots }) => ({
+      bytes: experts * perExpert * BYTES_PER_WEIGHT[input.model.dtype],
+      flops: 2 * slots * perExpert,
+    }));
+    const { load, compute } = phaseSeconds(input, work);
+    sum.load += load;
+    sum.compute += compute;
+    sum.busiestExperts += Math.max(...computed.map(({ experts }) => experts));
+    sum.busiestSlots += Math.max(...computed.map(({ slots }) => slots));
+    senders.count(computed.map(({ slots }) => slots));
+  }
+  return {
+    load: sum.load / draws,
+    compute: sum.compute / draws,
+    busiestExperts: sum.busiestExperts / draws,
+    busiestSlots: sum.busiestSlots / draws,
+    exchanges: senders.exchanges(draws),
+  };
+}
+
+/**
+ * Which layers wait for no exchange. Centralized: those whose experts are all on the leader. Decentralized: those whose
+ * experts are all on one node after a layer of which the same is true, since that node has all it needs.
+ */
+class SenderCounts {
+  readonly #topology: StepInput['topology'];
+  /** Draws in which a node is the only one with outputs: [nodes]. */
+  readonly #alone: number[];
+
+  constructor({ topology, nodes }: StepInput) {
+    this.#topology = topology;
+    this.#alone = nodes.map(() => 0);
+  }
+
+  /** slots: outputs of each node in one draw. */
+  count(slots: readonly number[]): void {
+    const first = slots.findIndex((count) => count > 0);
+    if (first === slots.findLastIndex((count) => count > 0)) this.#alone[first] = (this.#alone[first] ?? 0) + 1;
+  }
+
+  exchanges(draws: number): number {
+    const shares = this.#alone.map((count) => count / draws);
+    if (this.#topology === 'centralized') return 2 * (1 - (shares[0] ?? 0));
+    return 1 - shares.reduce((sum, share) => sum + share ** 2, 0);
+  }
+}
+
+/** Experts whose weights each node reads, and rows it sends through them. */
+function computedBy(
+  { nodes, alwaysComputed, rows }: StepInput,
+  routing: Int32Array,
+  assigned: Int32Array,
+): readonly { readonly experts: number; readonly slots: number }[] {
+  if (alwaysComputed !== null) return alwaysComputed.map(({ length }) => ({ experts: length, slots: length * rows }));
+  const own = nodes.map(() => new Set<number>());
+  const slots = nodes.map(() => 0);
+  for (const [slot, expert] of routing.entries()) {
+    const node = assigned[slot] ?? 0;
+    own[node]?.add(expert);
+    slots[node] = (slots[node] ?? 0) + 1;
+  }
+  return own.map(({ size }, node) => ({ experts: size, slots: slots[node] ?? 0 }));
+}
+
+/**
+ * Decentralized: one exchange a layer, in which every node with outputs sends them to all others. Centralized: two, rows out
+ * from the leader and the others' outputs back. A node's port sends or takes in one frame after the other.
+ */
+function exchangeSeconds(
+  { model, nodes, link, topology, rows }: StepInput,
+  { busiestSlots, exchanges }: ExpertSeconds,
+): Pick<StepSeconds, 'latency' | 'transfer'> {
+  const others = nodes.length - 1;
+  if (others === 0) return { latency: 0, transfer: 0 };
+  const exchange = link.latencySeconds + link.perNodeSeconds * (others - 1);
+  const rowBytes = model.dModel * (model.dtype === 'bf16' ? BYTES_PER_WEIGHT.bf16 : 4);
+  const sentRows = others * (topology === 'decentralized' ? busiestSlots : rows + busiestSlots);
+  return {
+    latency: model.layers * exchanges * exchange,
+    transfer: (model.layers * sentRows * rowBytes) / link.bytesPerSecond,
+  };
+}
