@@ -38,7 +38,8 @@ const SETTINGS: ConfigInput = {
 /** Long enough for a machine that does much else. */
 const PATIENCE_MS = 60_000;
 
-export type ClusterPart = 'gateway' | 'worker' | 'redis' | 'exchange';
+/** `worker` is the first one. */
+export type ClusterPart = 'gateway' | 'worker' | `worker-${number}` | 'redis' | 'exchange';
 
 export interface TestCluster {
   readonly home: string;
@@ -127,8 +128,8 @@ export async function startCluster(test: Cleanup, settings: ConfigInput = {}): P
   const config = readConfig({ config: configFile, home, port: 0, model: modelFolder }, {});
   const cluster = await runCluster({ config, configFile, say: () => {} });
   cleanup.after(async () => {
-    // A worker that a failed test left frozen could not end otherwise.
-    process.kill(pidOf(home, 'worker'), 'SIGCONT');
+    // Workers that a failed test left frozen could not end otherwise.
+    for (const pid of Object.values(readReadyFile(home).pids)) process.kill(pid, 'SIGCONT');
     await cluster.stop();
   });
   process.once('exit', () => killLeftovers(home));
