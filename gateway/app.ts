@@ -11,6 +11,7 @@ import { requireScope } from './auth/principal.ts';
 import type { GatewayContext, GatewayEnv } from './environment.ts';
 import { errorBody, errorHeaders, httpStatus, thrownToDomainError } from './errors/error-to-http.ts';
 import type { GatewayParts } from './parts.ts';
+import { addGroupAdminRoutes } from './routes/admin-groups.ts';
 import { addQueueAdminRoutes } from './routes/admin-queues.ts';
 import { addTenantAdminRoutes } from './routes/admin-tenants.ts';
 import { addGenerationRoutes } from './routes/generations.ts';
@@ -131,6 +132,7 @@ function authenticateCaller(parts: GatewayParts): MiddlewareHandler<GatewayEnv> 
 
 function addAdmin(app: App, parts: GatewayParts): void {
   addQueueAdminRoutes(app, parts);
+  addGroupAdminRoutes(app, parts);
   addTenantAdminRoutes(app, parts);
   const refreshBoard: MiddlewareHandler = async (_, next) => {
     await parts.jobBoard.refresh();

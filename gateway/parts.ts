@@ -3,12 +3,14 @@
 
 import type { Config } from '../infra/config/config-schema.ts';
 import type { Logger } from '../infra/log/logger.ts';
+import type { GroupPlan } from '../infra/messages/group-plan.ts';
 import type { Metrics } from '../infra/metrics/metrics.ts';
 import type { QueueControl } from '../infra/queue/control-queues.ts';
 import type { GenerationRecord } from '../infra/queue/generation-record.ts';
 import type { JobFilter, JobPage } from '../infra/queue/inspect-jobs.ts';
 import type { QueueView } from '../infra/queue/inspect-queues.ts';
 import type { NodeReport } from '../infra/registry/node-heartbeats.ts';
+import type { RoutingRecord } from '../infra/registry/routing-counts.ts';
 import type { AuditLog } from '../infra/tenants/audit-log.ts';
 import type { KeyStore } from '../infra/tenants/key-store.ts';
 import type { TenantStore } from '../infra/tenants/tenant-store.ts';
@@ -53,6 +55,10 @@ export interface Operations {
   queues(): Promise<readonly QueueView[]>;
   jobs(filter: JobFilter, page: { readonly limit: number; readonly after: string | null }): Promise<JobPage>;
   nodes(): Promise<readonly NodeReport[]>;
+  /** The last plans of a group, newest first. */
+  plans(group: string, count: number): Promise<readonly GroupPlan[]>;
+  /** What the router of a model chose of late; null when nothing is known. */
+  routing(model: string): Promise<RoutingRecord | null>;
   readonly control: Omit<QueueControl, 'close'>;
   /** Queues a failed request again and returns its new id. Throws `not_found`, or `conflict` unless it failed. */
   retry(id: string): Promise<string>;

@@ -14,7 +14,9 @@ import { checkRedisServer } from '../infra/redis/check-redis-server.ts';
 import { connectRedis } from '../infra/redis/connect.ts';
 import { singleKeys } from '../infra/redis/keys.ts';
 import { askRedis } from '../infra/redis/script-errors.ts';
+import { readPlanHistory } from '../infra/registry/group-plans.ts';
 import { readNodes } from '../infra/registry/node-heartbeats.ts';
+import { readRoutingCounts } from '../infra/registry/routing-counts.ts';
 import { type ModelCards, watchModelCards } from '../infra/registry/watch-model-cards.ts';
 import { createAuditLog } from '../infra/tenants/audit-log.ts';
 import { createKeyStore } from '../infra/tenants/key-store.ts';
@@ -134,6 +136,8 @@ function createOperations(redis: Redis, queue: GenerationQueue, tenants: TenantS
     queues: () => listQueues(redis),
     jobs: (filter, page) => listJobs(redis, filter, page),
     nodes: () => readNodes(redis),
+    plans: (group, count) => readPlanHistory(redis, group, count),
+    routing: (model) => readRoutingCounts(redis, model),
     control: controlQueues(redis),
     retry: (id) => retry(redis, queue, tenants, id),
   };

@@ -1,8 +1,7 @@
-// /admin/api/queues, /jobs, /nodes: what operators see of the running system and what they change in it. Never prompts.
+// /admin/api/queues, /jobs: what operators see of the running system and what they change in it. Never prompts.
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GenerationState } from '../../infra/queue/generation-record.ts';
-import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import { audited } from '../admin/audited.ts';
 import { readPage } from '../admin/read-page.ts';
 import { requireScope } from '../auth/principal.ts';
@@ -18,8 +17,6 @@ export function addQueueAdminRoutes(app: App, parts: GatewayParts): void {
   const { operations } = parts;
   app.get('/admin/api/queues', async (c) => c.json({ object: 'list', data: await operations.queues() }));
   app.get('/admin/api/queues/:queue', async (c) => c.json(await findQueue(parts, c.req.param('queue'))));
-  app.get('/admin/api/nodes', async (c) => c.json({ object: 'list', data: await operations.nodes() }));
-  app.get('/admin/api/groups', async (c) => c.json({ object: 'list', data: toGroups(await operations.nodes()) }));
   addQueueChanges(app, parts);
   addJobRoutes(app, parts);
 }
@@ -83,13 +80,4 @@ async function findJob(parts: GatewayParts, id: string) {
   const record = await parts.findGeneration(id);
   if (record === null) throw new DomainError('not_found', 'There is no job with this id.', { param: 'id' });
   return record;
-}
-
-function toGroups(nodes: readonly NodeReport[]) {
-  const groups = [...new Set(nodes.map((node) => node.group))].sort();
-  return groups.map((group) => {
-    const members = nodes.filter((node) => node.group === group);
-    const leader = members.find((node) => node.role === 'leader')?.id ?? null;
-    return { group, model: members[0]?.model, leader, nodes: members.map((node) => node.id) };
-  });
 }

@@ -75,7 +75,13 @@ const ROUTES: readonly Route[] = [
   { method: 'post', path: '/admin/api/jobs/{id}/cancel', summary: 'Stops a job.' },
   { method: 'post', path: '/admin/api/jobs/{id}/retry', summary: 'Queues a failed job again, under a new id.' },
   { method: 'get', path: '/admin/api/nodes', summary: 'Living nodes.' },
-  { method: 'get', path: '/admin/api/groups', summary: 'Groups of nodes with their leaders.' },
+  { method: 'get', path: '/admin/api/groups', summary: 'Groups of nodes: leader, plan in force, what they wait for.' },
+  { method: 'get', path: '/admin/api/groups/{group}/plans', summary: 'Plans of a group by epoch, newest first.' },
+  {
+    method: 'get',
+    path: '/admin/api/groups/{group}/experts',
+    summary: 'Who holds and computes each expert, and the load of each by layer.',
+  },
   { method: 'get', path: '/admin/api/tenants', summary: 'Tenants with a record.' },
   { method: 'post', path: '/admin/api/tenants', summary: 'Creates a tenant.', body: newTenantSchema },
   {

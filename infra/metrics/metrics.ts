@@ -31,6 +31,12 @@ const WORKER_SERIES: Readonly<Record<string, string>> = {
   running: 'Sequences running now.',
   waiting: 'Sequences taken from the queue that wait for room.',
   kvUse: 'Share of the KV blocks held, 0 to 1.',
+  epoch: 'Epoch of the plan in force, on the node that leads.',
+  members: 'Nodes that compute under it.',
+  hopSecondsP50: 'Median wait of a layer for the other nodes, of late.',
+  hopSecondsP95: 'Its 95th percentile.',
+  exchangeBytes: 'Bytes that the leader wrote to the exchange.',
+  badFrames: 'Frames that were dropped because they could not be read.',
 };
 
 /** A queue at one moment. */

@@ -3,9 +3,24 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import { openStream, Transcript } from '../chat-stream.ts';
 import { type ClusterPart, eventually, sharedCluster, storyOf, type TestCluster } from '../start-cluster.ts';
+
+interface GroupSummary {
+  readonly members: readonly string[];
+  readonly waitsFor: string;
+}
+
+interface ExpertsView {
+  readonly experts: readonly {
+    readonly id: number;
+    readonly heldBy: readonly string[];
+    readonly computedBy: readonly string[];
+  }[];
+  readonly load: readonly (readonly number[])[] | null;
+}
 
 const MAX_TOKENS = 600;
 /** Ids that have arrived when the blow falls. */
@@ -13,7 +28,7 @@ const SOME = 50;
 
 describe('decentralized nodes that all hold everything', () => {
   const cluster = sharedCluster({ nodes: 3, worker: { topology: 'decentralized' } });
-  const { undisturbed, strike } = strikes(cluster);
+  const strike = strikesIn(cluster, 3);
 
   test('one that does not lead is killed', async () => {
     await strike(async () => cluster().kill(await memberOf(cluster())));
@@ -27,28 +42,66 @@ describe('decentralized nodes that all hold everything', () => {
     const member = await memberOf(cluster());
     const pid = cluster().pid(member);
     await strike(async () => void process.kill(pid, 'SIGSTOP'));
-    await strike(async () => void process.kill(pid, 'SIGCONT'));
+    await strike(async () => void process.kill(pid, 'SIGCONT'), 2);
+    await allTakePart(cluster(), 3);
   });
 
-  test('the exchange is killed', () => strike(() => cluster().kill('exchange')));
+  test('the exchange is killed', async () => {
+    await strike(() => cluster().kill('exchange'));
+  });
 
   test('the exchange and a node are killed at once', async () => {
     const member = await memberOf(cluster());
     await strike(async () => void (await Promise.all([cluster().kill('exchange'), cluster().kill(member)])));
   });
 
-  test('what they computed was what any of them computes', async () => assert.ok((await undisturbed()).done));
+  test('operators see who holds and computes what, its load, and how it came to that', async () => {
+    await allTakePart(cluster(), 3);
+    const { experts, load } = (await cluster().admin('GET', 'groups/main/experts')) as ExpertsView;
+    assert.deepEqual(
+      experts.map(({ id }) => id),
+      [0, 1, 2, 3],
+    );
+    for (const { heldBy, computedBy } of experts) assert.deepEqual([heldBy.length, computedBy.length], [3, 3]);
+    assert.deepEqual(load === null ? null : load.map((layer) => layer.length), [4, 4]);
+    const { data } = (await cluster().admin('GET', 'groups/main/plans?limit=100')) as { data: readonly GroupPlan[] };
+    const epochs = data.map(({ epoch }) => epoch);
+    assert.deepEqual(
+      epochs,
+      epochs.toSorted((a, b) => b - a),
+      'newest first',
+    );
+    const reasons = data.map(({ reason }) => reason).join('; ');
+    for (const part of [/node-\d joined/, /node-\d left/, /the leader is new/]) assert.match(reasons, part);
+  });
 });
 
 describe('centralized nodes that each hold a part', () => {
-  const cluster = sharedCluster({ nodes: 2, worker: { topology: 'centralized', maxExperts: 2 } });
-  const { strike } = strikes(cluster);
+  const cluster = sharedCluster({
+    nodes: 2,
+    worker: { topology: 'centralized', maxExperts: 2 },
+    stream: { keepAliveSeconds: 0.3 },
+  });
+  const strike = strikesIn(cluster, 2);
+
+  test('the only holder of experts is frozen: the stream waits, visibly, until it is back', async () => {
+    const pid = cluster().pid(await memberOf(cluster()));
+    const seen = await strike(async () => {
+      process.kill(pid, 'SIGSTOP');
+      await eventually(
+        'operators see it',
+        () => groupOf(cluster()),
+        ({ waitsFor }) => waitsFor.includes('to load experts'),
+      );
+      // Long enough for a keep-alive.
+      await delay(1_000);
+      process.kill(pid, 'SIGCONT');
+    });
+    assert.ok(seen.comments.includes('waiting for nodes'), seen.comments.join());
+  });
 
   test('the only holder of experts is killed: the stream waits until it is back', async () => {
-    const member = await memberOf(cluster());
-    await strike(async () => {
-      await cluster().kill(member);
-    });
+    await strike(async () => cluster().kill(await memberOf(cluster())));
   });
 
   test('the leader is killed', async () => {
@@ -56,7 +109,8 @@ describe('centralized nodes that each hold a part', () => {
   });
 });
 
-function strikes(cluster: () => TestCluster) {
+/** `count`: nodes that take part when nothing has happened to them. */
+function strikesIn(cluster: () => TestCluster, count: number) {
   let free: Transcript;
   const open = (transcript: Transcript) => {
     const { url, apiKey: key } = cluster();
@@ -71,8 +125,8 @@ function strikes(cluster: () => TestCluster) {
     assert.ok(free.done && free.ids.length > 2 * SOME, free.error);
   });
   /** Opens a stream, strikes in the middle of it, reads on and compares. */
-  const strike = async (blow: () => Promise<void>): Promise<void> => {
-    await allTakePart(cluster());
+  const strike = async (blow: () => Promise<void>, nodes = count): Promise<Transcript> => {
+    await allTakePart(cluster(), nodes);
     const transcript = new Transcript();
     const stream = await open(transcript);
     await stream.read(() => transcript.ids.length > SOME);
@@ -83,20 +137,25 @@ function strikes(cluster: () => TestCluster) {
     assert.deepEqual(transcript.ids, free.ids);
     const { endedAtMs } = (await cluster().admin('GET', `jobs/${stream.id}`)) as { readonly endedAtMs: number };
     assert.ok(endedAtMs > struckAtMs, 'the blow fell in mid-stream');
+    return transcript;
   };
-  return { strike, undisturbed: async () => free };
+  return strike;
 }
 
 async function nodesOf(cluster: TestCluster): Promise<readonly NodeReport[]> {
   return ((await cluster.admin('GET', 'nodes')) as { readonly data: readonly NodeReport[] }).data;
 }
 
-async function allTakePart(cluster: TestCluster): Promise<void> {
-  await delay(0);
+async function groupOf(cluster: TestCluster): Promise<GroupSummary> {
+  const { data } = (await cluster.admin('GET', 'groups')) as { readonly data: readonly GroupSummary[] };
+  return data[0] ?? { members: [], waitsFor: '' };
+}
+
+async function allTakePart(cluster: TestCluster, nodes: number): Promise<void> {
   await eventually(
-    'one leader',
-    () => nodesOf(cluster),
-    (nodes) => nodes.filter(({ role }) => role === 'leader').length === 1,
+    `${nodes} nodes take part`,
+    () => groupOf(cluster),
+    ({ members, waitsFor }) => members.length === nodes && waitsFor === '',
   );
 }
 

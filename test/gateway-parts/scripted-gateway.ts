@@ -77,6 +77,8 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
       queues: async () => [],
       jobs: async () => ({ jobs: [], next: null, total: 0 }),
       nodes: async () => [],
+      plans: async () => [],
+      routing: async () => null,
       control,
       retry: async () => 'chatcmpl-again',
     },

@@ -26,6 +26,8 @@ export interface KeptGroupParts {
   readonly check: (executor: StepExecutor, plan: GroupPlan) => Promise<void>;
   /** Told what the group waits for, in a sentence for operators; '' when it can compute. */
   readonly onWait: (what: string) => void;
+  /** Members that the steps of late did without; asked between steps. */
+  readonly late: () => readonly string[];
   /** Aborted when nobody waits for steps any more; a DomainError as its reason is thrown. */
   readonly giveUp: AbortSignal;
   readonly log: Logger;
@@ -119,7 +121,9 @@ export class KeptGroup implements StepExecutor {
   #look(because: string): Promise<void> {
     const look = this.#looks.then(async () => {
       if (performance.now() < this.#pausedUntilMs) return;
-      const choice = await this.#parts.author.look();
+      const { author, turns, late } = this.#parts;
+      author.suspect(await turns.run(async () => late()));
+      const choice = await author.look();
       if (choice.kind === 'wait') return this.#wait(choice);
       if (choice.changes === '' && this.#executor !== null) return this.#say('');
       const reason = [because, choice.changes].filter((text) => text !== '').join('; ');

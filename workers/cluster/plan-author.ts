@@ -89,16 +89,28 @@ export class PlanAuthor {
   }
 
   async #place(): Promise<Placement> {
-    const { redis, lease, leader, model, counts, onPlacement } = this.#parts;
+    const { redis, lease, leader, onPlacement } = this.#parts;
     const staying = this.#nodes.filter((node) => !node.leaving || node.id === leader);
     if (this.#placement !== null && !this.#placesAnew(staying)) return this.#placement;
-    const placement = wantPlacement({ model, leader, nodes: staying, counts: counts() });
+    const placement = this.#want(staying);
+    if (placement === this.#placement) return placement;
     await publishPlacement(redis, lease.group, placement);
     this.#placement = placement;
     this.#placedFor = staying;
     this.#leftAtMs = null;
     onPlacement();
     return placement;
+  }
+
+  /** Those who are left may lack the room: then what was wanted stays wanted until somebody comes. */
+  #want(nodes: readonly NodeReport[]): Placement {
+    const { leader, model, counts } = this.#parts;
+    try {
+      return wantPlacement({ model, leader, nodes, counts: counts() });
+    } catch (thrown) {
+      if (this.#placement === null) throw thrown;
+      return this.#placement;
+    }
   }
 
   #placesAnew(nodes: readonly NodeReport[]): boolean {

@@ -29,6 +29,7 @@ export interface FormGroupOptions {
 }
 
 const ROUTING_MS = 10_000;
+const OBSERVE_MS = 1_000;
 
 /**
  * Resolves when the group can compute. Throws `fenced` when the lease is lost first, `cancelled` when `giveUp` is aborted, and
@@ -42,8 +43,9 @@ export async function formGroup(node: ServingNode, options: FormGroupOptions): P
   const author = planAuthor(node, options, routing, exchangeUrl === null);
   const kept = keepGroup(node, options, author, executors);
   const remembering = rememberRouting(node, routing);
+  const observing = observeGroup(node, author, executors);
   const close = async (): Promise<void> => {
-    await Promise.allSettled([remembering.stop(), kept.close()]);
+    await Promise.allSettled([remembering.stop(), observing.stop(), kept.close()]);
     await executors.close();
   };
   try {
@@ -90,6 +92,7 @@ function keepGroup(
     turns: held.turns,
     executorFor: (plan) => executors.use(plan),
     check: (executor, plan) => canary.check(executor, plan),
+    late: () => executors.observations()?.suspects ?? [],
     onWait: (what) => {
       state.waitsFor = what;
       // Operators see it in the next report at the latest.
@@ -114,4 +117,22 @@ function rememberRouting({ redis, name, held, log }: ServingNode, routing: Routi
     await writeRoutingCounts(redis, name, record);
   };
   return repeatEvery(ROUTING_MS, remember, (problem) => log.debug({ err: problem }, 'routing counts were not stored'));
+}
+
+/** Puts numbers of the group into the leader's heartbeat. */
+function observeGroup({ held, state }: ServingNode, author: PlanAuthor, executors: PlannedExecutors): Repeating {
+  const observe = async (): Promise<void> => {
+    const seen = await held.turns.run(async () => executors.observations());
+    state.groupNumbers = {
+      epoch: author.active?.epoch ?? 0,
+      members: author.active?.members.length ?? 0,
+      hopSecondsP50: (seen?.waitMs.p50 ?? 0) / 1000,
+      hopSecondsP95: (seen?.waitMs.p95 ?? 0) / 1000,
+      exchangeBytes: seen?.sent.bytes ?? 0,
+      badFrames: seen?.badFrames ?? 0,
+    };
+  };
+  return repeatEvery(OBSERVE_MS, observe, () => {
+    // A session that cannot be asked now is asked again.
+  });
 }

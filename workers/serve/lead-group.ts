@@ -39,6 +39,7 @@ export async function leadGroup(
     if (lease.held) await lease.release();
     state.statistics.watch(null);
     state.waitsFor = '';
+    state.groupNumbers = {};
     await Promise.allSettled([formed?.close(), publishing?.stop()]);
   }
 }

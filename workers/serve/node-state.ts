@@ -30,6 +30,8 @@ export class NodeState {
   seenEpoch = 0;
   bytesPerSecond = 0;
   canary: string | null = null;
+  /** Of the group, while this node leads it. */
+  groupNumbers: Readonly<Record<string, number>> = {};
   #beats = 0;
   readonly #options: NodeStateOptions;
 
@@ -60,7 +62,7 @@ export class NodeState {
       backend: 'cpu',
       startedAtMs: Math.round(performance.timeOrigin),
       holdings: this.#holdings(),
-      stats: { threads: size.threads, ...this.statistics.numbers() },
+      stats: { threads: size.threads, ...this.statistics.numbers(), ...this.groupNumbers },
     };
   }
 

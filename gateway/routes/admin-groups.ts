@@ -1,0 +1,94 @@
+// /admin/api/nodes, /groups: who computes, who holds what, what the router chooses, how plans followed each other. Reads only.
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
+import type { RoutingRecord } from '../../infra/registry/routing-counts.ts';
+import { readPage } from '../admin/read-page.ts';
+import type { GatewayEnv } from '../environment.ts';
+import type { GatewayParts } from '../parts.ts';
+
+type App = OpenAPIHono<GatewayEnv>;
+
+/** Adds the routes; the caller has authenticated and holds admin:read. */
+export function addGroupAdminRoutes(app: App, { operations }: GatewayParts): void {
+  app.get('/admin/api/nodes', async (c) => c.json({ object: 'list', data: (await operations.nodes()).map(viewNode) }));
+  app.get('/admin/api/groups', async (c) => {
+    const nodes = await operations.nodes();
+    const groups = [...new Set(nodes.map(({ group }) => group))].sort();
+    const views = groups.map(async (group) => viewGroup(group, nodes, await currentPlan(operations, group)));
+    return c.json({ object: 'list', data: await Promise.all(views) });
+  });
+  app.get('/admin/api/groups/:group/plans', async (c) => {
+    const plans = await operations.plans(c.req.param('group'), readPage(c).limit);
+    return c.json({ object: 'list', data: plans.map(viewPlan) });
+  });
+  app.get('/admin/api/groups/:group/experts', async (c) => {
+    const group = c.req.param('group');
+    const members = (await operations.nodes()).filter((node) => node.group === group);
+    const model = members[0]?.model;
+    if (model === undefined) throw new DomainError('not_found', 'There is no group of this name.', { param: 'group' });
+    const [plan, routing] = await Promise.all([currentPlan(operations, group), operations.routing(model)]);
+    return c.json(viewExperts(group, model, members, plan, routing));
+  });
+}
+
+async function currentPlan(operations: GatewayParts['operations'], group: string): Promise<GroupPlan | null> {
+  return (await operations.plans(group, 1))[0] ?? null;
+}
+
+/** Addresses of an exchange carry its password. */
+function viewNode({ holdings, ...node }: NodeReport) {
+  const { exchangeUrl, ...held } = holdings;
+  return { ...node, holdings: { ...held, ownExchange: exchangeUrl !== null } };
+}
+
+function viewPlan({ members, ...plan }: GroupPlan) {
+  return {
+    ...plan,
+    members: members.map(({ exchangeUrl, ...member }) => ({ ...member, ownExchange: exchangeUrl !== null })),
+  };
+}
+
+function viewGroup(group: string, nodes: readonly NodeReport[], plan: GroupPlan | null) {
+  const members = nodes.filter((node) => node.group === group);
+  const leader = members.find((node) => node.role === 'leader');
+  return {
+    group,
+    model: members[0]?.model,
+    leader: leader?.id ?? null,
+    nodes: members.map((node) => node.id),
+    waitsFor: leader?.waitsFor ?? '',
+    epoch: plan?.epoch ?? null,
+    topology: plan?.topology ?? null,
+    members: plan?.members.map(({ id }) => id) ?? [],
+  };
+}
+
+/** `load`: of each layer, the share of each expert in the rows of late, 1 being an even share: a heat map. */
+function viewExperts(
+  group: string,
+  model: string,
+  nodes: readonly NodeReport[],
+  plan: GroupPlan | null,
+  routing: RoutingRecord | null,
+) {
+  const ids = new Set(nodes.flatMap(({ holdings }) => holdings.experts));
+  const inPlan = (expert: number) => plan?.members.filter(({ experts }) => experts.includes(expert)) ?? [];
+  const experts = [...ids]
+    .sort((a, b) => a - b)
+    .map((id) => ({
+      id,
+      heldBy: nodes.filter(({ holdings }) => holdings.experts.includes(id)).map((node) => node.id),
+      computedBy: inPlan(id).map((member) => member.id),
+    }));
+  return { group, model, experts, load: routing === null ? null : loadByLayer(routing) };
+}
+
+function loadByLayer({ layers, experts, counts }: RoutingRecord): readonly (readonly number[])[] {
+  return Array.from({ length: layers }, (_, layer) => {
+    const row = counts.slice(layer * experts, (layer + 1) * experts);
+    const even = row.reduce((sum, count) => sum + count, 0) / experts;
+    return row.map((count) => (even === 0 ? 0 : Math.round((count / even) * 1000) / 1000));
+  });
+}
