@@ -66,7 +66,7 @@ export class KeptGroup implements StepExecutor {
 
   /** Resolves when steps can run. Throws `fenced` when the lease is lost first, `cancelled` when nobody waits any more. */
   async formed(): Promise<void> {
-    if (this.#executor === null) await this.#change('');
+    await this.#change('');
   }
 
   /**
@@ -79,7 +79,7 @@ export class KeptGroup implements StepExecutor {
       if (failure === null) return;
       this.#parts.log.warn({ err: failure, lost: failure.lost }, 'a step failed and is repeated');
       this.#parts.author.suspect(failure.lost);
-      await this.#change(failure.message);
+      await this.#change(failure.message, failure.lost);
     }
   }
 
@@ -101,17 +101,16 @@ export class KeptGroup implements StepExecutor {
   }
 
   /** Looks until another plan is in force. `because` is why the present one cannot stay. */
-  async #change(because: string): Promise<void> {
+  async #change(because: string, without: readonly string[] = []): Promise<void> {
     const startedMs = performance.now();
     this.#executor = null;
-    // A look that began before this may still put the same plan in force.
+    // A look that began before may be about to put a plan in force: possibly the right one.
     await this.#looks;
-    this.#executor = null;
-    for (;;) {
+    if (this.#parts.author.active?.members.some(({ id }) => without.includes(id)) === true) this.#executor = null;
+    while (this.#executor === null) {
       this.#throwIfOver();
       await this.#look(because).catch((problem: unknown) => this.#stuck(problem));
-      if (this.#executor !== null) break;
-      await delay(WAITING_LOOK_MS);
+      if (this.#executor === null) await delay(WAITING_LOOK_MS);
     }
     const waitedMs = performance.now() - startedMs;
     if (waitedMs > WORTH_SAYING_MS) this.#parts.log.info({ waitedMs }, 'the group computes again');

@@ -19,6 +19,8 @@ export interface AuthorParts {
   readonly alone: boolean;
   readonly model: ModelDescription;
   readonly topology: Topology | 'auto';
+  /** Incarnation of the leader before this one, which has probably died: left out until it shows life; null when unknown. */
+  readonly formerLeader: string | null;
   /** Rows that each expert was given, [layers, experts]; null when nothing is known. */
   readonly counts: () => Float64Array | null;
   /** Called whenever what the nodes are to hold has changed. */
@@ -41,6 +43,7 @@ export class PlanAuthor {
 
   constructor(parts: AuthorParts) {
     this.#parts = parts;
+    if (parts.formerLeader !== null) this.#suspects.add(parts.formerLeader, parts.now());
   }
 
   /** The plan in force; null before this leader's first one. */
@@ -55,12 +58,8 @@ export class PlanAuthor {
 
   /** Leaves nodes out until they show life again. */
   suspect(ids: readonly string[]): void {
-    for (const id of ids) {
-      const member = this.#active?.members.find((each) => each.id === id);
-      const report = this.#nodes.find((each) => each.id === id);
-      if (member === undefined) continue;
-      this.#suspects.add({ incarnation: member.incarnation, beats: report?.beats ?? 0 }, this.#parts.now());
-    }
+    const lost = this.#active?.members.filter(({ id }) => ids.includes(id)) ?? [];
+    for (const { incarnation } of lost) this.#suspects.add(incarnation, this.#parts.now());
   }
 
   /**

@@ -6,7 +6,7 @@ interface Suspect {
   readonly times: number;
   /** On the clock of the caller. */
   readonly untilMs: number;
-  /** What the node had last said when it failed; null when it is not known. */
+  /** Of the first report seen after it failed, which may be older than the failure; null before that. */
   readonly beats: number | null;
 }
 
@@ -16,17 +16,18 @@ const LONGEST_PAUSE_MS = 60_000;
 export class Suspects {
   readonly #suspects = new Map<string, Suspect>();
 
-  /** Notes that a process failed, given the last report of it. */
-  add({ incarnation, beats }: Pick<NodeReport, 'incarnation' | 'beats'>, nowMs: number): void {
+  /** Notes that a process failed. */
+  add(incarnation: string, nowMs: number): void {
     const times = (this.#suspects.get(incarnation)?.times ?? 0) + 1;
     const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (times - 1));
-    this.#suspects.set(incarnation, { times, untilMs: nowMs + pauseMs, beats });
+    this.#suspects.set(incarnation, { times, untilMs: nowMs + pauseMs, beats: null });
   }
 
-  /** Whether a process is to be left out for now. */
+  /** Whether the process of a report is to be left out for now. To be asked about every report. */
   has({ incarnation, beats }: Pick<NodeReport, 'incarnation' | 'beats'>, nowMs: number): boolean {
     const suspect = this.#suspects.get(incarnation);
     if (suspect === undefined) return false;
-    return nowMs < suspect.untilMs || (suspect.beats !== null && beats <= suspect.beats);
+    if (suspect.beats === null) this.#suspects.set(incarnation, { ...suspect, beats });
+    return nowMs < suspect.untilMs || suspect.beats === null || beats <= suspect.beats;
   }
 }

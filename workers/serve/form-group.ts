@@ -1,6 +1,7 @@
 // A group around the node that holds its lease: who takes part is watched, what the router chooses is remembered, steps run on
 // whatever nodes there are.
 
+import { readPlan } from '../../infra/registry/group-plans.ts';
 import { readRoutingCounts, writeRoutingCounts } from '../../infra/registry/routing-counts.ts';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
 import { findExchange, publishExchange } from '../cluster/find-exchange.ts';
@@ -40,7 +41,7 @@ export async function formGroup(node: ServingNode, options: FormGroupOptions): P
   if (exchangeUrl !== null) await publishExchange(node.redis, node.group, exchangeUrl);
   const routing = await openRouting(node);
   const executors = new PlannedExecutors(node, exchangeUrl);
-  const author = planAuthor(node, options, routing, exchangeUrl === null);
+  const author = planAuthor(node, options, routing, exchangeUrl === null, await formerLeader(node));
   const kept = keepGroup(node, options, author, executors);
   const remembering = rememberRouting(node, routing);
   const observing = observeGroup(node, author, executors);
@@ -62,6 +63,7 @@ function planAuthor(
   { placement, lease }: FormGroupOptions,
   routing: RoutingCounts,
   alone: boolean,
+  formerLeader: string | null,
 ): PlanAuthor {
   const { redis, nodeId, held, config } = node;
   return new PlanAuthor({
@@ -71,6 +73,7 @@ function planAuthor(
     alone,
     model: held.source.description,
     topology: config.worker.topology,
+    formerLeader,
     counts: () => routing.counts,
     onPlacement: () => placement.wake(),
     now: () => performance.now(),
@@ -101,6 +104,13 @@ function keepGroup(
     giveUp,
     log,
   });
+}
+
+/** Its last report outlives it by as much as its lease does. */
+async function formerLeader({ redis, group, nodeId }: ServingNode): Promise<string | null> {
+  const before = await readPlan(redis, group);
+  if (before === null || before.leader === nodeId) return null;
+  return before.members.find(({ id }) => id === before.leader)?.incarnation ?? null;
 }
 
 async function openRouting({ redis, name, held }: ServingNode): Promise<RoutingCounts> {
