@@ -55,6 +55,8 @@ export interface LocalGroupOptions {
   /** Exchange of each node's own; default: the group's. */
   readonly ownExchanges?: readonly (string | null)[];
   readonly policy?: FollowOptions['policy'];
+  /** Packs of another checkpoint for some nodes (by index). */
+  readonly foreignPacks?: ReadonlyMap<number, OpenedPacks>;
 }
 
 export class LocalGroup {
@@ -78,7 +80,9 @@ export class LocalGroup {
     const nodes: TestNode[] = [];
     for (const [index, experts] of options.experts.entries()) {
       // Any node may come to lead.
-      nodes.push(startNode(options, name, index, await openSession(options.packs, experts)));
+      nodes.push(
+        startNode(options, name, index, await openSession(options.foreignPacks?.get(index) ?? options.packs, experts)),
+      );
     }
     return new LocalGroup(options, name, nodes);
   }

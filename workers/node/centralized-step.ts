@@ -52,7 +52,7 @@ export class CentralizedStep {
    * or with NativeError.
    */
   async run(batch: StepBatch, logits: Float32Array): Promise<void> {
-    const { session, work } = this.#parts;
+    const { session, work, statistics } = this.#parts;
     this.#rows = batch.tokens.length;
     work.begin(this.#rows);
     session.begin(batch);
@@ -64,7 +64,9 @@ export class CentralizedStep {
       await this.#gather(await this.#computeOwn());
       before = { outputs: work.outputs };
     }
+    const startedMs = performance.now();
     if (before !== null) await session.project(before, logits);
+    statistics.since(startedMs, 'project');
   }
 
   async #attend(before: Contribution | null): Promise<void> {
@@ -72,7 +74,7 @@ export class CentralizedStep {
     const startedMs = performance.now();
     await session.attend(this.#layer, before, work.attendResult(this.#hidden));
     work.assign(this.#layer);
-    statistics.seconds.attend += (performance.now() - startedMs) / 1e3;
+    statistics.since(startedMs, 'attend');
   }
 
   #giveOut(): void {
@@ -91,7 +93,7 @@ export class CentralizedStep {
     const startedMs = performance.now();
     const own = await work.runOwn(this.#layer);
     work.place(work.slotsOf(view.me), own.body);
-    statistics.seconds.experts += (performance.now() - startedMs) / 1e3;
+    statistics.since(startedMs, 'experts');
     return own.ms;
   }
 

@@ -64,15 +64,15 @@ export class DecentralizedStep {
       await this.#node.session.attend(layer, before, this.#work.attendResult(null));
       this.#work.assign(layer);
       this.#digest = this.#work.digest();
-      const attendedMs = performance.now();
+      const attendedMs = this.#lead?.statistics.since(startedMs, 'attend') ?? 0;
       const own = await this.#work.runOwn(layer);
-      if (this.#lead !== null) {
-        this.#lead.statistics.seconds.attend += (attendedMs - startedMs) / 1e3;
-        this.#lead.statistics.seconds.experts += (performance.now() - attendedMs) / 1e3;
-      }
+      this.#lead?.statistics.since(attendedMs, 'experts');
       before = await this.#exchange(layer, own);
     }
-    if (before !== null && logits !== null) await this.#node.session.project(before, logits);
+    if (before === null || logits === null) return;
+    const startedMs = performance.now();
+    await this.#node.session.project(before, logits);
+    this.#lead?.statistics.since(startedMs, 'project');
   }
 
   #begin(rows: number): void {

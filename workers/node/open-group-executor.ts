@@ -140,7 +140,7 @@ class LeadingExecutor implements GroupExecutor {
     }
     this.#statistics.steps += 1;
     this.#statistics.rows += batch.tokens.length;
-    this.#statistics.seconds.total += (performance.now() - startedMs) / 1e3;
+    this.#statistics.since(startedMs, 'total');
   }
 
   observations(): GroupObservations {

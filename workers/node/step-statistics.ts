@@ -37,6 +37,13 @@ export class StepStatistics {
   readonly #waits = new Float64Array(RECENT_WAITS);
   #waitCount = 0;
 
+  /** Adds to one of the sums what has passed since `startedMs`; returns now. */
+  since(startedMs: number, what: keyof StepSeconds): number {
+    const nowMs = performance.now();
+    this.seconds[what] += (nowMs - startedMs) / 1e3;
+    return nowMs;
+  }
+
   /** One member's outputs are here. */
   frame(member: string, slots: number, expertMicros: number, waitMs: number): void {
     let of = this.#members.get(member);

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { AblationOptions } from '../bench/bench-ablation.ts';
 import type { DecodeOptions } from '../bench/bench-decode.ts';
 import type { GatewayOptions } from '../bench/bench-gateway.ts';
+import type { HopOptions } from '../bench/bench-hop.ts';
 import type { BenchPlanOptions } from '../bench/bench-plan.ts';
 import type { PrefillOptions } from '../bench/bench-prefill.ts';
 import type { ServeOptions } from '../bench/bench-serve.ts';
@@ -16,6 +17,7 @@ export function addBenchCommand(program: Command): void {
   addServe(bench);
   addAblation(bench);
   addPlan(bench);
+  addHop(bench);
 }
 
 function addDecode(bench: Command): void {
@@ -99,6 +101,24 @@ function addPlan(bench: Command): void {
     .action(async (options: BenchPlanOptions) => {
       const { benchPlan } = await import('../bench/bench-plan.ts');
       await benchPlan(options);
+    });
+}
+
+function addHop(bench: Command): void {
+  bench
+    .command('hop')
+    .description('exchange of one layer between nodes, against bare Redis commands')
+    .option('--nodes <counts>', 'numbers of nodes, separated by commas', parseCounts, [2, 3, 4])
+    .option('--rows <counts>', 'tokens of a step, separated by commas', parseCounts, [1, 8, 128])
+    .option('--top-k <count>', 'experts that a token chooses', parsePositiveInteger, 4)
+    .option('--width <count>', 'values of a row, 2 bytes each', parsePositiveInteger, 1536)
+    .option('--blocks <count>', 'blocks of rounds of either kind', parsePositiveInteger, 9)
+    .option('--rounds <count>', 'rounds of a block', parsePositiveInteger, 200)
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  conclave bench hop --nodes 2 --json')
+    .action(async (options: HopOptions) => {
+      const { benchHop } = await import('../bench/bench-hop.ts');
+      await benchHop(options);
     });
 }
 
