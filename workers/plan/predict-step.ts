@@ -8,6 +8,7 @@ import type { Routings } from '../cluster/expected-load.ts';
 import { kvBytesPerToken } from '../cluster/memory-slots.ts';
 import { inspectModel } from '../model/inspect-model.ts';
 import type { Assigner } from '../node/assign-experts.ts';
+import { ExchangeTally } from './exchange-tally.ts';
 import type { Link, PlannedNode, SoftwareCost } from './machine.ts';
 
 export interface StepInput {
@@ -57,7 +58,7 @@ export function predictStep(input: StepInput): StepPrediction {
   const seconds = {
     load: model.layers * (attention.load + experts.load) + head.load,
     compute: model.layers * (attention.compute + experts.compute) + head.compute,
-    ...exchangeSeconds(input, experts),
+    ...experts.exchanges.seconds(),
     software: model.layers * software.layerSeconds + software.stepSeconds,
   };
   const totalSeconds = Object.values(seconds).reduce((sum, part) => sum + part, 0);
@@ -124,10 +125,7 @@ function slowestHost(nodes: readonly PlannedNode[], work: readonly Work[], what:
 
 interface ExpertSeconds extends PhaseSeconds {
   readonly busiestExperts: number;
-  /** E[max] of the outputs that a node sends, as (row, rank) slots. */
-  readonly busiestSlots: number;
-  /** Exchanges that a layer waits for, on average. */
-  readonly exchanges: number;
+  readonly exchanges: ExchangeTally;
 }
 
 /** The experts of a layer, averaged over the routings. */
@@ -136,8 +134,8 @@ function expertSeconds(input: StepInput): ExpertSeconds {
   const draws = experts.length / slots;
   const perExpert = inspectModel(input.model, 1).parameters.expert / input.model.layers;
   const nodes = new Int32Array(slots);
-  const senders = new SenderCounts(input);
-  const sum = { load: 0, compute: 0, busiestExperts: 0, busiestSlots: 0 };
+  const exchanges = new ExchangeTally(input);
+  const sum = { load: 0, compute: 0, busiestExperts: 0 };
   for (let draw = 0; draw < draws; draw += 1) {
     const routing = experts.subarray(draw * slots, (draw + 1) * slots);
     input.assigner.assign(routing, nodes);
@@ -150,43 +148,14 @@ function expertSeconds(input: StepInput): ExpertSeconds {
     sum.load += load;
     sum.compute += compute;
     sum.busiestExperts += Math.max(...computed.map(({ experts }) => experts));
-    sum.busiestSlots += Math.max(...computed.map(({ slots }) => slots));
-    senders.count(computed.map(({ slots }) => slots));
+    exchanges.count(computed.map(({ slots }) => slots));
   }
   return {
     load: sum.load / draws,
     compute: sum.compute / draws,
     busiestExperts: sum.busiestExperts / draws,
-    busiestSlots: sum.busiestSlots / draws,
-    exchanges: senders.exchanges(draws),
+    exchanges,
   };
-}
-
-/**
- * Which layers wait for no exchange. Centralized: those whose experts are all on the leader. Decentralized: those whose
- * experts are all on one node after a layer of which the same is true, since that node has all it needs.
- */
-class SenderCounts {
-  readonly #topology: StepInput['topology'];
-  /** Draws in which a node is the only one with outputs: [nodes]. */
-  readonly #alone: number[];
-
-  constructor({ topology, nodes }: StepInput) {
-    this.#topology = topology;
-    this.#alone = nodes.map(() => 0);
-  }
-
-  /** slots: outputs of each node in one draw. */
-  count(slots: readonly number[]): void {
-    const first = slots.findIndex((count) => count > 0);
-    if (first === slots.findLastIndex((count) => count > 0)) this.#alone[first] = (this.#alone[first] ?? 0) + 1;
-  }
-
-  exchanges(draws: number): number {
-    const shares = this.#alone.map((count) => count / draws);
-    if (this.#topology === 'centralized') return 2 * (1 - (shares[0] ?? 0));
-    return 1 - shares.reduce((sum, share) => sum + share ** 2, 0);
-  }
 }
 
 /** Experts whose weights each node reads, and rows it sends through them. */
@@ -204,23 +173,4 @@ function computedBy(
     slots[node] = (slots[node] ?? 0) + 1;
   }
   return own.map(({ size }, node) => ({ experts: size, slots: slots[node] ?? 0 }));
-}
-
-/**
- * Decentralized: one exchange a layer, in which every node with outputs sends them to all others. Centralized: two, rows out
- * from the leader and the others' outputs back. A node's port sends or takes in one frame after the other.
- */
-function exchangeSeconds(
-  { model, nodes, link, topology, rows }: StepInput,
-  { busiestSlots, exchanges }: ExpertSeconds,
-): Pick<StepSeconds, 'latency' | 'transfer'> {
-  const others = nodes.length - 1;
-  if (others === 0) return { latency: 0, transfer: 0 };
-  const exchange = link.latencySeconds + link.perNodeSeconds * (others - 1);
-  const rowBytes = model.dModel * (model.dtype === 'bf16' ? BYTES_PER_WEIGHT.bf16 : 4);
-  const sentRows = others * (topology === 'decentralized' ? busiestSlots : rows + busiestSlots);
-  return {
-    latency: model.layers * exchanges * exchange,
-    transfer: (model.layers * sentRows * rowBytes) / link.bytesPerSecond,
-  };
 }
