@@ -106,8 +106,8 @@ function placementOf({ placement }: Rung, experts: number, nodes: number): reado
   return placeExperts({ experts, members: groups.map(({ length }) => ({ slots: length })), counts: null });
 }
 
-function rate({ streams }: AblationOptions, { secondsPerStep }: StepTimes): number {
-  return streams / secondsPerStep;
+function rate({ streams }: AblationOptions, { step }: StepTimes): number {
+  return streams / step;
 }
 
 function rungResult(
@@ -121,9 +121,9 @@ function rungResult(
   return {
     name,
     tokens_per_second: median(rates),
-    moe_ms: perLayer(({ seconds }) => seconds.experts),
-    communication_ms: perLayer(({ seconds }) => seconds.wait),
-    rest_ms: perLayer(({ secondsPerStep, seconds }) => secondsPerStep - seconds.experts - seconds.wait),
+    moe_ms: perLayer(({ experts }) => experts),
+    communication_ms: perLayer(({ wait }) => wait),
+    rest_ms: perLayer(({ rest }) => rest),
     spread: { tokens_per_second: spreadOf(rates) },
   };
 }

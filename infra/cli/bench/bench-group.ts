@@ -18,6 +18,7 @@ import type { GroupPlan, PlanMember, Topology } from '../../messages/group-plan.
 import { runRedis } from '../../redis/run-redis.ts';
 import { loadDisplay } from '../load-events.ts';
 import { type BenchPolicy, benchPolicy } from './bench-policies.ts';
+import { unlessInterrupted } from './unless-interrupted.ts';
 
 export interface BenchGroupOptions {
   /** Checkpoint or pack folder, and where packs of checkpoints are. */
@@ -63,7 +64,9 @@ export async function withBenchGroup<T>(
   const nodes: ChildProcess[] = [];
   try {
     for (const order of orders.slice(1)) nodes.push(await startNode(order));
-    return await lead(orders, packs, (executor) => Promise.race([use({ executor, packs }), untilLost(nodes)]));
+    return await lead(orders, packs, (executor) =>
+      unlessInterrupted(Promise.race([use({ executor, packs }), untilLost(nodes)])),
+    );
   } finally {
     await Promise.all(nodes.map(endNode));
     packs.close();

@@ -141,8 +141,8 @@ async function measureRound(options: BenchPlanOptions, measured: Measured, rates
       if (measured.folder === options.model) probe(options, bench.packs, rates);
       return timeSteps(bench, timed);
     });
-    seconds.push(times.secondsPerStep);
-    const rate = (options.streams / times.secondsPerStep).toFixed(1);
+    seconds.push(times.step);
+    const rate = (options.streams / times.step).toFixed(1);
     say(`round ${round} of ${options.rounds}, ${measured.folder} on ${nodes} nodes: ${rate} tokens per second`);
   }
 }

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { packsRoot } from '../../../workers/pack/pack-folder.ts';
 import { readConfig } from '../../config/read-config.ts';
-import { DomainError } from '../../errors/domain-error.ts';
 import { homeFolder } from '../home-folder.ts';
 import { type ReadyFile, runCluster } from '../supervise/run-cluster.ts';
 import type { BenchFlags } from './bench-engine.ts';
 import { say } from './report-bench.ts';
+import { unlessInterrupted } from './unless-interrupted.ts';
 
 /** Runs `use` against a cluster that serves the model; stops it afterwards, also when interrupted. */
 export async function withTemporaryCluster<T>(flags: BenchFlags, use: (cluster: ReadyFile) => Promise<T>): Promise<T> {
@@ -19,7 +19,7 @@ export async function withTemporaryCluster<T>(flags: BenchFlags, use: (cluster: 
     const config = readConfig({ config: configFile, home, port: 0, model: resolve(flags.model) }, {});
     const cluster = await runCluster({ config, configFile, say });
     try {
-      return await Promise.race([use(cluster.ready), interrupted()]);
+      return await unlessInterrupted(use(cluster.ready));
     } finally {
       await cluster.stop();
     }
@@ -36,12 +36,4 @@ function prepareHome(home: string, flags: BenchFlags): string {
   const configFile = join(home, 'conclave.yaml');
   writeFileSync(configFile, JSON.stringify({ worker: { threads: flags.threads ?? null, speculation: 'off' } }));
   return configFile;
-}
-
-function interrupted(): Promise<never> {
-  return new Promise((_, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM']) {
-      process.once(signal, () => reject(new DomainError('cancelled', 'Interrupted.')));
-    }
-  });
 }

@@ -1,9 +1,10 @@
 // Decode steps of a group, timed: every stream takes in one random token a step. Sampling is left out, so what is measured is
 // the model and the exchange; random tokens route like text that is not repetitive.
 import { KV_BLOCK_TOKENS, type StepBatch } from '../../../native/model-session.ts';
-import type { StepSeconds } from '../../../workers/node/step-statistics.ts';
+import type { GroupExecutor } from '../../../workers/node/open-group-executor.ts';
 import type { BenchGroup } from './bench-group.ts';
 import { randomPrompt } from './bench-requests.ts';
+import { median } from './statistics.ts';
 
 export interface TimedSteps {
   readonly streams: number;
@@ -12,13 +13,15 @@ export interface TimedSteps {
   readonly warmUp: number;
 }
 
+/** Seconds of a step: medians over the steps that count, since a busy machine now and then interrupts one. */
 export interface StepTimes {
-  /** Of one step by this process' clock. */
-  readonly secondsPerStep: number;
-  /** The leader's seconds of one step by what it did. */
-  readonly seconds: StepSeconds;
-  /** Positions that a row attended to, on average. */
-  readonly context: number;
+  /** The whole step by this process' clock. */
+  readonly step: number;
+  /** The leader's own experts, all layers. */
+  readonly experts: number;
+  /** From then until all outputs of a layer are here, all layers. */
+  readonly wait: number;
+  readonly rest: number;
 }
 
 /** Tokens of KV cache that the steps need. */
@@ -32,22 +35,24 @@ export async function timeSteps({ executor, packs }: BenchGroup, timed: TimedSte
   const tokens = Array.from({ length: streams }, (_, stream) =>
     randomPrompt(packs.description.vocab, warmUp + steps, stream),
   );
-  const step = (at: number) => executor.step(decodeBatch(timed, tokens, at), logits);
-  for (let at = 0; at < warmUp; at += 1) await step(at);
+  const times: StepTimes[] = [];
+  for (let at = 0; at < warmUp + steps; at += 1) {
+    const batch = decodeBatch(timed, tokens, at);
+    const one = await timeStep(executor, batch, logits);
+    if (at >= warmUp) times.push(one);
+  }
+  const middle = (of: keyof StepTimes): number => median(times.map((one) => one[of]));
+  return { step: middle('step'), experts: middle('experts'), wait: middle('wait'), rest: middle('rest') };
+}
+
+async function timeStep(executor: GroupExecutor, batch: StepBatch, logits: Float32Array): Promise<StepTimes> {
   const before = executor.observations().seconds;
   const startedMs = performance.now();
-  for (let at = warmUp; at < warmUp + steps; at += 1) await step(at);
-  const secondsPerStep = (performance.now() - startedMs) / 1e3 / steps;
+  await executor.step(batch, logits);
+  const step = (performance.now() - startedMs) / 1e3;
   const after = executor.observations().seconds;
-  const per = (cause: keyof StepSeconds): number => (after[cause] - before[cause]) / steps;
-  const seconds = {
-    attend: per('attend'),
-    experts: per('experts'),
-    wait: per('wait'),
-    project: per('project'),
-    total: per('total'),
-  };
-  return { secondsPerStep, seconds, context: warmUp + steps / 2 };
+  const [experts, wait] = [after.experts - before.experts, after.wait - before.wait];
+  return { step, experts, wait, rest: step - experts - wait };
 }
 
 /** One row of each stream at position `at`. */
