@@ -6,7 +6,7 @@ import { MOST_ATTEMPTS } from '../exchange/frame-id.ts';
 import { type GroupView, memberId } from './group-view.ts';
 import type { HopDeadline } from './hop-deadline.ts';
 import type { LayerWork } from './layer-work.ts';
-import { type NodeParts, refuseFailure, refuseOtherSize } from './node-parts.ts';
+import { failureOf, type NodeParts, refuseOtherSize } from './node-parts.ts';
 import { StepFailure } from './step-failure.ts';
 import type { StepStatistics } from './step-statistics.ts';
 import type { SuspectAwarePolicy } from './suspect-aware-policy.ts';
@@ -140,44 +140,33 @@ export class CentralizedStep {
   /** A member says that it cannot: its shares go to others at once. */
   #replace(from: number, frame: LayerFrame): boolean {
     if (!this.#open.some(({ member }) => member === from)) return false;
-    try {
-      refuseFailure(this.#parts.view, from, frame);
-    } catch (failure) {
-      this.#handOver(new Set([from]), failure);
-    }
+    this.#handOver(new Set([from]), failureOf(this.#parts.view, from, frame).message);
     return this.#open.length === 0;
   }
 
   #reassign(nextMs: number): number | null {
-    this.#handOver(new Set(this.#open.map(({ member }) => member)), undefined);
+    this.#handOver(new Set(this.#open.map(({ member }) => member)), 'No answer in time.');
     // What this node took over itself needs no waiting for frames.
     return this.#open.length === 0 ? null : nextMs;
   }
 
   /** Gives the open shares of `late` members to other holders. Throws StepFailure when there are none. */
-  #handOver(late: ReadonlySet<number>, cause: unknown): void {
+  #handOver(late: ReadonlySet<number>, why: string): void {
     const { view, work, policy } = this.#parts;
-    const lost = [...late].map((member) => memberId(view, member));
-    for (const member of late) policy.suspect(member);
+    for (const member of late) policy.suspect(member, `${memberId(view, member)}: ${why}`);
     this.#attempt += 1;
-    if (this.#attempt >= MOST_ATTEMPTS) throw new StepFailure('deadline', 'No member answers in time.', lost);
+    if (this.#attempt >= MOST_ATTEMPTS) {
+      const lost = policy.suspects.map((member) => memberId(view, member));
+      throw new StepFailure('deadline', 'No member answers in time.', lost);
+    }
     const orphans = this.#open.filter(({ member }) => late.has(member));
     this.#open = this.#open.filter(({ member }) => !late.has(member));
     const slots = Int32Array.from(orphans.flatMap((share) => [...share.slots])).sort();
     const nodes = new Int32Array(slots.length);
-    try {
-      policy.assign(
-        slots.map((slot) => work.experts[slot] ?? 0),
-        nodes,
-      );
-    } catch (unavailable) {
-      throw new StepFailure(
-        'no_holder',
-        `Without ${lost.join(', ')} some experts have no holder.`,
-        lost,
-        cause ?? unavailable,
-      );
-    }
+    policy.assign(
+      slots.map((slot) => work.experts[slot] ?? 0),
+      nodes,
+    );
     for (const member of new Set(nodes)) {
       this.#giveAgain(
         member,

@@ -7,7 +7,7 @@ import { ALL_TO_ALL_ROWS, type ExchangeMode, exchangeMode, ownedRows } from './e
 import { type GroupView, memberId } from './group-view.ts';
 import type { HopDeadline } from './hop-deadline.ts';
 import type { LayerWork, OwnOutputs } from './layer-work.ts';
-import { type NodeParts, refuseFailure, refuseOtherSize } from './node-parts.ts';
+import { failureOf, type NodeParts, refuseOtherSize } from './node-parts.ts';
 import { StepFailure } from './step-failure.ts';
 import type { StepStatistics } from './step-statistics.ts';
 
@@ -190,7 +190,7 @@ export class DecentralizedStep {
     if (expected.size === 0) return;
     const startedMs = performance.now();
     const accept = (from: number, frame: LayerFrame): boolean => {
-      refuseFailure(this.#view, from, frame);
+      if (frame.kind === 'failure') throw failureOf(this.#view, from, frame);
       if (!expected.has(from)) return false;
       take(from, frame);
       expected.delete(from);

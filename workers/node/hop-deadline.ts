@@ -15,8 +15,8 @@ const DECAY = 0.98;
 
 export class HopDeadline {
   readonly #options: DeadlineOptions;
-  /** Longest recent wait per row, decayed. */
-  #msPerRow = 0;
+  /** Longest recent wait in steps of [2^i, 2^(i+1)) rows, in ms, decayed: what waits cost does not grow with rows alone. */
+  readonly #normalMs = new Float64Array(32);
 
   constructor(options: DeadlineOptions) {
     this.#options = options;
@@ -24,11 +24,16 @@ export class HopDeadline {
 
   /** All answers for `rows` rows were here `ms` after they were asked for. */
   answered(rows: number, ms: number): void {
-    this.#msPerRow = Math.max(this.#msPerRow * DECAY, ms / rows);
+    const size = sizeOf(rows);
+    this.#normalMs[size] = Math.max((this.#normalMs[size] ?? 0) * DECAY, ms);
   }
 
   /** How long to wait for answers for `rows` rows when this node's own share took `ownMs`. */
   ms(rows: number, ownMs: number): number {
-    return this.#options.floorMs + this.#options.factor * Math.max(ownMs, this.#msPerRow * rows);
+    return this.#options.floorMs + this.#options.factor * Math.max(ownMs, this.#normalMs[sizeOf(rows)] ?? 0);
   }
+}
+
+function sizeOf(rows: number): number {
+  return Math.floor(Math.log2(rows));
 }

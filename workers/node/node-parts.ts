@@ -12,19 +12,20 @@ export interface NodeParts {
   readonly incoming: IncomingFrames;
 }
 
-/** The body of a failure frame: what the leader is to learn of `thrown`. */
+/** The body of a failure frame, `<reason>:<text>`: what the leader is to learn of `thrown`. */
 export function failureBody(thrown: unknown): Uint8Array {
   const reason = thrown instanceof StepFailure ? thrown.reason : 'member';
-  return Buffer.from(JSON.stringify({ reason, message: thrown instanceof Error ? thrown.message : String(thrown) }));
+  return Buffer.from(`${reason}:${thrown instanceof Error ? thrown.message : String(thrown)}`);
 }
 
-/** Throws StepFailure for a failure that a member reports. */
-export function refuseFailure(view: GroupView, from: number, frame: LayerFrame): void {
-  if (frame.kind !== 'failure') return;
+/** What a member reports in a failure frame. */
+export function failureOf(view: GroupView, from: number, frame: LayerFrame): StepFailure {
   const id = memberId(view, from);
-  const { reason, message } = JSON.parse(new TextDecoder().decode(frame.body));
-  if (reason === 'routing') throw new StepFailure('routing', `Node ${id}: ${message}`);
-  throw new StepFailure('member', `Node ${id} cannot go on: ${message}`, [id]);
+  const text = new TextDecoder().decode(frame.body);
+  const separator = text.indexOf(':');
+  const message = text.slice(separator + 1);
+  if (text.slice(0, separator) === 'routing') return new StepFailure('routing', `Node ${id}: ${message}`);
+  return new StepFailure('member', `Node ${id} cannot go on: ${message}`, [id]);
 }
 
 /** Throws StepFailure unless the frame is about as much as was asked of the member. */

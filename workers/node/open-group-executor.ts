@@ -198,7 +198,7 @@ class LeadingExecutor implements GroupExecutor {
   /** Members that are late because the exchange is away are not to blame. */
   async #explain(thrown: unknown): Promise<unknown> {
     if (this.#superseded) return this.#fenced();
-    const late = thrown instanceof StepFailure && thrown.reason === 'deadline';
+    const late = thrown instanceof StepFailure && (thrown.reason === 'deadline' || thrown.reason === 'no_holder');
     if (!late || (await this.#link.answers(PING_MS))) return thrown;
     return new StepFailure('exchange', 'The exchange does not answer.', [], thrown);
   }

@@ -1,11 +1,13 @@
 // Assigns as long as all is well like any other policy, and without the members under suspicion once there are some.
 import { ExpertAssigner } from './assign-experts.ts';
-import type { GroupView } from './group-view.ts';
+import { type GroupView, memberId } from './group-view.ts';
 import type { LoadPolicy } from './layer-work.ts';
+import { StepFailure } from './step-failure.ts';
 
 export class SuspectAwarePolicy implements LoadPolicy {
   readonly #view: GroupView;
-  readonly #suspects = new Set<number>();
+  /** Member -> why it is under suspicion. */
+  readonly #suspects = new Map<number, string>();
   #policy: LoadPolicy;
 
   constructor(view: GroupView, policy: LoadPolicy) {
@@ -15,19 +17,25 @@ export class SuspectAwarePolicy implements LoadPolicy {
 
   /** Members that get no more work under this plan, ascending. */
   get suspects(): readonly number[] {
-    return [...this.#suspects].sort((a, b) => a - b);
+    return [...this.#suspects.keys()].sort((a, b) => a - b);
   }
 
-  suspect(member: number): void {
-    this.#suspects.add(member);
+  suspect(member: number, why: string): void {
+    this.#suspects.set(member, why);
     const { holders, speed, plan } = this.#view;
     const live = holders.map((of) => of.filter((holder) => !this.#suspects.has(holder)));
     this.#policy = new ExpertAssigner({ holders: live, members: plan.members.length, speed });
   }
 
-  /** Throws DomainError `unavailable` when a selected expert has no holder left. */
+  /** Throws StepFailure `no_holder`, naming the suspects, when a selected expert has no holder left. */
   assign(experts: Int32Array, nodes: Int32Array): void {
-    this.#policy.assign(experts, nodes);
+    try {
+      this.#policy.assign(experts, nodes);
+    } catch (unavailable) {
+      const lost = this.suspects.map((member) => memberId(this.#view, member));
+      const reasons = [...this.#suspects.values()].join(' ');
+      throw new StepFailure('no_holder', `An expert has no holder left. ${reasons}`, lost, unavailable);
+    }
   }
 
   padding(layer: number, experts: Int32Array, nodes: Int32Array): readonly (readonly number[])[] {

@@ -8,6 +8,7 @@ import { connectRedis } from '../../../infra/redis/connect.ts';
 import { keyOf } from '../../../infra/redis/keys.ts';
 import { stepPrefix } from '../../../workers/exchange/frame-id.ts';
 import { logFields } from '../../../workers/exchange/step-log.ts';
+import { StepFailure } from '../../../workers/node/step-failure.ts';
 import { batchOf, LocalGroup, type LocalGroupOptions, openAllPacks, openWholeSession } from '../../local-group.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
@@ -138,16 +139,39 @@ test('a plan that leaves an expert without a holder is refused', async (t) => {
   await assert.rejects(group.use(), { reason: 'no_holder', message: /expert 2/ });
 });
 
-test('the exchange goes away and comes back: steps fail without naming anybody, then go on', async (t) => {
-  const own = await startRedis(t, 'exchange');
-  const group = await open(t, { exchangeUrl: own.url, topology: 'decentralized' });
+for (const topology of ['centralized', 'decentralized'] as const) {
+  test(`${topology}: the exchange goes away and comes back: steps fail without naming anybody, then go on`, async (t) => {
+    const own = await startRedis(t, 'exchange');
+    const group = await open(t, { exchangeUrl: own.url, topology, experts: [[0], ALL] });
+    await group.use();
+    assert.deepEqual(await stepOn(group.executor), expected);
+    await own.kill();
+    await assert.rejects(stepOn(group.executor), { reason: 'exchange', lost: [] });
+    await own.start();
+    await group.use();
+    assert.deepEqual(await stepOn(group.executor), expected);
+  });
+}
+
+test('centralized: an expert that only a suspect holds fails a later layer in the same words', async (t) => {
+  const group = await open(t, {
+    experts: [
+      [0, 1],
+      [0, 1, 2],
+    ],
+  });
   await group.use();
-  assert.deepEqual(await stepOn(group.executor), expected);
-  await own.kill();
-  await assert.rejects(stepOn(group.executor), { reason: 'exchange', lost: [] });
-  await own.start();
-  await group.use();
-  assert.deepEqual(await stepOn(group.executor), expected);
+  await group.nodes[1]?.stop();
+  const one = batchOf([{ sequence: 0, tokens: [7], from: 0 }], 1);
+  const failure = await (async () => {
+    for (let step = 0; step < 20; step += 1) {
+      const batch = { ...one, tokens: Int32Array.of(step) };
+      await group.executor.step(batch, new Float32Array(SMALL_OUTLINE.vocab));
+    }
+  })().catch((thrown: unknown) => thrown);
+  assert.ok(failure instanceof StepFailure, String(failure));
+  assert.deepEqual([failure.reason, failure.lost], ['no_holder', ['node-1']]);
+  assert.match(failure.message, /node-1: No answer in time/);
 });
 
 test('members with an exchange of their own are written to there', async (t) => {

@@ -50,10 +50,11 @@ test('deadlines follow what was normal lately, and the work at hand', () => {
   const deadline = new HopDeadline({ floorMs: 100, factor: 10 });
   assert.equal(deadline.ms(1, 5), 150);
   deadline.answered(2, 40);
-  assert.equal(deadline.ms(1, 5), 300);
-  assert.equal(deadline.ms(4, 5), 900);
-  for (let times = 0; times < 500; times += 1) deadline.answered(1, 0.1);
-  assert.ok(deadline.ms(1, 0) < 105, 'one long wait is forgotten');
+  assert.equal(deadline.ms(3, 5), 500);
+  assert.equal(deadline.ms(1, 5), 150, 'steps of other sizes take another time');
+  assert.equal(deadline.ms(4, 70), 800);
+  for (let times = 0; times < 500; times += 1) deadline.answered(2, 0.1);
+  assert.ok(deadline.ms(2, 0) < 105, 'one long wait is forgotten');
 });
 
 test('work carries every row once, and padding computes with one of them', () => {
