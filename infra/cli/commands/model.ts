@@ -1,6 +1,8 @@
-// `conclave model …`: the options of its subcommands. What they do is in model-inspect.ts, model-synth.ts, model-verify.ts.
+// `conclave model …`: the options of its subcommands. What they do is in model-inspect.ts, model-synth.ts, model-verify.ts
+// and model-export-gguf.ts.
 import { type Command, Option } from 'commander';
 import { parseNonNegativeInteger, parsePositiveInteger } from '../parse-option.ts';
+import type { ExportGgufOptions } from './model-export-gguf.ts';
 import type { InspectOptions } from './model-inspect.ts';
 import type { SynthOptions } from './model-synth.ts';
 import type { VerifyOptions } from './model-verify.ts';
@@ -10,6 +12,7 @@ export function addModelCommand(program: Command): void {
   addInspect(model);
   addSynth(model);
   addVerify(model);
+  addExportGguf(model);
 }
 
 function addInspect(model: Command): void {
@@ -67,5 +70,19 @@ function addVerify(model: Command): void {
     .action(async (folder: string, options: VerifyOptions) => {
       const { verifyCommand } = await import('./model-verify.ts');
       await verifyCommand(folder, options);
+    });
+}
+
+function addExportGguf(model: Command): void {
+  model
+    .command('export-gguf')
+    .description('write a dbrx checkpoint as one GGUF file, to compare with another engine on the same weights')
+    .argument('<folder>', 'checkpoint')
+    .requiredOption('--out <file>', 'where to write it')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  conclave model export-gguf ./model-d --out ./model-d.gguf')
+    .action(async (folder: string, options: ExportGgufOptions) => {
+      const { exportGgufCommand } = await import('./model-export-gguf.ts');
+      await exportGgufCommand(folder, options);
     });
 }

@@ -1,0 +1,103 @@
+// Writes a checkpoint as one GGUF file, so that another engine computes with the same weights. In: a checkpoint folder. Out:
+// a file that is there whole or not at all.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import { BYTES_PER_WEIGHT, type WeightDtype } from '../../native/model-description.ts';
+import { describeCheckpoint } from '../model/describe-checkpoint.ts';
+import { type Checkpoint, openCheckpoint } from '../model/open-checkpoint.ts';
+import type { MatrixSource } from '../model/weight-plan.ts';
+import { countBytes, type OnProgress } from '../pack/progress.ts';
+import { widenFloats } from '../pack/widen-floats.ts';
+import { writeAt, writeFileAtomically } from '../pack/write-file-atomically.ts';
+import { layOutGguf } from './gguf-header.ts';
+import { type BpeTokenizer, ggufMetadata } from './gguf-metadata.ts';
+import { type GgufTensor, ggufTensors } from './gguf-tensors.ts';
+
+const tokenizerSchema = z.object({
+  model: z.object({
+    type: z.literal('BPE'),
+    vocab: z.record(z.string(), z.number()),
+    merges: z.array(z.union([z.string(), z.array(z.string())])),
+  }),
+  added_tokens: z.array(z.object({ id: z.number(), content: z.string() })),
+});
+
+/** Returns the file's size. Throws DomainError `bad_config` or `bad_checkpoint` naming what cannot be written as GGUF. */
+export async function exportGguf(folder: string, path: string, onProgress: OnProgress): Promise<number> {
+  const { description, family, index, config } = await describeCheckpoint(folder);
+  const experts = Array.from({ length: description.router.experts }, (_, id) => family.expertSections(description, id));
+  const tensors = ggufTensors(family.sharedSections(description), experts, description.dtype);
+  const metadata = ggufMetadata(description, await readTokenizer(folder), Number(config.value['eos_token_id'] ?? 0));
+  const { header, offsets, fileBytes } = layOutGguf(metadata, tensors);
+  const advance = countBytes(fileBytes, onProgress);
+  const checkpoint = openCheckpoint(index);
+  try {
+    await writeFileAtomically(path, async (file) => {
+      await file.truncate(fileBytes);
+      await writeAt(file, header, 0);
+      for (const [at, tensor] of tensors.entries()) {
+        let position = offsets[at] ?? 0;
+        for (const chunk of readTensor(tensor, checkpoint, description.dtype)) {
+          await writeAt(file, chunk, position);
+          position += chunk.length;
+          advance(`Writing ${tensor.name}`, chunk.length);
+        }
+      }
+    });
+  } finally {
+    checkpoint.close();
+  }
+  return fileBytes;
+}
+
+async function readTokenizer(folder: string): Promise<BpeTokenizer> {
+  const path = join(folder, 'tokenizer.json');
+  const parsed = tokenizerSchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
+  if (!parsed.success) {
+    throw new DomainError('bad_config', `${path} is no byte-level BPE tokenizer, the only kind written to GGUF`);
+  }
+  const { model, added_tokens } = parsed.data;
+  return { vocab: model.vocab, merges: model.merges, addedTokens: added_tokens };
+}
+
+function* readTensor(tensor: GgufTensor, checkpoint: Checkpoint, dtype: WeightDtype): Generator<Uint8Array> {
+  if ('vector' in tensor) {
+    const { tensor: name, length } = tensor.vector;
+    const located = checkpoint.tensor(name);
+    const bytes = located.file.read(located.offset, length * BYTES_PER_WEIGHT[located.dtype]);
+    yield bytesOf(widenFloats(bytes, located.dtype));
+    return;
+  }
+  for (const matrix of tensor.matrices) {
+    const bytes = readMatrix(matrix, checkpoint, dtype);
+    yield tensor.dtype === dtype ? bytes : bytesOf(widenFloats(bytes, dtype));
+  }
+}
+
+/** Row by row, whatever direction the checkpoint stores it in. */
+function readMatrix(matrix: MatrixSource, checkpoint: Checkpoint, dtype: WeightDtype): Uint8Array {
+  const { file, offset } = checkpoint.tensor(matrix.tensor);
+  const width = BYTES_PER_WEIGHT[dtype];
+  const begin = offset + matrix.first * width;
+  const bytes = file.read(begin, matrix.outputs * matrix.inputs * width);
+  file.release(begin, bytes.length);
+  return matrix.inputStride === 1 ? bytes : transpose(bytes, matrix, dtype);
+}
+
+function transpose(bytes: Uint8Array, { outputs, inputs }: MatrixSource, dtype: WeightDtype): Uint8Array {
+  const Elements = dtype === 'f32' ? Uint32Array : Uint16Array;
+  const from = new Elements(bytes.slice().buffer);
+  const to = new Elements(from.length);
+  for (let input = 0; input < inputs; input += 1) {
+    for (let output = 0; output < outputs; output += 1) {
+      to[output * inputs + input] = from[input * outputs + output] ?? 0;
+    }
+  }
+  return bytesOf(to);
+}
+
+function bytesOf(values: Float32Array | Uint16Array | Uint32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
