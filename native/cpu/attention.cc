@@ -96,10 +96,9 @@ void Attention::attendBlock(const KvCache& cache, const KvPlace& place, int32_t 
   float* blockSum = (first ? scratch.sum : scratch.blockSum).data() + firstQuery;
   kernels_.matmul(cache.keys(place), scratch.q.data() + firstQuery, queries, scores, kvBlockTokens);
   for (int32_t i = 0; i < queries; ++i) {
-    float* p = scores + int64_t{i} * kvBlockTokens;
-    kernels_.softmaxBlock(p, keys, scale_, rounded, &blockM[i], &blockSum[i]);
-    scratch.p.set(kernels_, firstQuery + i, 0, p, kvBlockTokens);
+    kernels_.softmaxBlock(scores + int64_t{i} * kvBlockTokens, keys, scale_, rounded, &blockM[i], &blockSum[i]);
   }
+  kernels_.storeRows(scores, kvBlockTokens, queries, kvBlockTokens, scratch.p.target(firstQuery, 0));
   // Sums run over pairs of keys; an odd last key has no partner and is added on its own.
   kernels_.matmul(cache.values(place, keys & ~1), scratch.p.rows() + firstQuery, queries, blockO, width);
   if (keys % 2 == 1) addLastKey(cache, place, keys - 1, queries, scores, blockO, scratch);

@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t bytesPerItem = 128 * 1024;
 // Rows per item where a matrix has too few panels to occupy all threads.
 constexpr int32_t rowsPerItem = 48;
+// Rows of a row operation that a thread takes at a time.
+constexpr int32_t rowsAtATime = 16;
 
 float* floats(const ZeroedMemory& memory) { return reinterpret_cast<float*>(memory.data()); }
 
@@ -107,7 +109,7 @@ void CpuBackend::runExperts(const ModelWeights& weights, int32_t layer, const Ex
 void CpuBackend::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) {
   const FlushDenormals flush;
   const size_t first = static_cast<size_t>(firstRow) * static_cast<size_t>(shape_.topK);
-  pool_.run(rows, [&](int32_t row, int) {
+  forRows(rows, [&](int32_t row, int) {
     float* sum = sums + int64_t{row} * shape_.dModel;
     sumRanks(
         firstRow + row, [&](size_t i) { return outputAt(outputs, i - first); }, sum);
@@ -147,7 +149,7 @@ void CpuBackend::sumRanks(int32_t row, const OutputOf& outputOf, float* sum) con
 
 template <typename OutputOf>
 void CpuBackend::addOutputs(int32_t rows, const OutputOf& outputOf) {
-  pool_.run(rows, [&](int32_t row, int thread) {
+  forRows(rows, [&](int32_t row, int thread) {
     float* sum = rowScratch_[static_cast<size_t>(thread)].data();
     sumRanks(row, outputOf, sum);
     kernels_.add(floats(x_) + int64_t{row} * shape_.dModel, sum, shape_.dModel);
@@ -158,7 +160,7 @@ void CpuBackend::add(int32_t rows, Contribution before) {
   if (before.outputs != nullptr) {
     addOutputs(rows, [&](size_t i) { return outputAt(before.outputs, i); });
   } else if (before.sums != nullptr) {
-    pool_.run(rows, [&](int32_t row, int) {
+    forRows(rows, [&](int32_t row, int) {
       const int64_t first = int64_t{row} * shape_.dModel;
       kernels_.add(floats(x_) + first, before.sums + first, shape_.dModel);
     });
@@ -167,7 +169,7 @@ void CpuBackend::add(int32_t rows, Contribution before) {
 
 void CpuBackend::prepareRotation(const StepBatch& batch) {
   const int32_t half = shape_.headDim / 2;
-  pool_.run(batch.rows(), [&](int32_t row, int) {
+  forRows(batch.rows(), [&](int32_t row, int) {
     const float position = static_cast<float>(batch.positions[static_cast<size_t>(row)]);
     for (int32_t i = 0; i < half; ++i) {
       double sine, cosine;
@@ -181,36 +183,33 @@ void CpuBackend::prepareRotation(const StepBatch& batch) {
 
 void CpuBackend::embed(const StepBatch& batch, const ModelWeights& weights) {
   const int32_t width = shape_.dModel;
-  for (int32_t row = 0; row < batch.rows(); ++row) {
-    const int64_t first = int64_t{batch.tokens[static_cast<size_t>(row)]} * width;
-    const uint16_t* halves = reinterpret_cast<const uint16_t*>(weights.embedding()) + first;
-    const float* singles = reinterpret_cast<const float*>(weights.embedding()) + first;
+  const size_t rowBytes = static_cast<size_t>(width) * bytesPerWeight(shape_.dtype);
+  forRows(batch.rows(), [&](int32_t row, int) {
+    const std::byte* from =
+        weights.embedding() + static_cast<size_t>(batch.tokens[static_cast<size_t>(row)]) * rowBytes;
     float* x = floats(x_) + int64_t{row} * width;
-    for (int32_t i = 0; i < width; ++i) {
-      x[i] = shape_.dtype == DType::f32    ? singles[i]
-             : shape_.dtype == DType::bf16 ? bf16ToF32(halves[i])
-                                           : f16ToF32(halves[i]);
+    if (shape_.dtype == DType::f32) {
+      std::memcpy(x, from, rowBytes);
+      return;
     }
-  }
+    const uint16_t* halves = reinterpret_cast<const uint16_t*>(from);
+    const bool brain = shape_.dtype == DType::bf16;
+    for (int32_t i = 0; i < width; ++i) x[i] = brain ? bf16ToF32(halves[i]) : f16ToF32(halves[i]);
+  });
 }
 
-// x += wo attention(rotate(clip(wqkv norm1(x))))
 void CpuBackend::runAttention(const StepBatch& batch, const LayerWeights& weights, int32_t layer) {
   const int32_t rows = batch.rows();
-  normalize(rows, weights.norm1);
+  forRows(rows, [&](int32_t row, int thread) { normalize(row, weights.norm1, thread); });
   multiply(weights.wqkv, shape_.qkvWidth(), shape_.dModel, normalized_, rows, floats(qkv_));
   rotateAndAppend(batch, layer);
   attention_.run(batch, layer, cache_, q_, attended_, pool_);
   multiply(weights.wo, shape_.dModel, shape_.qWidth(), attended_, rows, floats(projected_));
-  pool_.run(rows, [&](int32_t row, int) {
-    const int64_t first = int64_t{row} * shape_.dModel;
-    kernels_.add(floats(x_) + first, floats(projected_) + first, shape_.dModel);
-  });
 }
 
 void CpuBackend::rotateAndAppend(const StepBatch& batch, int32_t layer) {
   const int32_t half = shape_.headDim / 2, width = shape_.headDim;
-  pool_.run(batch.rows(), [&](int32_t row, int) {
+  forRows(batch.rows(), [&](int32_t row, int) {
     float* qkv = floats(qkv_) + int64_t{row} * shape_.qkvWidth();
     const int64_t angles = int64_t{row} * half;
     kernels_.clip(qkv, shape_.qkvWidth(), shape_.clipQkv);
@@ -219,26 +218,27 @@ void CpuBackend::rotateAndAppend(const StepBatch& batch, int32_t layer) {
     }
     q_.set(kernels_, row, 0, qkv, shape_.qWidth());
     kv_.set(kernels_, row, 0, qkv + shape_.qWidth(), 2 * shape_.kvWidth());
-  });
-  pool_.run(shape_.kvHeads, [&](int32_t kvHead, int) {
-    for (int32_t row = 0; row < batch.rows(); ++row) {
-      const int32_t position = batch.positions[static_cast<size_t>(row)];
-      const int32_t block = batch.blockOf(batch.sequences[static_cast<size_t>(row)], position / kvBlockTokens);
+    const int32_t position = batch.positions[static_cast<size_t>(row)];
+    const int32_t block = batch.blockOf(batch.sequences[static_cast<size_t>(row)], position / kvBlockTokens);
+    for (int32_t kvHead = 0; kvHead < shape_.kvHeads; ++kvHead) {
       cache_.append({layer, block, kvHead}, position % kvBlockTokens, kv_.at(row, int64_t{kvHead} * width),
                     kv_.at(row, int64_t{shape_.kvHeads + kvHead} * width));
     }
   });
 }
 
-// normalized = norm2(x); routing = top-k of softmax(router normalized).
 void CpuBackend::route(int32_t rows, const LayerWeights& weights, int32_t layer) {
-  normalize(rows, weights.norm2);
+  forRows(rows, [&](int32_t row, int thread) {
+    const int64_t first = int64_t{row} * shape_.dModel;
+    kernels_.add(floats(x_) + first, floats(projected_) + first, shape_.dModel);
+    normalize(row, weights.norm2, thread);
+  });
   multiply(weights.router, shape_.experts, shape_.dModel, normalized_, rows, floats(routerLogits_));
-  for (int32_t row = 0; row < rows; ++row) {
+  forRows(rows, [&](int32_t row, int) {
     float* probabilities = floats(routerLogits_) + int64_t{row} * shape_.experts;
     kernels_.softmax(probabilities, shape_.experts);
     chooseExperts(row, probabilities);
-  }
+  });
   const size_t chosen = static_cast<size_t>(rows) * static_cast<size_t>(shape_.topK);
   double* counts = routingCounts_.data() + int64_t{layer} * shape_.experts;
   for (size_t i = 0; i < chosen; ++i) counts[routing_.experts[i]] += 1;
@@ -267,20 +267,27 @@ void CpuBackend::chooseExperts(int32_t row, float* probabilities) {
 
 void CpuBackend::predict(const StepBatch& batch, const ModelWeights& weights, float* logits) {
   const int32_t rows = static_cast<int32_t>(batch.logitRows.size());
-  for (int32_t i = 0; i < rows; ++i) {
+  forRows(rows, [&](int32_t i, int thread) {
+    float* y = rowScratch_[static_cast<size_t>(thread)].data();
     const float* x = floats(x_) + int64_t{batch.logitRows[static_cast<size_t>(i)]} * shape_.dModel;
-    kernels_.layerNorm(x, weights.finalNorm(), shape_.dModel, shape_.normEpsilon, rowScratch_[0].data());
-    normalized_.set(kernels_, i, 0, rowScratch_[0].data(), shape_.dModel);
-  }
+    kernels_.layerNorm(x, weights.finalNorm(), shape_.dModel, shape_.normEpsilon, y);
+    normalized_.set(kernels_, i, 0, y, shape_.dModel);
+  });
   multiply(weights.lmHead(), shape_.vocab, shape_.dModel, normalized_, rows, logits);
 }
 
-void CpuBackend::normalize(int32_t rows, const float* weight) {
-  pool_.run(rows, [&](int32_t row, int thread) {
-    float* y = rowScratch_[static_cast<size_t>(thread)].data();
-    kernels_.layerNorm(floats(x_) + int64_t{row} * shape_.dModel, weight, shape_.dModel, shape_.normEpsilon, y);
-    normalized_.set(kernels_, row, 0, y, shape_.dModel);
+template <typename Body>
+void CpuBackend::forRows(int32_t rows, const Body& body) {
+  pool_.run((rows + rowsAtATime - 1) / rowsAtATime, [&](int32_t item, int thread) {
+    const int32_t end = std::min(rows, (item + 1) * rowsAtATime);
+    for (int32_t row = item * rowsAtATime; row < end; ++row) body(row, thread);
   });
+}
+
+void CpuBackend::normalize(int32_t row, const float* weight, int thread) {
+  float* y = rowScratch_[static_cast<size_t>(thread)].data();
+  kernels_.layerNorm(floats(x_) + int64_t{row} * shape_.dModel, weight, shape_.dModel, shape_.normEpsilon, y);
+  normalized_.set(kernels_, row, 0, y, shape_.dModel);
 }
 
 void CpuBackend::multiply(const std::byte* w, int32_t outputs, int32_t inputs, const ActivationRows& a, int32_t rows,

@@ -30,12 +30,18 @@ class CpuBackend final : public Backend {
  private:
   void prepare(const StepBatch& batch, const ModelWeights& weights);
   void embed(const StepBatch& batch, const ModelWeights& weights);
+  // projected = wo attention(rotate(clip(wqkv norm1(x))))
   void runAttention(const StepBatch& batch, const LayerWeights& weights, int32_t layer);
   void rotateAndAppend(const StepBatch& batch, int32_t layer);
+  // x += projected; normalized = norm2(x); routing = top-k of softmax(router normalized)
   void route(int32_t rows, const LayerWeights& weights, int32_t layer);
   void chooseExperts(int32_t row, float* probabilities);
   void predict(const StepBatch& batch, const ModelWeights& weights, float* logits);
   void prepareRotation(const StepBatch& batch);
+
+  // body(row, thread) for every row. Small steps stay on the calling thread: nobody is waked for a microsecond's work.
+  template <typename Body>
+  void forRows(int32_t rows, const Body& body);
 
   // outputOf(row * topK + rank): that expert output, [dModel] in the activation type.
   template <typename OutputOf>
@@ -47,7 +53,8 @@ class CpuBackend final : public Backend {
   size_t outputBytes() const;
   ExpertSlots allSlots(int32_t rows) const;
 
-  void normalize(int32_t rows, const float* weight);
+  // normalized = norm(x), row by row
+  void normalize(int32_t row, const float* weight, int thread);
   // y = w a for all rows; w: [outputs, inputs], y: [rows, outputs].
   void multiply(const std::byte* w, int32_t outputs, int32_t inputs, const ActivationRows& a, int32_t rows, float* y);
 

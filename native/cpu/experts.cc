@@ -18,10 +18,13 @@ Experts::Experts(const ModelShape& shape, const Kernels& kernels, int32_t maxRow
       kernels_(kernels),
       placeOf_(static_cast<size_t>(maxRows) * static_cast<size_t>(shape.topK)),
       expertBegin_(static_cast<size_t>(shape.experts) + 1),
+      next_(static_cast<size_t>(shape.experts)),
       input_(placeOf_.size()),
       inner_(activationType(shape.dtype), static_cast<int64_t>(placeOf_.size()), shape.ffn),
       output_(activationType(shape.dtype), static_cast<int64_t>(placeOf_.size()), shape.dModel),
-      sums_(static_cast<size_t>(threads), std::vector<float>(rowsAtOnce * panelsAtOnce * panelOutputs)) {}
+      sums_(static_cast<size_t>(threads), std::vector<float>(rowsAtOnce * panelsAtOnce * panelOutputs)) {
+  items_.reserve(static_cast<size_t>(shape.experts * std::max(panelCount(shape.ffn), panelCount(shape.dModel))));
+}
 
 void Experts::run(const ModelWeights& weights, int32_t layer, const ExpertSlots& slots, const ActivationRows& h,
                   ThreadPool& pool) {
@@ -30,16 +33,16 @@ void Experts::run(const ModelWeights& weights, int32_t layer, const ExpertSlots&
 
   // A w1 panel and its v1 panel are one unit here: they lie side by side and are gated together.
   const int64_t gateUpBytes = 2 * panelBytes(shape_.dtype, shape_.dModel);
-  const std::vector<Item> gateUpItems = itemsOf(panelCount(shape_.ffn), gateUpBytes, pool.threads());
-  pool.run(static_cast<int32_t>(gateUpItems.size()), [&](int32_t i, int thread) {
-    const Item& item = gateUpItems[static_cast<size_t>(i)];
+  cutItems(panelCount(shape_.ffn), gateUpBytes, pool.threads());
+  pool.run(static_cast<int32_t>(items_.size()), [&](int32_t i, int thread) {
+    const Item& item = items_[static_cast<size_t>(i)];
     gateUp(item, weights.expert(layer, item.expert).gateUp + item.firstPanel * gateUpBytes, sums(thread));
   });
 
   const int64_t downBytes = panelBytes(shape_.dtype, shape_.ffn);
-  const std::vector<Item> downItems = itemsOf(panelCount(shape_.dModel), downBytes, pool.threads());
-  pool.run(static_cast<int32_t>(downItems.size()), [&](int32_t i, int thread) {
-    const Item& item = downItems[static_cast<size_t>(i)];
+  cutItems(panelCount(shape_.dModel), downBytes, pool.threads());
+  pool.run(static_cast<int32_t>(items_.size()), [&](int32_t i, int thread) {
+    const Item& item = items_[static_cast<size_t>(i)];
     down(item, weights.expert(layer, item.expert).down + item.firstPanel * downBytes, sums(thread));
   });
 }
@@ -48,26 +51,25 @@ void Experts::groupByExpert(const ExpertSlots& slots, const ActivationRows& h) {
   std::fill(expertBegin_.begin(), expertBegin_.end(), 0);
   for (int32_t expert : slots.experts) ++expertBegin_[static_cast<size_t>(expert) + 1];
   for (size_t e = 1; e < expertBegin_.size(); ++e) expertBegin_[e] += expertBegin_[e - 1];
-  std::vector<int32_t> next(expertBegin_.begin(), expertBegin_.end() - 1);
+  next_.assign(expertBegin_.begin(), expertBegin_.end() - 1);
   for (size_t i = 0; i < slots.experts.size(); ++i) {
-    const int32_t place = next[static_cast<size_t>(slots.experts[i])]++;
+    const int32_t place = next_[static_cast<size_t>(slots.experts[i])]++;
     placeOf_[i] = place;
     input_[static_cast<size_t>(place)] = h.row(slots.rows[i]);
   }
 }
 
-std::vector<Experts::Item> Experts::itemsOf(int64_t panels, int64_t bytesPerPanel, int threads) const {
+void Experts::cutItems(int64_t panels, int64_t bytesPerPanel, int threads) {
   const int64_t fair = (panels + threads - 1) / threads;
   const int32_t atOnce = static_cast<int32_t>(
       std::clamp<int64_t>(bytesPerItem / bytesPerPanel, 1, std::min<int64_t>(fair, panelsAtOnce / 2)));
-  std::vector<Item> items;
+  items_.clear();
   for (int32_t e = 0; e < shape_.experts; ++e) {
     const int32_t begin = expertBegin_[static_cast<size_t>(e)], end = expertBegin_[static_cast<size_t>(e) + 1];
     for (int32_t p = 0; begin < end && p < panels; p += atOnce) {
-      items.push_back({e, begin, end - begin, p, std::min(atOnce, static_cast<int32_t>(panels) - p)});
+      items_.push_back({e, begin, end - begin, p, std::min(atOnce, static_cast<int32_t>(panels) - p)});
     }
   }
-  return items;
 }
 
 // inner[place] = silu(w1 h) * (v1 h) for the item's outputs.
@@ -78,14 +80,11 @@ void Experts::gateUp(const Item& item, const std::byte* panels, float* sums) {
   for (int32_t done = 0; done < item.places; done += rowsAtOnce) {
     const int32_t first = item.firstPlace + done, rows = std::min(rowsAtOnce, item.places - done);
     kernels_.matmul(w, input_.data() + first, rows, sums, width);
-    for (int32_t r = 0; r < rows; ++r) {
-      for (int32_t p = 0; p < item.panels; ++p) {
-        float* gate = sums + int64_t{r} * width + p * 2 * panelOutputs;
-        const int32_t output = (item.firstPanel + p) * panelOutputs;
-        const int32_t outputs = std::min(panelOutputs, shape_.ffn - output);
-        kernels_.gate(gate, gate + panelOutputs, outputs);
-        inner_.set(kernels_, first + r, output, gate, outputs);
-      }
+    for (int32_t p = 0; p < item.panels; ++p) {
+      const float* gate = sums + p * 2 * panelOutputs;
+      const int32_t output = (item.firstPanel + p) * panelOutputs;
+      kernels_.gateRows(gate, gate + panelOutputs, width, rows, std::min(panelOutputs, shape_.ffn - output),
+                        inner_.target(first, output));
     }
   }
 }
@@ -99,7 +98,7 @@ void Experts::down(const Item& item, const std::byte* panels, float* sums) {
   for (int32_t done = 0; done < item.places; done += rowsAtOnce) {
     const int32_t first = item.firstPlace + done, rows = std::min(rowsAtOnce, item.places - done);
     kernels_.matmul(w, inner_.rows() + first, rows, sums, outputs);
-    for (int32_t r = 0; r < rows; ++r) output_.set(kernels_, first + r, output, sums + int64_t{r} * outputs, outputs);
+    kernels_.storeRows(sums, outputs, rows, outputs, output_.target(first, output));
   }
 }
 

@@ -27,7 +27,7 @@ class Experts {
   };
 
   void groupByExpert(const ExpertSlots& slots, const ActivationRows& h);
-  std::vector<Item> itemsOf(int64_t panels, int64_t bytesPerPanel, int threads) const;
+  void cutItems(int64_t panels, int64_t bytesPerPanel, int threads);
   void gateUp(const Item& item, const std::byte* panels, float* sums);
   void down(const Item& item, const std::byte* panels, float* sums);
 
@@ -36,9 +36,11 @@ class Experts {
   // Slots have places, ordered by expert.
   std::vector<int32_t> placeOf_;          // [slots]
   std::vector<int32_t> expertBegin_;      // [experts + 1]: first place of each expert
+  std::vector<int32_t> next_;             // [experts]: the place its next row gets
   std::vector<const void*> input_;        // [places]: the row's h
   ActivationRows inner_;                  // [places, ffn]
   ActivationRows output_;                 // [places, dModel]: bf16 for bf16 models, as it would cross between nodes
+  std::vector<Item> items_;               // of the matrix at hand
   std::vector<std::vector<float>> sums_;  // per thread: [rowsAtOnce, panelsAtOnce * 32]
 };
 

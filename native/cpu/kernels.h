@@ -19,6 +19,13 @@ struct Panels {
   int32_t outputs;  // written
 };
 
+// Rows that results go to, rounded to nearest even when they are bf16.
+struct TargetRows {
+  std::byte* data;
+  int64_t stride;  // bytes from row to row
+  DType type;      // f32 or bf16
+};
+
 struct Kernels {
   const char* name;
 
@@ -29,8 +36,8 @@ struct Kernels {
 
   // y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight
   void (*layerNorm)(const float* x, const float* weight, int32_t width, float epsilon, float* y);
-  // y = bf16(x), nearest even
-  void (*roundToBf16)(const float* x, int32_t width, uint16_t* y);
+  // y = x for rows of x xStride apart
+  void (*storeRows)(const float* x, int64_t xStride, int32_t rows, int32_t width, const TargetRows& y);
   // x = x clamped to [-limit, limit]
   void (*clip)(float* x, int32_t width, float limit);
   // Rotates the pairs (x[i], x[i + half]) by the angle whose cosine and sine are given: [half] each.
@@ -42,8 +49,9 @@ struct Kernels {
   void (*mergeBlock)(float* o, float* m, float* sum, const float* blockO, float blockM, float blockSum, int32_t width);
   // x = x / divisor
   void (*divide)(float* x, int32_t width, float divisor);
-  // gate = silu(gate) * up, silu(g) = g / (1 + exp(-g))
-  void (*gate)(float* gate, const float* up, int32_t width);
+  // y = silu(gate) * up for rows of both xStride apart; silu(g) = g / (1 + exp(-g))
+  void (*gateRows)(const float* gate, const float* up, int64_t xStride, int32_t rows, int32_t width,
+                   const TargetRows& y);
   // x = x + y
   void (*add)(float* x, const float* y, int32_t width);
   // x = x + weight * y, one fma; y f32 or bf16

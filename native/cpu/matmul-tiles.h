@@ -84,22 +84,24 @@ void multiplyTile(const Panels& w, int32_t firstPanel, const void* const* x, flo
   }
 }
 
-// The remaining rows (fewer than a full tile), as one tile of exactly that many.
+// One tile of exactly `rows` rows, at most Rows.
 template <typename Weights, int Rows>
-void multiplyLastRows(const Panels& w, int32_t panel, const void* const* x, int32_t rows, float* y, int64_t yStride) {
+void multiplyRows(const Panels& w, int32_t panel, const void* const* x, int32_t rows, float* y, int64_t yStride) {
   if constexpr (Rows > 0) {
     if (rows == Rows) return multiplyTile<Weights, Rows, 1>(w, panel, x, y, yStride);
-    multiplyLastRows<Weights, Rows - 1>(w, panel, x, rows, y, yStride);
+    multiplyRows<Weights, Rows - 1>(w, panel, x, rows, y, yStride);
   }
 }
 
+// In tiles of nearly one size: a last tile of one or two rows would wait for its few sums.
 template <typename Weights>
 void multiplyPanel(const Panels& w, int32_t panel, const void* const* x, int32_t rows, float* y, int64_t yStride) {
-  int32_t r = 0;
-  for (; r + tileRows <= rows; r += tileRows) {
-    multiplyTile<Weights, tileRows, 1>(w, panel, x + r, y + r * yStride, yStride);
+  int32_t tiles = (rows + tileRows - 1) / tileRows;
+  for (int32_t r = 0; tiles > 0; --tiles) {
+    const int32_t share = (rows - r + tiles - 1) / tiles;
+    multiplyRows<Weights, tileRows>(w, panel, x + r, share, y + r * yStride, yStride);
+    r += share;
   }
-  multiplyLastRows<Weights, tileRows - 1>(w, panel, x + r, rows - r, y + r * yStride, yStride);
 }
 
 template <typename Weights>

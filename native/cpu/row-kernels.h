@@ -58,7 +58,17 @@ inline float sumOfSquaredDistances(const float* x, int32_t width, float centre) 
 
 inline float maximumOf(const float* x, int32_t width) {
   float best = x[0];
-  for (int32_t i = 1; i < width; ++i) best = x[i] > best ? x[i] : best;
+  int32_t i = 1;
+  if (width >= 2 * lanes) {
+    float lane[lanes];
+    for (int l = 0; l < lanes; ++l) lane[l] = x[l];
+    for (i = lanes; i + lanes <= width; i += lanes) {
+      for (int l = 0; l < lanes; ++l) lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
+    }
+    best = lane[0];
+    for (int l = 1; l < lanes; ++l) best = lane[l] > best ? lane[l] : best;
+  }
+  for (; i < width; ++i) best = x[i] > best ? x[i] : best;
   return best;
 }
 
@@ -93,8 +103,16 @@ void layerNorm(const float* x, const float* weight, int32_t width, float epsilon
   for (int32_t i = 0; i < width; ++i) y[i] = ((x[i] - mean) * scale) * weight[i];
 }
 
-void roundToBf16(const float* x, int32_t width, uint16_t* y) {
-  for (int32_t i = 0; i < width; ++i) y[i] = f32ToBf16(x[i]);
+void storeRows(const float* x, int64_t xStride, int32_t rows, int32_t width, const TargetRows& y) {
+  for (int32_t r = 0; r < rows; ++r, x += xStride) {
+    if (y.type == DType::bf16) {
+      uint16_t* to = reinterpret_cast<uint16_t*>(y.data + r * y.stride);
+      for (int32_t i = 0; i < width; ++i) to[i] = f32ToBf16(x[i]);
+    } else {
+      float* to = reinterpret_cast<float*>(y.data + r * y.stride);
+      for (int32_t i = 0; i < width; ++i) to[i] = x[i];
+    }
+  }
 }
 
 void clip(float* x, int32_t width, float limit) {
@@ -114,8 +132,9 @@ void rotate(float* x, const float* cosine, const float* sine, int32_t half) {
 
 void softmaxBlock(float* scores, int32_t keys, float scale, bool rounded, float* m, float* sum) {
   for (int32_t i = 0; i < keys; ++i) scores[i] = scores[i] * scale;
-  *m = maximumOf(scores, keys);
-  for (int32_t i = 0; i < keys; ++i) scores[i] = expf32(scores[i] - *m);
+  const float top = maximumOf(scores, keys);
+  *m = top;
+  for (int32_t i = 0; i < keys; ++i) scores[i] = expf32(scores[i] - top);
   // The weights that multiply V are the ones that are summed, so that they add up to one.
   if (rounded) {
     for (int32_t i = 0; i < keys; ++i) scores[i] = bf16ToF32(f32ToBf16(scores[i]));
@@ -136,8 +155,18 @@ void divide(float* x, int32_t width, float divisor) {
   for (int32_t i = 0; i < width; ++i) x[i] = x[i] / divisor;
 }
 
-void gate(float* gate, const float* up, int32_t width) {
-  for (int32_t i = 0; i < width; ++i) gate[i] = gate[i] / (1.0f + expf32(-gate[i])) * up[i];
+inline float gated(float gate, float up) { return gate / (1.0f + expf32(-gate)) * up; }
+
+void gateRows(const float* gate, const float* up, int64_t xStride, int32_t rows, int32_t width, const TargetRows& y) {
+  for (int32_t r = 0; r < rows; ++r, gate += xStride, up += xStride) {
+    if (y.type == DType::bf16) {
+      uint16_t* to = reinterpret_cast<uint16_t*>(y.data + r * y.stride);
+      for (int32_t i = 0; i < width; ++i) to[i] = f32ToBf16(gated(gate[i], up[i]));
+    } else {
+      float* to = reinterpret_cast<float*>(y.data + r * y.stride);
+      for (int32_t i = 0; i < width; ++i) to[i] = gated(gate[i], up[i]);
+    }
+  }
 }
 
 void add(float* x, const float* y, int32_t width) {
@@ -162,8 +191,8 @@ void softmax(float* x, int32_t width) {
 
 constexpr Kernels withRowKernels(const char* name,
                                  void (*matmul)(const Panels&, const void* const*, int32_t, float*, int64_t)) {
-  return {name,       matmul, layerNorm, roundToBf16, clip,      rotate, softmaxBlock,
-          mergeBlock, divide, gate,      add,         addScaled, softmax};
+  return {name,       matmul, layerNorm, storeRows, clip,      rotate, softmaxBlock,
+          mergeBlock, divide, gateRows,  add,       addScaled, softmax};
 }
 
 }  // namespace

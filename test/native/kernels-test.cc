@@ -148,9 +148,9 @@ TEST("row operations have the reference's bits") {
     k.layerNorm(x.data(), weight.data(), widthOf(x), 1e-5f, y.data());
     x = y;
   });
-  sameAsReference("roundToBf16", random, 1e3f, [](const Kernels& k, std::vector<float>& x) {
+  sameAsReference("storeRows", random, 1e3f, [](const Kernels& k, std::vector<float>& x) {
     std::vector<uint16_t> y(x.size());
-    k.roundToBf16(x.data(), widthOf(x), y.data());
+    k.storeRows(x.data(), widthOf(x), 1, widthOf(x), {reinterpret_cast<std::byte*>(y.data()), 0, DType::bf16});
     for (size_t i = 0; i < x.size(); ++i) x[i] = bf16ToF32(y[i]);
   });
   sameAsReference("clip", random, 3.0f,
@@ -160,8 +160,17 @@ TEST("row operations have the reference's bits") {
   });
   sameAsReference("divide", random, 3.0f,
                   [](const Kernels& k, std::vector<float>& x) { k.divide(x.data(), widthOf(x), 0.3f); });
-  sameAsReference("gate", random, 30.0f,
-                  [&](const Kernels& k, std::vector<float>& x) { k.gate(x.data(), weight.data(), widthOf(x)); });
+  sameAsReference("gateRows", random, 30.0f, [&](const Kernels& k, std::vector<float>& x) {
+    const int32_t rows = widthOf(x) % 3 + 1, width = widthOf(x) / rows;
+    std::vector<float> y(x.size());
+    k.gateRows(x.data(), weight.data(), width, rows, width,
+               {reinterpret_cast<std::byte*>(y.data()), width * int64_t{sizeof(float)}, DType::f32});
+    std::vector<uint16_t> rounded(x.size());
+    k.gateRows(x.data(), weight.data(), width, rows, width,
+               {reinterpret_cast<std::byte*>(rounded.data()), width * int64_t{sizeof(uint16_t)}, DType::bf16});
+    for (size_t i = 0; i < x.size(); ++i) CHECK(rounded[i] == f32ToBf16(y[i]), "rounds what it stores as f32");
+    x = y;
+  });
   sameAsReference("add", random, 3.0f,
                   [&](const Kernels& k, std::vector<float>& x) { k.add(x.data(), weight.data(), widthOf(x)); });
   sameAsReference("addScaled", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
