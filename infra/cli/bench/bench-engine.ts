@@ -7,6 +7,12 @@ import { readTokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
 import { homeFolder } from '../home-folder.ts';
 import { loadDisplay } from '../load-events.ts';
 
+/** What benches take that can be compared with a second engine. */
+export interface PeerFlags {
+  /** URL of a llama.cpp server with the same weights. */
+  readonly peer?: string;
+}
+
 /** What every bench takes. */
 export interface BenchFlags {
   readonly model: string;

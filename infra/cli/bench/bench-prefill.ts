@@ -2,13 +2,14 @@
 
 import type { ModelDescription } from '../../../native/model-description.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
-import { type BenchFlags, withBenchEngine } from './bench-engine.ts';
+import { type BenchFlags, type PeerFlags, withBenchEngine } from './bench-engine.ts';
 import { benchRequest, checkFits, randomPrompt } from './bench-requests.ts';
+import { comparePeer, openPeer, type PeerComparison, peerRows } from './peer.ts';
 import { say, spreadText, writeResult } from './report-bench.ts';
 import { median, type Spread, spreadOf } from './statistics.ts';
 import { timeGeneration } from './time-generation.ts';
 
-export interface PrefillOptions extends BenchFlags {
+export interface PrefillOptions extends BenchFlags, PeerFlags {
   readonly tokens: number;
   readonly runs: number;
 }
@@ -21,6 +22,8 @@ export interface PrefillResult {
   readonly runs: number;
   readonly tokens_per_second: number;
   readonly teraflops: number;
+  /** null without a peer. */
+  readonly peer: PeerComparison | null;
   readonly spread: { readonly tokens_per_second: Spread; readonly teraflops: Spread };
 }
 
@@ -30,21 +33,26 @@ export async function benchPrefill(options: PrefillOptions): Promise<void> {
   const result = await withBenchEngine(options, limits, async ({ engine, tokenizer }) => {
     const { description } = engine.packs;
     checkFits(description, tokens, 1);
+    const peer = await openPeer(options.peer, description.vocab);
     const seconds: number[] = [];
+    const peerRates: number[] = [];
     for (let index = 0; index <= runs; index += 1) {
       const promptTokens = randomPrompt(description.vocab, tokens, index);
-      const request = benchRequest({ promptTokens, tokens: 1, eosTokens: tokenizer.eosIds });
-      const { lastMs } = await timeGeneration(engine, tokenizer, request);
+      const prompt = { promptTokens, tokens: 1, eosTokens: tokenizer.eosIds };
+      const { lastMs } = await timeGeneration(engine, tokenizer, benchRequest(prompt));
+      const answer = await peer?.generate(prompt);
       // The first one warms up.
       if (index === 0) continue;
       seconds.push(lastMs / 1000);
+      if (answer !== undefined) peerRates.push((tokens * 1000) / answer.promptMs);
       say(`run ${index} of ${runs}: ${((tokens * 1000) / lastMs).toFixed(0)} tokens per second`);
     }
-    return resultOf(options, engine.threads, prefillOperations(description, tokens), seconds);
+    return resultOf(options, engine.threads, prefillOperations(description, tokens), seconds, peerRates);
   });
   writeResult(options, result, [
     ['tokens per second', spreadText(result.spread.tokens_per_second, 0)],
     ['TFLOP/s', spreadText(result.spread.teraflops, 3)],
+    ...peerRows(result.peer),
   ]);
 }
 
@@ -59,6 +67,7 @@ function resultOf(
   threads: number,
   operations: number,
   seconds: readonly number[],
+  peerRates: readonly number[],
 ): PrefillResult {
   const rates = seconds.map((time) => tokens / time);
   const teraflops = seconds.map((time) => operations / time / 1e12);
@@ -69,6 +78,7 @@ function resultOf(
     runs: seconds.length,
     tokens_per_second: median(rates),
     teraflops: median(teraflops),
+    peer: peerRates.length === 0 ? null : comparePeer(rates, peerRates),
     spread: { tokens_per_second: spreadOf(rates), teraflops: spreadOf(teraflops) },
   };
 }

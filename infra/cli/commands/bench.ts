@@ -21,7 +21,7 @@ export function addBenchCommand(program: Command): void {
 }
 
 function addDecode(bench: Command): void {
-  addBenchOptions(bench.command('decode').description('one stream, against the speed of reading the weights'))
+  addPeerOption(bench.command('decode').description('one stream, against the speed of reading the weights'))
     .option('--tokens <count>', 'tokens to decode in a run', parseTokens, 128)
     .option('--prompt-tokens <count>', 'tokens of the prompt before them', parsePositiveInteger, 16)
     .option('--runs <count>', 'runs, beside one to warm up', parsePositiveInteger, 5)
@@ -32,7 +32,7 @@ function addDecode(bench: Command): void {
 }
 
 function addPrefill(bench: Command): void {
-  addBenchOptions(bench.command('prefill').description('taking in one prompt'))
+  addPeerOption(bench.command('prefill').description('taking in one prompt'))
     .option('--tokens <count>', 'tokens of the prompt', parsePositiveInteger, 512)
     .option('--runs <count>', 'runs, beside one to warm up', parsePositiveInteger, 5)
     .action(async (options: PrefillOptions) => {
@@ -55,8 +55,8 @@ function addGateway(bench: Command): void {
 }
 
 function addServe(bench: Command): void {
-  addBenchOptions(bench.command('serve').description('many clients at once, over HTTP'))
-    .option('--clients <counts>', 'numbers of clients, separated by commas', parseCounts, [1, 4, 8, 16])
+  addPeerOption(bench.command('serve').description('many clients at once, over HTTP'))
+    .option('--clients <counts>', 'numbers of clients, separated by commas', parseCounts, [1, 4, 8, 16, 32])
     .option('--prompt-tokens <count>', 'tokens of each prompt', parsePositiveInteger, 64)
     .option('--max-tokens <count>', 'tokens of each answer', parseTokens, 64)
     .option('--rounds <count>', 'requests that each client sends', parsePositiveInteger, 3)
@@ -120,6 +120,13 @@ function addHop(bench: Command): void {
       const { benchHop } = await import('../bench/bench-hop.ts');
       await benchHop(options);
     });
+}
+
+function addPeerOption(command: Command): Command {
+  return addBenchOptions(command).option(
+    '--peer <url>',
+    'llama.cpp server with the same weights, asked in turns (see `conclave model export-gguf`)',
+  );
 }
 
 function addBenchOptions(command: Command, threads = 'computing threads (default: one per core)'): Command {
