@@ -1,11 +1,12 @@
 // The C++ tests: with AddressSanitizer and UBSan on this machine's processor, and for 64-bit ARM under qemu. Both print a
 // digest of the same models' logits, which must be one: the numerics class is the CPU, whatever its maker.
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { arch, platform } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { buildNativeTests, type NativeTestTarget } from './build-native-tests.ts';
+import { missingTools } from './missing-tools.ts';
 
 const run = promisify(execFile);
 
@@ -33,18 +34,6 @@ const ARM: NativeTestTarget = {
   variants: NEON_VARIANTS,
 };
 const QEMU = 'qemu-aarch64-static';
-
-function isInstalled(command: string): boolean {
-  return spawnSync(command, ['--version']).error === undefined;
-}
-
-/** A missing tool skips a test on somebody's machine and fails it in CI. */
-function missingTools(commands: readonly string[]): string | false {
-  const missing = commands.filter((command) => !isInstalled(command));
-  if (missing.length === 0) return false;
-  assert.ok(process.env['CONCLAVE_TEST_REQUIRE_TOOLS'] === undefined, `not installed: ${missing.join(', ')}`);
-  return `not installed: ${missing.join(', ')}`;
-}
 
 async function digestOf(program: string, prefix: readonly string[]): Promise<string> {
   const [command = program, ...args] = [...prefix, program];

@@ -68,15 +68,19 @@ class RandomPack {
   }
   ~RandomPack() { unlink(path_.c_str()); }
 
-  void attachTo(ModelSession& session) const {
-    attachSharedTo(session);
-    for (int32_t e = 0; e < shape_.experts; ++e) attachExpertTo(session, e);
+  // Weights go to a session or to a ModelWeights.
+  template <typename Holder>
+  void attachTo(Holder& holder) const {
+    attachSharedTo(holder);
+    for (int32_t e = 0; e < shape_.experts; ++e) attachExpertTo(holder, e);
   }
-  void attachSharedTo(ModelSession& session) const {
-    session.attachShared(std::make_shared<const MappedFile>(path_), shared_);
+  template <typename Holder>
+  void attachSharedTo(Holder& holder) const {
+    holder.attachShared(std::make_shared<const MappedFile>(path_), shared_);
   }
-  void attachExpertTo(ModelSession& session, int32_t expert) const {
-    session.attachExpert(expert, std::make_shared<const MappedFile>(path_), experts_[static_cast<size_t>(expert)]);
+  template <typename Holder>
+  void attachExpertTo(Holder& holder, int32_t expert) const {
+    holder.attachExpert(expert, std::make_shared<const MappedFile>(path_), experts_[static_cast<size_t>(expert)]);
   }
 
  private:

@@ -1,0 +1,109 @@
+// What a step costs, in numbers that no busy machine moves: allocations here, instructions under callgrind
+// (step-cost.test.ts).
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "../../native/cpu/cpu-backend.h"
+#include "random-model.h"
+
+using namespace conclave;
+using namespace conclave::test;
+
+namespace {
+
+std::atomic<int64_t> allocations{0};
+
+}  // namespace
+
+void* operator new(size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+namespace {
+
+// A backend with its weights, and sequences that go on where they stopped.
+class Steps {
+ public:
+  Steps(const ModelShape& shape, int threads) : pack_(shape, 7), weights_(shape), backend_(shape, limits, threads, "") {
+    pack_.attachTo(weights_);
+    Random random(3);
+    for (int32_t s = 0; s < sequences; ++s) sequences_.push_back(randomSequence(random, shape, length, s * blocks));
+    logits_.resize(static_cast<size_t>(shape.vocab) * maxRows);
+  }
+
+  // Rows [from, to) of the first `count` sequences; returns the allocations made by the step alone.
+  int64_t run(int32_t count, int32_t from, int32_t to) {
+    std::vector<Part> parts;
+    for (int32_t s = 0; s < count; ++s) parts.push_back({&sequences_[static_cast<size_t>(s)], from, to});
+    const StepBatch batch = batchOf(parts);
+    const int64_t before = allocations.load();
+    backend_.step(batch, weights_, logits_.data());
+    return allocations.load() - before;
+  }
+
+  static constexpr int32_t sequences = 8, length = 192;
+
+ private:
+  static constexpr int32_t maxRows = 256, blocks = length / kvBlockTokens;
+  static constexpr StepLimits limits{sequences * blocks, maxRows};
+
+  RandomPack pack_;
+  ModelWeights weights_;
+  CpuBackend backend_;
+  std::vector<Sequence> sequences_;
+  std::vector<float> logits_;
+};
+
+ModelShape smallShape() {
+  ModelShape shape{};
+  shape.dtype = DType::bf16;
+  shape.layers = 2;
+  shape.dModel = 256;
+  shape.vocab = 512;
+  shape.maxContext = 400;
+  shape.normEpsilon = 1e-5f;
+  shape.heads = 4;
+  shape.kvHeads = 2;
+  shape.headDim = 64;
+  shape.clipQkv = 8;
+  shape.ropeTheta = 10000;
+  shape.experts = 8;
+  shape.topK = 2;
+  shape.ffn = 512;
+  return shape;
+}
+
+}  // namespace
+
+TEST("a step allocates nothing, whatever its rows and its context") {
+  for (int threads : {1, 3}) {
+    Steps steps(smallShape(), threads);
+    for (int32_t warm = 0; warm < 2; ++warm) {
+      for (const int32_t rows : {128, 16, 1}) steps.run(1, 0, rows);
+      steps.run(Steps::sequences, 0, 1);
+    }
+    CHECK(steps.run(1, 0, 128) == 0, "a prompt");
+    CHECK(steps.run(1, 128, 129) == 0, "one row");
+    for (int32_t row = 0; row < 16; ++row) steps.run(Steps::sequences, row, row + 1);
+    CHECK(steps.run(Steps::sequences, 16, 17) == 0, "eight rows");
+    CHECK(steps.run(1, 129, 192) == 0, "a chunk of a prompt");
+  }
+}
+
+// Under callgrind, which counts what happens inside CpuBackend::step.
+TEST("counted: a prompt of 128 tokens") { Steps(smallShape(), 1).run(1, 0, 128); }
+
+TEST("counted: 16 steps of one token") {
+  Steps steps(smallShape(), 1);
+  for (int32_t row = 0; row < 16; ++row) steps.run(1, row, row + 1);
+}
+
+TEST("counted: 16 steps of eight tokens") {
+  Steps steps(smallShape(), 1);
+  for (int32_t row = 0; row < 16; ++row) steps.run(Steps::sequences, row, row + 1);
+}
