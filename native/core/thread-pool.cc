@@ -1,5 +1,7 @@
 #include "thread-pool.h"
 
+#include <algorithm>
+
 #include "flush-denormals.h"
 
 namespace conclave {
@@ -9,17 +11,26 @@ namespace {
 constexpr int counterBits = 24;
 constexpr uint64_t counterMask = (uint64_t{1} << counterBits) - 1;
 
-// About 20 to 50 microseconds: longer than the gaps within a step, shorter than anybody's patience with an idle
-// machine.
-constexpr int spinsBeforeSleep = 2000;
-constexpr int spinsBeforeYield = 200;
+// A thread that waits looks again at once for about two microseconds, which most waits within a step take. Then it lets
+// others have the core between two looks: they may be other nodes' threads, or the one it waits for. After about 100
+// microseconds of an idle machine, longer than any gap within a step, it sleeps.
+constexpr int spinsBeforeYield = 100;
+constexpr int looksBeforeSleep = 400;
 
-inline void relax() {
+inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+inline void waitALittle(int look) {
+  if (look < spinsBeforeYield) {
+    pause();
+  } else {
+    std::this_thread::yield();
+  }
 }
 
 }  // namespace
@@ -49,14 +60,10 @@ void ThreadPool::runItems(int32_t items, const void* task, Invoke invoke) {
   awaitDone(items);
 }
 
-// The last items are in other threads' hands. One of them may need this core to go on: yield after a while.
+// The last items are in other threads' hands.
 void ThreadPool::awaitDone(int32_t items) const {
-  for (int spin = 0; done_.load(std::memory_order_acquire) < items; ++spin) {
-    if (spin < spinsBeforeYield) {
-      relax();
-    } else {
-      std::this_thread::yield();
-    }
+  for (int look = 0; done_.load(std::memory_order_acquire) < items; look = std::min(look + 1, spinsBeforeYield)) {
+    waitALittle(look);
   }
 }
 
@@ -83,10 +90,10 @@ void ThreadPool::work(int thread) {
 }
 
 uint32_t ThreadPool::awaitChange(uint32_t seen) {
-  for (int spin = 0; spin < spinsBeforeSleep; ++spin) {
+  for (int look = 0; look < looksBeforeSleep; ++look) {
     const uint32_t now = generation_.load(std::memory_order_acquire);
     if (now != seen) return now;
-    relax();
+    waitALittle(look);
   }
   sleepers_.fetch_add(1);
   generation_.wait(seen);
