@@ -8,6 +8,8 @@ namespace {
 
 // Enough queries per tile to reuse a block's keys and values from cache, few enough for their sums to stay there.
 constexpr int32_t queriesPerTile = 96;
+// Blocks that a thread takes at a time when the context of a few queries is shared out.
+constexpr int32_t mostBlocksPerItem = 8;
 
 }  // namespace
 
@@ -15,7 +17,10 @@ Attention::Attention(const ModelShape& shape, const Kernels& kernels, int thread
     : shape_(shape),
       kernels_(kernels),
       tileRows_(std::clamp(queriesPerTile / shape.groupSize(), 1, kvBlockTokens)),
-      scale_(1.0f / std::sqrt(static_cast<float>(shape.headDim))) {
+      scale_(1.0f / std::sqrt(static_cast<float>(shape.headDim))),
+      partialFloats_(int64_t{shape.groupSize()} * (shape.headDim + 2)),
+      contextBlocks_((shape.maxContext + kvBlockTokens - 1) / kvBlockTokens),
+      partials_(threads * contextBlocks_ * partialFloats_ * int64_t{sizeof(float)}) {
   const size_t queries = static_cast<size_t>(tileRows_ * shape.groupSize());
   const size_t width = static_cast<size_t>(shape.headDim);
   for (int t = 0; t < threads; ++t) {
@@ -52,61 +57,127 @@ void Attention::plan(const StepBatch& batch) {
 
 void Attention::run(const StepBatch& batch, int32_t layer, const KvCache& cache, const ActivationRows& q,
                     ActivationRows& out, ThreadPool& pool) {
-  const int32_t kvHeads = shape_.kvHeads;
-  pool.run(static_cast<int32_t>(tiles_.size()) * kvHeads, [&](int32_t item, int thread) {
-    attendTile(batch, tiles_[static_cast<size_t>(item / kvHeads)], layer, item % kvHeads, cache, q, out,
-               scratch_[static_cast<size_t>(thread)]);
+  if (isWorthSplitting(pool.threads())) return runSplit(batch, layer, cache, q, out, pool);
+  pool.run(static_cast<int32_t>(tiles_.size()) * shape_.kvHeads, [&](int32_t item, int thread) {
+    Scratch& scratch = scratch_[static_cast<size_t>(thread)];
+    const Work work = workOf(item, layer);
+    takeQueries(work, q, scratch);
+    attendEarlier(batch, work, cache, scratch);
+    attendLast(batch, work, cache, scratch);
+    finish(work, out, scratch);
   });
 }
 
-// Blocks are merged in ascending order. All blocks but the last are seen whole by every row of the tile; in the last
-// one each row sees its own number of keys, so rows go one by one and masked keys never touch V.
-void Attention::attendTile(const StepBatch& batch, const Tile& tile, int32_t layer, int32_t kvHead,
-                           const KvCache& cache, const ActivationRows& q, ActivationRows& out, Scratch& scratch) const {
-  const int32_t group = shape_.groupSize(), width = shape_.headDim;
-  const int32_t firstHead = kvHead * group;
-  for (int32_t r = 0; r < tile.rows; ++r) {
-    for (int32_t g = 0; g < group; ++g) {
-      scratch.q[static_cast<size_t>(r * group + g)] = q.at(tile.firstRow + r, int64_t{firstHead + g} * width);
+// With fewer queries than threads, each of one row, threads would stand idle along a long context.
+bool Attention::isWorthSplitting(int threads) const {
+  const bool few = static_cast<int64_t>(tiles_.size()) * shape_.kvHeads < threads;
+  return few && std::any_of(tiles_.begin(), tiles_.end(), [](const Tile& tile) { return tile.lastBlock >= 2; }) &&
+         std::all_of(tiles_.begin(), tiles_.end(), [](const Tile& tile) { return tile.rows == 1; });
+}
+
+// Every whole block by itself on any thread; then the blocks of each item are merged as one thread would have done.
+void Attention::runSplit(const StepBatch& batch, int32_t layer, const KvCache& cache, const ActivationRows& q,
+                         ActivationRows& out, ThreadPool& pool) {
+  int32_t longest = 0;
+  for (const Tile& tile : tiles_) longest = std::max(longest, tile.lastBlock);
+  const int32_t blocks = std::clamp(longest / (2 * pool.threads()), 1, mostBlocksPerItem);
+  const int32_t ranges = (longest + blocks - 1) / blocks;
+  const int32_t items = static_cast<int32_t>(tiles_.size()) * shape_.kvHeads, group = shape_.groupSize();
+  pool.run(items * ranges, [&](int32_t i, int thread) {
+    Scratch& scratch = scratch_[static_cast<size_t>(thread)];
+    const int32_t item = i / ranges, first = i % ranges * blocks;
+    const Work work = workOf(item, layer);
+    takeQueries(work, q, scratch);
+    for (int32_t index = first; index < std::min(first + blocks, work.tile.lastBlock); ++index) {
+      const KvPlace place{layer, batch.blockOf(work.tile.sequence, index), work.kvHead};
+      attendBlock(cache, place, 0, group, kvBlockTokens, partial(item, index), scratch);
     }
+  });
+  pool.run(items, [&](int32_t item, int thread) {
+    Scratch& scratch = scratch_[static_cast<size_t>(thread)];
+    const Work work = workOf(item, layer);
+    takeQueries(work, q, scratch);
+    for (int32_t index = 0; index < work.tile.lastBlock; ++index) {
+      merge(partial(item, index), 0, group, index == 0, scratch);
+    }
+    attendLast(batch, work, cache, scratch);
+    finish(work, out, scratch);
+  });
+}
+
+Attention::Sums Attention::partial(int32_t item, int32_t index) const {
+  float* o = reinterpret_cast<float*>(partials_.data()) + (int64_t{item} * contextBlocks_ + index) * partialFloats_;
+  float* m = o + int64_t{shape_.groupSize()} * shape_.headDim;
+  return {o, m, m + shape_.groupSize()};
+}
+
+void Attention::takeQueries(const Work& work, const ActivationRows& q, Scratch& scratch) const {
+  const int32_t group = shape_.groupSize();
+  for (int32_t query = 0; query < work.tile.rows * group; ++query) {
+    const int64_t head = work.kvHead * group + query % group;
+    scratch.q[static_cast<size_t>(query)] = q.at(work.tile.firstRow + query / group, head * shape_.headDim);
   }
-  for (int32_t index = 0; index < tile.lastBlock; ++index) {
-    const int32_t block = batch.blockOf(tile.sequence, index);
-    attendBlock(cache, {layer, block, kvHead}, 0, tile.rows * group, kvBlockTokens, index == 0, scratch);
+}
+
+// All blocks but the last are seen whole by every row of the tile.
+void Attention::attendEarlier(const StepBatch& batch, const Work& work, const KvCache& cache, Scratch& scratch) const {
+  const int32_t queries = work.tile.rows * shape_.groupSize();
+  for (int32_t index = 0; index < work.tile.lastBlock; ++index) {
+    const KvPlace place{work.layer, batch.blockOf(work.tile.sequence, index), work.kvHead};
+    attendBlock(cache, place, 0, queries, kvBlockTokens, ofBlock(scratch), scratch);
+    merge(ofBlock(scratch), 0, queries, index == 0, scratch);
   }
-  const int32_t block = batch.blockOf(tile.sequence, tile.lastBlock);
+}
+
+// In the last block each row sees its own number of keys, so rows go one by one and masked keys never touch V.
+void Attention::attendLast(const StepBatch& batch, const Work& work, const KvCache& cache, Scratch& scratch) const {
+  const Tile& tile = work.tile;
+  const int32_t group = shape_.groupSize();
+  const KvPlace place{work.layer, batch.blockOf(tile.sequence, tile.lastBlock), work.kvHead};
   for (int32_t r = 0; r < tile.rows; ++r) {
     const int32_t keys = batch.positions[static_cast<size_t>(tile.firstRow + r)] % kvBlockTokens + 1;
-    attendBlock(cache, {layer, block, kvHead}, r * group, group, keys, tile.lastBlock == 0, scratch);
+    attendBlock(cache, place, r * group, group, keys, ofBlock(scratch), scratch);
+    merge(ofBlock(scratch), r * group, group, tile.lastBlock == 0, scratch);
   }
-  for (int32_t query = 0; query < tile.rows * group; ++query) {
+}
+
+void Attention::finish(const Work& work, ActivationRows& out, Scratch& scratch) const {
+  const int32_t group = shape_.groupSize(), width = shape_.headDim;
+  for (int32_t query = 0; query < work.tile.rows * group; ++query) {
     float* o = scratch.o.data() + int64_t{query} * width;
     kernels_.divide(o, width, scratch.sum[static_cast<size_t>(query)]);
-    out.set(kernels_, tile.firstRow + query / group, int64_t{firstHead + query % group} * width, o, width);
+    const int64_t head = work.kvHead * group + query % group;
+    out.set(kernels_, work.tile.firstRow + query / group, head * width, o, width);
   }
 }
 
 void Attention::attendBlock(const KvCache& cache, const KvPlace& place, int32_t firstQuery, int32_t queries,
-                            int32_t keys, bool first, Scratch& scratch) const {
-  const int32_t width = shape_.headDim;
+                            int32_t keys, const Sums& block, Scratch& scratch) const {
   const bool rounded = scratch.p.type() == DType::bf16;
-  float* scores = scratch.scores.data() + int64_t{firstQuery} * kvBlockTokens;
-  float* blockO = (first ? scratch.o : scratch.blockO).data() + int64_t{firstQuery} * width;
-  float* blockM = (first ? scratch.m : scratch.blockM).data() + firstQuery;
-  float* blockSum = (first ? scratch.sum : scratch.blockSum).data() + firstQuery;
+  float* scores = scratch.scores.data();
   kernels_.matmul(cache.keys(place), scratch.q.data() + firstQuery, queries, scores, kvBlockTokens);
   for (int32_t i = 0; i < queries; ++i) {
-    kernels_.softmaxBlock(scores + int64_t{i} * kvBlockTokens, keys, scale_, rounded, &blockM[i], &blockSum[i]);
+    kernels_.softmaxBlock(scores + int64_t{i} * kvBlockTokens, keys, scale_, rounded, &block.m[i], &block.sum[i]);
   }
-  kernels_.storeRows(scores, kvBlockTokens, queries, kvBlockTokens, scratch.p.target(firstQuery, 0));
+  kernels_.storeRows(scores, kvBlockTokens, queries, kvBlockTokens, scratch.p.target(0, 0));
   // Sums run over pairs of keys; an odd last key has no partner and is added on its own.
-  kernels_.matmul(cache.values(place, keys & ~1), scratch.p.rows() + firstQuery, queries, blockO, width);
-  if (keys % 2 == 1) addLastKey(cache, place, keys - 1, queries, scores, blockO, scratch);
-  if (first) return;
+  kernels_.matmul(cache.values(place, keys & ~1), scratch.p.rows(), queries, block.o, shape_.headDim);
+  if (keys % 2 == 1) addLastKey(cache, place, keys - 1, queries, scores, block.o, scratch);
+}
+
+void Attention::merge(const Sums& block, int32_t firstQuery, int32_t queries, bool first, Scratch& scratch) const {
+  const int32_t width = shape_.headDim;
   for (int32_t i = 0; i < queries; ++i) {
     const size_t query = static_cast<size_t>(firstQuery + i);
-    kernels_.mergeBlock(scratch.o.data() + int64_t{firstQuery + i} * width, &scratch.m[query], &scratch.sum[query],
-                        blockO + int64_t{i} * width, blockM[i], blockSum[i], width);
+    float* o = scratch.o.data() + int64_t{firstQuery + i} * width;
+    const float* blockO = block.o + int64_t{i} * width;
+    if (first) {
+      std::copy_n(blockO, width, o);
+      scratch.m[query] = block.m[i];
+      scratch.sum[query] = block.sum[i];
+    } else {
+      kernels_.mergeBlock(o, &scratch.m[query], &scratch.sum[query], blockO, block.m[i], block.sum[i], width);
+    }
   }
 }
 

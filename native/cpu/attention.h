@@ -1,4 +1,4 @@
-// Causal grouped-query attention over KV blocks.
+// Causal grouped-query attention over KV blocks: blocks are merged in ascending order, whoever computed them.
 #pragma once
 #include <vector>
 
@@ -29,6 +29,11 @@ class Attention {
     int32_t firstRow, rows, sequence, lastBlock;
   };
 
+  // What a range of keys gives, not yet divided: o [queries, headDim], m and sum [queries].
+  struct Sums {
+    float *o, *m, *sum;
+  };
+
   // What one thread works on: queries are the tile's rows x the heads that share a KV head.
   struct Scratch {
     std::vector<float> scores;                    // [queries, 64]
@@ -39,12 +44,35 @@ class Attention {
     ActivationRows p;                             // [queries, 64]
   };
 
-  void attendTile(const StepBatch& batch, const Tile& tile, int32_t layer, int32_t kvHead, const KvCache& cache,
-                  const ActivationRows& q, ActivationRows& out, Scratch& scratch) const;
+  // A tile's queries with one KV head.
+  struct Work {
+    const Tile& tile;
+    int32_t layer, kvHead;
+  };
+
+  Work workOf(int32_t item, int32_t layer) const {
+    return {tiles_[static_cast<size_t>(item / shape_.kvHeads)], layer, item % shape_.kvHeads};
+  }
+  bool isWorthSplitting(int threads) const;
+  void runSplit(const StepBatch& batch, int32_t layer, const KvCache& cache, const ActivationRows& q,
+                ActivationRows& out, ThreadPool& pool);
+
+  void takeQueries(const Work& work, const ActivationRows& q, Scratch& scratch) const;
+  void attendEarlier(const StepBatch& batch, const Work& work, const KvCache& cache, Scratch& scratch) const;
+  void attendLast(const StepBatch& batch, const Work& work, const KvCache& cache, Scratch& scratch) const;
+  void finish(const Work& work, ActivationRows& out, Scratch& scratch) const;
+
   void attendBlock(const KvCache& cache, const KvPlace& place, int32_t firstQuery, int32_t queries, int32_t keys,
-                   bool first, Scratch& scratch) const;
+                   const Sums& block, Scratch& scratch) const;
   void addLastKey(const KvCache& cache, const KvPlace& place, int32_t slot, int32_t queries, const float* p,
                   float* blockO, Scratch& scratch) const;
+  // The sums so far take in a later block's, or are the block's when it is the first.
+  void merge(const Sums& block, int32_t firstQuery, int32_t queries, bool first, Scratch& scratch) const;
+  Sums ofBlock(Scratch& scratch) const {
+    return {scratch.blockO.data(), scratch.blockM.data(), scratch.blockSum.data()};
+  }
+  // Where split work keeps block `index` of an item until all blocks before it are merged.
+  Sums partial(int32_t item, int32_t index) const;
 
   ModelShape shape_;
   const Kernels& kernels_;
@@ -52,6 +80,9 @@ class Attention {
   float scale_;
   std::vector<Tile> tiles_;
   std::vector<Scratch> scratch_;
+  int64_t partialFloats_;  // of one block of one item
+  int32_t contextBlocks_;
+  ZeroedMemory partials_;  // [items < threads, contextBlocks, partialFloats]
 };
 
 }  // namespace conclave

@@ -64,6 +64,30 @@ TEST("a model's logits have the same bits however its rows are run") {
   }
 }
 
+// Decoded rows with fewer KV heads than threads: the context is shared out by blocks.
+TEST("a long context has the same bits however many threads share it") {
+  Random random(16);
+  for (int trial = 0; trial < 4; ++trial) {
+    ModelShape shape = randomShape(random);
+    shape.kvHeads = 1;
+    shape.heads = 3;
+    const RandomPack pack(shape, random.bits());
+    const Sequence sequence = randomSequence(random, shape, 330, 0);
+    std::vector<float> expected;
+    for (int threads : {1, 2, 5}) {
+      ModelSession session(shape, {16, 400}, threads, "");
+      pack.attachTo(session);
+      std::vector<float> logits = step(session, {{&sequence, 0, 300}});
+      for (int32_t row = 300; row < 330; ++row) {
+        const std::vector<float> one = step(session, {{&sequence, row, row + 1}});
+        logits.insert(logits.end(), one.begin(), one.end());
+      }
+      if (expected.empty()) expected = logits;
+      CHECK(equal(logits, expected), std::to_string(threads) + " threads");
+    }
+  }
+}
+
 TEST("what a block's former owner left there is never read") {
   Random random(12);
   for (DType dtype : {DType::f32, DType::bf16}) {
