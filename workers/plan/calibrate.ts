@@ -1,5 +1,5 @@
 // Steps measured on one machine -> what the planner needs to know of it: software and link, so that the formulas give back
-// what was measured. In: read rates and the times of one model on one, two and more nodes. Out: a link and a software cost.
+// what was measured. In: read rates and the times of one model on one, two and more nodes. Out: rates, link, software.
 // Pure. Everything that reading does not explain goes into three numbers, in this order: with one node the software of a
 // layer, with two the latency of an exchange, with more what each further node adds to it.
 import { DomainError } from '../../infra/errors/domain-error.ts';
@@ -11,9 +11,14 @@ export interface MeasuredStep {
   readonly secondsPerStep: number;
 }
 
+/** Bytes per second that one node reads, and all nodes of a machine together. */
+export type ReadRates = Pick<PlannedNode, 'bytesPerSecond' | 'hostBytesPerSecond'>;
+
 export interface CalibrationInput extends Omit<ClusterInput, 'nodes' | 'link' | 'software'> {
+  /** As probed. */
+  readonly rates: ReadRates;
   /** The nodes of the measurement with so many: all on one host. */
-  readonly nodesOf: (count: number) => readonly PlannedNode[];
+  readonly nodesOf: (count: number, rates: ReadRates) => readonly PlannedNode[];
   /** One and two nodes at least. */
   readonly steps: readonly MeasuredStep[];
   /** What the link carries, measured otherwise: small frames hardly show it. */
@@ -21,10 +26,13 @@ export interface CalibrationInput extends Omit<ClusterInput, 'nodes' | 'link' | 
 }
 
 export interface Calibration {
+  /** Those of the probe, or what the steps of one node show when that is more. */
+  readonly rates: ReadRates;
   readonly link: Link;
   readonly software: SoftwareCost;
 }
 
+const NO_LINK: Link = { name: 'none', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: Number.POSITIVE_INFINITY };
 const NOTHING: SoftwareCost = { layerSeconds: 0, stepSeconds: 0, computeHidden: true };
 
 /** Throws DomainError `bad_config` without a measurement of one and of two nodes. */
@@ -34,22 +42,36 @@ export function calibrate(input: CalibrationInput): Calibration {
     if (step !== undefined) return step.secondsPerStep;
     throw new DomainError('bad_config', `Calibrating needs a measurement of ${nodes} nodes.`, { param: 'nodes' });
   };
+  const rates = atLeast(input, measured(1));
   const link = { name: 'measured', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: input.linkBytesPerSecond };
   const rest = (nodes: number, software: SoftwareCost): number =>
-    Math.max(0, measured(nodes) - predicted(input, nodes, link, software));
+    Math.max(0, measured(nodes) - predicted(input, rates, nodes, link, software));
   const software = { ...NOTHING, layerSeconds: rest(1, NOTHING) / input.model.layers };
   const exchange = (nodes: number): number => {
     const second = { ...link, latencySeconds: 1 };
-    const exchanges = predicted(input, nodes, second, software) - predicted(input, nodes, link, software);
+    const exchanges = predicted(input, rates, nodes, second, software) - predicted(input, rates, nodes, link, software);
     return rest(nodes, software) / exchanges;
   };
   const latencySeconds = exchange(2);
   const further = input.steps.filter(({ nodes }) => nodes > 2);
   const added = further.map(({ nodes }) => (exchange(nodes) - latencySeconds) / (nodes - 2));
   const perNodeSeconds = Math.max(0, added.reduce((sum, seconds) => sum + seconds, 0) / Math.max(1, added.length));
-  return { link: { ...link, latencySeconds, perNodeSeconds }, software };
+  return { rates, link: { ...link, latencySeconds, perNodeSeconds }, software };
 }
 
-function predicted(input: CalibrationInput, count: number, link: Link, software: SoftwareCost): number {
-  return planCluster({ ...input, nodes: input.nodesOf(count), link, software }).step.totalSeconds;
+/** A probe that something else disturbed reads slower than the steps did, which is no software below nothing. */
+function atLeast(input: CalibrationInput, measured: number): ReadRates {
+  const { bytesPerSecond, hostBytesPerSecond } = input.rates;
+  const quicker = Math.max(1, predicted(input, input.rates, 1, NO_LINK, NOTHING) / measured);
+  return { bytesPerSecond: bytesPerSecond * quicker, hostBytesPerSecond: hostBytesPerSecond * quicker };
+}
+
+function predicted(
+  input: CalibrationInput,
+  rates: ReadRates,
+  count: number,
+  link: Link,
+  software: SoftwareCost,
+): number {
+  return planCluster({ ...input, nodes: input.nodesOf(count, rates), link, software }).step.totalSeconds;
 }

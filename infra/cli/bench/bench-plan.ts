@@ -8,7 +8,7 @@ import { readBandwidth } from '../../../native/read-probe.ts';
 import { placeExperts } from '../../../workers/cluster/place-experts.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
 import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
-import { type Calibration, calibrate } from '../../../workers/plan/calibrate.ts';
+import { type Calibration, calibrate, type ReadRates } from '../../../workers/plan/calibrate.ts';
 import type { PlannedNode } from '../../../workers/plan/machine.ts';
 import { type ClusterInput, planCluster, type Topology } from '../../../workers/plan/plan-cluster.ts';
 import { homeFolder } from '../home-folder.ts';
@@ -65,9 +65,6 @@ interface Measured {
   readonly steps: ReadonlyMap<number, number[]>;
 }
 
-/** Bytes per second that one node reads, and all nodes of the machine. */
-type Machine = Pick<PlannedNode, 'bytesPerSecond' | 'hostBytesPerSecond'>;
-
 /** Read rates, one of each for each round, in bytes per second. */
 interface Rates {
   readonly node: number[];
@@ -89,24 +86,25 @@ export async function benchPlan(options: BenchPlanOptions): Promise<void> {
   }
   const [calibrating] = models;
   if (calibrating === undefined) throw new TypeError('There is a model to calibrate with.');
-  const machine = { bytesPerSecond: median(rates.node), hostBytesPerSecond: median(rates.host) };
   const calibration = calibrate({
     ...inputOf(options, calibrating.model),
-    nodesOf: (count) => nodesOf(machine, calibrating.model, count),
+    rates: { bytesPerSecond: median(rates.node), hostBytesPerSecond: median(rates.host) },
+    nodesOf: (count, read) => nodesOf(read, calibrating.model, count),
     steps: [...calibrating.steps].map(([nodes, seconds]) => ({ nodes, secondsPerStep: median(seconds) })),
     linkBytesPerSecond: LOOPBACK_BYTES_PER_SECOND,
   });
-  const checks = models.flatMap((measured) => checkModel(options, measured, machine, calibration));
-  if (options.out !== undefined) writePlanFile(options, options.out, machine, calibration);
+  const checks = models.flatMap((measured) => checkModel(options, measured, calibration));
+  if (options.out !== undefined) writePlanFile(options, options.out, calibration);
   const { latencySeconds, perNodeSeconds } = calibration.link;
+  const { bytesPerSecond, hostBytesPerSecond } = calibration.rates;
   const result: PlanResult = {
     model: options.model,
     topology: options.topology,
     threads: threadsOf(options),
     streams: options.streams,
     rounds: options.rounds,
-    node_bytes_per_second: machine.bytesPerSecond,
-    host_bytes_per_second: machine.hostBytesPerSecond,
+    node_bytes_per_second: bytesPerSecond,
+    host_bytes_per_second: hostBytesPerSecond,
     layer_microseconds: calibration.software.layerSeconds * 1e6,
     exchange_microseconds: latencySeconds * 1e6,
     further_node_microseconds: perNodeSeconds * 1e6,
@@ -175,13 +173,13 @@ function inputOf(
 }
 
 /** Nodes of this machine with room for as many experts as the measurement gave them. */
-function nodesOf(machine: Machine, model: ModelDescription, count: number): readonly PlannedNode[] {
+function nodesOf(rates: ReadRates, model: ModelDescription, count: number): readonly PlannedNode[] {
   const slots = slotsOf(model.router.experts, count);
   const { bytes } = inspectModel(model, 1);
   // The context of a bench takes less than an expert.
   const memoryBytes = bytes.shared + (slots + 0.99) * bytes.expert;
   return Array.from({ length: count }, (_, index) => ({
-    ...machine,
+    ...rates,
     name: `node-${index + 1}`,
     host: 'this',
     memoryBytes,
@@ -196,11 +194,10 @@ function nodesOf(machine: Machine, model: ModelDescription, count: number): read
 function checkModel(
   options: BenchPlanOptions,
   { folder, model, steps }: Measured,
-  machine: Machine,
   calibration: Calibration,
 ): readonly PlanCheck[] {
   return [...steps].map(([nodes, seconds]) => {
-    const input = { ...inputOf(options, model), ...calibration, nodes: nodesOf(machine, model, nodes) };
+    const input = { ...inputOf(options, model), ...calibration, nodes: nodesOf(calibration.rates, model, nodes) };
     const predicted = planCluster(input).step.tokensPerSecond;
     const measured = spreadOf(seconds.map((one) => options.streams / one));
     return {
@@ -216,20 +213,15 @@ function checkModel(
 }
 
 /** What `conclave plan` reads: this machine with two nodes, to be changed by whoever plans. */
-function writePlanFile(
-  options: BenchPlanOptions,
-  path: string,
-  machine: Machine,
-  { link, software }: Calibration,
-): void {
+function writePlanFile(options: BenchPlanOptions, path: string, { rates, link, software }: Calibration): void {
   const file: PlanFileInput = {
     model: options.model,
     nodes: [
       {
         machine: {
           memoryGigabytes: totalmem() / 1e9,
-          gigabytesPerSecond: machine.bytesPerSecond / 1e9,
-          hostGigabytesPerSecond: machine.hostBytesPerSecond / 1e9,
+          gigabytesPerSecond: rates.bytesPerSecond / 1e9,
+          hostGigabytesPerSecond: rates.hostBytesPerSecond / 1e9,
           teraflops: FLOPS / 1e12,
         },
         count: 2,

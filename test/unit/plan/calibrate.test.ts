@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { dbrx } from '../../../workers/model/dbrx.ts';
-import { type CalibrationInput, calibrate } from '../../../workers/plan/calibrate.ts';
+import { type CalibrationInput, calibrate, type ReadRates } from '../../../workers/plan/calibrate.ts';
 import { planCluster } from '../../../workers/plan/plan-cluster.ts';
 import { plannedNodes } from './planned-nodes.ts';
 
-const nodesOf = (count: number) => plannedNodes(count, { memoryBytes: 1e12, host: 'here', bytesPerSecond: 500e9 });
+const rates: ReadRates = { bytesPerSecond: 500e9, hostBytesPerSecond: 800e9 };
+const nodesOf = (count: number, read: ReadRates) => plannedNodes(count, { ...read, memoryBytes: 1e12, host: 'here' });
 const INPUT: Omit<CalibrationInput, 'steps'> = {
   model: { ...dbrx.example, dtype: 'bf16' },
+  rates,
   nodesOf,
   topology: 'decentralized',
   policy: 'overlap',
@@ -22,7 +24,7 @@ for (const topology of ['centralized', 'decentralized'] as const) {
     const link = { name: 'made', latencySeconds: 120e-6, perNodeSeconds: 30e-6, bytesPerSecond: 1e9 };
     const software = { layerSeconds: 20e-6, stepSeconds: 0, computeHidden: true };
     const steps = [1, 2, 4].map((nodes) => {
-      const plan = planCluster({ ...INPUT, topology, link, software, nodes: nodesOf(nodes) });
+      const plan = planCluster({ ...INPUT, topology, link, software, nodes: nodesOf(nodes, rates) });
       return { nodes, secondsPerStep: plan.step.totalSeconds };
     });
     const found = calibrate({ ...INPUT, topology, steps });
@@ -31,6 +33,19 @@ for (const topology of ['centralized', 'decentralized'] as const) {
     assert.ok(Math.abs(found.software.layerSeconds - 20e-6) < 1e-9);
   });
 }
+
+test('takes the steps at their word when the probe read slower than they did', () => {
+  const free = { name: 'free', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: 1e9 };
+  const software = { layerSeconds: 0, stepSeconds: 0, computeHidden: true };
+  const steps = [1, 2].map((nodes) => {
+    const plan = planCluster({ ...INPUT, link: free, software, nodes: nodesOf(nodes, rates) });
+    return { nodes, secondsPerStep: plan.step.totalSeconds };
+  });
+  const disturbed = { bytesPerSecond: 250e9, hostBytesPerSecond: 400e9 };
+  const found = calibrate({ ...INPUT, rates: disturbed, steps });
+  assert.ok(Math.abs(found.rates.bytesPerSecond / 500e9 - 1) < 1e-9);
+  assert.equal(found.software.layerSeconds, 0);
+});
 
 test('says which measurement is missing', () => {
   assert.throws(() => calibrate({ ...INPUT, steps: [{ nodes: 2, secondsPerStep: 1 }] }), {
