@@ -24,7 +24,8 @@
       'target_name': 'conclave',
       'sources': ['addon/addon.cc', 'addon/mapped-file-object.cc', 'addon/model-session-object.cc', '<@(core_sources)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
-      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS'],
+      # An exception that a worker thread which is being terminated can no longer throw must not end the process.
+      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
       'conditions': [
         ['target_arch=="x64"', { 'dependencies': ['cpu_avx2', 'cpu_avx512'] }],
         ['target_arch=="arm64"', { 'sources': ['cpu/matmul-neon.cc'] }],

@@ -108,14 +108,35 @@ ModelSession& ModelSessionObject::idle() const {
   return session;
 }
 
+ModelSession::Done ModelSessionObject::settling() {
+  return [this](const std::string& failure) {
+    toJavaScriptThread_.NonBlockingCall([this, failure](Napi::Env env, Napi::Function) { settle(env, failure); });
+  };
+}
+
+// Starts a call and returns its promise. Whatever can throw comes before the start: a call that runs has its promise.
+template <typename Start>
+Napi::Value ModelSessionObject::pend(Napi::Env env, std::initializer_list<Napi::Value> arrays, const Start& start) {
+  PendingCall call{Napi::Promise::Deferred::New(env), {}};
+  for (const Napi::Value& array : arrays) {
+    if (array.IsTypedArray()) call.arrays.push_back(Napi::Persistent(array.As<Napi::TypedArray>()));
+  }
+  start(settling());
+  pending_.emplace(std::move(call));
+  // The object must outlive the call, the event loop must wait for it.
+  Ref();
+  toJavaScriptThread_.Ref(env);
+  return pending_->promise.Promise();
+}
+
 Napi::Value ModelSessionObject::step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     ModelSession& session = idle();
     StepBatch batch = batchOf(info);
     const int64_t wanted = static_cast<int64_t>(batch.logitRows.size()) * session.shape().vocab;
     float* logits = elementsOf<float>(info[6], napi_float32_array, "logits", wanted);
-    session.step(std::move(batch), logits, settling());
-    return pend(info.Env(), {info[6]});
+    return pend(info.Env(), {info[6]},
+                [&](ModelSession::Done done) { session.step(std::move(batch), logits, std::move(done)); });
   });
 }
 
@@ -132,8 +153,9 @@ Napi::Value ModelSessionObject::attend(const Napi::CallbackInfo& info) {
         elementsOf<int32_t>(info[3], napi_int32_array, "experts", chosen),
         elementsOf<float>(info[4], napi_float32_array, "weights", chosen),
         info[5].IsNull() ? nullptr : bytesOf(info[5], "hidden", rows * session.activationBytes())};
-    session.attend(int32Of(info[0], "layer"), before, result, settling());
-    return pend(info.Env(), {info[1], info[2], info[3], info[4], info[5]});
+    const int32_t layer = int32Of(info[0], "layer");
+    return pend(info.Env(), {info[1], info[2], info[3], info[4], info[5]},
+                [&](ModelSession::Done done) { session.attend(layer, before, result, std::move(done)); });
   });
 }
 
@@ -154,8 +176,8 @@ Napi::Value ModelSessionObject::runExperts(const Napi::CallbackInfo& info) {
     require(work.hiddenRows >= 0, "hiddenRows is out of range");
     if (!info[3].IsNull()) work.hidden = bytesOf(info[3], "hidden", work.hiddenRows * session.activationBytes());
     work.outputs = bytesOf(info[5], "outputs", static_cast<int64_t>(work.rows.size()) * session.activationBytes());
-    session.runExperts(std::move(work), settling());
-    return pend(info.Env(), {info[3], info[5]});
+    return pend(info.Env(), {info[3], info[5]},
+                [&](ModelSession::Done done) { session.runExperts(std::move(work), std::move(done)); });
   });
 }
 
@@ -167,8 +189,8 @@ Napi::Value ModelSessionObject::sumOutputs(const Napi::CallbackInfo& info) {
     const int64_t outputBytes = int64_t{rows} * session.shape().topK * session.activationBytes();
     const std::byte* outputs = alignedBytesOf(info[2], "outputs", outputBytes);
     float* sums = elementsOf<float>(info[3], napi_float32_array, "sums", int64_t{rows} * session.shape().dModel);
-    session.sumOutputs(firstRow, rows, outputs, sums, settling());
-    return pend(info.Env(), {info[2], info[3]});
+    return pend(info.Env(), {info[2], info[3]},
+                [&](ModelSession::Done done) { session.sumOutputs(firstRow, rows, outputs, sums, std::move(done)); });
   });
 }
 
@@ -177,33 +199,17 @@ Napi::Value ModelSessionObject::project(const Napi::CallbackInfo& info) {
     ModelSession& session = idle();
     const Contribution before = contributionOf(session, info[0], info[1]);
     const int64_t wanted = static_cast<int64_t>(session.begun().logitRows.size()) * session.shape().vocab;
-    session.project(before, elementsOf<float>(info[2], napi_float32_array, "logits", wanted), settling());
-    return pend(info.Env(), {info[0], info[1], info[2]});
+    float* logits = elementsOf<float>(info[2], napi_float32_array, "logits", wanted);
+    return pend(info.Env(), {info[0], info[1], info[2]},
+                [&](ModelSession::Done done) { session.project(before, logits, std::move(done)); });
   });
 }
 
-ModelSession::Done ModelSessionObject::settling() {
-  return [this](const std::string& failure) {
-    toJavaScriptThread_.NonBlockingCall([this, failure](Napi::Env env, Napi::Function) { settle(env, failure); });
-  };
-}
-
-// The promise of a call that has been started: the object must outlive it, the event loop must wait for it.
-Napi::Value ModelSessionObject::pend(Napi::Env env, std::initializer_list<Napi::Value> arrays) {
-  Ref();
-  toJavaScriptThread_.Ref(env);
-  pending_.emplace(PendingCall{Napi::Promise::Deferred::New(env), {}});
-  for (const Napi::Value& array : arrays) {
-    if (array.IsTypedArray()) pending_->arrays.push_back(Napi::Persistent(array.As<Napi::TypedArray>()));
-  }
-  return pending_->promise.Promise();
-}
-
 void ModelSessionObject::settle(Napi::Env env, const std::string& failure) {
-  const Napi::HandleScope scope(env);
-  const Napi::Promise::Deferred promise = pending_->promise;
-  pending_.reset();
   try {
+    const Napi::HandleScope scope(env);
+    const Napi::Promise::Deferred promise = pending_->promise;
+    pending_.reset();
     toJavaScriptThread_.Unref(env);
     if (failure.empty()) {
       promise.Resolve(env.Undefined());

@@ -39,7 +39,8 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   ModelSession& idle() const;
   Contribution contributionOf(const ModelSession& session, const Napi::Value& outputs, const Napi::Value& sums) const;
   ModelSession::Done settling();
-  Napi::Value pend(Napi::Env env, std::initializer_list<Napi::Value> arrays);
+  template <typename Start>
+  Napi::Value pend(Napi::Env env, std::initializer_list<Napi::Value> arrays, const Start& start);
   void settle(Napi::Env env, const std::string& failure);
   void settleClose(Napi::Env env);
   static void shutDown(void* object);
