@@ -11,6 +11,7 @@ import { createTokenizer } from '../../infra/tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
 import { ModelSession } from '../../native/model-session.ts';
 import { CANARY_BLOCKS } from '../cluster/canary.ts';
+import { describeClockSkew, measureClockSkew } from '../cluster/clock-skew.ts';
 import { findPeersIn, readPackToken } from '../cluster/find-peers.ts';
 import { HeldModel } from '../cluster/held-model.ts';
 import { type ServedPacks, servePacks } from '../pack/serve-packs.ts';
@@ -65,6 +66,8 @@ export async function openNode(options: ServeOptions): Promise<ServingNode> {
   };
   try {
     for (const warning of await checkRedisServer(redis, 'durable')) log.warn(warning);
+    const skew = describeClockSkew(nodeId, await measureClockSkew(redis));
+    if (skew !== null) log.warn(skew);
     const { group } = config.worker;
     const findPeers = findPeersIn(redis, group, nodeId);
     const request = { ...options, home: config.home, group, redis, findPeers, events: loadEvents(log) };

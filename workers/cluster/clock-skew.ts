@@ -1,0 +1,24 @@
+// Does this node's clock agree with Redis'? Leases, deadlines and epochs run on Redis' time or on monotonic clocks, so a wrong
+// clock breaks nothing; but it makes times in logs and measured waits wrong, which an operator should know.
+import type { Redis } from 'ioredis';
+import { askRedis } from '../../infra/redis/script-errors.ts';
+
+const TOLERATED_MS = 2_000;
+
+/** How far this host's clock is ahead of Redis', in ms; half a round trip uncertain. */
+export async function measureClockSkew(redis: Redis, now: () => number = Date.now): Promise<number> {
+  const askedAtMs = now();
+  const [seconds, microseconds] = await askRedis(redis.time());
+  const answeredAtMs = now();
+  return (askedAtMs + answeredAtMs) / 2 - (Number(seconds) * 1000 + Number(microseconds) / 1000);
+}
+
+/** A sentence for operators; null when the clocks agree well enough. */
+export function describeClockSkew(nodeId: string, skewMs: number): string | null {
+  if (Math.abs(skewMs) <= TOLERATED_MS) return null;
+  const seconds = (Math.abs(skewMs) / 1000).toFixed(1);
+  return (
+    `The clock of node ${nodeId} is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} that of Redis: times in its log and queue waits ` +
+    'are off by as much. Answers are not affected. Synchronise the clocks (NTP).'
+  );
+}
