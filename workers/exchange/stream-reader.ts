@@ -1,6 +1,6 @@
 // Reads streams of one Redis as they grow. In: a connection of its own, streams and where to start in each. Out: their
 // entries, in order. Always has one blocking read waiting, so that an entry is here as soon as it is written.
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
 
@@ -64,8 +64,8 @@ export class StreamReader {
         this.#answeredAtMs = performance.now();
         if (reply === null || this.#stopped) continue;
         this.#handOut(reply);
-        // Who waited for these goes first; asking for more costs a system call.
-        await nextTurn();
+        // Who waited for these goes first, all microtasks of it; asking for more costs a system call.
+        await new Promise(process.nextTick);
       } catch (problem) {
         if (this.#stopped) return;
         this.#events.onProblem(problem);
