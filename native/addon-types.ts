@@ -31,7 +31,9 @@ export interface AddonSessionLimits {
   readonly kvBlocks: number;
   /** Rows (tokens) a single step may carry. */
   readonly maxRows: number;
-  /** '' picks the fastest variant of this CPU. */
+  /** 'cpu', 'metal' or 'metal-emulated'. */
+  readonly backend: string;
+  /** '' picks the fastest variant of the backend. */
   readonly variant: string;
 }
 
@@ -109,15 +111,33 @@ export interface AddonModelSession {
   sumOutputs(firstRow: number, rows: number, outputs: Uint8Array, sums: Float32Array): Promise<void>;
   /** See ModelSession.project; of outputs and sums one is null. */
   project(outputs: Uint8Array | null, sums: Float32Array | null, logits: Float32Array): Promise<void>;
+  /** Names what decides the bits of results (DESIGN.md, Numerics v1). */
+  numericsClass(): string;
   /** Routed rows per layer and expert since the session began: [layers, experts]. */
   routingCounts(): Float64Array;
   close(): Promise<void>;
+}
+
+/** GpuProperties in metal/gpu-device.h, as far as people need them. */
+export interface AddonGpuProperties {
+  readonly name: string;
+  /** GPUs of one class give the same bits. */
+  readonly className: string;
+  /** Whether the system can be told what to keep wired. */
+  readonly residencySets: boolean;
+  /** Of the machine. */
+  readonly memoryBytes: number;
+  /** What the GPU may hold. */
+  readonly workingSetBytes: number;
+  readonly largestBufferBytes: number;
 }
 
 export interface Addon {
   readonly layoutVersion: number;
   /** Names of the kernel variants this CPU can run, fastest first; 'reference' is always the last. */
   kernelVariants(): string[];
+  /** The GPU of backend 'metal' or 'metal-emulated'. */
+  gpuProperties(backend: string): AddonGpuProperties;
   mapFile(path: string): AddonMappedFile;
   createSession(shape: AddonModelShape, limits: AddonSessionLimits): AddonModelSession;
   /** Seconds it takes `threads` threads to read all bytes of the files, `passes` times. Blocks. */

@@ -2,7 +2,10 @@
   'variables': {
     'core_sources': [
       'core/double-math.cc', 'core/mapped-file.cc', 'core/model-session.cc', 'core/model-shape.cc', 'core/model-weights.cc',
-      'core/panel-layout.cc', 'core/read-probe.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
+      'core/panel-layout.cc', 'core/read-probe.cc', 'core/rotary-table.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
+      'metal/metal-backend.cc', 'metal/metal-kernels.cc', 'metal/residency.cc', 'metal/step-memory.cc',
+      'metal/weight-memory.cc', 'metal/emulated/emulated-device.cc', 'metal/emulated/fiber.cc',
+      'metal/emulated/kernels.cc', 'metal/emulated/shadow-memory.cc', 'metal/emulated/threadgroup.cc',
       'cpu/cpu-backend.cc', 'cpu/attention.cc', 'cpu/experts.cc', 'cpu/matmul-reference.cc', 'cpu/select-kernels.cc',
     ],
   },
@@ -22,13 +25,18 @@
   'targets': [
     {
       'target_name': 'conclave',
-      'sources': ['addon/addon.cc', 'addon/mapped-file-object.cc', 'addon/model-session-object.cc', '<@(core_sources)'],
+      'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/mapped-file-object.cc', 'addon/model-session-object.cc', '<@(core_sources)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
       # An exception that a worker thread which is being terminated can no longer throw must not end the process.
       'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
       'conditions': [
         ['target_arch=="x64"', { 'dependencies': ['cpu_avx2', 'cpu_avx512'] }],
         ['target_arch=="arm64"', { 'sources': ['cpu/matmul-neon.cc'] }],
+        ['OS=="mac" and target_arch=="arm64"', {
+          'sources': ['metal/apple-device.mm'],
+          'libraries': ['-framework Foundation', '-framework Metal'],
+          'xcode_settings': { 'CLANG_ENABLE_OBJC_ARC': 'YES' },
+        }, { 'sources': ['metal/no-apple-device.cc'] }],
       ],
     },
   ],

@@ -1,7 +1,8 @@
 // The engine as workers see it: a model with its packs attached, a KV cache of fixed-size blocks, and one asynchronous
 // call per step, or a few per layer where a group of nodes shares the step. In: a checked batch. Out: the logits asked
 // for. Who runs and which blocks are whose is decided elsewhere.
-import { ADDON_DTYPE, type AddonModelSession, type AddonModelShape } from './addon-types.ts';
+import { ADDON_DTYPE, type AddonGpuProperties, type AddonModelSession, type AddonModelShape } from './addon-types.ts';
+import { type Backend, backendsFor, openFirst } from './choose-backend.ts';
 import { loadAddon } from './load-addon.ts';
 import type { MappedFile } from './mapped-file.ts';
 import type { ModelDescription } from './model-description.ts';
@@ -11,13 +12,18 @@ import { NativeError, toNativeError } from './native-error.ts';
 export const KV_BLOCK_TOKENS = 64;
 
 export interface SessionOptions {
+  /** Where to compute; `auto` takes the GPU of a Mac with Apple silicon, else the CPU. */
+  readonly backend: Backend | 'auto';
   /** Computing threads, >= 1. */
   readonly threads: number;
   /** Size of the KV cache, in blocks of KV_BLOCK_TOKENS positions. */
   readonly kvBlocks: number;
   /** Most rows (tokens) in one step. */
   readonly maxRows: number;
-  /** A name out of kernelVariants(); '' picks the fastest. Same bits whichever it is. */
+  /**
+   * '' picks the fastest. For the CPU a name out of kernelVariants(), the same bits whichever it is; for Metal `lanes` or
+   * `matrices`, whose bits differ.
+   */
   readonly variant: string;
 }
 
@@ -86,6 +92,15 @@ export function kernelVariants(): string[] {
   return loadAddon().kernelVariants();
 }
 
+/** The GPU of a backend. Throws NativeError `unavailable` saying what is missing. */
+export function gpuProperties(backend: Exclude<Backend, 'cpu'>): AddonGpuProperties {
+  try {
+    return loadAddon().gpuProperties(backend);
+  } catch (thrown) {
+    throw toNativeError(thrown);
+  }
+}
+
 export class ModelSession {
   readonly description: ModelDescription;
   readonly options: SessionOptions;
@@ -99,8 +114,12 @@ export class ModelSession {
 
   /** Reserves the KV cache and starts the threads. Throws NativeError naming the option at fault. */
   static create(description: ModelDescription, options: SessionOptions): ModelSession {
+    const open = (backend: Backend): AddonModelSession =>
+      loadAddon().createSession(toAddonShape(description), { ...options, backend });
+    const backends = backendsFor(options.backend, process.platform, process.arch);
     try {
-      return new ModelSession(description, options, loadAddon().createSession(toAddonShape(description), options));
+      const raw = openFirst(backends, open, (message) => process.emitWarning(message));
+      return new ModelSession(description, options, raw);
     } catch (thrown) {
       throw toNativeError(thrown);
     }
@@ -172,6 +191,11 @@ export class ModelSession {
   /** Ends the step: logits [logitRows, vocab]. */
   project(before: Contribution, logits: Float32Array): Promise<void> {
     return settling(() => this.#raw.project(outputsOf(before), sumsOf(before), logits));
+  }
+
+  /** Sessions of one class give the same bits: `cpu`, or one per GPU family and kernel variant. */
+  get numericsClass(): string {
+    return this.#raw.numericsClass();
   }
 
   /** How many rows each expert was given since the session began: [layers, experts]. */

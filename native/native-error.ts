@@ -1,7 +1,18 @@
 // The addon's failures as one error class; workers translate it into a DomainError at their edge.
 
-/** `invalid_argument`: a length, id or offset the addon refuses; `closed`, `busy`: wrong time; `io`: the operating system. */
-export type NativeErrorCode = 'invalid_argument' | 'closed' | 'busy' | 'io' | 'out_of_memory' | 'internal';
+/**
+ * `invalid_argument`: a length, id or offset the addon refuses; `closed`, `busy`: wrong time; `io`: the operating system;
+ * `unavailable`: this machine has no such GPU; `device_lost`: the GPU gave up, and only a new session helps.
+ */
+export type NativeErrorCode =
+  | 'invalid_argument'
+  | 'closed'
+  | 'busy'
+  | 'io'
+  | 'out_of_memory'
+  | 'unavailable'
+  | 'device_lost'
+  | 'internal';
 
 const CODES: ReadonlySet<string> = new Set([
   'invalid_argument',
@@ -9,6 +20,8 @@ const CODES: ReadonlySet<string> = new Set([
   'busy',
   'io',
   'out_of_memory',
+  'unavailable',
+  'device_lost',
   'internal',
 ] satisfies NativeErrorCode[]);
 

@@ -13,7 +13,7 @@ import {
 import type { OpenedPacks } from '../workers/pack/open-packs.ts';
 
 const COUNTED: ReadonlySet<string | symbol> = new Set(['attend', 'runExperts', 'sumOutputs', 'project']);
-const LIMITS = { threads: 1, kvBlocks: 16, maxRows: 128, variant: '' };
+const LIMITS = { backend: 'cpu' as const, threads: 1, kvBlocks: 16, maxRows: 128, variant: '' };
 
 export interface TestNode {
   readonly id: string;

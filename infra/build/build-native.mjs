@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { embedShaders } from './embed-shaders.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const require = createRequire(import.meta.url);
@@ -38,6 +39,7 @@ function withoutNpmSettings() {
 }
 
 export function buildNative() {
+  embedShaders();
   const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js');
   const args = ['configure', 'build', '--release', `--nodedir=${prepareHeaders()}`, `--jobs=${availableParallelism()}`];
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [nodeGyp, ...args, '--silent'], {

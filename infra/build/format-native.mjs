@@ -5,7 +5,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const FOLDERS = ['native/addon', 'native/core', 'native/cpu', 'test/native'];
+const FOLDERS = [
+  'native/addon',
+  'native/core',
+  'native/cpu',
+  'native/metal',
+  'native/metal/emulated',
+  'test/native',
+  'test/native/metal',
+];
 
 const files = FOLDERS.flatMap((folder) =>
   readdirSync(join(root, folder))

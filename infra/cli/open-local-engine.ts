@@ -17,7 +17,8 @@ export async function withLocalEngine<T>(
     packs: 'all',
     events: display.events,
   } as const;
-  const settings = { ...DEFAULT_ENGINE, threads: flags.threads ?? null, variant: flags.variant, ...options };
+  const { backend, variant } = flags;
+  const settings = { ...DEFAULT_ENGINE, backend, variant, threads: flags.threads ?? null, ...options };
   const engine = await openEngine(load, settings).finally(display.end);
   try {
     return await use(engine);

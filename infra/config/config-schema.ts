@@ -91,6 +91,8 @@ const workerSchema = z.strictObject({
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,31}$/)
     .default('main'),
+  /** Where to compute; `auto` takes the GPU of a Mac with Apple silicon, else the CPU. */
+  backend: z.enum(['auto', 'cpu', 'metal', 'metal-emulated']).default('auto'),
   /** Computing threads; null takes one per core. */
   threads: z.int().min(1).max(1024).nullable().default(null),
   /** Tokens that the KV cache holds; null holds one whole context or 32,768, whichever is more. */

@@ -5,6 +5,7 @@
 #include "../core/read-probe.h"
 #include "../cpu/kernels.h"
 #include "arguments.h"
+#include "create-backend.h"
 #include "mapped-file-object.h"
 #include "model-session-object.h"
 
@@ -32,6 +33,20 @@ Napi::Value kernelVariants(const Napi::CallbackInfo& info) {
   return names;
 }
 
+Napi::Value gpuProperties(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const GpuProperties gpu = openGpu(stringOf(info[0], "backend"))->properties();
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("name", gpu.name);
+    object.Set("className", gpu.className);
+    object.Set("residencySets", gpu.residencySets);
+    object.Set("memoryBytes", static_cast<double>(gpu.memoryBytes));
+    object.Set("workingSetBytes", static_cast<double>(gpu.workingSetBytes));
+    object.Set("largestBufferBytes", static_cast<double>(gpu.largestBufferBytes));
+    return object;
+  });
+}
+
 Napi::Value probeReadSeconds(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     require(info[0].IsArray(), "files must be an array");
@@ -52,6 +67,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
                                        Napi::Persistent(ModelSessionObject::define(env))});
   exports.Set("layoutVersion", Napi::Number::New(env, layoutVersion));
   exports.Set("kernelVariants", Napi::Function::New(env, kernelVariants, "kernelVariants"));
+  exports.Set("gpuProperties", Napi::Function::New(env, gpuProperties, "gpuProperties"));
   exports.Set("mapFile", Napi::Function::New(env, mapFile, "mapFile"));
   exports.Set("createSession", Napi::Function::New(env, createSession, "createSession"));
   exports.Set("probeReadSeconds", Napi::Function::New(env, probeReadSeconds, "probeReadSeconds"));

@@ -32,6 +32,10 @@ inline const char* codeName(FailureCode code) {
       return "io";
     case FailureCode::outOfMemory:
       return "out_of_memory";
+    case FailureCode::unavailable:
+      return "unavailable";
+    case FailureCode::deviceLost:
+      return "device_lost";
   }
   return "internal";
 }

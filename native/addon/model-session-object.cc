@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "arguments.h"
+#include "create-backend.h"
 #include "mapped-file-object.h"
 
 namespace conclave {
@@ -52,6 +53,7 @@ Napi::Function ModelSessionObject::define(Napi::Env env) {
        InstanceMethod<&ModelSessionObject::runExperts>("runExperts"),
        InstanceMethod<&ModelSessionObject::sumOutputs>("sumOutputs"),
        InstanceMethod<&ModelSessionObject::project>("project"),
+       InstanceMethod<&ModelSessionObject::numericsClass>("numericsClass"),
        InstanceMethod<&ModelSessionObject::routingCounts>("routingCounts"),
        InstanceMethod<&ModelSessionObject::close>("close")});
 }
@@ -63,7 +65,8 @@ ModelSessionObject::ModelSessionObject(const Napi::CallbackInfo& info) : Napi::O
     session_ = std::make_unique<ModelSession>(
         shapeOf(objectOf(info[0], "shape")),
         StepLimits{int32Of(limits.Get("kvBlocks"), "kvBlocks"), int32Of(limits.Get("maxRows"), "maxRows")},
-        int32Of(limits.Get("threads"), "threads"), stringOf(limits.Get("variant"), "variant"));
+        createBackend(stringOf(limits.Get("backend"), "backend"), int32Of(limits.Get("threads"), "threads"),
+                      stringOf(limits.Get("variant"), "variant")));
   });
   toJavaScriptThread_ = Napi::ThreadSafeFunction::New(env, Napi::Function(), "conclave step", 0, 1);
   toJavaScriptThread_.Unref(env);
@@ -221,6 +224,10 @@ void ModelSessionObject::settle(Napi::Env env, const std::string& failure) {
   } catch (const Napi::Error&) {
     // The environment is ending (a worker thread was terminated): nobody waits for the promise any more.
   }
+}
+
+Napi::Value ModelSessionObject::numericsClass(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] { return Napi::String::New(info.Env(), open().numericsClass()); });
 }
 
 Napi::Value ModelSessionObject::routingCounts(const Napi::CallbackInfo& info) {

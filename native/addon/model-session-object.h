@@ -32,6 +32,7 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   Napi::Value runExperts(const Napi::CallbackInfo& info);
   Napi::Value sumOutputs(const Napi::CallbackInfo& info);
   Napi::Value project(const Napi::CallbackInfo& info);
+  Napi::Value numericsClass(const Napi::CallbackInfo& info);
   Napi::Value routingCounts(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 

@@ -5,7 +5,9 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "model-weights.h"
@@ -45,6 +47,10 @@ class Backend {
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
 
+  /** The packs that the weights of the next calls lie in: a backend with memory of its own maps them. Throws Failure.
+   */
+  virtual void hold(const std::vector<std::shared_ptr<const MappedFile>>& /*files*/) {}
+
   /** Runs all layers for a checked batch; logits: [logitRows, vocab]. */
   virtual void step(const StepBatch& batch, const ModelWeights& weights, float* logits) = 0;
 
@@ -66,6 +72,9 @@ class Backend {
   virtual void sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) = 0;
   /** Adds the contribution of the last layer, then the logits [logitRows, vocab]. */
   virtual void project(const StepBatch& batch, const ModelWeights& weights, Contribution before, float* logits) = 0;
+
+  /** Backends of one class give the same bits. */
+  virtual std::string numericsClass() const { return "cpu"; }
 
   /** Rows given to each expert so far: [layers, experts]. */
   virtual const std::vector<double>& routingCounts() const = 0;

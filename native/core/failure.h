@@ -5,7 +5,8 @@
 
 namespace conclave {
 
-enum class FailureCode { invalidArgument, closed, busy, io, outOfMemory };
+// `unavailable`: this machine has no such device; `deviceLost`: the GPU gave up, and only a new session helps.
+enum class FailureCode { invalidArgument, closed, busy, io, outOfMemory, unavailable, deviceLost };
 
 class Failure : public std::runtime_error {
  public:

@@ -17,8 +17,12 @@ const ModelShape& checked(const ModelShape& shape) {
   return shape;
 }
 
-const StepLimits& checked(const StepLimits& limits, int threads) {
+int checked(int threads) {
   require(threads >= 1 && threads <= mostThreads, "threads must be 1 to " + std::to_string(mostThreads));
+  return threads;
+}
+
+const StepLimits& checked(const StepLimits& limits) {
   require(limits.kvBlocks >= 1 && limits.kvBlocks <= mostBlocks, "kvBlocks must be 1 to " + std::to_string(mostBlocks));
   require(limits.maxRows >= 1 && limits.maxRows <= mostRows, "maxRows must be 1 to " + std::to_string(mostRows));
   return limits;
@@ -26,12 +30,17 @@ const StepLimits& checked(const StepLimits& limits, int threads) {
 
 }  // namespace
 
-ModelSession::ModelSession(const ModelShape& shape, const StepLimits& limits, int threads, const std::string& variant)
+ModelSession::ModelSession(const ModelShape& shape, const StepLimits& limits, const CreateBackend& createBackend)
     : shape_(checked(shape)),
-      limits_(checked(limits, threads)),
+      limits_(checked(limits)),
       weights_(shape),
-      backend_(std::make_unique<CpuBackend>(shape, limits, threads, variant)),
+      backend_(createBackend(shape, limits)),
       thread_([this] { work(); }) {}
+
+ModelSession::ModelSession(const ModelShape& shape, const StepLimits& limits, int threads, const std::string& variant)
+    : ModelSession(shape, limits, [&](const ModelShape&, const StepLimits&) {
+        return std::make_unique<CpuBackend>(shape, limits, checked(threads), variant);
+      }) {}
 
 ModelSession::~ModelSession() {
   {
@@ -45,17 +54,20 @@ ModelSession::~ModelSession() {
 void ModelSession::attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets) {
   requireIdle();
   weights_.attachShared(std::move(file), offsets);
+  backend_->hold(weights_.files());
 }
 
 void ModelSession::attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file,
                                 const std::vector<int64_t>& offsets) {
   requireIdle();
   weights_.attachExpert(expert, std::move(file), offsets);
+  backend_->hold(weights_.files());
 }
 
 void ModelSession::detachExpert(int32_t expert) {
   requireIdle();
   weights_.detachExpert(expert);
+  backend_->hold(weights_.files());
 }
 
 const std::vector<double>& ModelSession::routingCounts() const {

@@ -29,7 +29,11 @@ class ModelSession {
   /** Called from the session's thread when a call has ended, with the reason if it failed, else ''. */
   using Done = std::function<void(const std::string& failure)>;
 
-  /** Throws Failure naming the option or dimension at fault. */
+  using CreateBackend = std::function<std::unique_ptr<Backend>(const ModelShape& shape, const StepLimits& limits)>;
+
+  /** Checks shape and limits, then makes the backend. Throws Failure naming the option or dimension at fault. */
+  ModelSession(const ModelShape& shape, const StepLimits& limits, const CreateBackend& createBackend);
+  /** On this CPU. */
   ModelSession(const ModelShape& shape, const StepLimits& limits, int threads, const std::string& variant);
   /** Waits for a running call. */
   ~ModelSession();
@@ -61,6 +65,7 @@ class ModelSession {
   /** See Backend::project. Ends the step. */
   void project(Contribution before, float* logits, Done done);
 
+  std::string numericsClass() const { return backend_->numericsClass(); }
   const ModelShape& shape() const { return shape_; }
   const StepLimits& limits() const { return limits_; }
   /** The batch of the step that runs in parts; throws Failure when there is none. */

@@ -1,5 +1,6 @@
 #include "model-weights.h"
 
+#include <algorithm>
 #include <string>
 
 #include "failure.h"
@@ -85,6 +86,16 @@ void ModelWeights::place(int32_t expert, const std::vector<ExpertWeights>& perLa
     experts_[layer * static_cast<size_t>(shape_.experts) + static_cast<size_t>(expert)] = perLayer[layer];
   }
   expertFiles_[static_cast<size_t>(expert)] = std::move(file);
+}
+
+std::vector<std::shared_ptr<const MappedFile>> ModelWeights::files() const {
+  std::vector<std::shared_ptr<const MappedFile>> files;
+  const auto list = [&](const std::shared_ptr<const MappedFile>& file) {
+    if (file != nullptr && std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
+  };
+  list(sharedFile_);
+  for (const auto& file : expertFiles_) list(file);
+  return files;
 }
 
 void ModelWeights::requireComplete() const {

@@ -43,6 +43,9 @@ class ModelWeights {
   /** Throws Failure unless there is such an expert and it is here. */
   void requireExpert(int32_t expert) const;
 
+  /** The packs attached now, each once. */
+  std::vector<std::shared_ptr<const MappedFile>> files() const;
+
   const LayerWeights& layer(int32_t layer) const { return layers_[static_cast<size_t>(layer)]; }
   const ExpertWeights& expert(int32_t layer, int32_t expert) const {
     return experts_[static_cast<size_t>(layer) * static_cast<size_t>(shape_.experts) + static_cast<size_t>(expert)];

@@ -14,7 +14,29 @@ export interface NativeTestTarget {
   readonly flags: readonly string[];
   /** Kernel variants of the target's architecture: file below native/cpu, and the instructions it may use. */
   readonly variants: readonly { readonly file: string; readonly flags: readonly string[] }[];
+  /** Where the sources are. */
+  readonly folders: readonly string[];
+  /** With Apple's GPU: only on a Mac with Apple silicon. */
+  readonly appleDevice?: true;
 }
+
+const APPLE_DEVICE = 'native/metal/apple-device.mm';
+const NO_APPLE_DEVICE = 'no-apple-device.cc';
+const APPLE_FRAMEWORKS = ['-framework', 'Foundation', '-framework', 'Metal'];
+
+/** What every program with tests of the CPU's engine is made of. */
+export const CPU_FOLDERS: readonly string[] = ['native/core', 'native/cpu', 'test/native'];
+/** The same engine with the GPU's backend on the emulated device, and tests of that. */
+export const METAL_FOLDERS: readonly string[] = [
+  'native/core',
+  'native/cpu',
+  'native/metal',
+  'native/metal/emulated',
+  'test/native/metal',
+];
+const TEST_MAIN = 'test/native/main.cc';
+// Not in METAL_FOLDERS' programs, but included by them.
+const HEADER_FOLDERS = ['native/metal/kernels', 'test/native'];
 
 interface Unit {
   readonly source: string;
@@ -24,7 +46,6 @@ interface Unit {
 
 // As binding.gyp has them: the rules of arithmetic must be those of the product.
 const COMMON_FLAGS = ['-std=c++20', '-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fno-math-errno'];
-const FOLDERS = ['native/core', 'native/cpu', 'test/native'];
 
 function filesOf(folder: string, suffix: string): string[] {
   return readdirSync(join(REPOSITORY_ROOT, folder))
@@ -34,8 +55,12 @@ function filesOf(folder: string, suffix: string): string[] {
 
 function unitsOf(target: NativeTestTarget, out: string): Unit[] {
   const own = new Map(target.variants.map((variant) => [variant.file, variant.flags]));
-  return FOLDERS.flatMap((folder) => filesOf(folder, '.cc')).flatMap((source) => {
+  const sources = target.folders.flatMap((folder) => filesOf(folder, '.cc'));
+  const apple = target.appleDevice ? [join(REPOSITORY_ROOT, APPLE_DEVICE)] : [];
+  return [...new Set([...sources, join(REPOSITORY_ROOT, TEST_MAIN), ...apple])].flatMap((source) => {
     const name = basename(source);
+    if (name === NO_APPLE_DEVICE && target.appleDevice) return [];
+    if (name.endsWith('.mm')) return [{ source, object: join(out, `${name}.o`), flags: ['-fobjc-arc'] }];
     const isVariant = name.startsWith('matmul-') && name !== 'matmul-reference.cc';
     if (isVariant && !own.has(name)) return [];
     return [{ source, object: join(out, `${name}.o`), flags: own.get(name) ?? [] }];
@@ -51,7 +76,8 @@ function isStale(unit: Unit, newestHeaderMs: number): boolean {
 export async function buildNativeTests(target: NativeTestTarget): Promise<string> {
   const out = join(REPOSITORY_ROOT, 'native', 'build', 'test', target.name);
   mkdirSync(out, { recursive: true });
-  const newestHeaderMs = Math.max(...FOLDERS.flatMap((f) => filesOf(f, '.h')).map((path) => statSync(path).mtimeMs));
+  const headers = [...target.folders, ...HEADER_FOLDERS].flatMap((f) => [...filesOf(f, '.h'), ...filesOf(f, '.metal')]);
+  const newestHeaderMs = Math.max(...headers.map((path) => statSync(path).mtimeMs));
   const units = unitsOf(target, out);
   const stale = units.filter((unit) => isStale(unit, newestHeaderMs));
   const compileNext = async (): Promise<void> => {
@@ -62,6 +88,14 @@ export async function buildNativeTests(target: NativeTestTarget): Promise<string
   };
   await Promise.all(Array.from({ length: availableParallelism() }, compileNext));
   const program = join(out, 'native-tests');
-  await run(target.compiler, [...target.flags, ...units.map((unit) => unit.object), '-o', program, '-pthread']);
+  const frameworks = target.appleDevice ? APPLE_FRAMEWORKS : [];
+  await run(target.compiler, [
+    ...target.flags,
+    ...units.map((unit) => unit.object),
+    '-o',
+    program,
+    '-pthread',
+    ...frameworks,
+  ]);
   return program;
 }

@@ -2,29 +2,22 @@
 // digest of the same models' logits, which must be one: the numerics class is the CPU, whatever its maker.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { arch, platform } from 'node:os';
+import { arch } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { buildNativeTests, type NativeTestTarget } from './build-native-tests.ts';
+import { buildNativeTests, CPU_FOLDERS, type NativeTestTarget } from './build-native-tests.ts';
+import { HOST_COMPILER, HOST_VARIANTS, NEON_VARIANTS } from './host-target.ts';
 import { missingTools } from './missing-tools.ts';
 
 const run = promisify(execFile);
 
 const SANITIZERS = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
-const AVX2 = ['-mavx2', '-mfma', '-mf16c'];
-const AVX512 = [...AVX2, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512bf16'];
-
-const NEON_VARIANTS = [{ file: 'matmul-neon.cc', flags: [] }];
-const X64_VARIANTS = [
-  { file: 'matmul-avx2.cc', flags: AVX2 },
-  { file: 'matmul-avx512-bf16.cc', flags: AVX512 },
-];
-
 const HERE: NativeTestTarget = {
   name: 'sanitized',
-  compiler: platform() === 'darwin' ? 'clang++' : 'g++',
+  compiler: HOST_COMPILER,
   flags: SANITIZERS,
-  variants: arch() === 'arm64' ? NEON_VARIANTS : X64_VARIANTS,
+  variants: HOST_VARIANTS,
+  folders: CPU_FOLDERS,
 };
 
 const ARM: NativeTestTarget = {
@@ -32,6 +25,7 @@ const ARM: NativeTestTarget = {
   compiler: 'aarch64-linux-gnu-g++',
   flags: ['-O2', '-static'],
   variants: NEON_VARIANTS,
+  folders: CPU_FOLDERS,
 };
 const QEMU = 'qemu-aarch64-static';
 

@@ -5,12 +5,13 @@ import { execFile } from 'node:child_process';
 import { arch } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { buildNativeTests, type NativeTestTarget } from './build-native-tests.ts';
+import { buildNativeTests, CPU_FOLDERS, type NativeTestTarget } from './build-native-tests.ts';
 import { missingTools } from './missing-tools.ts';
 
 const run = promisify(execFile);
 
 const COUNTED: NativeTestTarget = {
+  folders: CPU_FOLDERS,
   name: 'counted',
   compiler: 'g++',
   flags: ['-O3', '-fno-trapping-math'],

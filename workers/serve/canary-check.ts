@@ -69,8 +69,14 @@ export class CanaryCheck {
     if ((await listPacks(packFolder)).length < packs.length) return null;
     const opened = await openPacks(packFolder, packs, () => {});
     const { threads } = this.#node.size;
-    const maxRows = this.#node.config.worker.maxRows;
-    const session = await createModelSession(opened, { threads, kvBlocks: CANARY_BLOCKS, maxRows, variant: '' });
+    const { backend, maxRows } = this.#node.config.worker;
+    const session = await createModelSession(opened, {
+      backend,
+      threads,
+      kvBlocks: CANARY_BLOCKS,
+      maxRows,
+      variant: '',
+    });
     try {
       const { maxContext } = description;
       return await canaryDigest({ executor: localExecutor(session), firstBlock: 0, maxRows, maxContext });

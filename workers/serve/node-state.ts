@@ -14,9 +14,6 @@ import { WorkerStatistics } from './worker-statistics.ts';
 /** Weights may take this part of a machine's memory: the rest is the system's, the processes' and the files'. */
 const MEMORY_SHARE = 0.8;
 
-/** All kernels of a CPU give the same bits, on any CPU. */
-const NUMERICS_CLASS = 'cpu';
-
 export class NodeState {
   readonly incarnation = randomBytes(8).toString('hex');
   readonly statistics: WorkerStatistics;
@@ -41,7 +38,7 @@ export class NodeState {
   }
 
   get numericsClass(): string {
-    return NUMERICS_CLASS;
+    return this.#options.held.session.numericsClass;
   }
 
   report(): NodeReport {
@@ -59,7 +56,7 @@ export class NodeState {
       pid: process.pid,
       version: VERSION,
       beats: this.#beats,
-      backend: 'cpu',
+      backend: this.numericsClass,
       startedAtMs: Math.round(performance.timeOrigin),
       holdings: this.#holdings(),
       stats: { threads: size.threads, ...this.statistics.numbers(), ...this.groupNumbers },
@@ -74,7 +71,7 @@ export class NodeState {
       dtype,
       layoutVersion: PACK_LAYOUT_VERSION,
       protocol: PROTOCOL_VERSION,
-      numericsClass: NUMERICS_CLASS,
+      numericsClass: this.numericsClass,
       memoryBytes: config.worker.memoryBytes ?? usableMemory(),
       maxExperts: config.worker.maxExperts,
       bytesPerSecond: this.bytesPerSecond,

@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { ModelDescription } from '../../native/model-description.ts';
-import { KV_BLOCK_TOKENS, type ModelSession } from '../../native/model-session.ts';
+import { KV_BLOCK_TOKENS, type ModelSession, type SessionOptions } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
 import { costShape } from '../model/cost-shape.ts';
 import { createModelSession, type LoadRequest, loadModel } from '../model/load-model.ts';
@@ -14,6 +14,8 @@ import { Scheduler } from '../scheduler/scheduler.ts';
 import { NgramDrafter } from '../speculation/ngram-drafter.ts';
 
 export interface EngineOptions {
+  /** Where to compute. */
+  readonly backend: SessionOptions['backend'];
   /** Computing threads; null takes one per core. */
   readonly threads: number | null;
   /** Tokens the KV cache holds; null holds one whole context or 32,768 tokens, whichever is more. */
@@ -28,11 +30,12 @@ export interface EngineOptions {
   readonly longestPause: number;
   /** `auto`: tokens are guessed from the text so far and verified together, while that pays. */
   readonly speculation: 'auto' | 'off';
-  /** Kernel variant; '' is the fastest. */
+  /** Kernel variant of the backend; '' is the fastest. */
   readonly variant: string;
 }
 
 export const DEFAULT_ENGINE: EngineOptions = {
+  backend: 'auto',
   threads: null,
   kvTokens: null,
   maxSequences: 32,
@@ -59,9 +62,9 @@ const USUAL_KV_TOKENS = 32_768;
 export async function openEngine(load: LoadRequest, options: EngineOptions): Promise<Engine> {
   const packs = await loadModel(load);
   const { threads, kvTokens, kvBlocks } = sizeEngine(packs.description, options);
-  const { maxRows, variant } = options;
+  const { backend, maxRows, variant } = options;
   try {
-    const session = await createModelSession(packs, { threads, kvBlocks, maxRows, variant });
+    const session = await createModelSession(packs, { backend, threads, kvBlocks, maxRows, variant });
     const scheduler = createScheduler(packs.description, kvBlocks, options);
     return { packs, session, scheduler, threads, kvTokens, close: () => closeEngine(session, packs) };
   } catch (thrown) {

@@ -110,8 +110,9 @@ export async function openNode(options: ServeOptions): Promise<ServingNode> {
 
 function createSession({ source }: NodeModel, { threads, kvBlocks }: EngineSize, { worker }: Config): ModelSession {
   try {
-    const { maxRows } = worker;
+    const { backend, maxRows } = worker;
     return ModelSession.create(source.description, {
+      backend,
       threads,
       kvBlocks: kvBlocks + CANARY_BLOCKS,
       maxRows,

@@ -161,7 +161,7 @@ export function createBenchSession(order: BenchNodeOrder, packs: OpenedPacks) {
   const experts = new Map([...packs.experts].filter(([expert]) => order.experts.includes(expert)));
   const held = { ...packs, shared: order.shared ? packs.shared : null, experts };
   const kvBlocks = Math.ceil(kvTokens / KV_BLOCK_TOKENS);
-  return createModelSession(held, { threads, maxRows, kvBlocks, variant: '' });
+  return createModelSession(held, { backend: 'cpu', threads, maxRows, kvBlocks, variant: '' });
 }
 
 function planOf(orders: readonly BenchNodeOrder[]): GroupPlan {

@@ -12,6 +12,7 @@ import { checkRedisServer } from '../../redis/check-redis-server.ts';
 import { connectRedis, type RedisRole } from '../../redis/connect.ts';
 import { findRedisServer, noRedisServer } from '../../redis/find-redis-server.ts';
 import { askRedis } from '../../redis/script-errors.ts';
+import { checkMac, readMacFacts } from '../check-mac.ts';
 import { formatBytes } from '../format-bytes.ts';
 
 export interface DoctorOptions {
@@ -39,6 +40,7 @@ export async function doctorCommand(options: DoctorOptions): Promise<void> {
     checkAddon(),
     checkMemory(freemem(), totalmem()),
   ];
+  if (process.platform === 'darwin') findings.push(...checkMac(readMacFacts(totalmem())));
   findings.push(...(await checkConfigured(options)));
   const failed = findings.some(({ state }) => state === 'fail');
   const lines = findings.map(({ what, state, detail }) => `${state.padEnd(5)} ${what.padEnd(10)} ${detail}\n`);

@@ -36,8 +36,11 @@ export function addLogitsCommand(program: Command): void {
     });
 }
 
+const BACKENDS = ['auto', 'cpu', 'metal', 'metal-emulated'] as const;
+
 /** What every command that opens a model takes. */
 export interface EngineFlags {
+  readonly backend: (typeof BACKENDS)[number];
   readonly model: string;
   readonly home?: string;
   readonly threads?: number;
@@ -49,6 +52,10 @@ function addEngineOptions(command: Command): Command {
     .requiredOption('--model <folder>', 'a checkpoint or a folder of packs')
     .option('--home <folder>', 'where packs of checkpoints are kept (default: $CONCLAVE_HOME or .conclave)')
     .option('--threads <count>', 'computing threads (default: one per core)', parsePositiveInteger)
-    .addOption(new Option('--backend <backend>', 'where to compute').choices(['auto', 'cpu']).default('auto'))
-    .option('--variant <name>', "kernel variant, for tests: 'reference' says the maths in plain C++", '');
+    .addOption(new Option('--backend <backend>', 'where to compute').choices(BACKENDS).default('auto'))
+    .option(
+      '--variant <name>',
+      "kernel variant, for tests: 'reference' says the maths in plain C++; GPU: lanes, matrices",
+      '',
+    );
 }

@@ -40,7 +40,7 @@ async function load(folder: string, home: string, packs: readonly PackId[] | 'al
 }
 
 async function logitsOf(packs: OpenedPacks): Promise<Float32Array> {
-  const session = await createModelSession(packs, { threads: 1, kvBlocks: 1, maxRows: 8, variant: '' });
+  const session = await createModelSession(packs, { backend: 'cpu', threads: 1, kvBlocks: 1, maxRows: 8, variant: '' });
   try {
     const logits = new Float32Array(packs.description.vocab);
     const batch = {

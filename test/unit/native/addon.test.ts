@@ -32,7 +32,7 @@ const SHAPE: AddonModelShape = {
   routerNormalization: 1,
   ffn: 8,
 };
-const LIMITS = { threads: 2, kvBlocks: 4, maxRows: 16, variant: '' };
+const LIMITS = { backend: 'cpu', threads: 2, kvBlocks: 4, maxRows: 16, variant: '' };
 
 /** A pack whose every byte is zero: valid weights, so that steps run. */
 const PACK_BYTES = 1 << 16;
@@ -48,6 +48,7 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
     'begin',
     'close',
     'detachExpert',
+    'numericsClass',
     'project',
     'routingCounts',
     'runExperts',
@@ -81,6 +82,7 @@ function oneRow(session: AddonModelSession, logits = new Float32Array(SHAPE.voca
 test('exports what addon-types.ts says, nothing more', async () => {
   assert.deepEqual(Object.keys(addon).sort(), [
     'createSession',
+    'gpuProperties',
     'kernelVariants',
     'layoutVersion',
     'mapFile',

@@ -1,0 +1,30 @@
+#include "create-backend.h"
+
+#include "../core/failure.h"
+#include "../cpu/cpu-backend.h"
+#include "../metal/apple-device.h"
+#include "../metal/emulated/emulated-device.h"
+#include "../metal/metal-backend.h"
+
+namespace conclave {
+namespace {
+
+constexpr int mostThreads = 1024;
+
+}  // namespace
+
+std::unique_ptr<GpuDevice> openGpu(const std::string& name) {
+  if (name == "metal") return openAppleDevice();
+  require(name == "metal-emulated", "unknown backend '" + name + "'; there are cpu, metal, metal-emulated");
+  return std::make_unique<EmulatedDevice>();
+}
+
+ModelSession::CreateBackend createBackend(const std::string& name, int threads, const std::string& variant) {
+  require(threads >= 1 && threads <= mostThreads, "threads must be 1 to " + std::to_string(mostThreads));
+  return [=](const ModelShape& shape, const StepLimits& limits) -> std::unique_ptr<Backend> {
+    if (name == "cpu") return std::make_unique<CpuBackend>(shape, limits, threads, variant);
+    return std::make_unique<MetalBackend>(openGpu(name), shape, limits, variant);
+  };
+}
+
+}  // namespace conclave

@@ -1,0 +1,16 @@
+// Where a session computes, by name: 'cpu', 'metal', 'metal-emulated'.
+#pragma once
+#include <string>
+
+#include "../core/model-session.h"
+#include "../metal/gpu-device.h"
+
+namespace conclave {
+
+/** `threads` and `variant`: of the CPU's kernels; a GPU has variants of its own. Throws Failure for an unknown name. */
+ModelSession::CreateBackend createBackend(const std::string& name, int threads, const std::string& variant);
+
+/** The GPU of backend 'metal' or 'metal-emulated'. Throws Failure. */
+std::unique_ptr<GpuDevice> openGpu(const std::string& name);
+
+}  // namespace conclave

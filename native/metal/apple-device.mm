@@ -1,0 +1,233 @@
+// Metal behind gpu-device.h: nothing but calls, as nothing here can run without a Mac. Checked for types on every system
+// (test/native/metal-sources.test.ts). Compiled with ARC.
+#include "apple-device.h"
+
+#import <Foundation/Foundation.h>
+#import <Metal/Metal.h>
+
+#include <string>
+#include <unistd.h>
+
+#include "../build/generated/shader-source.h"
+#include "../core/failure.h"
+
+namespace conclave {
+namespace {
+
+std::string textOf(NSError* error) { return error == nil ? "no reason given" : [[error localizedDescription] UTF8String]; }
+
+class AppleBuffer final : public GpuBuffer {
+ public:
+  explicit AppleBuffer(id<MTLBuffer> buffer) : metal(buffer) {}
+  std::byte* contents() const override { return static_cast<std::byte*>([metal contents]); }
+  int64_t bytes() const override { return static_cast<int64_t>([metal length]); }
+  const id<MTLBuffer> metal;
+};
+
+class ApplePipeline final : public GpuPipeline {
+ public:
+  explicit ApplePipeline(id<MTLComputePipelineState> state) : metal(state) {}
+  const id<MTLComputePipelineState> metal;
+};
+
+std::unique_ptr<GpuBuffer> bufferOf(id<MTLBuffer> buffer, int64_t bytes) {
+  if (buffer == nil) {
+    throw Failure(FailureCode::outOfMemory, "the GPU gave no buffer of " + std::to_string(bytes) + " bytes");
+  }
+  return std::make_unique<AppleBuffer>(buffer);
+}
+
+class AppleCommands final : public GpuCommands {
+ public:
+  explicit AppleCommands(id<MTLCommandQueue> queue)
+      : buffer_([queue commandBuffer]), encoder_([buffer_ computeCommandEncoder]) {}
+
+  ~AppleCommands() override {
+    @autoreleasepool {
+      if (encoder_ != nil) [encoder_ endEncoding];
+      if (submitted_) [buffer_ waitUntilCompleted];
+    }
+  }
+
+  void dispatch(const GpuDispatch& dispatch) override {
+    @autoreleasepool {
+      const id<MTLComputePipelineState> pipeline = static_cast<const ApplePipeline*>(dispatch.pipeline)->metal;
+      require(static_cast<NSUInteger>(dispatch.threads) <= [pipeline maxTotalThreadsPerThreadgroup],
+              "a kernel does not fit this GPU's registers");
+      [encoder_ setComputePipelineState:pipeline];
+      [encoder_ setBytes:dispatch.arguments length:static_cast<NSUInteger>(dispatch.argumentBytes) atIndex:0];
+      NSUInteger index = 1;
+      for (const GpuView& view : dispatch.buffers) {
+        const id<MTLBuffer> buffer = static_cast<const AppleBuffer*>(view.buffer)->metal;
+        [encoder_ setBuffer:buffer offset:static_cast<NSUInteger>(view.offset) atIndex:index++];
+      }
+      const GpuGrid& groups = dispatch.groups;
+      [encoder_ dispatchThreadgroups:MTLSizeMake(static_cast<NSUInteger>(groups.x), static_cast<NSUInteger>(groups.y),
+                                                 static_cast<NSUInteger>(groups.z))
+               threadsPerThreadgroup:MTLSizeMake(static_cast<NSUInteger>(dispatch.threads), 1, 1)];
+    }
+  }
+
+  void submit() override {
+    @autoreleasepool {
+      [encoder_ endEncoding];
+      encoder_ = nil;
+      [buffer_ commit];
+      submitted_ = true;
+    }
+  }
+
+  void wait() override {
+    @autoreleasepool {
+      [buffer_ waitUntilCompleted];
+      if ([buffer_ status] != MTLCommandBufferStatusError) return;
+      NSError* error = [buffer_ error];
+      const bool memory = error != nil && [error code] == MTLCommandBufferErrorOutOfMemory;
+      throw Failure(memory ? FailureCode::outOfMemory : FailureCode::deviceLost,
+                    "the GPU gave up a step: " + textOf(error) + "; restart this node");
+    }
+  }
+
+ private:
+  id<MTLCommandBuffer> buffer_;
+  id<MTLComputeCommandEncoder> encoder_;
+  bool submitted_ = false;
+};
+
+class API_AVAILABLE(macos(15.0)) AppleResidencySet final : public GpuResidencySet {
+ public:
+  AppleResidencySet(id<MTLCommandQueue> queue, id<MTLResidencySet> set) : queue_(queue), set_(set) {
+    [queue_ addResidencySet:set_];
+  }
+  ~AppleResidencySet() override {
+    @autoreleasepool {
+      [queue_ removeResidencySet:set_];
+      [set_ endResidency];
+    }
+  }
+  void request() override {
+    @autoreleasepool {
+      [set_ requestResidency];
+    }
+  }
+
+ private:
+  id<MTLCommandQueue> queue_;
+  id<MTLResidencySet> set_;
+};
+
+class AppleDevice final : public GpuDevice {
+ public:
+  AppleDevice(id<MTLDevice> device, GpuProperties properties)
+      : device_(device), queue_([device newCommandQueue]), properties_(std::move(properties)) {}
+
+  const GpuProperties& properties() const override { return properties_; }
+
+  std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override {
+    @autoreleasepool {
+      // Metal fills new buffers with zeros.
+      return bufferOf([device_ newBufferWithLength:static_cast<NSUInteger>(bytes) options:MTLResourceStorageModeShared],
+                      bytes);
+    }
+  }
+
+  std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override {
+    @autoreleasepool {
+      return bufferOf([device_ newBufferWithBytesNoCopy:const_cast<std::byte*>(pages)
+                                                 length:static_cast<NSUInteger>(bytes)
+                                                options:MTLResourceStorageModeShared
+                                            deallocator:nil],
+                      bytes);
+    }
+  }
+
+  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) override {
+    @autoreleasepool {
+      id<MTLFunction> function = [libraryFor(weights) newFunctionWithName:@(kernel.c_str())];
+      if (function == nil) throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);
+      NSError* error = nil;
+      id<MTLComputePipelineState> state = [device_ newComputePipelineStateWithFunction:function error:&error];
+      if (state == nil) throw Failure(FailureCode::unavailable, "kernel " + kernel + " did not compile: " + textOf(error));
+      if ([state threadExecutionWidth] != simdgroupThreads) {
+        throw Failure(FailureCode::unavailable, "this GPU's simdgroups do not have 32 threads");
+      }
+      return std::make_unique<ApplePipeline>(state);
+    }
+  }
+
+  std::unique_ptr<GpuCommands> commands() override {
+    @autoreleasepool {
+      return std::make_unique<AppleCommands>(queue_);
+    }
+  }
+
+  std::unique_ptr<GpuResidencySet> keepResident(const std::vector<const GpuBuffer*>& buffers) override {
+    @autoreleasepool {
+      if (@available(macOS 15.0, *)) {
+        NSError* error = nil;
+        id<MTLResidencySet> set = [device_ newResidencySetWithDescriptor:[[MTLResidencySetDescriptor alloc] init]
+                                                                   error:&error];
+        if (set == nil) throw Failure(FailureCode::outOfMemory, "no residency set: " + textOf(error));
+        for (const GpuBuffer* buffer : buffers) [set addAllocation:static_cast<const AppleBuffer*>(buffer)->metal];
+        [set commit];
+        [set requestResidency];
+        return std::make_unique<AppleResidencySet>(queue_, set);
+      }
+      throw Failure(FailureCode::unavailable, "residency sets need macOS 15");
+    }
+  }
+
+ private:
+  // Compiled once per device and type of weights; the system keeps compiled kernels between runs.
+  id<MTLLibrary> libraryFor(DType weights) {
+    const size_t index = static_cast<size_t>(weights);
+    if (libraries_[index] != nil) return libraries_[index];
+    MTLCompileOptions* options = [[MTLCompileOptions alloc] init];
+    options.languageVersion = MTLLanguageVersion3_0;
+    options.preprocessorMacros = @{@"CONCLAVE_DTYPE" : @(static_cast<int>(weights))};
+    if (@available(macOS 15.0, *)) {
+      options.mathMode = MTLMathModeSafe;
+    } else {
+      options.fastMathEnabled = NO;
+    }
+    NSError* error = nil;
+    libraries_[index] = [device_ newLibraryWithSource:@(shaderSource) options:options error:&error];
+    if (libraries_[index] == nil) {
+      throw Failure(FailureCode::unavailable, "the GPU's kernels did not compile: " + textOf(error));
+    }
+    return libraries_[index];
+  }
+
+  id<MTLDevice> device_;
+  id<MTLCommandQueue> queue_;
+  GpuProperties properties_;
+  id<MTLLibrary> libraries_[3] = {nil, nil, nil};
+};
+
+std::string className(id<MTLDevice> device) {
+  if ([device supportsFamily:MTLGPUFamilyApple9]) return "apple9";
+  if ([device supportsFamily:MTLGPUFamilyApple8]) return "apple8";
+  return "apple7";
+}
+
+}  // namespace
+
+std::unique_ptr<GpuDevice> openAppleDevice() {
+  @autoreleasepool {
+    id<MTLDevice> device = MTLCreateSystemDefaultDevice();
+    if (device == nil) throw Failure(FailureCode::unavailable, "this Mac shows no GPU to this process");
+    if (![device supportsFamily:MTLGPUFamilyApple7] || ![device hasUnifiedMemory]) {
+      throw Failure(FailureCode::unavailable,
+                    std::string([[device name] UTF8String]) + ": Metal needs Apple silicon (M1 or newer)");
+    }
+    bool residencySets = false;
+    if (@available(macOS 15.0, *)) residencySets = true;
+    return std::make_unique<AppleDevice>(
+        device, GpuProperties{[[device name] UTF8String], className(device), true, residencySets,
+                              static_cast<int64_t>([[NSProcessInfo processInfo] physicalMemory]),
+                              static_cast<int64_t>([device recommendedMaxWorkingSetSize]),
+                              static_cast<int64_t>([device maxBufferLength]), getpagesize()});
+  }
+}
+
+}  // namespace conclave

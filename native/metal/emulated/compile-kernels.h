@@ -1,0 +1,42 @@
+// No include guard: kernels.cc includes this once per type of weights, in a namespace of its own. All .metal sources as
+// C++, and their table.
+#undef CONCLAVE_NUMBERS_H
+#undef CONCLAVE_PRODUCT_H
+
+namespace {
+
+#include "../kernels/attention.metal"
+#include "../kernels/experts.metal"
+#include "../kernels/multiply.metal"
+#include "../kernels/rotate.metal"
+#include "../kernels/route.metal"
+#include "../kernels/rows.metal"
+
+std::vector<Kernel> listKernels() {
+#define ENTRY(name) KernelEntry<&name>::named(#name)
+  return {ENTRY(embed),
+          ENTRY(layer_norm),
+          ENTRY(combine),
+          ENTRY(add),
+          ENTRY(rotate_and_append),
+          ENTRY(attend_row),
+          ENTRY(attend_blocks),
+          ENTRY(merge_blocks),
+          ENTRY(choose_experts),
+          ENTRY(group_slots),
+          ENTRY(multiply_lanes_1),
+          ENTRY(multiply_lanes_8),
+          ENTRY(multiply_matrices_8),
+          ENTRY(multiply_matrices_32),
+          ENTRY(expert_gate_up_lanes_1),
+          ENTRY(expert_gate_up_lanes_8),
+          ENTRY(expert_gate_up_matrices_8),
+          ENTRY(expert_gate_up_matrices_32),
+          ENTRY(expert_down_lanes_1),
+          ENTRY(expert_down_lanes_8),
+          ENTRY(expert_down_matrices_8),
+          ENTRY(expert_down_matrices_32)};
+#undef ENTRY
+}
+
+}  // namespace

@@ -1,0 +1,213 @@
+#include "emulated-device.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "../../core/failure.h"
+#include "../../core/flush-denormals.h"
+#include "../../core/zeroed-memory.h"
+#include "kernels.h"
+
+namespace conclave {
+namespace {
+
+using emulated::Kernel;
+using emulated::ShadowMemory;
+
+// Shadow memory appears only where a kernel has written: most of a buffer may never be touched.
+class EmulatedBuffer final : public GpuBuffer {
+ public:
+  explicit EmulatedBuffer(int64_t bytes) : memory_(bytes), data_(memory_.data()), bytes_(bytes) {}
+  EmulatedBuffer(const std::byte* pages, int64_t bytes)
+      : data_(const_cast<std::byte*>(pages)), bytes_(bytes), readOnly(true) {}
+
+  std::byte* contents() const override { return data_; }
+  int64_t bytes() const override { return bytes_; }
+
+ private:
+  ZeroedMemory memory_;
+  std::byte* data_;
+  int64_t bytes_;
+
+ public:
+  const bool readOnly = false;
+  // Mutable, as what a kernel does to a buffer is no change of the host's object.
+  mutable ShadowMemory shadow;
+};
+
+class EmulatedPipeline final : public GpuPipeline {
+ public:
+  explicit EmulatedPipeline(const Kernel& kernel) : kernel(kernel) {}
+  const Kernel& kernel;
+};
+
+// Dispatches wait here with a copy of their arguments, as in a command buffer.
+class EmulatedCommands final : public GpuCommands {
+ public:
+  explicit EmulatedCommands(EmulatedDevice& device) : device_(device) {}
+
+  void dispatch(const GpuDispatch& dispatch) override {
+    require(!submitted_, "commands that were submitted take no more dispatches");
+    require(dispatch.argumentBytes >= 0 && dispatch.argumentBytes <= mostInlineBytes,
+            "arguments of " + std::to_string(dispatch.argumentBytes) + " bytes; there is room for " +
+                std::to_string(mostInlineBytes));
+    const auto* bytes = static_cast<const std::byte*>(dispatch.arguments);
+    arguments_.emplace_back(bytes, bytes + dispatch.argumentBytes);
+    dispatches_.push_back(dispatch);
+  }
+
+  void submit() override { submitted_ = true; }
+
+  void wait() override {
+    require(submitted_, "commands are waited for that were not submitted");
+    for (size_t i = 0; i < dispatches_.size(); ++i) {
+      dispatches_[i].arguments = arguments_[i].data();
+      device_.run(dispatches_[i]);
+    }
+    dispatches_.clear();
+  }
+
+ private:
+  EmulatedDevice& device_;
+  std::vector<GpuDispatch> dispatches_;
+  std::vector<std::vector<std::byte>> arguments_;
+  bool submitted_ = false;
+};
+
+const EmulatedBuffer& bufferOf(const GpuView& view) { return static_cast<const EmulatedBuffer&>(*view.buffer); }
+
+// The running threadgroup is found through a global variable: one dispatch at a time in a process.
+std::mutex& theCpu() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+}  // namespace
+
+class EmulatedDevice::ResidencySet final : public GpuResidencySet {
+ public:
+  ResidencySet(EmulatedDevice& device, int64_t bytes) : device_(device), bytes(bytes) {
+    device_.sets_.push_back(this);
+    request();
+  }
+  ~ResidencySet() override { std::erase(device_.sets_, this); }
+
+  void request() override { requestedAfter_ = device_.evictions_.load(); }
+  bool isResident() const { return requestedAfter_ == device_.evictions_; }
+
+ private:
+  EmulatedDevice& device_;
+  std::atomic<int64_t> requestedAfter_ = 0;
+
+ public:
+  const int64_t bytes;
+};
+
+EmulatedDevice::EmulatedDevice(const EmulatedOptions& options)
+    : options_(options),
+      properties_{"emulated GPU",
+                  "emulated",
+                  options.simdgroupMatrices,
+                  options.residencySets,
+                  sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE),
+                  options.workingSetBytes,
+                  options.largestBufferBytes,
+                  sysconf(_SC_PAGESIZE)},
+      threadgroup_(options.seed, options.skippedBarrier) {}
+
+std::unique_ptr<GpuBuffer> EmulatedDevice::allocate(int64_t bytes) {
+  if (bytes > options_.largestBufferBytes) {
+    throw Failure(FailureCode::outOfMemory, "a buffer of " + std::to_string(bytes) + " bytes; the GPU takes " +
+                                                std::to_string(options_.largestBufferBytes));
+  }
+  return std::make_unique<EmulatedBuffer>(bytes);
+}
+
+std::unique_ptr<GpuBuffer> EmulatedDevice::wrap(const std::byte* pages, int64_t bytes) {
+  const auto page = static_cast<uintptr_t>(properties_.pageBytes);
+  require(reinterpret_cast<uintptr_t>(pages) % page == 0 && static_cast<uintptr_t>(bytes) % page == 0,
+          "memory that is wrapped without a copy must begin and end on a page boundary");
+  return std::make_unique<EmulatedBuffer>(pages, bytes);
+}
+
+std::unique_ptr<GpuPipeline> EmulatedDevice::pipeline(DType weights, const std::string& kernel) {
+  for (const Kernel& known : emulated::kernelsFor(weights)) {
+    if (kernel == known.name) return std::make_unique<EmulatedPipeline>(known);
+  }
+  throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);
+}
+
+std::unique_ptr<GpuCommands> EmulatedDevice::commands() { return std::make_unique<EmulatedCommands>(*this); }
+
+std::unique_ptr<GpuResidencySet> EmulatedDevice::keepResident(const std::vector<const GpuBuffer*>& buffers) {
+  int64_t bytes = 0;
+  for (const GpuBuffer* buffer : buffers) bytes += buffer->bytes();
+  return std::make_unique<ResidencySet>(*this, bytes);
+}
+
+int64_t EmulatedDevice::residentBytes() const {
+  int64_t bytes = 0;
+  for (const ResidencySet* set : sets_) bytes += set->isResident() ? set->bytes : 0;
+  return bytes;
+}
+
+void EmulatedDevice::run(const GpuDispatch& dispatch) {
+  const Kernel& kernel = static_cast<const EmulatedPipeline*>(dispatch.pipeline)->kernel;
+  checkDispatch(dispatch, kernel);
+  const std::lock_guard lock(theCpu());
+  const FlushDenormals flush;
+  const emulated::Bindings bindings = bind(dispatch, kernel);
+  ++dispatches_;
+  try {
+    threadgroup_.runGrid(kernel, bindings, dispatch.groups, dispatch.threads);
+  } catch (const emulated::Violation& violation) {
+    throw Failure(FailureCode::deviceLost, std::string(kernel.name) + ": " + violation.message);
+  }
+}
+
+void EmulatedDevice::checkDispatch(const GpuDispatch& dispatch, const Kernel& kernel) const {
+  const auto refuseUnless = [&](bool condition, const std::string& message) {
+    if (!condition) throw Failure(FailureCode::deviceLost, std::string(kernel.name) + ": " + message);
+  };
+  refuseUnless(
+      dispatch.threads >= simdgroupThreads && dispatch.threads <= mostGroupThreads &&
+          dispatch.threads % simdgroupThreads == 0,
+      std::to_string(dispatch.threads) + " threads; whole simdgroups up to " + std::to_string(mostGroupThreads));
+  refuseUnless(dispatch.groups.x >= 1 && dispatch.groups.y >= 1 && dispatch.groups.z >= 1, "an empty grid");
+  refuseUnless(dispatch.argumentBytes == kernel.argumentBytes,
+               "arguments of " + std::to_string(dispatch.argumentBytes) + " bytes; the kernel takes " +
+                   std::to_string(kernel.argumentBytes));
+  refuseUnless(dispatch.buffers.size() < mostBuffers, "more than " + std::to_string(mostBuffers) + " buffers");
+  refuseUnless(
+      static_cast<int>(dispatch.buffers.size()) == kernel.buffers,
+      std::to_string(dispatch.buffers.size()) + " buffers; the kernel takes " + std::to_string(kernel.buffers));
+  for (size_t i = 0; i < dispatch.buffers.size(); ++i) {
+    const GpuView& view = dispatch.buffers[i];
+    const std::string name = "buffer " + std::to_string(i + 1);
+    refuseUnless(view.buffer != nullptr, name + " is missing");
+    refuseUnless(view.offset >= 0 && view.bytes >= 0 && view.offset <= view.buffer->bytes() - view.bytes,
+                 name + " is a view beyond its end");
+    const bool written = (kernel.writes >> i & 1) != 0;
+    refuseUnless(!written || !bufferOf(view).readOnly, name + " is written and may only be read");
+  }
+}
+
+emulated::Bindings EmulatedDevice::bind(const GpuDispatch& dispatch, const Kernel& kernel) {
+  std::vector<const GpuBuffer*> written;
+  for (size_t i = 0; i < dispatch.buffers.size(); ++i) {
+    if ((kernel.writes >> i & 1) != 0) written.push_back(dispatch.buffers[i].buffer);
+  }
+  emulated::Bindings bindings{static_cast<const std::byte*>(dispatch.arguments), {}};
+  for (const GpuView& view : dispatch.buffers) {
+    const bool shared = std::find(written.begin(), written.end(), view.buffer) != written.end();
+    bindings.buffers.push_back({view.buffer->contents() + view.offset, view.bytes, view.offset,
+                                shared ? &bufferOf(view).shadow : nullptr,
+                                static_cast<int>(bindings.buffers.size()) + 1});
+  }
+  return bindings;
+}
+
+}  // namespace conclave

@@ -1,0 +1,60 @@
+// A GPU that is this CPU: runs the kernels thread by thread and refuses, as Failure deviceLost naming the kernel, what
+// a real one would refuse or leave undefined. Commands run when they are waited for: a host that looks earlier sees
+// nothing.
+#pragma once
+#include <atomic>
+
+#include "../gpu-device.h"
+#include "threadgroup.h"
+
+namespace conclave {
+
+struct EmulatedOptions {
+  // Decides the order in which threads and threadgroups run.
+  uint32_t seed = 1;
+  // As if this barrier were not in the kernel: the mutation tests'.
+  emulated::Site skippedBarrier;
+  // What the pretended machine has.
+  int64_t workingSetBytes = int64_t{1} << 46;
+  int64_t largestBufferBytes = int64_t{1} << 46;
+  bool residencySets = true;
+  bool simdgroupMatrices = true;
+};
+
+class EmulatedDevice final : public GpuDevice {
+ public:
+  explicit EmulatedDevice(const EmulatedOptions& options = {});
+
+  const GpuProperties& properties() const override { return properties_; }
+  std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override;
+  std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override;
+  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) override;
+  std::unique_ptr<GpuCommands> commands() override;
+  std::unique_ptr<GpuResidencySet> keepResident(const std::vector<const GpuBuffer*>& buffers) override;
+
+  /** Runs one dispatch now. Throws Failure. */
+  void run(const GpuDispatch& dispatch);
+
+  int64_t dispatches() const { return dispatches_; }
+  /** Barriers that kernels have passed so far, each once. */
+  const std::vector<emulated::Site>& barriers() const { return threadgroup_.barriers(); }
+  /** As the system does with what has not been used for a while: no set is resident until it is asked for again. */
+  void letGo() { ++evictions_; }
+  /** Bytes of buffers in sets that are resident. */
+  int64_t residentBytes() const;
+
+ private:
+  class ResidencySet;
+
+  void checkDispatch(const GpuDispatch& dispatch, const emulated::Kernel& kernel) const;
+  emulated::Bindings bind(const GpuDispatch& dispatch, const emulated::Kernel& kernel);
+
+  EmulatedOptions options_;
+  GpuProperties properties_;
+  emulated::Threadgroup threadgroup_;
+  int64_t dispatches_ = 0;
+  std::atomic<int64_t> evictions_ = 0;  // sets are asked for from another thread
+  std::vector<ResidencySet*> sets_;
+};
+
+}  // namespace conclave

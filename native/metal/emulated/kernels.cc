@@ -1,0 +1,32 @@
+#include "kernels.h"
+
+#include "../kernels/kernel-args.h"
+#include "metal-language.h"
+
+// Once per type of weights.
+namespace conclave::emulated::f32 {
+#define CONCLAVE_DTYPE 0
+#include "compile-kernels.h"
+#undef CONCLAVE_DTYPE
+}  // namespace conclave::emulated::f32
+
+namespace conclave::emulated::f16 {
+#define CONCLAVE_DTYPE 1
+#include "compile-kernels.h"
+#undef CONCLAVE_DTYPE
+}  // namespace conclave::emulated::f16
+
+namespace conclave::emulated::bf16 {
+#define CONCLAVE_DTYPE 2
+#include "compile-kernels.h"
+#undef CONCLAVE_DTYPE
+}  // namespace conclave::emulated::bf16
+
+namespace conclave::emulated {
+
+const std::vector<Kernel>& kernelsFor(DType weights) {
+  static const std::vector<Kernel> kernels[] = {f32::listKernels(), f16::listKernels(), bf16::listKernels()};
+  return kernels[static_cast<size_t>(weights)];
+}
+
+}  // namespace conclave::emulated

@@ -1,0 +1,102 @@
+// What the Metal backend needs of a GPU, and nothing else: memory, pipelines, commands, residency. apple-device.mm
+// answers with Metal; emulated/ runs the same kernels on this CPU and refuses what the real thing would refuse or leave
+// undefined. Every call throws Failure: outOfMemory, unavailable (no such device, function or limit), deviceLost.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../core/dtype.h"
+
+namespace conclave {
+
+// Of every Apple GPU with Metal 3 (Metal Feature Set Tables); the emulated device holds kernels to them.
+constexpr int64_t mostThreadgroupBytes = 32 * 1024;
+constexpr int64_t mostInlineBytes = 4096;
+constexpr int mostBuffers = 31;
+constexpr int simdgroupThreads = 32;
+// Ours: more would not fit some kernels' registers.
+constexpr int mostGroupThreads = 256;
+
+struct GpuProperties {
+  std::string name;
+  // Of the chip's generation, say "apple7" for M1: the next may round differently (numerics class).
+  std::string className;
+  bool simdgroupMatrices;
+  bool residencySets;
+  int64_t memoryBytes;      // of the machine
+  int64_t workingSetBytes;  // what the GPU may hold wired (iogpu.wired_limit_mb raises it)
+  int64_t largestBufferBytes;
+  int64_t pageBytes;  // no-copy buffers begin and end on such boundaries
+};
+
+// Memory that CPU and GPU share.
+class GpuBuffer {
+ public:
+  virtual ~GpuBuffer() = default;
+  virtual std::byte* contents() const = 0;
+  virtual int64_t bytes() const = 0;
+};
+
+// The part of a buffer that a kernel may touch.
+struct GpuView {
+  const GpuBuffer* buffer = nullptr;
+  int64_t offset = 0, bytes = 0;
+
+  GpuView part(int64_t from, int64_t length) const { return {buffer, offset + from, length}; }
+};
+
+class GpuPipeline {
+ public:
+  virtual ~GpuPipeline() = default;
+};
+
+struct GpuGrid {
+  int32_t x = 1, y = 1, z = 1;
+};
+
+struct GpuDispatch {
+  const GpuPipeline* pipeline;
+  GpuGrid groups;
+  int32_t threads;        // per threadgroup
+  const void* arguments;  // buffer 0, copied
+  int64_t argumentBytes;
+  std::vector<GpuView> buffers;  // buffers 1, 2, ...
+};
+
+// One command buffer: dispatches run in order, each sees all that earlier ones wrote.
+class GpuCommands {
+ public:
+  /** Waits for commands that were submitted. */
+  virtual ~GpuCommands() = default;
+  virtual void dispatch(const GpuDispatch& dispatch) = 0;
+  /** Hands the commands to the GPU and returns. Buffers in use must not be touched until wait() returns. */
+  virtual void submit() = 0;
+  virtual void wait() = 0;
+};
+
+// Buffers that the system is asked to keep wired together.
+class GpuResidencySet {
+ public:
+  virtual ~GpuResidencySet() = default;
+  /** Asks again: the system lets go of what has not been used for a while. */
+  virtual void request() = 0;
+};
+
+class GpuDevice {
+ public:
+  virtual ~GpuDevice() = default;
+  virtual const GpuProperties& properties() const = 0;
+  /** A buffer of zeros. */
+  virtual std::unique_ptr<GpuBuffer> allocate(int64_t bytes) = 0;
+  /** A buffer over pages that are there already and outlive it; both ends on a page boundary. */
+  virtual std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) = 0;
+  /** The kernel of that name, compiled for weights of that type. Failures carry the compiler's log. */
+  virtual std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) = 0;
+  virtual std::unique_ptr<GpuCommands> commands() = 0;
+  virtual std::unique_ptr<GpuResidencySet> keepResident(const std::vector<const GpuBuffer*>& buffers) = 0;
+};
+
+}  // namespace conclave

@@ -1,0 +1,299 @@
+#include "metal-backend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "../core/failure.h"
+#include "../core/flush-denormals.h"
+#include "../core/panel-layout.h"
+
+namespace conclave {
+namespace {
+
+// A thread of the attention kernel keeps 8 of a tile's 8 x headDim outputs (kernels/attention.metal).
+constexpr int32_t widestHead = 256;
+
+const ModelShape& checked(const ModelShape& shape) {
+  require(shape.headDim <= widestHead, "the GPU's attention takes heads of up to " + std::to_string(widestHead) +
+                                           " dimensions, this model's have " + std::to_string(shape.headDim));
+  return shape;
+}
+
+ProductKind productKind(const std::string& variant, const GpuProperties& gpu) {
+  require(variant.empty() || variant == "lanes" || variant == "matrices",
+          "unknown kernel variant '" + variant + "'; the GPU runs lanes, matrices");
+  require(variant != "matrices" || gpu.simdgroupMatrices, gpu.name + " has no simdgroup matrices: use variant lanes");
+  return variant == "lanes" || !gpu.simdgroupMatrices ? ProductKind::lanes : ProductKind::matrices;
+}
+
+// Keys and values of a block of one KV head, as rotate.metal lays them out.
+int64_t blockBytes(const ModelShape& shape) {
+  const DType type = activationType(shape.dtype);
+  return matrixBytes(type, kvBlockTokens, shape.headDim) + matrixBytes(type, shape.headDim, kvBlockTokens);
+}
+
+GpuView whole(const GpuBuffer& buffer) { return {&buffer, 0, buffer.bytes()}; }
+
+void put(const GpuView& view, const std::vector<int32_t>& values) {
+  std::memcpy(hostOf<int32_t>(view), values.data(), values.size() * sizeof(int32_t));
+}
+
+// Rows of `width` bytes between one row stride and another.
+void copyRows(std::byte* to, int64_t toStride, const std::byte* from, int64_t fromStride, int64_t width, int64_t rows) {
+  for (int64_t r = 0; r < rows; ++r) std::memcpy(to + r * toStride, from + r * fromStride, static_cast<size_t>(width));
+}
+
+}  // namespace
+
+MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelShape& shape, const StepLimits& limits,
+                           const std::string& variant)
+    : device_(std::move(device)),
+      shape_(checked(shape)),
+      limits_(limits),
+      kernels_(*device_, shape.dtype, productKind(variant, device_->properties())),
+      weightMemory_(*device_),
+      memory_(*device_, shape, limits),
+      rotary_(shape),
+      routingCounts_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.experts)) {
+  for (int32_t layer = 0; layer < shape.layers; ++layer) {
+    cache_.push_back(device_->allocate(int64_t{limits.kvBlocks} * shape.kvHeads * blockBytes(shape)));
+  }
+  hold({});
+}
+
+void MetalBackend::hold(const std::vector<std::shared_ptr<const MappedFile>>& files) {
+  const int64_t cacheBytes = static_cast<int64_t>(cache_.size()) * cache_.front()->bytes();
+  weightMemory_.hold(files, cacheBytes + memory_.bytes());
+}
+
+void MetalBackend::step(const StepBatch& batch, const ModelWeights& weights, float* logits) {
+  upload(batch);
+  const int32_t rows = batch.rows(), logitRows = static_cast<int32_t>(batch.logitRows.size());
+  const auto commands = device_->commands();
+  encodeEmbedding(*commands, rows, weights);
+  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
+    encodeAttention(*commands, batch, weights.layer(layer), layer);
+    encodeRouter(*commands, rows, weights.layer(layer), layer);
+    encodeExperts(*commands, weights, layer,
+                  {rows * shape_.topK, rows, chosenOf(layer), memory_.rowOfSlot, memory_.normalized});
+    encodeCombine(*commands, 0, rows, memory_.places, memory_.x, true);
+  }
+  encodeLogits(*commands, logitRows, weights);
+  finish(*commands);
+  for (int32_t layer = 0; layer < shape_.layers; ++layer) count(layer, rows);
+  readLogits(logitRows, logits);
+}
+
+void MetalBackend::begin(const StepBatch& batch, const ModelWeights& weights) {
+  upload(batch);
+  const auto commands = device_->commands();
+  encodeEmbedding(*commands, batch.rows(), weights);
+  finish(*commands);
+}
+
+void MetalBackend::attend(const StepBatch& batch, const ModelWeights& weights, int32_t layer, Contribution before,
+                          const AttendResult& result) {
+  const int32_t rows = batch.rows();
+  const auto commands = device_->commands();
+  encodeContribution(*commands, rows, before);
+  encodeAttention(*commands, batch, weights.layer(layer), layer);
+  encodeRouter(*commands, rows, weights.layer(layer), layer);
+  finish(*commands);
+  count(layer, rows);
+  const size_t chosen = static_cast<size_t>(rows) * static_cast<size_t>(shape_.topK);
+  std::memcpy(result.experts, hostOf<int32_t>(chosenOf(layer)), chosen * sizeof(int32_t));
+  std::memcpy(result.weights, hostOf<float>(memory_.routingWeights), chosen * sizeof(float));
+  if (result.hidden == nullptr) return;
+  const int64_t width = shape_.dModel * activationBytes(), stride = paddedInputs(shape_.dModel) * activationBytes();
+  copyRows(result.hidden, width, hostOf<std::byte>(memory_.normalized), stride, width, rows);
+}
+
+void MetalBackend::runExperts(const ModelWeights& weights, int32_t layer, const ExpertSlots& slots,
+                              const std::byte* hidden, int32_t hiddenRows, std::byte* outputs) {
+  const int32_t count = static_cast<int32_t>(slots.rows.size());
+  if (count == 0) return;
+  const int64_t width = shape_.dModel * activationBytes(), stride = paddedInputs(shape_.dModel) * activationBytes();
+  std::copy(slots.rows.begin(), slots.rows.end(), hostOf<int32_t>(memory_.slotRows));
+  std::copy(slots.experts.begin(), slots.experts.end(), hostOf<int32_t>(memory_.slotExperts));
+  if (hidden != nullptr) copyRows(hostOf<std::byte>(memory_.received), stride, hidden, width, width, hiddenRows);
+  const auto commands = device_->commands();
+  encodeExperts(
+      *commands, weights, layer,
+      {count, count, memory_.slotExperts, memory_.slotRows, hidden == nullptr ? memory_.normalized : memory_.received});
+  finish(*commands);
+  const int32_t* places = hostOf<int32_t>(memory_.places);
+  for (int32_t i = 0; i < count; ++i) {
+    std::memcpy(outputs + i * width, hostOf<std::byte>(memory_.outputs) + places[i] * width,
+                static_cast<size_t>(width));
+  }
+}
+
+void MetalBackend::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) {
+  if (rows == 0) return;
+  const int64_t slots = int64_t{rows} * shape_.topK;
+  std::memcpy(hostOf<std::byte>(memory_.outputs), outputs,
+              static_cast<size_t>(slots * shape_.dModel * activationBytes()));
+  const auto commands = device_->commands();
+  encodeCombine(*commands, firstRow, rows, memory_.everyRow, memory_.sums, false);
+  finish(*commands);
+  std::memcpy(sums, hostOf<float>(memory_.sums), static_cast<size_t>(rows) * static_cast<size_t>(shape_.dModel) * 4);
+}
+
+void MetalBackend::project(const StepBatch& batch, const ModelWeights& weights, Contribution before, float* logits) {
+  const int32_t logitRows = static_cast<int32_t>(batch.logitRows.size());
+  const auto commands = device_->commands();
+  encodeContribution(*commands, batch.rows(), before);
+  encodeLogits(*commands, logitRows, weights);
+  finish(*commands);
+  readLogits(logitRows, logits);
+}
+
+std::string MetalBackend::numericsClass() const {
+  const std::string products = kernels_.kind() == ProductKind::lanes ? "lanes" : "matrices";
+  return "metal-" + device_->properties().className + "-" + products;
+}
+
+void MetalBackend::upload(const StepBatch& batch) {
+  // As the CPU computes them: the same bits.
+  const FlushDenormals flush;
+  put(memory_.tokens, batch.tokens);
+  put(memory_.positions, batch.positions);
+  put(memory_.sequences, batch.sequences);
+  put(memory_.logitRows, batch.logitRows);
+  blockTables_ = memory_.blockTables.of(static_cast<int64_t>(batch.blockTables.size() * sizeof(int32_t)));
+  put(blockTables_, batch.blockTables);
+  blockTableWidth_ = batch.blockTableWidth;
+  mostBlocks_ = *std::max_element(batch.positions.begin(), batch.positions.end()) / kvBlockTokens + 1;
+  const int64_t half = shape_.headDim / 2;
+  for (int32_t row = 0; row < batch.rows(); ++row) {
+    rotary_.at(batch.positions[static_cast<size_t>(row)], hostOf<float>(memory_.cosines) + row * half,
+               hostOf<float>(memory_.sines) + row * half);
+  }
+}
+
+void MetalBackend::encodeEmbedding(GpuCommands& to, int32_t rows, const ModelWeights& weights) {
+  const int64_t bytes = int64_t{shape_.vocab} * shape_.dModel * static_cast<int64_t>(bytesPerWeight(shape_.dtype));
+  kernels_.embed(to, {shape_.dModel}, rows, memory_.tokens, weightMemory_.view(weights.embedding(), bytes), memory_.x);
+}
+
+void MetalBackend::encodeContribution(GpuCommands& to, int32_t rows, Contribution before) {
+  if (before.outputs != nullptr) {
+    const int64_t slots = int64_t{rows} * shape_.topK;
+    std::memcpy(hostOf<std::byte>(memory_.outputs), before.outputs,
+                static_cast<size_t>(slots * shape_.dModel * activationBytes()));
+    encodeCombine(to, 0, rows, memory_.everyRow, memory_.x, true);
+  } else if (before.sums != nullptr) {
+    const size_t count = static_cast<size_t>(rows) * static_cast<size_t>(shape_.dModel);
+    std::memcpy(hostOf<float>(memory_.sums), before.sums, count * sizeof(float));
+    kernels_.add(to, {shape_.dModel}, rows, memory_.sums, memory_.x);
+  }
+}
+
+// x += wo attention(rotate(clip(wqkv norm1(x))))
+void MetalBackend::encodeAttention(GpuCommands& to, const StepBatch& batch, const LayerWeights& weights,
+                                   int32_t layer) {
+  const int32_t rows = batch.rows();
+  const GpuView cache = whole(*cache_[static_cast<size_t>(layer)]);
+  encodeNorm(to, rows, memory_.everyRow, weights.norm1);
+  encodeProduct(to, weights.wqkv, shape_.qkvWidth(), shape_.dModel, rows, memory_.normalized, memory_.qkv, false);
+  kernels_.rotateAndAppend(
+      to, {shape_.heads, shape_.kvHeads, shape_.headDim, shape_.qWidth(), blockTableWidth_, shape_.clipQkv}, rows,
+      {memory_.positions, memory_.sequences, blockTables_, memory_.cosines, memory_.sines, memory_.qkv, memory_.q,
+       cache});
+  const AttendArguments arguments{shape_.heads,
+                                  shape_.kvHeads,
+                                  shape_.headDim,
+                                  shape_.qWidth(),
+                                  blockTableWidth_,
+                                  mostBlocks_,
+                                  1.0f / std::sqrt(static_cast<float>(shape_.headDim))};
+  std::vector<GpuView> buffers{memory_.positions, memory_.sequences, blockTables_, memory_.q, cache};
+  if (rows <= splitAttentionRows && mostBlocks_ > 1) {
+    kernels_.attendBlocks(to, arguments, rows, mostBlocks_, buffers, memory_.partial, memory_.attended);
+  } else {
+    buffers.push_back(memory_.attended);
+    kernels_.attendRows(to, arguments, rows, buffers);
+  }
+  encodeProduct(to, weights.wo, shape_.dModel, shape_.qWidth(), rows, memory_.attended, memory_.x, true);
+}
+
+void MetalBackend::encodeRouter(GpuCommands& to, int32_t rows, const LayerWeights& weights, int32_t layer) {
+  encodeNorm(to, rows, memory_.everyRow, weights.norm2);
+  encodeProduct(to, weights.router, shape_.experts, shape_.dModel, rows, memory_.normalized, memory_.routerLogits,
+                false);
+  const int32_t normalize = shape_.routerNormalization == RouterNormalization::l1 ? 1 : 0;
+  kernels_.chooseExperts(to, {shape_.experts, shape_.topK, normalize}, rows, memory_.routerLogits, chosenOf(layer),
+                         memory_.routingWeights);
+}
+
+void MetalBackend::encodeExperts(GpuCommands& to, const ModelWeights& weights, int32_t layer, const SlotViews& slots) {
+  const int32_t tileRows = kernels_.tileRows(slots.rows);
+  // Every expert may have one tile that is not full.
+  const int32_t tiles = std::min(slots.slots, slots.slots / tileRows + std::min(shape_.experts, slots.slots));
+  kernels_.groupSlots(to, {slots.slots, shape_.experts, tileRows},
+                      {slots.experts, slots.rowsOfSlots, memory_.places, memory_.placeRows, memory_.tiles});
+  const int32_t inputs = static_cast<int32_t>(paddedInputs(shape_.dModel));
+  const int32_t innerInputs = static_cast<int32_t>(paddedInputs(shape_.ffn));
+  const int64_t gateUpBytes = 2 * matrixBytes(shape_.dtype, shape_.ffn, shape_.dModel);
+  const int64_t downBytes = matrixBytes(shape_.dtype, shape_.dModel, shape_.ffn);
+  for (int32_t first = 0; first < shape_.experts; first += expertsPerDispatch) {
+    std::vector<GpuView> gateUp{memory_.tiles, memory_.placeRows, slots.x, memory_.inner};
+    std::vector<GpuView> down{memory_.tiles, memory_.everyRow, memory_.inner, memory_.outputs};
+    for (int32_t e = first; e < first + expertsPerDispatch; ++e) {
+      const ExpertWeights expert = e < shape_.experts ? weights.expert(layer, e) : ExpertWeights{};
+      gateUp.push_back(weightMemory_.view(expert.gateUp, gateUpBytes));
+      down.push_back(weightMemory_.view(expert.down, downBytes));
+    }
+    kernels_.gateUp(to, {inputs, shape_.ffn, inputs, innerInputs, first}, tileRows, tiles, gateUp);
+    kernels_.down(to, {innerInputs, shape_.dModel, innerInputs, shape_.dModel, first}, tileRows, tiles, down);
+  }
+}
+
+void MetalBackend::encodeCombine(GpuCommands& to, int32_t firstRow, int32_t rows, GpuView places, GpuView x,
+                                 bool accumulate) {
+  const int64_t skipped = int64_t{firstRow} * shape_.topK * 4;
+  const GpuView weights = memory_.routingWeights.part(skipped, memory_.routingWeights.bytes - skipped);
+  kernels_.combine(to, {shape_.dModel, shape_.topK, shape_.dModel, accumulate ? 1 : 0}, rows, places, weights,
+                   memory_.outputs, x);
+}
+
+void MetalBackend::encodeLogits(GpuCommands& to, int32_t rows, const ModelWeights& weights) {
+  if (rows == 0) return;
+  encodeNorm(to, rows, memory_.logitRows, weights.finalNorm());
+  const GpuView logits = memory_.logits.of(int64_t{rows} * shape_.vocab * 4);
+  encodeProduct(to, weights.lmHead(), shape_.vocab, shape_.dModel, rows, memory_.normalized, logits, false);
+}
+
+void MetalBackend::encodeNorm(GpuCommands& to, int32_t rows, GpuView rowList, const float* weight) {
+  const int32_t stride = static_cast<int32_t>(paddedInputs(shape_.dModel));
+  kernels_.layerNorm(to, {shape_.dModel, stride, shape_.normEpsilon}, rows, rowList, memory_.x,
+                     weightMemory_.view(weight, int64_t{shape_.dModel} * 4), memory_.normalized);
+}
+
+void MetalBackend::encodeProduct(GpuCommands& to, const std::byte* w, int32_t outputs, int32_t inputs, int32_t rows,
+                                 GpuView x, GpuView y, bool accumulate) {
+  const int32_t padded = static_cast<int32_t>(paddedInputs(inputs));
+  kernels_.multiply(to, {padded, outputs, rows, padded, outputs, accumulate ? 1 : 0}, memory_.everyRow, x,
+                    weightMemory_.view(w, matrixBytes(shape_.dtype, outputs, inputs)), y);
+}
+
+void MetalBackend::finish(GpuCommands& commands) {
+  commands.submit();
+  commands.wait();
+}
+
+void MetalBackend::count(int32_t layer, int32_t rows) {
+  const int32_t* chosen = hostOf<int32_t>(chosenOf(layer));
+  double* counts = routingCounts_.data() + int64_t{layer} * shape_.experts;
+  for (int32_t i = 0; i < rows * shape_.topK; ++i) counts[chosen[i]] += 1;
+}
+
+void MetalBackend::readLogits(int32_t rows, float* logits) const {
+  if (rows == 0) return;
+  std::memcpy(logits, memory_.logits.contents(), static_cast<size_t>(rows) * static_cast<size_t>(shape_.vocab) * 4);
+}
+
+GpuView MetalBackend::chosenOf(int32_t layer) const { return memory_.chosen.part(layer * slotBytes(), slotBytes()); }
+
+}  // namespace conclave

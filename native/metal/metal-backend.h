@@ -1,0 +1,76 @@
+// A model on a GPU: KV cache and scratch in its memory, a step as one command buffer when every weight is here, one per
+// part when experts are elsewhere (core/backend.h).
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../core/backend.h"
+#include "../core/rotary-table.h"
+#include "metal-kernels.h"
+#include "step-memory.h"
+#include "weight-memory.h"
+
+namespace conclave {
+
+class MetalBackend final : public Backend {
+ public:
+  /**
+   * `variant`: how products are computed, 'lanes' or 'matrices'; '' takes matrices where the GPU has them. Throws
+   * Failure: invalidArgument for what the kernels cannot do, outOfMemory, unavailable with a compiler's log.
+   */
+  MetalBackend(std::unique_ptr<GpuDevice> device, const ModelShape& shape, const StepLimits& limits,
+               const std::string& variant);
+
+  void hold(const std::vector<std::shared_ptr<const MappedFile>>& files) override;
+  void step(const StepBatch& batch, const ModelWeights& weights, float* logits) override;
+  void begin(const StepBatch& batch, const ModelWeights& weights) override;
+  void attend(const StepBatch& batch, const ModelWeights& weights, int32_t layer, Contribution before,
+              const AttendResult& result) override;
+  void runExperts(const ModelWeights& weights, int32_t layer, const ExpertSlots& slots, const std::byte* hidden,
+                  int32_t hiddenRows, std::byte* outputs) override;
+  void sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) override;
+  void project(const StepBatch& batch, const ModelWeights& weights, Contribution before, float* logits) override;
+  std::string numericsClass() const override;
+  const std::vector<double>& routingCounts() const override { return routingCounts_; }
+
+ private:
+  // Slots to compute: `experts` and `rows` are i32 [slots] on the GPU, x holds the rows.
+  struct SlotViews {
+    int32_t slots, rows;
+    GpuView experts, rowsOfSlots, x;
+  };
+
+  void upload(const StepBatch& batch);
+  void encodeEmbedding(GpuCommands& to, int32_t rows, const ModelWeights& weights);
+  void encodeContribution(GpuCommands& to, int32_t rows, Contribution before);
+  void encodeAttention(GpuCommands& to, const StepBatch& batch, const LayerWeights& weights, int32_t layer);
+  void encodeRouter(GpuCommands& to, int32_t rows, const LayerWeights& weights, int32_t layer);
+  void encodeExperts(GpuCommands& to, const ModelWeights& weights, int32_t layer, const SlotViews& slots);
+  void encodeCombine(GpuCommands& to, int32_t firstRow, int32_t rows, GpuView places, GpuView x, bool accumulate);
+  void encodeLogits(GpuCommands& to, int32_t rows, const ModelWeights& weights);
+  void encodeNorm(GpuCommands& to, int32_t rows, GpuView rowList, const float* weight);
+  void encodeProduct(GpuCommands& to, const std::byte* w, int32_t outputs, int32_t inputs, int32_t rows, GpuView x,
+                     GpuView y, bool accumulate);
+
+  void finish(GpuCommands& commands);
+  void count(int32_t layer, int32_t rows);
+  void readLogits(int32_t rows, float* logits) const;
+  GpuView chosenOf(int32_t layer) const;
+  int64_t slotBytes() const { return int64_t{limits_.maxRows} * shape_.topK * 4; }
+  int64_t activationBytes() const { return static_cast<int64_t>(bytesPerWeight(activationType(shape_.dtype))); }
+
+  std::unique_ptr<GpuDevice> device_;
+  ModelShape shape_;
+  StepLimits limits_;
+  MetalKernels kernels_;
+  WeightMemory weightMemory_;
+  StepMemory memory_;
+  std::vector<std::unique_ptr<GpuBuffer>> cache_;  // [layers]
+  RotaryTable rotary_;
+  int32_t blockTableWidth_ = 0, mostBlocks_ = 0;  // of the batch at hand
+  GpuView blockTables_;
+  std::vector<double> routingCounts_;
+};
+
+}  // namespace conclave

@@ -1,0 +1,117 @@
+#include "metal-kernels.h"
+
+#include "../core/panel-layout.h"
+
+namespace conclave {
+namespace {
+
+// The kernels' own (kernels/product.h, and 256 in the others).
+constexpr int32_t productThreads = 128, productSimdgroups = 4, rowThreads = 256;
+constexpr int32_t queriesPerGroup = 8;
+
+int32_t ceilingOf(int32_t count, int32_t divisor) { return (count + divisor - 1) / divisor; }
+
+}  // namespace
+
+MetalKernels::MetalKernels(GpuDevice& device, DType weights, ProductKind kind) : kind_(kind) {
+  for (const char* kernel : {"embed", "layer_norm", "rotate_and_append", "attend_row", "attend_blocks", "merge_blocks",
+                             "choose_experts", "group_slots", "combine", "add"}) {
+    load(device, weights, kernel);
+  }
+  for (const char* operation : {"multiply", "expert_gate_up", "expert_down"}) {
+    // One row and many: the two sizes of tiles.
+    for (const int32_t rows : {1, 9}) load(device, weights, product(operation, tileRows(rows)));
+  }
+}
+
+void MetalKernels::load(GpuDevice& device, DType weights, const std::string& kernel) {
+  pipelines_[kernel] = device.pipeline(weights, kernel);
+}
+
+int32_t MetalKernels::tileRows(int32_t rows) const {
+  if (kind_ == ProductKind::lanes) return rows == 1 ? 1 : 8;
+  return rows <= 8 ? 8 : 32;
+}
+
+std::string MetalKernels::product(const char* operation, int32_t tileRows) const {
+  return std::string(operation) + (kind_ == ProductKind::lanes ? "_lanes_" : "_matrices_") + std::to_string(tileRows);
+}
+
+int32_t MetalKernels::columns(int32_t outputs) const {
+  const int32_t panels = static_cast<int32_t>(panelCount(outputs));
+  return kind_ == ProductKind::lanes ? ceilingOf(panels, productSimdgroups) : panels;
+}
+
+template <typename Arguments>
+void MetalKernels::run(GpuCommands& to, const std::string& kernel, GpuGrid groups, int32_t threads,
+                       const Arguments& arguments, std::vector<GpuView> buffers) const {
+  to.dispatch({pipelines_.at(kernel).get(), groups, threads, &arguments, sizeof(Arguments), std::move(buffers)});
+}
+
+void MetalKernels::embed(GpuCommands& to, const EmbedArguments& arguments, int32_t rows, GpuView tokens,
+                         GpuView embedding, GpuView x) const {
+  run(to, "embed", {rows}, rowThreads, arguments, {tokens, embedding, x});
+}
+
+void MetalKernels::layerNorm(GpuCommands& to, const NormArguments& arguments, int32_t rows, GpuView rowList, GpuView x,
+                             GpuView weight, GpuView out) const {
+  run(to, "layer_norm", {rows}, rowThreads, arguments, {rowList, x, weight, out});
+}
+
+void MetalKernels::multiply(GpuCommands& to, const MultiplyArguments& arguments, GpuView rowList, GpuView x,
+                            GpuView weights, GpuView y) const {
+  const int32_t tile = tileRows(arguments.rows);
+  run(to, product("multiply", tile), {columns(arguments.outputs), ceilingOf(arguments.rows, tile)}, productThreads,
+      arguments, {rowList, x, weights, y});
+}
+
+void MetalKernels::rotateAndAppend(GpuCommands& to, const RotateArguments& arguments, int32_t rows,
+                                   const std::vector<GpuView>& buffers) const {
+  run(to, "rotate_and_append", {rows}, rowThreads, arguments, buffers);
+}
+
+void MetalKernels::attendRows(GpuCommands& to, const AttendArguments& arguments, int32_t rows,
+                              const std::vector<GpuView>& buffers) const {
+  const int32_t chunks = ceilingOf(arguments.heads / arguments.kvHeads, queriesPerGroup);
+  run(to, "attend_row", {rows, arguments.kvHeads, chunks}, rowThreads, arguments, buffers);
+}
+
+void MetalKernels::attendBlocks(GpuCommands& to, const AttendArguments& arguments, int32_t rows, int32_t blocks,
+                                const std::vector<GpuView>& buffers, GpuView partial, GpuView out) const {
+  const int32_t chunks = ceilingOf(arguments.heads / arguments.kvHeads, queriesPerGroup);
+  std::vector<GpuView> withPartial = buffers;
+  withPartial.push_back(partial);
+  run(to, "attend_blocks", {rows, blocks, arguments.kvHeads * chunks}, rowThreads, arguments, std::move(withPartial));
+  run(to, "merge_blocks", {rows, arguments.heads}, rowThreads, arguments, {buffers[0], partial, out});
+}
+
+void MetalKernels::chooseExperts(GpuCommands& to, const RouteArguments& arguments, int32_t rows, GpuView logits,
+                                 GpuView chosen, GpuView weights) const {
+  run(to, "choose_experts", {rows}, simdgroupThreads, arguments, {logits, chosen, weights});
+}
+
+void MetalKernels::groupSlots(GpuCommands& to, const GroupArguments& arguments,
+                              const std::vector<GpuView>& buffers) const {
+  run(to, "group_slots", {}, rowThreads, arguments, buffers);
+}
+
+void MetalKernels::gateUp(GpuCommands& to, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
+                          const std::vector<GpuView>& buffers) const {
+  run(to, product("expert_gate_up", tileRows), {columns(arguments.outputs), tiles}, productThreads, arguments, buffers);
+}
+
+void MetalKernels::down(GpuCommands& to, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
+                        const std::vector<GpuView>& buffers) const {
+  run(to, product("expert_down", tileRows), {columns(arguments.outputs), tiles}, productThreads, arguments, buffers);
+}
+
+void MetalKernels::combine(GpuCommands& to, const CombineArguments& arguments, int32_t rows, GpuView places,
+                           GpuView weights, GpuView outputs, GpuView x) const {
+  run(to, "combine", {rows}, rowThreads, arguments, {places, weights, outputs, x});
+}
+
+void MetalKernels::add(GpuCommands& to, const AddArguments& arguments, int32_t rows, GpuView y, GpuView x) const {
+  run(to, "add", {rows}, rowThreads, arguments, {y, x});
+}
+
+}  // namespace conclave

@@ -1,0 +1,12 @@
+#include "../core/failure.h"
+#include "apple-device.h"
+
+namespace conclave {
+
+std::unique_ptr<GpuDevice> openAppleDevice() {
+  throw Failure(
+      FailureCode::unavailable,
+      "Metal needs a Mac with Apple silicon; this system is none (use backend cpu, or metal-emulated for tests)");
+}
+
+}  // namespace conclave

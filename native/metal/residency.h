@@ -1,0 +1,58 @@
+// Keeps weights wired for the GPU. What has not been used for a while is let go by the system, and wiring it again
+// costs more than using it (PAPER.md, "driver processing"): buffers go into residency sets, asked for at load and again
+// by a heartbeat. Before macOS 15 there are none.
+#pragma once
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "gpu-device.h"
+
+namespace conclave {
+
+// One set of everything made some systems let go of everything at once; up to so many smaller ones stayed (MLX issue
+// 4211).
+constexpr size_t mostResidencySets = 32;
+
+using BufferList = std::vector<const GpuBuffer*>;
+
+/**
+ * Who is in which set: those of `current` that are still wanted stay where they are, new ones join the last set until
+ * it has `setBytes`, then a new one; beyond mostResidencySets the smallest.
+ */
+std::vector<BufferList> planResidencySets(const std::vector<BufferList>& current, const BufferList& wanted,
+                                          int64_t setBytes);
+
+class Residency {
+ public:
+  static constexpr std::chrono::milliseconds heartbeat{500};
+
+  explicit Residency(GpuDevice& device, std::chrono::milliseconds interval = heartbeat);
+  ~Residency();
+  Residency(const Residency&) = delete;
+  Residency& operator=(const Residency&) = delete;
+
+  /** From now on these buffers are kept, and no others. */
+  void keep(const BufferList& buffers);
+
+ private:
+  void beat();
+
+  struct Set {
+    BufferList members;
+    std::unique_ptr<GpuResidencySet> set;
+  };
+
+  GpuDevice& device_;
+  std::chrono::milliseconds interval_;
+  std::mutex mutex_;
+  std::condition_variable stopped_;
+  bool stopping_ = false;
+  std::vector<Set> sets_;
+  std::thread thread_;
+};
+
+}  // namespace conclave

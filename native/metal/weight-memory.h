@@ -1,0 +1,40 @@
+// The packs as the GPU sees them: one no-copy buffer per file, found by the address of what lies in it.
+#pragma once
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "../core/mapped-file.h"
+#include "gpu-device.h"
+#include "residency.h"
+
+namespace conclave {
+
+class WeightMemory {
+ public:
+  explicit WeightMemory(GpuDevice& device);
+
+  /**
+   * Wraps the files that are new and lets go of those that are gone; all are resident afterwards. `otherBytes`: what
+   * the GPU holds beside them. Throws Failure outOfMemory before the GPU would, with what to do.
+   */
+  void hold(const std::vector<std::shared_ptr<const MappedFile>>& files, int64_t otherBytes);
+
+  /** The view of [data, data + bytes), which lies in a held file; of nothing when data is null. */
+  GpuView view(const void* data, int64_t bytes) const;
+
+  int64_t bytes() const;
+
+ private:
+  struct Held {
+    std::shared_ptr<const MappedFile> file;
+    std::unique_ptr<GpuBuffer> buffer;
+  };
+
+  GpuDevice& device_;
+  std::map<const std::byte*, Held> held_;  // by the file's first byte
+  std::unique_ptr<GpuBuffer> nothing_;     // what an expert that is not here is bound to
+  Residency residency_;
+};
+
+}  // namespace conclave

@@ -1,0 +1,99 @@
+// Declarations of the part of Metal that apple-device.mm uses, written from Apple's documentation.
+#pragma once
+#import <Foundation/Foundation.h>
+
+typedef struct {
+  NSUInteger width, height, depth;
+} MTLSize;
+MTLSize MTLSizeMake(NSUInteger width, NSUInteger height, NSUInteger depth);
+
+typedef enum MTLResourceOptions : NSUInteger { MTLResourceStorageModeShared = 0 } MTLResourceOptions;
+typedef enum MTLGPUFamily : NSInteger {
+  MTLGPUFamilyApple7 = 1007,
+  MTLGPUFamilyApple8 = 1008,
+  MTLGPUFamilyApple9 = 1009
+} MTLGPUFamily;
+typedef enum MTLCommandBufferStatus : NSUInteger {
+  MTLCommandBufferStatusCompleted = 4,
+  MTLCommandBufferStatusError = 5
+} MTLCommandBufferStatus;
+typedef enum MTLCommandBufferError : NSUInteger { MTLCommandBufferErrorOutOfMemory = 8 } MTLCommandBufferError;
+typedef enum MTLLanguageVersion : NSUInteger { MTLLanguageVersion3_0 = (3 << 16) + 0 } MTLLanguageVersion;
+typedef enum MTLMathMode : NSInteger { MTLMathModeSafe = 0 } MTLMathMode;
+
+@protocol MTLAllocation
+@end
+@protocol MTLResource <MTLAllocation>
+@end
+@protocol MTLBuffer <MTLResource>
+@property(readonly) NSUInteger length;
+- (void *)contents;
+@end
+
+@protocol MTLFunction
+@end
+@protocol MTLLibrary
+- (id<MTLFunction>)newFunctionWithName:(NSString *)name;
+@end
+@protocol MTLComputePipelineState
+@property(readonly) NSUInteger maxTotalThreadsPerThreadgroup;
+@property(readonly) NSUInteger threadExecutionWidth;
+@end
+
+@protocol MTLCommandEncoder
+- (void)endEncoding;
+@end
+@protocol MTLComputeCommandEncoder <MTLCommandEncoder>
+- (void)setComputePipelineState:(id<MTLComputePipelineState>)state;
+- (void)setBytes:(const void *)bytes length:(NSUInteger)length atIndex:(NSUInteger)index;
+- (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index;
+- (void)dispatchThreadgroups:(MTLSize)threadgroups threadsPerThreadgroup:(MTLSize)threads;
+@end
+@protocol MTLCommandBuffer
+@property(readonly) MTLCommandBufferStatus status;
+@property(readonly) NSError *error;
+- (id<MTLComputeCommandEncoder>)computeCommandEncoder;
+- (void)commit;
+- (void)waitUntilCompleted;
+@end
+
+@interface MTLResidencySetDescriptor : NSObject
+@end
+@protocol MTLResidencySet
+- (void)addAllocation:(id<MTLAllocation>)allocation;
+- (void)commit;
+- (void)requestResidency;
+- (void)endResidency;
+@end
+
+@protocol MTLCommandQueue
+- (id<MTLCommandBuffer>)commandBuffer;
+- (void)addResidencySet:(id<MTLResidencySet>)set;
+- (void)removeResidencySet:(id<MTLResidencySet>)set;
+@end
+
+@interface MTLCompileOptions : NSObject
+@property(readwrite) MTLLanguageVersion languageVersion;
+@property(readwrite, copy) NSDictionary<NSString *, NSObject *> *preprocessorMacros;
+@property(readwrite) MTLMathMode mathMode;
+@property(readwrite) BOOL fastMathEnabled;
+@end
+
+@protocol MTLDevice
+@property(readonly) NSString *name;
+@property(readonly) BOOL hasUnifiedMemory;
+@property(readonly) unsigned long long recommendedMaxWorkingSetSize;
+@property(readonly) NSUInteger maxBufferLength;
+- (BOOL)supportsFamily:(MTLGPUFamily)family;
+- (id<MTLCommandQueue>)newCommandQueue;
+- (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options;
+- (id<MTLBuffer>)newBufferWithBytesNoCopy:(void *)pointer
+                                   length:(NSUInteger)length
+                                  options:(MTLResourceOptions)options
+                              deallocator:(void (^)(void *pointer, NSUInteger length))deallocator;
+- (id<MTLLibrary>)newLibraryWithSource:(NSString *)source options:(MTLCompileOptions *)options error:(NSError **)error;
+- (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)function error:(NSError **)error;
+- (id<MTLResidencySet>)newResidencySetWithDescriptor:(MTLResidencySetDescriptor *)descriptor error:(NSError **)error;
+@end
+
+extern "C" id<MTLDevice> MTLCreateSystemDefaultDevice(void);

@@ -1,0 +1,178 @@
+// A whole model on the emulated GPU. With products in lanes its logits have the CPU's bits, which says that every
+// kernel, every binding and the order of everything is right. With products in matrices only sums are ordered
+// differently: logits are close, and still the same bits however rows are run.
+#include <cmath>
+
+#include "../../../native/metal/emulated/emulated-device.h"
+#include "../../../native/metal/metal-backend.h"
+#include "../random-model.h"
+
+using namespace conclave;
+using namespace conclave::test;
+
+namespace {
+
+std::unique_ptr<ModelSession> emulatedSession(const ModelShape& shape, const StepLimits& limits, const char* variant,
+                                              uint32_t seed) {
+  EmulatedOptions options;
+  options.seed = seed;
+  return std::make_unique<ModelSession>(shape, limits, [&](const ModelShape&, const StepLimits&) {
+    return std::make_unique<MetalBackend>(std::make_unique<EmulatedDevice>(options), shape, limits, variant);
+  });
+}
+
+// A session's device, for looking at what it did. It lives as long as the session.
+struct Observed {
+  EmulatedDevice* device = nullptr;
+  std::unique_ptr<ModelSession> session;
+};
+
+Observed observedSession(const ModelShape& shape, const StepLimits& limits, const char* variant) {
+  Observed observed;
+  observed.session = std::make_unique<ModelSession>(shape, limits, [&](const ModelShape&, const StepLimits&) {
+    auto device = std::make_unique<EmulatedDevice>();
+    observed.device = device.get();
+    return std::make_unique<MetalBackend>(std::move(device), shape, limits, variant);
+  });
+  return observed;
+}
+
+// The sequence in random chunks, some of them beside a stranger.
+std::vector<float> inChunks(Random& random, ModelSession& session, const Sequence& sequence, const Sequence& stranger) {
+  std::vector<float> all;
+  const int32_t length = static_cast<int32_t>(sequence.tokens.size()), vocab = session.shape().vocab;
+  for (int32_t from = 0; from < length;) {
+    const int32_t to = std::min(length, from + random.of<int32_t>({1, 2, 13, 40, 64}));
+    std::vector<Part> parts{{&sequence, from, to}};
+    if (random.below(2) == 0) parts.push_back({&stranger, 0, random.between(1, 20)});
+    const std::vector<float> logits = step(session, parts);
+    all.insert(all.end(), logits.begin(), logits.begin() + int64_t{to - from} * vocab);
+    from = to;
+  }
+  return all;
+}
+
+// The leader attends, `other` runs every expert; the leader gets outputs, or their sums as a row's owner would send
+// them.
+std::vector<float> stepInParts(ModelSession& leader, ModelSession& other, StepBatch batch, bool sums) {
+  const ModelShape& shape = leader.shape();
+  const int32_t rows = batch.rows(), slots = rows * shape.topK;
+  std::vector<int32_t> experts(static_cast<size_t>(slots)), slotRows;
+  for (int32_t i = 0; i < slots; ++i) slotRows.push_back(i / shape.topK);
+  std::vector<float> weights(experts.size()), summed(static_cast<size_t>(rows) * static_cast<size_t>(shape.dModel));
+  std::vector<std::byte> hidden(static_cast<size_t>(rows * leader.activationBytes()));
+  std::vector<std::byte> outputs(static_cast<size_t>(slots * leader.activationBytes()));
+  std::vector<float> logits(batch.logitRows.size() * static_cast<size_t>(shape.vocab));
+  Contribution before;
+  leader.begin(std::move(batch));
+  for (int32_t layer = 0; layer < shape.layers; ++layer) {
+    const AttendResult result{experts.data(), weights.data(), hidden.data()};
+    await([&](ModelSession::Done done) { leader.attend(layer, before, result, std::move(done)); });
+    ExpertWork work{layer, slotRows, experts, hidden.data(), rows, outputs.data()};
+    await([&](ModelSession::Done done) { other.runExperts(std::move(work), std::move(done)); });
+    before = {outputs.data(), nullptr};
+    if (!sums) continue;
+    await([&](ModelSession::Done done) { leader.sumOutputs(0, rows, outputs.data(), summed.data(), std::move(done)); });
+    before = {nullptr, summed.data()};
+  }
+  await([&](ModelSession::Done done) { leader.project(before, logits.data(), std::move(done)); });
+  return logits;
+}
+
+float largest(const std::vector<float>& values) {
+  float largest = 0;
+  for (const float value : values) largest = std::max(largest, std::fabs(value));
+  return largest;
+}
+
+// Relative to the largest logit. bf16 rounds activations at many points; a sum that differs in its last bit may fall on
+// the other side of one of them.
+float tolerance(DType dtype) { return dtype == DType::bf16 ? 0.03f : 2e-5f; }
+
+}  // namespace
+
+TEST("a model in lanes on the emulated GPU has the CPU's bits, in any chunks") {
+  Random random(31);
+  for (int trial = 0; trial < 9; ++trial) {
+    ModelShape shape = randomShape(random);
+    shape.dtype = static_cast<DType>(trial % 3);
+    const RandomPack pack(shape, random.bits());
+    const int32_t length = random.of<int32_t>({1, 7, 64, 65, 130});
+    const Sequence sequence = randomSequence(random, shape, length, 0),
+                   stranger = randomSequence(random, shape, 20, 10);
+    ModelSession cpu(shape, {16, 256}, 2, "");
+    pack.attachTo(cpu);
+    const std::vector<float> expected = step(cpu, {{&sequence, 0, length}});
+    const auto gpu = emulatedSession(shape, {16, 256}, "lanes", random.bits());
+    pack.attachTo(*gpu);
+    const std::string which = "trial " + std::to_string(trial) + ", length " + std::to_string(length) + ": ";
+    CHECK(std::isfinite(expected[0]), which + "logits are finite");
+    CHECK(equal(step(*gpu, {{&sequence, 0, length}}), expected), which + "in one piece");
+    CHECK(equal(inChunks(random, *gpu, sequence, stranger), expected), which + "in chunks");
+    CHECK(gpu->routingCounts().size() == cpu.routingCounts().size(), which + "routing counts");
+  }
+}
+
+TEST("a model in matrices on the emulated GPU is close to the CPU, with the same bits in any chunks") {
+  Random random(32);
+  for (int trial = 0; trial < 6; ++trial) {
+    ModelShape shape = randomShape(random);
+    shape.dtype = static_cast<DType>(trial % 3);
+    // A router that hardly prefers one expert to another would turn a last bit into another expert: take all.
+    shape.topK = shape.experts;
+    const RandomPack pack(shape, random.bits());
+    const int32_t length = random.of<int32_t>({1, 7, 65, 100});
+    const Sequence sequence = randomSequence(random, shape, length, 0),
+                   stranger = randomSequence(random, shape, 20, 10);
+    ModelSession cpu(shape, {16, 256}, 2, "");
+    pack.attachTo(cpu);
+    const std::vector<float> expected = step(cpu, {{&sequence, 0, length}});
+    const auto gpu = emulatedSession(shape, {16, 256}, "matrices", random.bits());
+    pack.attachTo(*gpu);
+    const std::vector<float> actual = step(*gpu, {{&sequence, 0, length}});
+    float error = 0;
+    for (size_t i = 0; i < actual.size(); ++i) error = std::max(error, std::fabs(actual[i] - expected[i]));
+    const std::string which = "trial " + std::to_string(trial) + ": ";
+    CHECK(error <= tolerance(shape.dtype) * largest(expected),
+          which + "error " + std::to_string(error / largest(expected)));
+    CHECK(equal(inChunks(random, *gpu, sequence, stranger), actual), which + "in chunks");
+  }
+}
+
+// docs/performance.md counts on it.
+TEST("a decode step of one row is 13 dispatches per layer and 3 more") {
+  Random random(33);
+  const ModelShape shape = randomShape(random);
+  const RandomPack pack(shape, 1);
+  const Sequence sequence = randomSequence(random, shape, 70, 0);
+  const Observed observed = observedSession(shape, {4, 128}, "lanes");
+  pack.attachTo(*observed.session);
+  step(*observed.session, {{&sequence, 0, 69}});
+  const int64_t before = observed.device->dispatches();
+  step(*observed.session, {{&sequence, 69, 70}});
+  const int64_t dispatches = observed.device->dispatches() - before;
+  CHECK(dispatches == 13 * shape.layers + 3,
+        std::to_string(dispatches) + " dispatches, " + std::to_string(shape.layers) + " layers");
+}
+
+TEST("a step in parts on the emulated GPU, with experts elsewhere, has the bits of the whole") {
+  Random random(34);
+  for (int trial = 0; trial < 6; ++trial) {
+    ModelShape shape = randomShape(random);
+    shape.dtype = static_cast<DType>(trial % 3);
+    const RandomPack pack(shape, random.bits());
+    const int32_t length = random.of<int32_t>({1, 9, 70});
+    const Sequence sequence = randomSequence(random, shape, length, 0);
+    const char* variant = trial < 3 ? "lanes" : "matrices";
+    const auto whole = emulatedSession(shape, {4, 128}, variant, 1);
+    pack.attachTo(*whole);
+    const std::vector<float> expected = step(*whole, {{&sequence, 0, length}});
+
+    const auto leader = emulatedSession(shape, {4, 128}, variant, 2),
+               other = emulatedSession(shape, {4, 128}, variant, 3);
+    pack.attachSharedTo(*leader);
+    for (int32_t e = 0; e < shape.experts; ++e) pack.attachExpertTo(*other, e);
+    const std::vector<float> parts = stepInParts(*leader, *other, batchOf({{&sequence, 0, length}}), trial % 2 == 0);
+    CHECK(equal(parts, expected), "trial " + std::to_string(trial));
+  }
+}

@@ -1,0 +1,133 @@
+// The emulated device is worth something only if it notices: a barrier that is missing, two buffers in each other's
+// place, a buffer that is too small. Each of these, one at a time, in every kernel, makes its case fail.
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "../../../native/core/failure.h"
+#include "../../../native/metal/emulated/emulated-device.h"
+#include "kernel-cases.h"
+
+using namespace conclave;
+using namespace conclave::test;
+
+namespace {
+
+using Mutation = std::function<void(GpuDispatch& dispatch, size_t index)>;
+
+// Commands that change dispatches on their way.
+class MutatedCommands final : public GpuCommands {
+ public:
+  MutatedCommands(std::unique_ptr<GpuCommands> commands, const Mutation& mutation)
+      : commands_(std::move(commands)), mutation_(mutation) {}
+  void dispatch(const GpuDispatch& dispatch) override {
+    GpuDispatch mutated = dispatch;
+    mutation_(mutated, count_++);
+    commands_->dispatch(mutated);
+  }
+  void submit() override { commands_->submit(); }
+  void wait() override { commands_->wait(); }
+
+ private:
+  std::unique_ptr<GpuCommands> commands_;
+  const Mutation& mutation_;
+  size_t count_ = 0;
+};
+
+class MutatedDevice final : public GpuDevice {
+ public:
+  explicit MutatedDevice(const Mutation& mutation) : mutation_(mutation) {}
+  const GpuProperties& properties() const override { return device_.properties(); }
+  std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override { return device_.allocate(bytes); }
+  std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override { return device_.wrap(pages, bytes); }
+  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) override {
+    return device_.pipeline(weights, kernel);
+  }
+  std::unique_ptr<GpuCommands> commands() override {
+    return std::make_unique<MutatedCommands>(device_.commands(), mutation_);
+  }
+  std::unique_ptr<GpuResidencySet> keepResident(const std::vector<const GpuBuffer*>& buffers) override {
+    return device_.keepResident(buffers);
+  }
+
+ private:
+  EmulatedDevice device_;
+  const Mutation& mutation_;
+};
+
+// What kernels-test.cc would say.
+bool passes(const KernelCase& kernelCase, GpuDevice& device) {
+  try {
+    const std::vector<float> actual = kernelCase.run(device);
+    double error = 0, scale = 1e-30;
+    for (size_t i = 0; i < actual.size(); ++i) {
+      const double distance = std::fabs(actual[i] - kernelCase.expected[i]);
+      error = std::max(error, std::isnan(distance) ? double{INFINITY} : distance);
+      scale = std::max(scale, std::fabs(kernelCase.expected[i]));
+    }
+    return error / scale <= kernelCase.tolerance;
+  } catch (const Failure&) {
+    return false;
+  }
+}
+
+// How many buffers each dispatch of a case has.
+std::vector<size_t> dispatchesOf(const KernelCase& kernelCase) {
+  std::vector<size_t> buffers;
+  const Mutation count = [&](GpuDispatch& dispatch, size_t) { buffers.push_back(dispatch.buffers.size()); };
+  MutatedDevice device(count);
+  kernelCase.run(device);
+  return buffers;
+}
+
+std::string of(const KernelCase& kernelCase, const char* what, size_t index) {
+  return kernelCase.name + ": nobody noticed that " + what + " " + std::to_string(index);
+}
+
+}  // namespace
+
+TEST("a barrier that is missing is noticed, in every kernel") {
+  std::set<std::string> sites;
+  for (const KernelCase& kernelCase : kernelCases(3)) {
+    EmulatedDevice whole;
+    kernelCase.run(whole);
+    for (const emulated::Site& site : whole.barriers()) {
+      EmulatedOptions options;
+      options.skippedBarrier = site;
+      EmulatedDevice device(options);
+      sites.insert(std::string(site.file) + ":" + std::to_string(site.line));
+      CHECK(!passes(kernelCase, device), of(kernelCase, "there is no barrier at line", static_cast<size_t>(site.line)));
+    }
+  }
+  CHECK(sites.size() >= 16, "only " + std::to_string(sites.size()) + " barriers were found");
+}
+
+TEST("two buffers in each other's place are noticed, in every kernel") {
+  for (const KernelCase& kernelCase : kernelCases(4)) {
+    const std::vector<size_t> dispatches = dispatchesOf(kernelCase);
+    for (size_t d = 0; d < dispatches.size(); ++d) {
+      for (size_t i = 0; i + 1 < dispatches[d]; ++i) {
+        const Mutation swap = [&](GpuDispatch& dispatch, size_t index) {
+          if (index == d) std::swap(dispatch.buffers[i], dispatch.buffers[i + 1]);
+        };
+        MutatedDevice device(swap);
+        CHECK(!passes(kernelCase, device), of(kernelCase, "the next buffer was in the place of", i + 1));
+      }
+    }
+  }
+}
+
+TEST("a buffer that is too small is noticed, in every kernel") {
+  for (const KernelCase& kernelCase : kernelCases(5)) {
+    const std::vector<size_t> dispatches = dispatchesOf(kernelCase);
+    for (size_t d = 0; d < dispatches.size(); ++d) {
+      for (size_t i = 0; i < dispatches[d]; ++i) {
+        const Mutation shrink = [&](GpuDispatch& dispatch, size_t index) {
+          if (index == d) dispatch.buffers[i].bytes -= 2;
+        };
+        MutatedDevice device(shrink);
+        CHECK(!passes(kernelCase, device), of(kernelCase, "two bytes were missing of buffer", i + 1));
+      }
+    }
+  }
+}

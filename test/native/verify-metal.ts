@@ -1,0 +1,121 @@
+// `npm run verify:metal`, on a Mac with Apple silicon: does what the documentation says of the Metal backend hold on its
+// GPU? Writes metal-report.md, to be sent back. Elsewhere it says that there is no such GPU and fails.
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { checkMac, readMacFacts } from '../../infra/cli/check-mac.ts';
+import { gpuProperties } from '../../native/model-session.ts';
+import { checkEngine } from '../golden/check-engine.ts';
+import { goldenNames } from '../golden/golden-fixtures.ts';
+import { REPOSITORY_ROOT } from '../repository-root.ts';
+import { runConclave } from '../run-conclave.ts';
+import { buildMetalTests } from './metal-target.ts';
+
+interface Section {
+  readonly title: string;
+  readonly passed: boolean;
+  readonly lines: readonly string[];
+}
+
+const REPORT = join(REPOSITORY_ROOT, 'metal-report.md');
+const DEMO = join(REPOSITORY_ROOT, 'models', 'demo');
+const run = promisify(execFile);
+
+function machine(): Section {
+  const commit = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: REPOSITORY_ROOT, encoding: 'utf8' }).stdout?.trim();
+  const findings = checkMac(readMacFacts(totalmem())).map(({ what, state, detail }) => `${state} ${what}: ${detail}`);
+  const gpu = JSON.stringify(gpuProperties('metal'));
+  return { title: 'Machine', passed: true, lines: [`commit ${commit}`, cpus()[0]?.model ?? '', gpu, ...findings] };
+}
+
+/** The C++ tests, among them every kernel on the GPU beside f64 arithmetic and the emulated device. */
+async function kernels(): Promise<Section> {
+  const program = await buildMetalTests();
+  const { stdout, failed } = await run(program, [], { maxBuffer: 1 << 26 }).then(
+    (ended) => ({ stdout: ended.stdout, failed: false }),
+    (failure: { stdout?: string; message: string }) => ({ stdout: failure.stdout ?? failure.message, failed: true }),
+  );
+  return {
+    title: 'Kernels: error against f64, distance from the emulated device',
+    passed: !failed,
+    lines: stdout.split('\n'),
+  };
+}
+
+async function golden(home: string, variant: string): Promise<Section> {
+  const lines: string[] = [];
+  for (const name of goldenNames()) {
+    const outcome = await checkEngine(name, home, 'metal', variant).then(
+      () => 'ok',
+      (failure: Error) => `FAILED ${failure.message}`,
+    );
+    lines.push(`${name}: ${outcome}`);
+  }
+  return { title: `Golden logits, ${variant}`, passed: lines.every((line) => line.endsWith(': ok')), lines };
+}
+
+/** Lanes promise the CPU's bits. */
+function sameAsCpu(home: string): Section {
+  const args = [
+    '--model',
+    DEMO,
+    '--home',
+    home,
+    '--chat',
+    '--prompt',
+    'Tell me a story.',
+    '--max-tokens',
+    '64',
+    '--json',
+  ];
+  const answer = (...flags: readonly string[]): string => {
+    const { status, stdout, stderr } = runConclave('generate', ...args, ...flags);
+    return status === 0 ? JSON.stringify(JSON.parse(stdout).token_ids) : stderr;
+  };
+  const cpu = answer('--backend', 'cpu');
+  const lines = ['lanes', 'matrices'].map((variant) => {
+    const same = answer('--backend', 'metal', '--variant', variant) === cpu;
+    return `${variant}: ${same ? 'the same tokens as the CPU' : 'other tokens than the CPU'}`;
+  });
+  return { title: 'Demo model', passed: true, lines };
+}
+
+function bench(): Section {
+  const outcomes = ['decode', 'prefill'].map((what) => runConclave('bench', what, '--model', DEMO, '--json'));
+  const lines = outcomes.map(({ status, stdout, stderr }) => (status === 0 ? stdout.trim() : stderr.trim()));
+  return { title: 'Benches of the demo model', passed: outcomes.every(({ status }) => status === 0), lines };
+}
+
+function render(sections: readonly Section[]): string {
+  const body = sections.map(
+    ({ title, passed, lines }) =>
+      `## ${title}: ${passed ? 'passed' : 'FAILED'}\n\n\`\`\`\n${lines.join('\n')}\n\`\`\`\n`,
+  );
+  return `# Metal on hardware\n\n${body.join('\n')}`;
+}
+
+async function verify(): Promise<void> {
+  const home = mkdtempSync(join(REPOSITORY_ROOT, '.verify-metal-'));
+  const sections: Section[] = [];
+  try {
+    sections.push(machine());
+    sections.push(await kernels());
+    for (const variant of ['lanes', 'matrices']) sections.push(await golden(home, variant));
+    sections.push(sameAsCpu(home), bench());
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+    if (sections.length > 0) writeFileSync(REPORT, render(sections));
+  }
+  for (const { title, passed } of sections) console.log(`${passed ? 'passed' : 'FAILED'} ${title}`);
+  console.log(`Written to ${REPORT}; please send it back.`);
+  if (sections.some(({ passed }) => !passed)) process.exitCode = 1;
+}
+
+try {
+  await verify();
+} catch (error) {
+  console.error(`verify:metal: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
