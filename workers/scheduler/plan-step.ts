@@ -2,8 +2,9 @@
 // no clock, no effects; the same state always gives the same plan.
 //
 // Order of precedence: running answers go on (one row each), then tokens guessed for them where that pays, then prompts
-// already begun, then the head of the waiting line. Nothing overtakes a head that does not fit. A prompt's blocks are all reserved when it is admitted, so only answers
-// can run out of blocks; then the sequence admitted last gives way and is computed again later.
+// already begun, then the head of the waiting line. Nothing overtakes a head that does not fit. A prompt's blocks are all
+// reserved when it is admitted, so only answers can run out of blocks; then the sequence admitted last gives way and is
+// computed again later.
 import { type Guess, planDrafts } from './plan-drafts.ts';
 import { type ChunkLimits, sizeChunk } from './size-chunk.ts';
 import type { StepCost } from './step-cost.ts';
@@ -129,9 +130,10 @@ function planAnswers({ running, availableBlocks, limits }: SchedulerView): Answe
 // Guesses take no block that somebody who runs may soon ask for, and are not made while blocks are scarce.
 function addGuesses({ running, limits, answerCost, measuresPace }: SchedulerView, answers: AnswerPlan): AnswerPlan {
   const { rows, preempted, available } = answers;
-  if (measuresPace || preempted.size > 0 || rows.length === 0) return answers;
-  const moreBlocks = Math.floor(Math.max(0, available - running.length) / rows.length);
   const answering = running.filter(isAnswering).slice(0, rows.length);
+  const nothingToGuess = answering.every(({ guess }) => guess.chance === 0);
+  if (measuresPace || preempted.size > 0 || nothingToGuess) return answers;
+  const moreBlocks = Math.floor(Math.max(0, available - running.length) / rows.length);
   const guesses = answering.map(({ length, guess }) => {
     const room = (blocksFor(length, limits.blockTokens) + moreBlocks) * limits.blockTokens - length;
     return { ...guess, most: Math.min(guess.most, room) };

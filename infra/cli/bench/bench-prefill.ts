@@ -22,9 +22,11 @@ export interface PrefillResult {
   readonly runs: number;
   readonly tokens_per_second: number;
   readonly teraflops: number;
+  /** Time to the first token when the prompt is in the prefix cache / when it is not. */
+  readonly cached_ratio: number;
   /** null without a peer. */
   readonly peer: PeerComparison | null;
-  readonly spread: { readonly tokens_per_second: Spread; readonly teraflops: Spread };
+  readonly spread: { readonly tokens_per_second: Spread; readonly teraflops: Spread; readonly cached_ratio: Spread };
 }
 
 export async function benchPrefill(options: PrefillOptions): Promise<void> {
@@ -34,24 +36,28 @@ export async function benchPrefill(options: PrefillOptions): Promise<void> {
     const { description } = engine.packs;
     checkFits(description, tokens, 1);
     const peer = await openPeer(options.peer, description.vocab);
-    const seconds: number[] = [];
+    const [seconds, cachedSeconds]: [number[], number[]] = [[], []];
     const peerRates: number[] = [];
     for (let index = 0; index <= runs; index += 1) {
       const promptTokens = randomPrompt(description.vocab, tokens, index);
       const prompt = { promptTokens, tokens: 1, eosTokens: tokenizer.eosIds };
       const { lastMs } = await timeGeneration(engine, tokenizer, benchRequest(prompt));
+      const again = await timeGeneration(engine, tokenizer, benchRequest(prompt));
       const answer = await peer?.generate(prompt);
       // The first one warms up.
       if (index === 0) continue;
       seconds.push(lastMs / 1000);
+      cachedSeconds.push(again.lastMs / 1000);
       if (answer !== undefined) peerRates.push((tokens * 1000) / answer.promptMs);
       say(`run ${index} of ${runs}: ${((tokens * 1000) / lastMs).toFixed(0)} tokens per second`);
     }
-    return resultOf(options, engine.threads, prefillOperations(description, tokens), seconds, peerRates);
+    const operations = prefillOperations(description, tokens);
+    return resultOf(options, engine.threads, operations, seconds, cachedSeconds, peerRates);
   });
   writeResult(options, result, [
     ['tokens per second', spreadText(result.spread.tokens_per_second, 0)],
     ['TFLOP/s', spreadText(result.spread.teraflops, 3)],
+    ['first token again / first token', spreadText(result.spread.cached_ratio, 3)],
     ...peerRows(result.peer),
   ]);
 }
@@ -67,10 +73,12 @@ function resultOf(
   threads: number,
   operations: number,
   seconds: readonly number[],
+  cachedSeconds: readonly number[],
   peerRates: readonly number[],
 ): PrefillResult {
   const rates = seconds.map((time) => tokens / time);
   const teraflops = seconds.map((time) => operations / time / 1e12);
+  const cachedRatios = seconds.map((time, index) => (cachedSeconds[index] ?? time) / time);
   return {
     model,
     threads,
@@ -78,7 +86,12 @@ function resultOf(
     runs: seconds.length,
     tokens_per_second: median(rates),
     teraflops: median(teraflops),
+    cached_ratio: median(cachedRatios),
     peer: peerRates.length === 0 ? null : comparePeer(rates, peerRates),
-    spread: { tokens_per_second: spreadOf(rates), teraflops: spreadOf(teraflops) },
+    spread: {
+      tokens_per_second: spreadOf(rates),
+      teraflops: spreadOf(teraflops),
+      cached_ratio: spreadOf(cachedRatios),
+    },
   };
 }

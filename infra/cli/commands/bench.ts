@@ -7,6 +7,7 @@ import type { HopOptions } from '../bench/bench-hop.ts';
 import type { BenchPlanOptions } from '../bench/bench-plan.ts';
 import type { PrefillOptions } from '../bench/bench-prefill.ts';
 import type { ServeOptions } from '../bench/bench-serve.ts';
+import type { SpeculationOptions } from '../bench/bench-speculation.ts';
 import { parsePositiveInteger } from '../parse-option.ts';
 
 export function addBenchCommand(program: Command): void {
@@ -18,6 +19,7 @@ export function addBenchCommand(program: Command): void {
   addAblation(bench);
   addPlan(bench);
   addHop(bench);
+  addSpeculation(bench);
 }
 
 function addDecode(bench: Command): void {
@@ -127,6 +129,19 @@ function addPeerOption(command: Command): Command {
     '--peer <url>',
     'llama.cpp server with the same weights, asked in turns (see `conclave model export-gguf`)',
   );
+}
+
+function addSpeculation(bench: Command): void {
+  addBenchOptions(bench.command('speculation').description('guessing tokens and verifying several in one step'))
+    .option('--guesses <counts>', 'right guesses in each step, separated by commas', parseCounts, [1, 3, 7, 15])
+    .option('--prompt <text>', 'also continue this text')
+    .option('--tokens <count>', 'tokens to decode in a run', parseTokens, 128)
+    .option('--prompt-tokens <count>', 'tokens of random prompts, and of the text at most', parsePositiveInteger, 64)
+    .option('--runs <count>', 'runs, beside one to warm up', parsePositiveInteger, 5)
+    .action(async (options: SpeculationOptions) => {
+      const { benchSpeculation } = await import('../bench/bench-speculation.ts');
+      await benchSpeculation(options);
+    });
 }
 
 function addBenchOptions(command: Command, threads = 'computing threads (default: one per core)'): Command {

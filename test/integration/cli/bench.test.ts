@@ -1,4 +1,4 @@
-// `conclave bench decode --json` from end to end, on a model of a few kilobytes: which numbers come, not how large they are.
+// `conclave bench decode|prefill|speculation --json` from end to end, on a model of a few kilobytes: which numbers come, not how large they are.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -46,4 +46,34 @@ test('a prompt and an answer that do not fit the model are refused with their si
   const { error } = JSON.parse(failure.stdout);
   assert.equal(error.code, 'context_length_exceeded');
   assert.match(error.message, /^16 tokens of prompt and 1000000 of answer do not fit the model's context of \d+\.$/);
+});
+
+test('prefill reports its rate, and how much sooner the first token comes when the prompt is cached', async (t) => {
+  const home = await temporaryFolder(t);
+  const model = await syntheticModel(home, 'tiny');
+  const stdout = await bench(home, 'prefill', '--model', model, '--threads', '1', '--tokens', '200', '--runs', '2');
+  const { tokens_per_second: rate, cached_ratio: ratio } = JSON.parse(stdout);
+  assert.ok(rate > 0 && ratio > 0 && ratio < 1, `${ratio}`);
+});
+
+test('speculation reports gains beside what the experts read predict', async (t) => {
+  const home = await temporaryFolder(t);
+  const model = await syntheticModel(home, 'tiny');
+  const flags = ['--threads', '1', '--tokens', '40', '--runs', '1', '--guesses', '1,3', '--prompt', 'a b a b a b'];
+  const result = JSON.parse(await bench(home, 'speculation', '--model', model, ...flags));
+  const gains = [...result.forced, result.random_text, result.prompt];
+  assert.deepEqual(
+    result.forced.map(({ guesses }: { guesses: number }) => guesses),
+    [1, 3],
+  );
+  for (const { gain, predicted_gain: predicted, experts_per_layer: experts } of gains) {
+    assert.ok(gain.median > 0 && predicted > 0 && experts >= 2 && experts <= 3);
+  }
+  const failure = await bench(home, 'speculation', '--model', model, ...flags, '--prompt-tokens', '2').catch(
+    (error) => error,
+  );
+  assert.match(
+    JSON.parse(failure.stdout).error.message,
+    /^The text has \d+ tokens, more than --prompt-tokens \(2\)\.$/,
+  );
 });
