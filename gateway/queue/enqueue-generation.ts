@@ -1,17 +1,15 @@
-// The only producer of jobs. In: a frozen GenerationRequest. Out: its place in the tenant's queue, or `queue_full`. Two
-// round trips: admit and store, then add the job and wake the queue. A crash between them leaves a reservation that the
-// reaper ends.
+// The only producer of jobs. In: a frozen GenerationRequest. Out: its place in the tenant's queue, or `queue_full`. One round
+// trip, and one script: a request is stored, its job added and the leaders woken, or nothing of it.
 import { createHash } from 'node:crypto';
-import { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
-import { type BullmqQueues, bullmqQueues } from '../../infra/queue/bullmq-queues.ts';
+import { bullmqQueues } from '../../infra/queue/bullmq-queues.ts';
 import { cancelGeneration } from '../../infra/queue/cancel-generation.ts';
 import { parseDispatchRate, retryAfterSeconds } from '../../infra/queue/estimate-wait.ts';
 import { checkRequestId, encodeQueueName } from '../../infra/queue/queue-name.ts';
 import { connectRedis } from '../../infra/redis/connect.ts';
 import { IDEMPOTENCY_TTL_MS, keyOf } from '../../infra/redis/keys.ts';
-import { askRedis, scriptError } from '../../infra/redis/script-errors.ts';
+import { scriptError } from '../../infra/redis/script-errors.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
 import { type QueuePlace, readPositions } from './read-positions.ts';
 
@@ -50,7 +48,7 @@ export function openGenerationQueue(options: { readonly url: string; readonly ga
   const redis = connectRedis({ url: options.url, role: 'durable', name: 'enqueue', patience: 'bounded' });
   const queues = bullmqQueues(redis);
   return {
-    enqueue: (input) => enqueue(redis, queues, options.gatewayId, input),
+    enqueue: (input) => enqueue(redis, options.gatewayId, input),
     cancel: async (id, tenant) => (await cancelGeneration(redis, queues, id, tenant)) !== 'ended',
     positions: (ids) => readPositions(redis, ids),
     close: async () => {
@@ -65,19 +63,12 @@ export function reservedTokens(request: GenerationRequest): number {
   return request.promptTokens.length + request.maxTokens * request.choices;
 }
 
-async function enqueue(redis: Redis, queues: BullmqQueues, gateway: string, input: EnqueueInput): Promise<Enqueued> {
-  const { request } = input;
+async function enqueue(redis: Redis, gateway: string, input: EnqueueInput): Promise<Enqueued> {
+  const { request, idempotency } = input;
   checkRequestId(request.id);
   const queue = encodeQueueName(request);
-  const reserved = await reserve(redis, queue, gateway, input);
-  if (!reserved.repeated) await addJob(redis, queues, queue, request);
-  return reserved;
-}
-
-async function reserve(redis: Redis, queue: string, gateway: string, input: EnqueueInput): Promise<Enqueued> {
-  const { request, idempotency } = input;
   const scriptKeys = [idempotency === null ? '' : idempotencyKey(queue, idempotency.key), keyOf('request', request.id)];
-  const reply = await runReserve(redis, scriptKeys, [
+  const [kind, detail, place] = await admit(redis, scriptKeys, [
     request.id,
     queue,
     request.model,
@@ -91,34 +82,20 @@ async function reserve(redis: Redis, queue: string, gateway: string, input: Enqu
     IDEMPOTENCY_TTL_MS,
     JSON.stringify(request),
   ]);
-  const [kind, detail, place] = reply;
   if (kind === 1) return { id: request.id, repeated: false, position: Number(detail) };
   return { id: String(detail), repeated: true, position: Math.max(0, Number(place)) };
 }
 
-async function runReserve(
+async function admit(
   redis: Redis,
   keys: readonly string[],
   args: readonly (string | number)[],
 ): Promise<readonly unknown[]> {
-  const reply = await runScript(redis, 'reserve-generation', keys, args);
+  const reply = await runScript(redis, 'admit-generation', keys, args);
   const parts = Array.isArray(reply) ? reply : [];
   // A full queue is the one refusal with details, so it is a positive reply: {3, gap, idle}.
   if (parts[0] === 3) throw scriptError(-2, retryAfterSeconds(parseDispatchRate(parts[1], parts[2])));
   return parts;
-}
-
-// Both commands in one round trip, in this order: a queue is woken when its job is there. Not in a transaction: for each one
-// ioredis prepares every script it knows, which doubles the cost; and leaders wake queues that were missed.
-async function addJob(redis: Redis, queues: BullmqQueues, queue: string, request: GenerationRequest): Promise<void> {
-  const bullmq = queues.queue(queue);
-  const data = { reservedTokens: reservedTokens(request), promptTokens: request.promptTokens.length };
-  const job = new Job(bullmq, 'generate', data, { ...bullmq.defaultJobOptions, jobId: request.id }, request.id);
-  const backend = bullmq.getBackend();
-  const client = await backend.client;
-  const added = backend.addJobToTransaction(client, job.asJSON(), request.id);
-  const woken = runScript(redis, 'wake-queues', [keyOf('wake', request.model)], [request.model, queue]);
-  await askRedis(Promise.all([added, woken]));
 }
 
 function idempotencyKey(queue: string, key: string): string {

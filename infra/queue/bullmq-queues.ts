@@ -2,6 +2,7 @@
 // second one per worker. In: a connection. Out: a Queue or Worker by name. Must not take or add jobs.
 import { type BackendFactory, Queue, QueueKeys, RedisConnection, RedisQueueBackend, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { JOB_OPTIONS, QUEUE_EVENTS } from '../redis/bullmq-scripts.ts';
 import { BULLMQ_PREFIX } from '../redis/keys.ts';
 
 /** What a job carries: enough to schedule it, nothing of the prompt. */
@@ -23,8 +24,6 @@ export const LOCK_MS = 15_000;
 export const STALL_SCAN_MS = 5_000;
 /** A job may lose its group once; the second time it fails. */
 export const MAX_STALLS = 1;
-const KEPT_JOBS = { count: 1_000, age: 24 * 3_600 } as const;
-const KEPT_EVENTS = 100;
 
 /** Opens no connection of its own. */
 export function bullmqQueues(redis: Redis): BullmqQueues {
@@ -63,8 +62,8 @@ function openQueue(name: string, redis: Redis, backend: BackendFactory<RedisQueu
     {
       connection: redis,
       prefix: BULLMQ_PREFIX,
-      defaultJobOptions: { attempts: 1, removeOnComplete: KEPT_JOBS, removeOnFail: KEPT_JOBS },
-      streams: { events: { maxLen: KEPT_EVENTS } },
+      defaultJobOptions: JOB_OPTIONS,
+      streams: { events: { maxLen: QUEUE_EVENTS } },
     },
     backend,
   );

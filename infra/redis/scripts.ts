@@ -5,12 +5,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { PACKAGE_ROOT } from '../package-facts.ts';
+import { bullmqFunction, JOB_NAME, JOB_OPTIONS, QUEUE_EVENTS } from './bullmq-scripts.ts';
 import { ENDED_LIST_LENGTH, ENDED_TTL_MS, prefixes, REQUEST_TTL_MS, singleKeys } from './keys.ts';
 import { asRedisError, throwIfErrorCode } from './script-errors.ts';
 
 /** Every script, without its number of keys. A test holds this list against the folder. */
 export const SCRIPT_NAMES = [
   'acquire-lease',
+  'admit-generation',
   'append-tokens',
   'beat-node',
   'cancel-generation',
@@ -20,18 +22,15 @@ export const SCRIPT_NAMES = [
   'leave-node',
   'leave-stream',
   'mark-alive',
-  'pick-queue',
   'publish-plan',
   'read-positions',
   'reap-gateways',
   'reap-generations',
   'reap-orphans',
-  'refund-picks',
   'release-generation',
   'release-lease',
   'renew-lease',
-  'reserve-generation',
-  'start-generation',
+  'take-generation',
   'wake-queues',
 ] as const;
 
@@ -80,10 +79,11 @@ let cached: ReadonlyMap<string, ScriptSource> | undefined;
 function readScript(file: string): [string, ScriptSource] {
   const match = /^([a-z-]+)-(\d+)\.lua$/.exec(file);
   if (match === null) throw new TypeError(`Expected <verb-noun>-<number of keys>.lua but found lua/${file}`);
-  const lua = readFileSync(join(luaFolder(), file), 'utf8').replace(/^-- @include (\S+)$/gm, (_line, name) =>
+  const own = readFileSync(join(luaFolder(), file), 'utf8').replace(/^-- @include (\S+)$/gm, (_line, name) =>
     readFileSync(join(luaFolder(), 'includes', `${name}.lua`), 'utf8'),
   );
-  return [String(match[1]), { numberOfKeys: Number(match[2]), lua: writeNames(lua, file) }];
+  const lua = writeNames(own, file).replace(/^-- @bullmq (\S+)$/gm, (_line, name) => bullmqFunction(name));
+  return [String(match[1]), { numberOfKeys: Number(match[2]), lua }];
 }
 
 // Scripts derive keys from ids that they find in Redis, so they get the names from keys.ts too. Written into the text: a table
@@ -99,7 +99,14 @@ function writeNames(lua: string, file: string): string {
 const NAMES: Readonly<Record<string, object>> = {
   P: prefixes,
   K: singleKeys,
-  L: { requestTtlMs: REQUEST_TTL_MS, endedTtlMs: ENDED_TTL_MS, endedList: ENDED_LIST_LENGTH },
+  L: {
+    requestTtlMs: REQUEST_TTL_MS,
+    endedTtlMs: ENDED_TTL_MS,
+    endedList: ENDED_LIST_LENGTH,
+    jobName: JOB_NAME,
+    jobOptions: JSON.stringify(JOB_OPTIONS),
+    queueEvents: QUEUE_EVENTS,
+  },
 };
 
 function luaFolder(): string {

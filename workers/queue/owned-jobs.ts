@@ -1,18 +1,14 @@
 // The BullMQ jobs that this group holds: renews their locks under the token `group:<g>`, finishes them, gives them back.
 // Must not write token streams.
-import { type Job, UnrecoverableError } from 'bullmq';
+import { Job, UnrecoverableError } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { type BullmqQueues, type JobData, LOCK_MS } from '../../infra/queue/bullmq-queues.ts';
+import { type BullmqQueues, LOCK_MS } from '../../infra/queue/bullmq-queues.ts';
 import { wakeQueue } from '../../infra/queue/control-queues.ts';
 import { fenceText, type WriterFence } from '../../infra/queue/finish-generation.ts';
+import { JOB_NAME, JOB_OPTIONS } from '../../infra/redis/bullmq-scripts.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
-
-interface OwnedJob {
-  readonly queue: string;
-  readonly job: Job<JobData>;
-}
 
 export class OwnedJobs {
   /** BullMQ's lock token: the group's, so that a new leader inherits the locks. */
@@ -21,8 +17,8 @@ export class OwnedJobs {
   readonly #queues: BullmqQueues;
   readonly #group: string;
   readonly #fence: () => WriterFence;
-  readonly #jobs = new Map<string, OwnedJob>();
-  #picks = 0;
+  /** Queue by job id. */
+  readonly #jobs = new Map<string, string>();
 
   constructor(redis: Redis, queues: BullmqQueues, group: string, fence: () => WriterFence) {
     this.#redis = redis;
@@ -32,15 +28,9 @@ export class OwnedJobs {
     this.token = `group:${group}`;
   }
 
-  /** An id that no other pick has: the lease is part of it. */
-  nextPickId(fence: WriterFence): string {
-    this.#picks += 1;
-    return `${fence.group}:${fenceText(fence)}:${this.#picks}`;
-  }
-
   /** Takes a locked job over. */
-  add(queue: string, job: Job<JobData>): void {
-    this.#jobs.set(String(job.id), { queue, job });
+  add(queue: string, id: string): void {
+    this.#jobs.set(id, queue);
   }
 
   /** Renews all locks every third of their life, as long as the lease is held. */
@@ -52,7 +42,7 @@ export class OwnedJobs {
   async renew(): Promise<readonly string[]> {
     this.#fence();
     const byQueue = new Map<string, string[]>();
-    for (const [id, { queue }] of this.#jobs) byQueue.set(queue, [...(byQueue.get(queue) ?? []), id]);
+    for (const [id, queue] of this.#jobs) byQueue.set(queue, [...(byQueue.get(queue) ?? []), id]);
     const lost = await Promise.all([...byQueue].map(([queue, ids]) => this.#extend(queue, ids)));
     for (const id of lost.flat()) this.#jobs.delete(id);
     return lost.flat();
@@ -60,29 +50,34 @@ export class OwnedJobs {
 
   /** See GenerationSource.done. */
   async done(id: string, failedReason: string | null): Promise<void> {
-    const owned = this.#jobs.get(id);
-    this.#jobs.delete(id);
-    if (owned === undefined) return;
+    const job = this.#letGo(id);
+    if (job === null) return;
     await ifStillLocked(
       failedReason === null
-        ? owned.job.moveToCompleted(null, this.token, false)
-        : owned.job.moveToFailed(new UnrecoverableError(failedReason), this.token, false),
+        ? job.moveToCompleted(null, this.token, false)
+        : job.moveToFailed(new UnrecoverableError(failedReason), this.token, false),
     );
   }
 
   /** See GenerationSource.release. */
   async release(id: string): Promise<void> {
-    const owned = this.#jobs.get(id);
-    this.#jobs.delete(id);
-    if (owned === undefined) return;
+    const job = this.#letGo(id);
+    if (job === null) return;
     await runScript(
       this.#redis,
       'release-generation',
       [keyOf('lease', this.#group), keyOf('job', id)],
       [fenceText(this.#fence()), this.#group, id],
     );
-    await ifStillLocked(owned.job.moveToWait(this.token));
-    await wakeQueue(this.#redis, owned.queue);
+    await ifStillLocked(job.moveToWait(this.token));
+    await wakeQueue(this.#redis, job.queueName);
+  }
+
+  /** The job as BullMQ's class, good for moving it: what it carries is in Redis. */
+  #letGo(id: string): Job | null {
+    const queue = this.#jobs.get(id);
+    this.#jobs.delete(id);
+    return queue === undefined ? null : new Job(this.#queues.queue(queue), JOB_NAME, {}, JOB_OPTIONS, id);
   }
 
   #extend(queue: string, ids: string[]): Promise<readonly string[]> {

@@ -4,17 +4,12 @@ import type { GenerationRequest } from '../../infra/messages/generation-request.
 import { keyOf } from '../../infra/redis/keys.ts';
 import { askRedis } from '../../infra/redis/script-errors.ts';
 import type { TakenGeneration } from './generation-source.ts';
-import { returnUnstarted } from './return-unstarted.ts';
 import type { TakeParts } from './take-next.ts';
 
 /** See GenerationSource.recover. */
 export async function recoverGenerations(parts: TakeParts): Promise<readonly TakenGeneration[]> {
-  await returnUnstarted(parts);
   const held = Object.entries(await askRedis(parts.redis.hgetall(keyOf('held', parts.group))));
-  for (const [id, queue] of held) {
-    const job = await parts.queues.queue(queue).getJob(id);
-    if (job !== undefined) parts.owned.add(queue, job);
-  }
+  for (const [id, queue] of held) parts.owned.add(queue, id);
   const lost = new Set(await parts.owned.renew());
   const kept = await Promise.all(held.filter(([id]) => !lost.has(id)).map(([id]) => readTaken(parts, id)));
   return kept.filter((taken) => taken !== null);

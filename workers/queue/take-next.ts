@@ -1,9 +1,8 @@
-// Takes one job, fairly: a script picks the queue and charges it, BullMQ hands out that queue's next job under the group's
-// lock, a second script starts it. What fails in between gives the pick back; a crash leaves it to be refunded.
-import type { Job } from 'bullmq';
+// Takes one job, fairly, in one round trip: a script chooses the queue, takes its next job as BullMQ does, under the group's
+// lock, charges for it and hands out the request.
 import type { Redis } from 'ioredis';
-import { DomainError } from '../../infra/errors/domain-error.ts';
-import type { BullmqQueues, JobData } from '../../infra/queue/bullmq-queues.ts';
+import type { BullmqQueues } from '../../infra/queue/bullmq-queues.ts';
+import { LOCK_MS } from '../../infra/queue/bullmq-queues.ts';
 import { fenceText, finishGeneration, type WriterFence } from '../../infra/queue/finish-generation.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
@@ -19,8 +18,8 @@ export interface TakeParts {
   readonly fence: () => WriterFence;
 }
 
-/** A pick can come to nothing (its job was cancelled meanwhile); so many in a row, and the caller waits for work instead. */
-const EMPTY_PICKS = 8;
+/** A job can come to nothing (its request was cancelled meanwhile); so many in a row, and the caller waits for work instead. */
+const EMPTY_TAKES = 8;
 
 const STALLED_TOO_OFTEN = {
   outcome: 'failed',
@@ -30,65 +29,25 @@ const STALLED_TOO_OFTEN = {
 
 /** See GenerationSource.takeNext. */
 export async function takeNext(parts: TakeParts): Promise<TakenGeneration | null> {
-  for (let attempt = 0; attempt < EMPTY_PICKS; attempt += 1) {
-    const pick = parts.owned.nextPickId(parts.fence());
-    const queue = await pickQueue(parts, pick);
-    if (queue === null) return null;
-    const taken = await takeFrom(parts, queue, pick);
-    if (taken !== null) return taken;
+  for (let attempt = 0; attempt < EMPTY_TAKES; attempt += 1) {
+    const [kind, queue, id, ...taken] = await take(parts);
+    if (kind === 0) return null;
+    parts.owned.add(String(queue), String(id));
+    if (kind === 1) return parseTaken(taken);
+    if (kind === 3) await failStalled(parts, String(id));
+    else await parts.owned.done(String(id), null);
   }
   return null;
 }
 
-async function pickQueue(parts: TakeParts, pick: string): Promise<string | null> {
-  const { model } = parts;
-  const scriptKeys = [keyOf('fair', model), keyOf('ready', model), keyOf('picks', model)];
-  const queue = await runScript(parts.redis, 'pick-queue', scriptKeys, [model, pick]);
-  return typeof queue === 'string' ? queue : null;
+async function take({ redis, owned, model, group, fence }: TakeParts): Promise<readonly unknown[]> {
+  const scriptKeys = [keyOf('lease', group), keyOf('fair', model), keyOf('ready', model)];
+  const scriptArgs = [fenceText(fence()), group, model, owned.token, LOCK_MS];
+  const reply = await runScript(redis, 'take-generation', scriptKeys, scriptArgs);
+  return Array.isArray(reply) ? reply : [0];
 }
 
-async function takeFrom(parts: TakeParts, queue: string, pick: string): Promise<TakenGeneration | null> {
-  const job = await parts.queues.worker(queue).getNextJob(parts.owned.token, { block: false });
-  if (job?.id === undefined) {
-    await refundPick(parts, pick);
-    return null;
-  }
-  if (job.deferredFailure) {
-    await refundPick(parts, pick);
-    await failStalled(parts, queue, job, job.id);
-    return null;
-  }
-  return start(parts, queue, job, job.id, pick);
-}
-
-async function start(
-  parts: TakeParts,
-  queue: string,
-  job: Job<JobData>,
-  id: string,
-  pick: string,
-): Promise<TakenGeneration | null> {
-  try {
-    const started = await startGeneration(parts, id, pick);
-    parts.owned.add(queue, job);
-    if (started === null) await parts.owned.done(id, null);
-    return started;
-  } catch (thrown) {
-    // The lease went to another process of this group: the lock has the same token, so it would be kept for ever.
-    if (thrown instanceof DomainError && thrown.code === 'fenced') await job.moveToWait(parts.owned.token);
-    throw thrown;
-  }
-}
-
-async function startGeneration(parts: TakeParts, id: string, pick: string): Promise<TakenGeneration | null> {
-  const reply = await runScript(
-    parts.redis,
-    'start-generation',
-    [keyOf('lease', parts.group), keyOf('job', id), keyOf('request', id)],
-    [fenceText(parts.fence()), parts.group, parts.model, pick, id],
-  );
-  const [kind, request, lastSeq, cancelled, attempt] = Array.isArray(reply) ? reply : [];
-  if (kind !== 1) return null;
+function parseTaken([request, lastSeq, cancelled, attempt]: readonly unknown[]): TakenGeneration {
   return {
     request: JSON.parse(String(request)),
     lastSeq: Number(lastSeq),
@@ -97,12 +56,7 @@ async function startGeneration(parts: TakeParts, id: string, pick: string): Prom
   };
 }
 
-async function failStalled(parts: TakeParts, queue: string, job: Job<JobData>, id: string): Promise<void> {
+async function failStalled(parts: TakeParts, id: string): Promise<void> {
   await finishGeneration(parts.redis, id, STALLED_TOO_OFTEN, { by: 'reaper' });
-  parts.owned.add(queue, job);
   await parts.owned.done(id, STALLED_TOO_OFTEN.error.message);
-}
-
-async function refundPick(parts: TakeParts, pick: string): Promise<void> {
-  await runScript(parts.redis, 'refund-picks', [keyOf('picks', parts.model)], [parts.model, pick, 0]);
 }

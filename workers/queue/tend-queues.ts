@@ -1,5 +1,5 @@
-// Background care for a model's queues: jobs of dead groups go back to wait, queues with work become ready, forgotten
-// picks are refunded. Any number of leaders may do it at the same time.
+// Background care for a model's queues: jobs of dead groups go back to wait, queues with work become ready. Any number of
+// leaders may do it at the same time.
 import type { Redis } from 'ioredis';
 import { type BullmqQueues, STALL_SCAN_MS } from '../../infra/queue/bullmq-queues.ts';
 import { decodeQueueName } from '../../infra/queue/queue-name.ts';
@@ -15,8 +15,6 @@ export interface TendOptions {
   readonly onProblem: (problem: unknown) => void;
 }
 
-/** A pick lives for two round trips; one this old belongs to a process that died. */
-const FORGOTTEN_PICK_MS = 10_000;
 const QUEUES_A_SCRIPT = 200;
 
 /** Tends until stopped. */
@@ -32,7 +30,6 @@ export async function tendQueues(options: TendOptions): Promise<void> {
   for (const name of await withActiveJobs(redis, names)) {
     await queues.worker(name).getBackend().moveStalledJobsToWait();
   }
-  await runScript(redis, 'refund-picks', [keyOf('picks', model)], [model, '', FORGOTTEN_PICK_MS]);
   for (let first = 0; first < names.length; first += QUEUES_A_SCRIPT) {
     const some = names.slice(first, first + QUEUES_A_SCRIPT);
     await runScript(redis, 'wake-queues', [keyOf('wake', model)], [model, ...some]);

@@ -4,12 +4,10 @@ import fc from 'fast-check';
 import type { GenerationQueue } from '../../../gateway/queue/enqueue-generation.ts';
 import { controlQueues } from '../../../infra/queue/control-queues.ts';
 import { encodeQueueName } from '../../../infra/queue/queue-name.ts';
-import { runScript } from '../../../infra/redis/scripts.ts';
 import { takeNext } from '../../../workers/queue/take-next.ts';
-import { WakeSignal } from '../../../workers/queue/wake-signal.ts';
 import { type FairJob, FairModel, FairnessWitness } from '../../fair-model.ts';
 import { type FairSchedule, fairSchedules, SEED } from '../../fair-schedule.ts';
-import { eventually, FINISHED, type Leader, makeRequest, startQueueFixture, tokensEvent } from '../../queue-fixture.ts';
+import { FINISHED, type Leader, makeRequest, startQueueFixture, tokensEvent } from '../../queue-fixture.ts';
 
 interface RunningJob extends FairJob {
   readonly id: string;
@@ -111,36 +109,8 @@ test('two leaders that take at the same moment share the queues without losing o
   };
   const taken = await Promise.all(leaders.flatMap((leader) => [takeAll(leader), takeAll(leader)]));
   assert.deepEqual(taken.flat().sort(), requests.map(({ id }) => id).sort());
-  assert.equal(await fixture.redis.hlen('cv:picks:demo'), 0, 'no pick is left');
   const counters = await fixture.redis.hgetall('cv:fair:demo');
   for (const tenant of tenants) assert.equal(Number(counters[`c:demo@${tenant}`]), 20 * 13, 'charged once for each');
-});
-
-test('a leader that found all jobs claimed is woken when a claim is settled', async (t) => {
-  const fixture = await startQueueFixture(t);
-  const queue = fixture.gatewayQueue();
-  const { parts } = await fixture.lead('g');
-  for (let index = 0; index < 2; index += 1) {
-    await queue.enqueue({ request: makeRequest(), waitingLimit: 9, idempotency: null });
-  }
-  const wake = new WakeSignal(fixture.server.url, 'cv:wake:demo');
-  fixture.server.defer(() => wake.close());
-  await eventually(async () => {
-    await wake.wait(0);
-    return Number((await fixture.redis.pubsub('NUMSUB', 'cv:wake:demo'))[1]) === 1;
-  });
-  // Another leader is between its two scripts: the first job has left the list, and its pick still claims one.
-  const scriptKeys = ['cv:fair:demo', 'cv:ready:demo', 'cv:picks:demo'];
-  assert.equal(await runScript(fixture.redis, 'pick-queue', scriptKeys, ['demo', 'other:1']), 'demo@key=3Aacme');
-  await fixture.queues.worker('demo@key=3Aacme').getNextJob('group:other', { block: false });
-  assert.equal(await takeNext(parts), null);
-  await wake.wait(1);
-  const startedAt = performance.now();
-  const woken = wake.wait(9_000);
-  await runScript(fixture.redis, 'refund-picks', ['cv:picks:demo'], ['demo', 'other:1', 0]);
-  await woken;
-  assert.ok(performance.now() - startedAt < 5_000, 'long before the timeout');
-  assert.notEqual(await takeNext(parts), null);
 });
 
 test('a heavier tenant gets its share', async (t) => {

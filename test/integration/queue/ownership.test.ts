@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { finishGeneration } from '../../../infra/queue/finish-generation.ts';
 import { readGeneration } from '../../../infra/queue/inspect-jobs.ts';
-import { runScript } from '../../../infra/redis/scripts.ts';
 import { openCancelSignals } from '../../../workers/queue/cancel-signals.ts';
 import { openGenerationSource } from '../../../workers/queue/generation-source.ts';
 import { recoverGenerations } from '../../../workers/queue/recover-generations.ts';
@@ -54,32 +53,6 @@ test('a new leader of a group inherits its requests, locks and stream positions'
   assert.equal(await next.writer.finish(id, 3, FINISHED), true);
   await next.parts.owned.done(id, null);
   assert.equal(await fixture.queues.queue(QUEUE).getCompletedCount(), 1);
-});
-
-test("a request whose leader died before it started it is the next leader's at once", async (t) => {
-  const fixture = await startQueueFixture(t);
-  const running = await enqueueOne(fixture);
-  const id = await enqueueOne(fixture);
-  const { parts, lease } = await fixture.lead('g');
-  await takeNext(parts);
-  const pick = parts.owned.nextPickId(lease.fence());
-  await runScript(
-    fixture.redis,
-    'pick-queue',
-    [`cv:fair:${MODEL}`, `cv:ready:${MODEL}`, `cv:picks:${MODEL}`],
-    [MODEL, pick],
-  );
-  await parts.queues.worker(QUEUE).getNextJob(parts.owned.token, { block: false });
-  await lease.release();
-  const next = await fixture.lead('g');
-  const recovered = await recoverGenerations(next.parts);
-  assert.deepEqual(
-    recovered.map(({ request }) => request.id),
-    [running],
-  );
-  assert.equal((await takeNext(next.parts))?.request.id, id);
-  assert.equal(await fixture.redis.exists(`cv:picks:${MODEL}`), 0);
-  assert.equal(Number(await fixture.redis.hget('cv:fair:demo', `c:${QUEUE}`)), 26, 'each is charged once');
 });
 
 test('a request of a dead group goes on in another one, behind what was published', async (t) => {
@@ -234,18 +207,4 @@ test('an idle leader hears of work, and a source closes without Redis', async (t
   await fixture.server.kill();
   await source.close();
   await fixture.server.start();
-});
-
-test('a pick whose process died is taken back', async (t) => {
-  const fixture = await startQueueFixture(t);
-  const id = await enqueueOne(fixture);
-  const { parts } = await fixture.lead('g');
-  const { redis, queues } = fixture;
-  // A script picked, and then nobody took the job.
-  await redis.hset('cv:fair:demo', `p:${QUEUE}`, 1, `c:${QUEUE}`, 13);
-  await redis.hset('cv:picks:demo', 'dead:1', `${QUEUE} 13 ${Date.now() - 60_000}`);
-  assert.equal(await takeNext(parts), null, 'its only job is claimed');
-  await tendQueues({ redis, queues, model: MODEL, onProblem: () => {} });
-  assert.equal((await takeNext(parts))?.request.id, id);
-  assert.equal(Number(await redis.hget('cv:fair:demo', `c:${QUEUE}`)), 13);
 });

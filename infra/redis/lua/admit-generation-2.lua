@@ -1,12 +1,14 @@
--- Admits a request: checks idempotency key, drain and the tenant's waiting limit, then stores it as waiting. Its BullMQ
--- job follows in the next round trip; the reaper ends what never got one.
+-- Admits a request: checks idempotency key, drain and the tenant's waiting limit, stores it as waiting, adds its BullMQ job
+-- and tells idle leaders. All of it, or nothing.
 --   KEYS 1 idempotency key, '' for none; 2 request
 --   ARGV 1 id, 2 queue, 3 model, 4 tenant, 5 reserved tokens, 6 prompt tokens, 7 resume seconds, 8 waiting limit,
 --        9 gateway, 10 body digest, 11 ms that the idempotency key lives, 12 request JSON
 -- Out: {1, requests ahead} admitted; {2, earlier id, its place or -1}; {3, dispatch gap or '', ms since the last
 -- dispatch or ''} full; {-3} key with another body; {-4} draining; {-6} id in use.
 -- @include clock
-local id, queue = ARGV[1], ARGV[2]
+-- @include fair
+-- @bullmq addStandardJob
+local id, queue, model = ARGV[1], ARGV[2], ARGV[3]
 
 if KEYS[1] ~= '' then
   local earlier = redis.call('GET', KEYS[1])
@@ -26,12 +28,29 @@ if ahead >= tonumber(ARGV[8]) then
   return {3, stat[1] or '', stat[2] and tostring(time - stat[2]) or ''}
 end
 
-redis.call('HSET', P.job .. id, 'state', 'waiting', 'queue', queue, 'model', ARGV[3], 'tenant', ARGV[4],
+-- As Queue.add does it: with an id of our own and nothing of the prompt.
+local function add_job()
+  local prefix = P.bullmq .. queue .. ':'
+  local keys = {}
+  for index, name in ipairs({'wait', 'paused', 'meta', 'id', 'completed', 'delayed', 'active', 'events', 'marker'}) do
+    keys[index] = prefix .. name
+  end
+  local data = string.format('{"reservedTokens":%d,"promptTokens":%d}', ARGV[5], ARGV[6])
+  local options = cjson.decode(L.jobOptions)
+  options.jobId = id
+  bullmq_addStandardJob(keys, {cmsgpack.pack({prefix, id, L.jobName, time}), data, cmsgpack.pack(options)})
+end
+
+redis.call('HSET', P.job .. id, 'state', 'waiting', 'queue', queue, 'model', model, 'tenant', ARGV[4],
   'reserved', ARGV[5], 'prompt', ARGV[6], 'resume', ARGV[7], 'followers', ARGV[9], 'enqueued', time)
 redis.call('PEXPIRE', P.job .. id, L.requestTtlMs)
 redis.call('SET', KEYS[2], ARGV[12], 'PX', L.requestTtlMs)
 redis.call('ZADD', P.waiting .. queue, time, id)
 redis.call('SADD', P.follows .. ARGV[9], id)
-redis.call('SADD', K.queues, queue)
+if redis.call('SADD', K.queues, queue) == 1 then
+  redis.call('HSET', P.bullmq .. queue .. ':meta', 'opts.maxLenEvents', L.queueEvents)
+end
 if KEYS[1] ~= '' then redis.call('SET', KEYS[1], id .. ' ' .. ARGV[10], 'PX', ARGV[11]) end
+add_job()
+if wake(model, queue) == 1 then redis.call('PUBLISH', P.wake .. model, '') end
 return {1, ahead}

@@ -1,0 +1,81 @@
+-- Gives a group the next job of the ready queue with the smallest counter: takes it out of BullMQ's list under the group's
+-- lock, charges what it reserves over the queue's weight, marks it running and hands out the request.
+--   KEYS 1 lease of the group, 2 fair, 3 ready queues of the model
+--   ARGV 1 fence `epoch:nonce`, 2 group, 3 model, 4 lock token, 5 ms that the lock lives
+-- Out: {0} no queue has a job to take; {1, queue, id, request JSON, last seq of its stream, 1 when it was cancelled, attempt};
+-- {2, queue, id} it has ended or is forgotten: only its BullMQ job is left to remove; {3, queue, id} it stalled too often;
+-- -1 the lease is another's.
+-- @include clock
+-- @include fair
+-- @include job
+-- @bullmq moveToActive
+local group, model = ARGV[2], ARGV[3]
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+local time = now()
+
+-- As Worker.getNextJob does it. Returns the id, or nil when BullMQ gives none.
+local function take_job(queue)
+  local prefix = P.bullmq .. queue .. ':'
+  local keys = {}
+  local names = {'wait', 'active', 'prioritized', 'events', 'stalled', 'limiter', 'delayed', 'paused', 'meta', 'pc', 'marker'}
+  for index, name in ipairs(names) do keys[index] = prefix .. name end
+  local options = {token = ARGV[4], lockDuration = tonumber(ARGV[5])}
+  local id = bullmq_moveToActive(keys, {prefix, time, cmsgpack.pack(options)})[2]
+  return id ~= 0 and id or nil
+end
+
+-- Returns queue, id and the queue's counter.
+local function take_fairly()
+  local skipped = 0
+  while true do
+    local candidate = redis.call('ZRANGE', KEYS[3], skipped, skipped, 'WITHSCORES')
+    if #candidate == 0 then return nil end
+    local queue = candidate[1]
+    local id = has_job(queue) and take_job(queue)
+    if id then return queue, id, tonumber(candidate[2]) end
+    if rest(model, queue) == 0 then skipped = skipped + 1 end
+  end
+end
+
+-- Mean gap between two dispatches of a queue that had more to dispatch: what Retry-After is computed from.
+local function measure(queue)
+  local stat = redis.call('HMGET', P.stat .. queue, 'gap', 'last', 'busy')
+  local gap = tonumber(stat[1] or '')
+  if stat[2] and stat[3] == '1' then
+    local sample = time - stat[2]
+    gap = gap and (0.8 * gap + 0.2 * sample) or sample
+  end
+  local busy = redis.call('ZCARD', P.waiting .. queue) > 0 and 1 or 0
+  redis.call('HSET', P.stat .. queue, 'gap', gap and string.format('%.3f', gap) or '', 'last', time, 'busy', busy)
+end
+
+local function mark_running(id, job)
+  if job.group and job.group ~= group then
+    redis.call('HDEL', P.held .. job.group, id)
+    redis.call('SREM', P.cancel .. job.group, id)
+  end
+  redis.call('HSETNX', P.job .. id, 'started', time)
+  redis.call('HSET', P.job .. id, 'state', 'running', 'group', group, 'attempts', job.attempts + 1)
+  redis.call('HSET', P.held .. group, id, job.queue)
+  redis.call('ZREM', P.waiting .. job.queue, id)
+  redis.call('ZADD', P.running .. job.queue, time, id)
+end
+
+local queue, id, counter = take_fairly()
+if not queue then return {0} end
+redis.call('HSET', KEYS[2], 'v', string.format('%.17g', math.max(virtual_time(model), counter)))
+local job = read_job(id)
+local charge = 0
+if job and job.state ~= 'ended' and job.charged == 0 then
+  local weight = weight_of(model, queue)
+  charge = job.reserved / weight
+  redis.call('HSET', P.job .. id, 'charged', job.reserved, 'weight', weight)
+end
+set_counter(model, queue, counter + charge)
+rest(model, queue)
+if redis.call('HEXISTS', P.bullmq .. queue .. ':' .. id, 'defa') == 1 then return {3, queue, id} end
+if not job or job.state == 'ended' then return {2, queue, id} end
+mark_running(id, job)
+measure(queue)
+local cancelled = redis.call('HEXISTS', P.job .. id, 'cancel')
+return {1, queue, id, redis.call('GET', P.request .. id) or '', redis.call('XLEN', P.out .. id), cancelled, job.attempts + 1}
