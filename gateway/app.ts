@@ -124,8 +124,11 @@ function isPageVisit(c: GatewayContext): boolean {
 function authenticateCaller(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
   return async (c, next) => {
     const known = c.get('principal') as GatewayEnv['Variables']['principal'] | undefined;
-    if (known === undefined)
-      c.set('principal', await parts.authenticator(c.req.header('authorization'), parts.clock()));
+    if (known === undefined) {
+      const { principal, policy } = await parts.authenticator(c.req.header('authorization'), parts.clock());
+      c.set('principal', principal);
+      c.set('policy', policy);
+    }
     await next();
   };
 }

@@ -1,5 +1,6 @@
 // What travels with a request through the app's handlers.
 import type { Context } from 'hono';
+import type { TenantPolicy } from '../infra/tenants/tenant-store.ts';
 import type { Principal } from './auth/principal.ts';
 
 export interface GatewayEnv {
@@ -10,6 +11,8 @@ export interface GatewayEnv {
     startedAtMs: number;
     /** Set on every route but the open ones. */
     principal: Principal;
+    /** What holds for the principal's tenant; set on every route for tenants. */
+    policy: TenantPolicy;
   };
 }
 

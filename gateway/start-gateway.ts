@@ -103,7 +103,7 @@ function createParts(config: Config, log: Logger, { redis, queue, late }: Opened
     queue,
     log,
     audit: createAuditLog(redis),
-    authenticator: createAuthenticator(keys, createJwtVerifier(config.auth.jwt)),
+    authenticator: createAuthenticator(keys, tenants, createJwtVerifier(config.auth.jwt)),
     sessions: createSessions(keys, pepper, config.auth.sessionSeconds),
     rateLimit: createRequestRateLimit(redis),
     models: createServedModels({
@@ -111,6 +111,7 @@ function createParts(config: Config, log: Logger, { redis, queue, late }: Opened
       list: () => orAway(late.cards).list(),
     }),
     streams: {
+      expect: (id) => orAway(late.follower).expect(id),
       follow: (...call) => orAway(late.follower).follow(...call),
       get size() {
         return late.follower?.size ?? 0;

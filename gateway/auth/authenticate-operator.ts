@@ -11,7 +11,9 @@ import { SESSION_COOKIE } from './sessions.ts';
 export async function authenticateOperator(parts: GatewayParts, c: GatewayContext): Promise<Principal> {
   const authorization = c.req.header('authorization');
   const cookie = getCookie(c, SESSION_COOKIE);
-  if (authorization !== undefined || cookie === undefined) return parts.authenticator(authorization, parts.clock());
+  if (authorization !== undefined || cookie === undefined) {
+    return (await parts.authenticator(authorization, parts.clock())).principal;
+  }
   const principal = await parts.sessions.read(cookie, parts.clock());
   if (principal === undefined) throw new DomainError('invalid_api_key', 'Your session has ended; sign in again.');
   refuseForeignOrigin(parts, c);

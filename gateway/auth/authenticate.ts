@@ -1,8 +1,9 @@
-// Authorization header -> Principal. In: the header's text. Out: a principal, or `invalid_api_key`. Which of the many things
+// Authorization header -> caller. In: the header's text. Out: principal and policy, or `invalid_api_key`. Which of the many things
 // was wrong with a credential is not told to its bearer.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { KeyStore } from '../../infra/tenants/key-store.ts';
-import type { Principal } from './principal.ts';
+import type { TenantStore } from '../../infra/tenants/tenant-store.ts';
+import type { Caller } from './principal.ts';
 import { verifyApiKey } from './verify-api-key.ts';
 import type { JwtVerifier } from './verify-jwt.ts';
 
@@ -11,18 +12,22 @@ const MAX_TOKEN_LENGTH = 8192;
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
 /** @throws DomainError `invalid_api_key`, or `unavailable` when the credential cannot be checked now. */
-export type Authenticator = (authorization: string | undefined, nowMs: number) => Promise<Principal>;
+export type Authenticator = (authorization: string | undefined, nowMs: number) => Promise<Caller>;
 
 /** Accepts API keys of `keys` and tokens that `verifyJwt` accepts. */
-export function createAuthenticator(keys: KeyStore, verifyJwt: JwtVerifier): Authenticator {
+export function createAuthenticator(keys: KeyStore, tenants: TenantStore, verifyJwt: JwtVerifier): Authenticator {
+  const verifyIssued = async (token: string, nowMs: number) => {
+    const principal = await verifyJwt(token, nowMs);
+    return principal && { principal, policy: await tenants.policy(principal.tenant) };
+  };
   return async (authorization, nowMs) => {
     if (authorization === undefined) throw missing();
     const token = authorization.length <= MAX_TOKEN_LENGTH ? BEARER.exec(authorization)?.[1] : undefined;
     if (token === undefined) throw wrong();
-    const verify = token.startsWith('cvk_') ? verifyApiKey(keys, token, nowMs) : verifyJwt(token, nowMs);
-    const principal = await verify;
-    if (principal === undefined) throw wrong();
-    return principal;
+    const isKey = token.startsWith('cvk_');
+    const caller = await (isKey ? verifyApiKey(keys, tenants, token, nowMs) : verifyIssued(token, nowMs));
+    if (caller === undefined) throw wrong();
+    return caller;
   };
 }
 

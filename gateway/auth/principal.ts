@@ -1,6 +1,7 @@
 // Who is calling, after authentication. Everything that follows decides by this and never by the request's body.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Scope } from '../../infra/tenants/scope.ts';
+import type { TenantPolicy } from '../../infra/tenants/tenant-store.ts';
 
 export interface Principal {
   /** `<name>` or `<issuer name>/<claim>`. */
@@ -8,6 +9,12 @@ export interface Principal {
   /** `key:<prefix>`, or the issuer's name and the token's `sub`. */
   readonly subject: string;
   readonly scopes: readonly Scope[];
+}
+
+/** A principal with what holds for its tenant at this moment. */
+export interface Caller {
+  readonly principal: Principal;
+  readonly policy: TenantPolicy;
 }
 
 /** @throws DomainError `insufficient_scope` naming the scope that is missing. */

@@ -3,7 +3,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { KeyStore } from '../../infra/tenants/key-store.ts';
 import type { Principal } from './principal.ts';
-import { verifyApiKey } from './verify-api-key.ts';
 
 export const SESSION_COOKIE = 'cv_session';
 const SHAPE = /^([0-9A-Za-z]{12})\.(\d{1,15})\.([0-9a-f]{64})$/;
@@ -21,10 +20,9 @@ export function createSessions(keys: KeyStore, pepper: Uint8Array, seconds: numb
   const sign = (text: string) => createHmac('sha256', macKey).update(text).digest('hex');
   return {
     open: async (keyText, nowMs) => {
-      const principal = await verifyApiKey(keys, keyText, nowMs);
-      const prefix = principal?.subject.slice('key:'.length);
-      if (prefix === undefined) return undefined;
-      const text = `${prefix}.${nowMs + seconds * 1000}`;
+      const record = await keys.verify(keyText, nowMs);
+      if (record === undefined) return undefined;
+      const text = `${record.prefix}.${nowMs + seconds * 1000}`;
       return `${text}.${sign(text)}`;
     },
     read: async (cookie, nowMs) => {

@@ -1,10 +1,17 @@
-// API key -> Principal, by a look-up of its prefix and a constant-time comparison of its keyed hash.
+// API key -> caller, by a look-up of its prefix and a constant-time comparison of its keyed hash.
 import type { KeyStore } from '../../infra/tenants/key-store.ts';
-import type { Principal } from './principal.ts';
+import type { TenantStore } from '../../infra/tenants/tenant-store.ts';
+import type { Caller } from './principal.ts';
 
-/** The principal of a genuine, unexpired, unrevoked key. @throws DomainError `unavailable` when Redis is away. */
-export async function verifyApiKey(keys: KeyStore, text: string, nowMs: number): Promise<Principal | undefined> {
+/** The caller with a genuine, unexpired, unrevoked key. @throws DomainError `unavailable` when Redis is away. */
+export async function verifyApiKey(
+  keys: KeyStore,
+  tenants: TenantStore,
+  text: string,
+  nowMs: number,
+): Promise<Caller | undefined> {
   const record = await keys.verify(text, nowMs);
   if (record === undefined) return undefined;
-  return { tenant: record.tenant, subject: `key:${record.prefix}`, scopes: record.scopes };
+  const { tenant, prefix, scopes, tenantSettings } = record;
+  return { principal: { tenant, subject: `key:${prefix}`, scopes }, policy: tenants.policyOf(tenantSettings) };
 }

@@ -1,23 +1,16 @@
 // The checks that come before a body is looked at, and what the tenant's policy says about it.
-
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { TenantPolicy } from '../../infra/tenants/tenant-store.ts';
-import { type Principal, requireScope } from '../auth/principal.ts';
+import { type Caller, requireScope } from '../auth/principal.ts';
 import type { GatewayContext } from '../environment.ts';
 import type { GatewayParts, ServedModel } from '../parts.ts';
-
-/** A caller that may ask for generations now. */
-export interface Admitted {
-  readonly principal: Principal;
-  readonly policy: TenantPolicy;
-}
 
 /**
  * Admits the caller of a generation endpoint and counts the request against its rate.
  * @throws DomainError `insufficient_scope`, `rate_limit_exceeded` or `unavailable`.
  */
-export async function admitGeneration(parts: GatewayParts, c: GatewayContext): Promise<Admitted> {
-  const { principal, policy } = await admitTenant(parts, c);
+export async function admitGeneration(parts: GatewayParts, c: GatewayContext): Promise<Caller> {
+  const { principal, policy } = admitTenant(c);
   const headers = await parts.rateLimit(principal.tenant, policy.requestsPerMinute);
   for (const [name, value] of Object.entries(headers)) c.header(name, value);
   return { principal, policy };
@@ -27,10 +20,10 @@ export async function admitGeneration(parts: GatewayParts, c: GatewayContext): P
  * Admits the caller of any endpoint that serves a tenant.
  * @throws DomainError `insufficient_scope`, also for a tenant that an operator has blocked.
  */
-export async function admitTenant(parts: GatewayParts, c: GatewayContext): Promise<Admitted> {
+export function admitTenant(c: GatewayContext): Caller {
   const principal = c.get('principal');
   requireScope(principal, 'chat');
-  const policy = await parts.tenants.policy(principal.tenant);
+  const policy = c.get('policy');
   if (policy.blocked) throw new DomainError('insufficient_scope', 'This tenant is blocked.');
   return { principal, policy };
 }

@@ -2,9 +2,10 @@
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GenerationRequest, LogprobsOptions } from '../../infra/messages/generation-request.ts';
 import { readTraceparent } from '../../infra/trace/trace-context.ts';
+import type { Caller } from '../auth/principal.ts';
 import type { GatewayContext } from '../environment.ts';
 import type { ChatMessage, GatewayParts, ServedModel } from '../parts.ts';
-import { type Admitted, findModel } from './admit-generation.ts';
+import { findModel } from './admit-generation.ts';
 import { buildGenerationRequest, type RequestContext } from './build-generation-request.ts';
 import { type ChatCompletionBody, chatCompletionSchema, UNSUPPORTED_CHAT_FIELDS } from './chat-completion-schema.ts';
 import { type CompletionBody, completionSchema, UNSUPPORTED_COMPLETION_FIELDS } from './completion-schema.ts';
@@ -26,7 +27,7 @@ export interface PreparedGeneration {
 }
 
 /** Prepares POST /v1/chat/completions. @throws DomainError for anything wrong with the request. */
-export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitted: Admitted) {
+export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await readJsonBody(c.req.raw, parts.config.limits);
   const body = parseBody(chatCompletionSchema, json.value, UNSUPPORTED_CHAT_FIELDS);
   refuseTooManyMessages(body, parts.config.limits.messages);
@@ -39,7 +40,7 @@ export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitt
 }
 
 /** Prepares POST /v1/completions. @throws DomainError for anything wrong with the request. */
-export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, admitted: Admitted) {
+export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await readJsonBody(c.req.raw, parts.config.limits);
   const body = parseBody(completionSchema, json.value, UNSUPPORTED_COMPLETION_FIELDS);
   const model = await findModel(parts, admitted.policy, body.model);
@@ -57,7 +58,7 @@ type Input = Pick<RequestContext, 'promptField' | 'promptTokens' | 'maxTokens' |
   readonly bytes: Uint8Array;
 };
 
-function finish(parts: GatewayParts, c: GatewayContext, admitted: Admitted, input: Input): PreparedGeneration {
+function finish(parts: GatewayParts, c: GatewayContext, admitted: Caller, input: Input): PreparedGeneration {
   const { kind, model, body, bytes } = input;
   refuseStreamOptions(body);
   const nowMs = c.get('startedAtMs');

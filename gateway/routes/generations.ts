@@ -1,16 +1,17 @@
 // POST /v1/chat/completions and POST /v1/completions: admit, prepare, queue, answer.
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { inSpan, readTraceparent } from '../../infra/trace/trace-context.ts';
+import type { Caller } from '../auth/principal.ts';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';
 import type { GatewayParts } from '../parts.ts';
 import { createWeightSync, type WeightSync } from '../queue/sync-weight.ts';
-import { type Admitted, admitGeneration } from '../request/admit-generation.ts';
+import { admitGeneration } from '../request/admit-generation.ts';
 import { type PreparedGeneration, prepareChat, prepareCompletion } from '../request/prepare-generation.ts';
 import { readRequestId } from '../request/request-id.ts';
-import { answerWithJson, answerWithStream } from '../stream/answer-generation.ts';
+import { answerWithJson, answerWithStream, type Entries } from '../stream/answer-generation.ts';
 import type { AnswerView } from '../stream/answer-view.ts';
 
-type Prepare = (parts: GatewayParts, c: GatewayContext, admitted: Admitted) => Promise<PreparedGeneration>;
+type Prepare = (parts: GatewayParts, c: GatewayContext, caller: Caller) => Promise<PreparedGeneration>;
 
 /** Adds the generation endpoints. */
 export function addGenerationRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
@@ -20,40 +21,51 @@ export function addGenerationRoutes(app: OpenAPIHono<GatewayEnv>, parts: Gateway
 }
 
 async function generate(parts: GatewayParts, c: GatewayContext, prepare: Prepare, syncWeight: WeightSync) {
-  const admitted = await admitGeneration(parts, c);
-  const prepared = await prepare(parts, c, admitted);
-  const { id, repeated } = await enqueue(parts, c, admitted, prepared, syncWeight);
+  const caller = await admitGeneration(parts, c);
+  const prepared = await prepare(parts, c, caller);
+  const { id, repeated, entries } = await enqueueExpected(parts, c, caller, prepared);
+  await tellWeight(parts, caller, prepared.model.name, syncWeight);
   if (repeated) c.header('conclave-repeated', 'true');
-  const { tenant } = admitted.principal;
+  const { tenant } = caller.principal;
   parts.log.info(
     { requestId: c.get('requestId'), id, tenant, endUser: prepared.endUser, repeated },
     'generation queued',
   );
   const view = answerView(id, prepared);
-  if (!prepared.stream) return answerWithJson(parts, c, view);
-  return answerWithStream(parts, c, { view, includeUsage: prepared.includeUsage, afterSeq: 0 });
+  if (!prepared.stream) return answerWithJson(parts, c, view, entries);
+  return answerWithStream(parts, c, { view, entries, includeUsage: prepared.includeUsage, afterSeq: 0 });
+}
+
+/** Its entries are expected before it is queued: the first one may come before the answer to that. */
+async function enqueueExpected(parts: GatewayParts, c: GatewayContext, caller: Caller, prepared: PreparedGeneration) {
+  const expected = parts.streams.expect(prepared.request.id);
+  const enqueued = await enqueue(parts, c, caller, prepared).catch((error: unknown) => {
+    expected.forget();
+    throw error;
+  });
+  if (!enqueued.repeated) return { ...enqueued, entries: (signal: AbortSignal) => expected.follow(signal) };
+  expected.forget();
+  const entries: Entries = (signal) => parts.streams.follow(enqueued.id, 1, signal);
+  return { ...enqueued, entries };
 }
 
 /** The queue's span context goes into the request, so a worker's spans hang below this hop. */
-async function enqueue(
-  parts: GatewayParts,
-  c: GatewayContext,
-  { principal, policy }: Admitted,
-  { request, idempotency }: PreparedGeneration,
-  syncWeight: WeightSync,
-) {
-  const enqueued = await inSpan('enqueue', readTraceparent(c.req.header('traceparent')), (traceparent) =>
+function enqueue(parts: GatewayParts, c: GatewayContext, { policy }: Caller, prepared: PreparedGeneration) {
+  const { request, idempotency } = prepared;
+  return inSpan('enqueue', readTraceparent(c.req.header('traceparent')), (traceparent) =>
     parts.queue.enqueue({
       request: Object.freeze({ ...request, traceparent }),
       waitingLimit: policy.maxWaiting,
       idempotency,
     }),
   );
-  // The request is queued whatever becomes of this: the next one tells the weight again.
-  await syncWeight(request.model, principal.tenant, policy.weight).catch((error: unknown) => {
+}
+
+/** The request is queued whatever becomes of this: the next one tells the weight again. */
+async function tellWeight(parts: GatewayParts, { principal, policy }: Caller, model: string, syncWeight: WeightSync) {
+  await syncWeight(model, principal.tenant, policy.weight).catch((error: unknown) => {
     parts.log.warn({ err: error }, 'the weight of a tenant could not be told');
   });
-  return enqueued;
 }
 
 /** A repeated request answers under the id and the time of the first one. */

@@ -12,14 +12,14 @@ interface ListedModel {
 
 /** Adds the model endpoints. */
 export function addModelRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
-  app.get('/v1/models', async (c) => {
-    const { policy } = await admitTenant(parts, c);
+  app.get('/v1/models', (c) => {
+    const { policy } = admitTenant(c);
     const models = parts.models.list().filter((model) => mayUseModel(policy, model.name));
     return c.json({ object: 'list', data: models.map(modelObject) });
   });
   // Model names may hold slashes, as `organisation/model` does.
   app.get('/v1/models/:id{.+}', async (c) => {
-    const { policy } = await admitTenant(parts, c);
+    const { policy } = admitTenant(c);
     return c.json(modelObject(await findModel(parts, policy, c.req.param('id'))));
   });
 }

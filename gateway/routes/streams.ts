@@ -8,7 +8,7 @@ import type { GatewayParts } from '../parts.ts';
 import { admitTenant } from '../request/admit-generation.ts';
 import { readLastEventId } from '../request/read-client-headers.ts';
 import { readRequestId } from '../request/request-id.ts';
-import { answerWithStream } from '../stream/answer-generation.ts';
+import { answerWithStream, type Entries } from '../stream/answer-generation.ts';
 
 /** Adds the stream endpoints. */
 export function addStreamRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
@@ -27,11 +27,12 @@ async function resume(parts: GatewayParts, c: GatewayContext, idText: string): P
   const served = await parts.models.find(model);
   const tokenBytes = (token: number) => served?.tokenBytes(token) ?? new Uint8Array();
   const view = { id, kind, created: Math.floor(createdAtMs / 1000), model, tokenBytes };
-  return answerWithStream(parts, c, { view, includeUsage, afterSeq });
+  const entries: Entries = (signal) => parts.streams.follow(id, 1, signal);
+  return answerWithStream(parts, c, { view, entries, includeUsage, afterSeq });
 }
 
 async function ownStream(parts: GatewayParts, c: GatewayContext, id: string) {
-  const { principal } = await admitTenant(parts, c);
+  const { principal } = admitTenant(c);
   const named = readRequestId(id);
   const record: GenerationRecord | null = named === undefined ? null : await parts.findGeneration(id);
   if (named === undefined || record === null || record.tenant !== principal.tenant) {

@@ -17,8 +17,12 @@ const SSE_HEADERS = {
   'x-accel-buffering': 'no',
 } as const;
 
+/** Entries of a stream; aborting the signal leaves it. */
+export type Entries = (signal: AbortSignal) => AsyncIterable<StreamEntry>;
+
 export interface StreamAnswerOptions {
   readonly view: AnswerView;
+  readonly entries: Entries;
   readonly includeUsage: boolean;
   /** The last seq that the client has; 0 for a fresh stream. */
   readonly afterSeq: number;
@@ -26,13 +30,13 @@ export interface StreamAnswerOptions {
 
 /** Answers with server-sent events; the response starts at once. */
 export function answerWithStream(parts: GatewayParts, c: GatewayContext, options: StreamAnswerOptions): Response {
-  const { view, includeUsage, afterSeq } = options;
+  const { view, entries, includeUsage, afterSeq } = options;
   const { config, log, metrics } = parts;
   const encode = createChunkEncoder({ ...view, includeUsage, afterSeq });
   const watch = watchProgress(parts, watched(c, view));
   metrics.streamOpened();
   const body = openSseBody({
-    entries: (signal) => parts.streams.follow(view.id, 1, signal),
+    entries,
     encode: (entry) => {
       if (entry.seq > afterSeq) watch(entry);
       return encode(entry);
@@ -51,16 +55,21 @@ export function answerWithStream(parts: GatewayParts, c: GatewayContext, options
 }
 
 /** Answers with JSON after the end. @throws DomainError when generation fails, is cancelled or takes too long. */
-export async function answerWithJson(parts: GatewayParts, c: GatewayContext, view: AnswerView): Promise<Response> {
+export async function answerWithJson(
+  parts: GatewayParts,
+  c: GatewayContext,
+  view: AnswerView,
+  entries: Entries,
+): Promise<Response> {
   const stop = new AbortController();
   const leave = () => stop.abort(new DomainError('cancelled', 'The client left.'));
   const client = c.req.raw.signal;
   if (client.aborted) leave();
   client.addEventListener('abort', leave);
   const deadline = setTimeout(() => stop.abort(timedOut()), parts.config.limits.answerSeconds * 1000);
-  const entries = observed(parts.streams.follow(view.id, 1, stop.signal), watchProgress(parts, watched(c, view)));
+  const seen = observed(entries(stop.signal), watchProgress(parts, watched(c, view)));
   try {
-    return c.json(await collectAnswer(entries, view), 200, { 'conclave-id': view.id });
+    return c.json(await collectAnswer(seen, view), 200, { 'conclave-id': view.id });
   } catch (error) {
     throw stop.signal.aborted ? stop.signal.reason : error;
   } finally {

@@ -15,7 +15,20 @@ import { GapReader } from './gap-reader.ts';
 
 export type { StreamEntry } from './followed-stream.ts';
 
+/** A stream that is kept from before its first entry. */
+export interface ExpectedStream {
+  /** As StreamFollower.follow, from the first entry. To be called once. */
+  follow(signal?: AbortSignal): AsyncIterable<StreamEntry>;
+  /** Instead of following: the request was not queued. */
+  forget(): void;
+}
+
 export interface StreamFollower {
+  /**
+   * A request that is about to be queued with this gateway as its follower: entries are kept for it from now on, and
+   * following it costs no round trip.
+   */
+  expect(id: string): ExpectedStream;
   /**
    * Entries of a request from `fromSeq` (1 is the first) up to and including the terminal one, then done; at the
    * consumer's pace. Leaving early (break, return, or `signal` for a consumer that waits) tells Redis that this client
@@ -89,13 +102,30 @@ class Follower implements StreamFollower {
     ];
   }
 
-  async *follow(id: string, fromSeq = 1, signal?: AbortSignal): AsyncIterable<StreamEntry> {
+  expect(id: string): ExpectedStream {
+    const stream = new FollowedStream(id, 1);
+    this.#add(stream);
+    return {
+      follow: (signal) => this.#entries(stream, async () => {}, signal),
+      forget: () => this.#remove(stream),
+    };
+  }
+
+  follow(id: string, fromSeq = 1, signal?: AbortSignal): AsyncIterable<StreamEntry> {
     const stream = new FollowedStream(id, fromSeq);
+    return this.#entries(stream, () => this.#join(stream), signal);
+  }
+
+  async *#entries(
+    stream: FollowedStream,
+    join: () => Promise<void>,
+    signal: AbortSignal | undefined,
+  ): AsyncIterable<StreamEntry> {
     const leave = (): void => stream.leave();
     signal?.addEventListener('abort', leave, { once: true });
     let ended = false;
     try {
-      await this.#join(stream);
+      await join();
       if (signal?.aborted) return;
       for (let entry = await stream.next(); entry !== null; entry = await stream.next()) {
         ended = entry.event.type === 'end';
@@ -119,8 +149,7 @@ class Follower implements StreamFollower {
   }
 
   async #join(stream: FollowedStream): Promise<void> {
-    const others = this.#streams.get(stream.id) ?? new Set();
-    this.#streams.set(stream.id, others.add(stream));
+    this.#add(stream);
     // A leave that is to be told again would now cancel the request under its new consumer.
     this.#leaving.delete(stream.id);
     const length = await runScript(
@@ -133,12 +162,20 @@ class Follower implements StreamFollower {
     this.#gaps.fill(stream);
   }
 
-  #part(stream: FollowedStream, ended: boolean): void {
+  #add(stream: FollowedStream): void {
+    const others = this.#streams.get(stream.id) ?? new Set();
+    this.#streams.set(stream.id, others.add(stream));
+  }
+
+  #remove(stream: FollowedStream): void {
     const others = this.#streams.get(stream.id);
     others?.delete(stream);
-    if (others !== undefined && others.size > 0) return;
-    this.#streams.delete(stream.id);
-    if (ended || stream.failed) return;
+    if (others?.size === 0) this.#streams.delete(stream.id);
+  }
+
+  #part(stream: FollowedStream, ended: boolean): void {
+    this.#remove(stream);
+    if (this.#streams.has(stream.id) || ended || stream.failed) return;
     this.#leaving.add(stream.id);
     this.#tellLeft(stream.id).catch(this.#onProblem);
   }

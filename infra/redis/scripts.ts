@@ -23,6 +23,7 @@ export const SCRIPT_NAMES = [
   'leave-stream',
   'mark-alive',
   'publish-plan',
+  'read-credential',
   'read-positions',
   'reap-gateways',
   'reap-generations',

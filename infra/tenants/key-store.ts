@@ -1,10 +1,11 @@
 // API keys in Redis: who holds them and what they allow, never the keys. Every check reads the record, so that a revoked
-// key stops working on all gateways with the next request.
+// key stops working on all gateways with the next request; what is set for the key's tenant comes in the same round trip.
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
 import { keyOf, singleKeys } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
+import { runScript } from '../redis/scripts.ts';
 import { apiKeyPrefix, hashApiKey, hashesMatch, makeApiKey } from './api-key.ts';
 import { knownScopes, type Scope } from './scope.ts';
 
@@ -17,6 +18,11 @@ export interface ApiKeyRecord {
   readonly createdAtMs: number;
   readonly expiresAtMs: number | null;
   readonly revokedAtMs: number | null;
+}
+
+/** A key that was shown, with the stored settings of its tenant: TenantStore.policyOf reads them. */
+export interface VerifiedKey extends ApiKeyRecord {
+  readonly tenantSettings: Readonly<Record<string, string>>;
 }
 
 export interface NewKeyOptions {
@@ -35,7 +41,7 @@ export interface KeyStore {
   /** @throws DomainError `not_found` for an unknown prefix. Revoking twice keeps the first time. */
   revoke(prefix: string, nowMs: number): Promise<ApiKeyRecord>;
   /** The record of a key that is genuine, unexpired and not revoked. */
-  verify(text: string, nowMs: number): Promise<ApiKeyRecord | undefined>;
+  verify(text: string, nowMs: number): Promise<VerifiedKey | undefined>;
   /** The record behind a prefix, when the key is unexpired and not revoked. */
   findActive(prefix: string, nowMs: number): Promise<ApiKeyRecord | undefined>;
 }
@@ -63,12 +69,30 @@ export function createKeyStore(redis: Redis, pepper: Uint8Array): KeyStore {
     verify: async (text, nowMs) => {
       const prefix = apiKeyPrefix(text);
       if (prefix === undefined) return undefined;
-      const fields = await read(prefix);
-      const genuine = hashesMatch(hashApiKey(pepper, text), Buffer.from(fields['hash'] ?? '', 'hex'));
-      return genuine ? onlyActive(toRecord(prefix, fields), nowMs) : undefined;
+      const reading = readCredential(redis, prefix);
+      // While Redis answers.
+      const hash = hashApiKey(pepper, text);
+      const { fields, tenantSettings } = await reading;
+      const genuine = hashesMatch(hash, Buffer.from(fields['hash'] ?? '', 'hex'));
+      const record = genuine ? onlyActive(toRecord(prefix, fields), nowMs) : undefined;
+      return record && { ...record, tenantSettings };
     },
     findActive,
   };
+}
+
+async function readCredential(redis: Redis, prefix: string) {
+  const reply = await runScript(redis, 'read-credential', [keyOf('apiKey', prefix)], []);
+  const [fields, tenantSettings] = Array.isArray(reply) ? reply.map(toHash) : [];
+  return { fields: fields ?? {}, tenantSettings: tenantSettings ?? {} };
+}
+
+/** A script returns a hash as names and values in turns. */
+function toHash(reply: unknown): Record<string, string> {
+  const parts: unknown[] = Array.isArray(reply) ? reply : [];
+  const hash: Record<string, string> = {};
+  for (let at = 0; at + 1 < parts.length; at += 2) hash[String(parts[at])] = String(parts[at + 1]);
+  return hash;
 }
 
 /** The hash is written first and only if absent, so that a prefix drawn twice never replaces a key. */

@@ -37,6 +37,8 @@ export interface TenantStore {
   find(id: string): Promise<TenantRecord | undefined>;
   /** What applies to a tenant, with or without a record. */
   policy(id: string): Promise<TenantPolicy>;
+  /** The same from settings that were read with the tenant's key. */
+  policyOf(settings: Readonly<Record<string, string>>): TenantPolicy;
 }
 
 /** Tenants kept in `redis`; `defaults` fill in what a record does not say. */
@@ -52,6 +54,7 @@ export function createTenantStore(redis: Redis, defaults: TenantDefaults): Tenan
   return {
     find,
     policy: async (id) => toPolicy(await read(id), defaults),
+    policyOf: (settings) => toPolicy(settings, defaults),
     create: async (id, policy, nowMs) => {
       refuseBadId(id);
       if ((await claim(id, nowMs)) === 0) throw new DomainError('conflict', `Tenant '${id}' exists already.`);

@@ -30,7 +30,9 @@ export function createMemoryKeys(): KeyStore {
     },
     verify: async (text, nowMs) => {
       const prefix = apiKeyPrefix(text) ?? '';
-      return records.get(prefix)?.text === text ? active(prefix, nowMs) : undefined;
+      const record = records.get(prefix)?.text === text ? active(prefix, nowMs) : undefined;
+      // In place of settings, by which the tenants below find them.
+      return record && { ...record, tenantSettings: { id: record.tenant } };
     },
     findActive: async (prefix, nowMs) => active(prefix, nowMs),
   };
@@ -54,6 +56,7 @@ export function createMemoryTenants(): TenantStore {
     list: async () => [...policies.keys()].map(record),
     find: async (id) => (policies.has(id) ? record(id) : undefined),
     policy: async (id) => policy(id),
+    policyOf: ({ id = '' }) => policy(id),
   };
 }
 

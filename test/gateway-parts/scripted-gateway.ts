@@ -66,7 +66,7 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
     keys,
     tenants,
     audit,
-    authenticator: createAuthenticator(keys, createJwtVerifier(config.auth.jwt)),
+    authenticator: createAuthenticator(keys, tenants, createJwtVerifier(config.auth.jwt)),
     sessions: createSessions(keys, Buffer.alloc(32, 1), config.auth.sessionSeconds),
     rateLimit: async () => ({}),
     models: { list: () => [BYTE_MODEL], find: async (name) => (name === BYTE_MODEL.name ? BYTE_MODEL : undefined) },

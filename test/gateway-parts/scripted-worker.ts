@@ -114,7 +114,12 @@ export function createScriptedWorker(script: Script): ScriptedWorker {
       positions: async (ids) => new Map(ids.map((id) => [id, { position: 3, waitMs: 4200 }])),
       close: async () => {},
     },
-    streams: { follow, size: 0, close: async () => {} },
+    streams: {
+      expect: (id) => ({ follow: (signal) => follow(id, 1, signal), forget: () => {} }),
+      follow,
+      size: 0,
+      close: async () => {},
+    },
   };
 }
 

@@ -20,6 +20,8 @@ export interface TakenGeneration {
   readonly cancelled: boolean;
   /** 1 on the first dispatch. */
   readonly attempt: number;
+  /** False when nobody else waited at that moment: until the next wake-up there is nothing to ask for. */
+  readonly moreWait: boolean;
 }
 
 export interface GenerationSource {

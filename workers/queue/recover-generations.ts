@@ -25,5 +25,5 @@ async function readTaken(parts: TakeParts, id: string): Promise<TakenGeneration 
   );
   if (request === null || state !== 'running') return null;
   const parsed: GenerationRequest = JSON.parse(request);
-  return { request: parsed, lastSeq, cancelled: cancel !== null, attempt: Number(attempts) };
+  return { request: parsed, lastSeq, cancelled: cancel !== null, attempt: Number(attempts), moreWait: true };
 }

@@ -47,12 +47,13 @@ async function take({ redis, owned, model, group, fence }: TakeParts): Promise<r
   return Array.isArray(reply) ? reply : [0];
 }
 
-function parseTaken([request, lastSeq, cancelled, attempt]: readonly unknown[]): TakenGeneration {
+function parseTaken([more, request, lastSeq, cancelled, attempt]: readonly unknown[]): TakenGeneration {
   return {
     request: JSON.parse(String(request)),
     lastSeq: Number(lastSeq),
     cancelled: cancelled === 1,
     attempt: Number(attempt),
+    moreWait: Number(more) > 0,
   };
 }
 

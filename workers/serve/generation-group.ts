@@ -132,12 +132,11 @@ export class GenerationGroup {
   async #admit(): Promise<void> {
     while (this.#generations.size < this.#parts.maxGenerations && this.#parts.scheduler.waiting === 0) {
       const taken = await this.#parts.source.takeNext();
-      if (taken === null) {
-        this.#mayHaveWork = false;
-        this.#foundEmptyMs = performance.now();
-        return;
-      }
-      await this.#start(taken);
+      if (taken !== null) await this.#start(taken);
+      if (taken?.moreWait) continue;
+      this.#mayHaveWork = false;
+      this.#foundEmptyMs = performance.now();
+      return;
     }
   }
 

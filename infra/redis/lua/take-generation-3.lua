@@ -2,7 +2,8 @@
 -- lock, charges what it reserves over the queue's weight, marks it running and hands out the request.
 --   KEYS 1 lease of the group, 2 fair, 3 ready queues of the model
 --   ARGV 1 fence `epoch:nonce`, 2 group, 3 model, 4 lock token, 5 ms that the lock lives
--- Out: {0} no queue has a job to take; {1, queue, id, request JSON, last seq of its stream, 1 when it was cancelled, attempt};
+-- Out: {0} no queue has a job to take; {1, queue, id, queues with more, request JSON, last seq of its stream, 1 when it was
+-- cancelled, attempt};
 -- {2, queue, id} it has ended or is forgotten: only its BullMQ job is left to remove; {3, queue, id} it stalled too often;
 -- -1 the lease is another's.
 -- @include clock
@@ -78,4 +79,6 @@ if not job or job.state == 'ended' then return {2, queue, id} end
 mark_running(id, job)
 measure(queue)
 local cancelled = redis.call('HEXISTS', P.job .. id, 'cancel')
-return {1, queue, id, redis.call('GET', P.request .. id) or '', redis.call('XLEN', P.out .. id), cancelled, job.attempts + 1}
+local more = redis.call('ZCARD', KEYS[3])
+local request = redis.call('GET', P.request .. id) or ''
+return {1, queue, id, more, request, redis.call('XLEN', P.out .. id), cancelled, job.attempts + 1}
