@@ -7,7 +7,7 @@ export type { Logger } from 'pino';
 const CENSORED = ['authorization', 'cookie', 'key', 'secret', 'password', 'prompt', 'messages', 'text', 'url'];
 
 /** Lines gather for so long, or up to so many bytes: a write for each would be a good part of what a request costs. */
-const GATHERED = { minLength: 16_384, periodicFlush: 100 } as const;
+const GATHERED = { minLength: 8_192, periodicFlush: 100 } as const;
 
 /**
  * A logger for one part (`gateway`, `worker`, ...), writing JSON lines to stderr: stdout belongs to what was asked for.
