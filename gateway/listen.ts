@@ -1,6 +1,5 @@
 // The app behind a Node server: limits that only the server can set, and a shutdown that leaves no client with a cut answer.
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Config } from '../infra/config/config-schema.ts';
@@ -15,6 +14,22 @@ export interface RunningServer {
    * that are still open, and what is open after that is closed.
    */
   shutDown(drainMs: number, leave: () => Promise<void>): Promise<void>;
+}
+
+/** A stream's first event comes along with its headers when it comes within this time. */
+const HEADERS_WAIT_MS = 20;
+
+/**
+ * Sends headers with the first bytes of the body, or after a moment without any. The adapter flushes a stream's headers at
+ * once; the client would be woken for them while its first token is computed.
+ */
+class PatientResponse extends ServerResponse {
+  override flushHeaders(): void {
+    const written = this.socket?.bytesWritten;
+    setTimeout(() => {
+      if (this.socket?.bytesWritten === written) super.flushHeaders();
+    }, HEADERS_WAIT_MS);
+  }
 }
 
 type Fetch = (request: Request) => Response | Promise<Response>;
@@ -32,6 +47,7 @@ export async function listen(fetch: Fetch, config: Config): Promise<RunningServe
       headersTimeout: Math.min(limits.requestSeconds, 10) * 1000,
       keepAliveTimeout: 65_000,
       connectionsCheckingInterval: 1000,
+      ServerResponse: PatientResponse,
     },
     getRequestListener(fetch) as (request: IncomingMessage, response: ServerResponse) => void,
   );

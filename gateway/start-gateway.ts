@@ -59,7 +59,8 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   const queue = openGenerationQueue({ url, gatewayId });
   const late: LateParts = { cards: undefined, follower: undefined, draining: false };
   const parts = createParts(config, log, { redis, queue, late });
-  const connected = connectLate(late, url, gatewayId, redis, log);
+  const giveUp = new AbortController();
+  const connected = connectLate(late, { url, gatewayId, giveUp: giveUp.signal }, redis, log);
   // Awaited by whoever started us; until then a rejection must not end the process.
   connected.catch(() => {});
   const server = await listen(createApp(parts).fetch, config);
@@ -69,6 +70,8 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
     await server.shutDown(config.drainSeconds * 1000, async () => late.follower?.close());
     await Promise.all([late.cards?.close(), queue.close(), parts.jobBoard.close()]);
     redis.disconnect();
+    // Where Redis never was, connections still wait for it.
+    giveUp.abort();
   };
   return { url: server.url, connected, close };
 }
@@ -78,9 +81,14 @@ function requireRedisUrl(config: Config): string {
   throw new DomainError('bad_config', 'Expected REDIS_URL, or `redisUrl` in conclave.yaml.', { param: 'redisUrl' });
 }
 
-async function connectLate(late: LateParts, url: string, gatewayId: string, redis: Redis, log: Logger): Promise<void> {
+async function connectLate(
+  late: LateParts,
+  to: { readonly url: string; readonly gatewayId: string; readonly giveUp: AbortSignal },
+  redis: Redis,
+  log: Logger,
+): Promise<void> {
   const onProblem = (problem: unknown) => log.warn({ err: problem }, 'background work failed and is tried again');
-  const starting = [watchModelCards({ url }), startStreamFollower({ url, gatewayId, onProblem })] as const;
+  const starting = [watchModelCards(to), startStreamFollower({ ...to, onProblem })] as const;
   [late.cards, late.follower] = await Promise.all(starting);
   for (const warning of await checkRedisServer(redis, 'durable')) log.warn(warning);
 }

@@ -49,6 +49,8 @@ export interface StreamFollowerOptions {
   readonly gatewayId: string;
   /** Failures of background work, which is tried again; for the log. */
   readonly onProblem?: (problem: unknown) => void;
+  /** Aborted: nobody waits for Redis any more. */
+  readonly giveUp?: AbortSignal;
 }
 
 const BEAT_MS = 5_000;
@@ -57,9 +59,10 @@ const STREAMS_A_LOOK = 500;
 /** A request that Redis does not know at so many looks in a row was lost. */
 const LOOKS_UNTIL_LOST = 5;
 
-/** Starts following for a gateway: subscribes, and announces that the gateway lives. Waits for Redis. */
+/** Starts following for a gateway: subscribes, and announces that the gateway lives. Waits for Redis, or gives up. */
 export async function startStreamFollower(options: StreamFollowerOptions): Promise<StreamFollower> {
   const follower = new Follower(options);
+  options.giveUp?.addEventListener('abort', () => void follower.close(), { once: true });
   await follower.start();
   return follower;
 }

@@ -2,8 +2,9 @@
 // read here.
 import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
-import { type KeyFamily, keyOf, singleKeys } from '../redis/keys.ts';
+import { keyOf } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
+import { runScript, toHash } from '../redis/scripts.ts';
 import { type GenerationRecord, type GenerationState, parseGenerationRecord } from './generation-record.ts';
 
 export interface JobFilter {
@@ -20,14 +21,7 @@ export interface JobPage {
   readonly total: number;
 }
 
-interface Listed {
-  readonly id: string;
-  readonly queue: string;
-  readonly atMs: number;
-}
-
 const LARGEST_PAGE = 200;
-const LISTS: Readonly<Record<GenerationState, KeyFamily>> = { waiting: 'waiting', running: 'running', ended: 'ended' };
 
 /** One job; null when unknown. The caller checks that the tenant may see it. */
 export async function readGeneration(redis: Redis, id: string): Promise<GenerationRecord | null> {
@@ -52,44 +46,18 @@ export async function listJobs(
       },
     );
   }
-  const queues = filter.queue === null ? await askRedis(redis.smembers(singleKeys.queues)) : [filter.queue];
   const after = page.after === null ? null : parseCursor(page.after);
-  const { listed, total } = await readLists(redis, filter.state, queues, after, page.limit);
-  const chosen = listed.slice(0, page.limit);
-  const last = chosen.at(-1);
+  // One more than the page shows: it tells whether there is a next one.
+  const scriptArgs = [filter.state, page.limit + 1, filter.queue ?? '', after?.atMs ?? '', after?.id ?? ''];
+  const reply = await runScript(redis, 'list-generations', [], scriptArgs);
+  const [total, ...parts]: unknown[] = Array.isArray(reply) ? reply : [];
+  const listed = toListed(parts);
+  const last = listed[page.limit - 1];
   return {
-    jobs: await readRecords(redis, chosen),
+    jobs: listed.slice(0, page.limit).flatMap(({ record }) => (record === null ? [] : [record])),
     next: listed.length > page.limit && last !== undefined ? `${last.atMs}:${last.id}` : null,
-    total,
+    total: Number(total),
   };
-}
-
-async function readLists(
-  redis: Redis,
-  state: GenerationState,
-  queues: readonly string[],
-  after: Cursor | null,
-  limit: number,
-): Promise<{ readonly listed: readonly Listed[]; readonly total: number }> {
-  const commands = redis.pipeline();
-  const [first, last] = state === 'ended' ? ['+inf', '-inf'] : ['-inf', '+inf'];
-  const read = state === 'ended' ? 'zrevrangebyscore' : 'zrangebyscore';
-  for (const queue of queues) {
-    const key = keyOf(LISTS[state], queue);
-    commands.zcard(key);
-    // Those of the cursor's own millisecond, in full, and as many later ones as the page can show.
-    commands.zrangebyscore(key, after?.atMs ?? '(0', after?.atMs ?? '(0', 'WITHSCORES');
-    commands[read](key, after === null ? first : `(${after.atMs}`, last, 'WITHSCORES', 'LIMIT', 0, limit + 1);
-  }
-  const replies = ((await askRedis(commands.exec())) ?? []).map(([, reply]) => reply);
-  const total = replies.reduce<number>((sum, reply) => sum + (typeof reply === 'number' ? reply : 0), 0);
-  const all = queues.flatMap((queue, index) => [
-    ...toListed(queue, replies[index * 3 + 1]),
-    ...toListed(queue, replies[index * 3 + 2]),
-  ]);
-  const sign = state === 'ended' ? -1 : 1;
-  const ordered = all.sort((a, b) => sign * order(a, b));
-  return { total, listed: after === null ? ordered : ordered.filter((one) => sign * order(one, after) > 0) };
 }
 
 interface Cursor {
@@ -97,29 +65,18 @@ interface Cursor {
   readonly id: string;
 }
 
-function order(a: Cursor, b: Cursor): number {
-  return a.atMs - b.atMs || (a.id < b.id ? -1 : Number(a.id > b.id));
+interface Listed extends Cursor {
+  /** Null when it has expired meanwhile. */
+  readonly record: GenerationRecord | null;
 }
 
-function toListed(queue: string, reply: unknown): Listed[] {
-  const parts: unknown[] = Array.isArray(reply) ? reply : [];
-  return parts.flatMap((part, index) =>
-    index % 2 === 0 ? [{ id: String(part), queue, atMs: Number(parts[index + 1]) }] : [],
-  );
-}
+const PARTS_A_REQUEST = 3;
 
-async function readRecords(redis: Redis, listed: readonly Listed[]): Promise<readonly GenerationRecord[]> {
-  const commands = redis.pipeline();
-  for (const { id } of listed) commands.hgetall(keyOf('job', id));
-  const replies = (await askRedis(commands.exec())) ?? [];
-  return listed.flatMap(({ id }, index) => {
-    const record = parseGenerationRecord(id, toFields(replies[index]?.[1]));
-    return record === null ? [] : [record];
+function toListed(parts: readonly unknown[]): readonly Listed[] {
+  return Array.from({ length: parts.length / PARTS_A_REQUEST }, (_, index) => {
+    const [id, score, fields] = parts.slice(index * PARTS_A_REQUEST, (index + 1) * PARTS_A_REQUEST);
+    return { id: String(id), atMs: Number(score), record: parseGenerationRecord(String(id), toHash(fields)) };
   });
-}
-
-function toFields(reply: unknown): Record<string, string> {
-  return typeof reply === 'object' && reply !== null ? Object.fromEntries(Object.entries(reply)) : {};
 }
 
 function parseCursor(text: string): Cursor {

@@ -19,8 +19,10 @@ export const SCRIPT_NAMES = [
   'check-streams',
   'finish-generation',
   'follow-stream',
+  'inherit-generations',
   'leave-node',
   'leave-stream',
+  'list-generations',
   'mark-alive',
   'publish-plan',
   'read-credential',
@@ -63,6 +65,14 @@ export async function runScript(
   } catch (thrown) {
     throw asRedisError(thrown);
   }
+}
+
+/** A hash as a script returns it, names and values in turns. */
+export function toHash(reply: unknown): Record<string, string> {
+  const parts: unknown[] = Array.isArray(reply) ? reply : [];
+  const hash: Record<string, string> = {};
+  for (let at = 0; at + 1 < parts.length; at += 2) hash[String(parts[at])] = String(parts[at + 1]);
+  return hash;
 }
 
 /** Number of keys and text of every script, includes resolved. Throws TypeError for a file or list that does not fit. */

@@ -23,8 +23,11 @@ interface KnownCard {
 
 const LOOK_MS = 1_000;
 
-/** Reads all cards and keeps them current, over two connections. Waits for Redis. */
-export async function watchModelCards(options: { readonly url: string }): Promise<ModelCards> {
+/** Reads all cards and keeps them current, over two connections. Waits for Redis, until `giveUp` is aborted. */
+export async function watchModelCards(options: {
+  readonly url: string;
+  readonly giveUp?: AbortSignal;
+}): Promise<ModelCards> {
   const connect = (name: string) => connectRedis({ url: options.url, role: 'durable', name, patience: 'forever' });
   const [subscription, commands] = [connect('cards-sub'), connect('cards')];
   let known: ReadonlyMap<string, KnownCard> = new Map();
@@ -39,6 +42,11 @@ export async function watchModelCards(options: { readonly url: string }): Promis
   const ignore = (): void => {
     refreshing = Promise.resolve();
   };
+  const disconnect = (): void => {
+    subscription.disconnect();
+    commands.disconnect();
+  };
+  options.giveUp?.addEventListener('abort', disconnect, { once: true });
   subscription.on('message', () => void refresh().catch(ignore));
   await subscription.subscribe(singleKeys.cards);
   await refresh();
@@ -47,8 +55,7 @@ export async function watchModelCards(options: { readonly url: string }): Promis
     get: (name) => known.get(name)?.card ?? null,
     list: () => [...known.values()].map(({ card }) => card).sort((a, b) => (a.name < b.name ? -1 : 1)),
     close: async () => {
-      subscription.disconnect();
-      commands.disconnect();
+      disconnect();
       await looking.stop();
     },
   };

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
 import { keyOf, singleKeys } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
-import { runScript } from '../redis/scripts.ts';
+import { runScript, toHash } from '../redis/scripts.ts';
 import { apiKeyPrefix, hashApiKey, hashesMatch, makeApiKey } from './api-key.ts';
 import { knownScopes, type Scope } from './scope.ts';
 
@@ -85,14 +85,6 @@ async function readCredential(redis: Redis, prefix: string) {
   const reply = await runScript(redis, 'read-credential', [keyOf('apiKey', prefix)], []);
   const [fields, tenantSettings] = Array.isArray(reply) ? reply.map(toHash) : [];
   return { fields: fields ?? {}, tenantSettings: tenantSettings ?? {} };
-}
-
-/** A script returns a hash as names and values in turns. */
-function toHash(reply: unknown): Record<string, string> {
-  const parts: unknown[] = Array.isArray(reply) ? reply : [];
-  const hash: Record<string, string> = {};
-  for (let at = 0; at + 1 < parts.length; at += 2) hash[String(parts[at])] = String(parts[at + 1]);
-  return hash;
 }
 
 /** The hash is written first and only if absent, so that a prefix drawn twice never replaces a key. */

@@ -1,29 +1,52 @@
 // What a group owned before its leader changed: for the new leader. In: the group's `cv:held`. Out: requests whose locks
 // are ours again; the others come back through their queue.
-import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
+import { LOCK_MS } from '../../infra/queue/bullmq-queues.ts';
+import { fenceText, finishGeneration } from '../../infra/queue/finish-generation.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
-import { askRedis } from '../../infra/redis/script-errors.ts';
+import { runScript } from '../../infra/redis/scripts.ts';
 import type { TakenGeneration } from './generation-source.ts';
 import type { TakeParts } from './take-next.ts';
 
+/** So many leaders in a row may lose a request without adding a token; the next one ends it. */
+const FRUITLESS_LEADERS = 3;
+
+const LOST_TOO_OFTEN = {
+  outcome: 'failed',
+  error: { code: 'generation_failed', message: 'The request lost its worker again and again.' },
+  cachedTokens: 0,
+} as const;
+
 /** See GenerationSource.recover. */
 export async function recoverGenerations(parts: TakeParts): Promise<readonly TakenGeneration[]> {
-  const held = Object.entries(await askRedis(parts.redis.hgetall(keyOf('held', parts.group))));
-  for (const [id, queue] of held) parts.owned.add(queue, id);
-  const lost = new Set(await parts.owned.renew());
-  const kept = await Promise.all(held.filter(([id]) => !lost.has(id)).map(([id]) => readTaken(parts, id)));
-  return kept.filter((taken) => taken !== null);
+  const recovered: TakenGeneration[] = [];
+  for (const [queue, id, request, lastSeq, cancelled, attempt, inherited] of await inherit(parts)) {
+    parts.owned.add(String(queue), String(id));
+    if (Number(inherited) > FRUITLESS_LEADERS) await failLost(parts, String(id));
+    else {
+      recovered.push({
+        request: JSON.parse(String(request)),
+        lastSeq: Number(lastSeq),
+        cancelled: cancelled === 1,
+        attempt: Number(attempt),
+        moreWait: true,
+      });
+    }
+  }
+  return recovered;
 }
 
-async function readTaken(parts: TakeParts, id: string): Promise<TakenGeneration | null> {
-  const [request, lastSeq, [state, cancel, attempts]] = await askRedis(
-    Promise.all([
-      parts.redis.get(keyOf('request', id)),
-      parts.redis.xlen(keyOf('out', id)),
-      parts.redis.hmget(keyOf('job', id), 'state', 'cancel', 'attempts'),
-    ]),
+const PARTS_A_REQUEST = 7;
+
+async function inherit({ redis, owned, group, fence }: TakeParts): Promise<readonly (readonly unknown[])[]> {
+  const scriptArgs = [fenceText(fence()), group, owned.token, LOCK_MS];
+  const reply = await runScript(redis, 'inherit-generations', [keyOf('lease', group)], scriptArgs);
+  const parts: unknown[] = Array.isArray(reply) ? reply.slice(1) : [];
+  return Array.from({ length: parts.length / PARTS_A_REQUEST }, (_, index) =>
+    parts.slice(index * PARTS_A_REQUEST, (index + 1) * PARTS_A_REQUEST),
   );
-  if (request === null || state !== 'running') return null;
-  const parsed: GenerationRequest = JSON.parse(request);
-  return { request: parsed, lastSeq, cancelled: cancel !== null, attempt: Number(attempts), moreWait: true };
+}
+
+async function failLost(parts: TakeParts, id: string): Promise<void> {
+  await finishGeneration(parts.redis, id, LOST_TOO_OFTEN, { by: 'reaper' });
+  await parts.owned.done(id, LOST_TOO_OFTEN.error.message);
 }

@@ -1,9 +1,11 @@
 // The whole gateway on a real Redis, with a worker that takes jobs and writes tokens but has no model.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
 import { startGateway } from '../../../gateway/start-gateway.ts';
 import { configSchema } from '../../../infra/config/config-schema.ts';
@@ -44,6 +46,31 @@ async function startOne(redis: TestRedis, home: string, config: object = {}) {
   redis.defer(() => gateway.close());
   return gateway;
 }
+
+test('a gateway that never had Redis lets go of it when it is closed', async (t) => {
+  let attempts = 0;
+  const nobody = createServer((socket) => {
+    attempts += 1;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => nobody.listen(0, '127.0.0.1', resolve));
+  t.after(() => nobody.close());
+  const home = mkdtempSync(join(tmpdir(), 'cv-home-'));
+  t.after(() => rmSync(home, { recursive: true, force: true }));
+  const redisUrl = `redis://127.0.0.1:${(nobody.address() as AddressInfo).port}`;
+  const settings = configSchema.parse({ port: 0, home, redisUrl, drainSeconds: 0.2 });
+  const gateway = await startGateway(settings, createLogger('test', 'silent'));
+  const refused = assert.rejects(gateway.connected, 'whoever waits for it hears');
+  while (attempts < 6) await delay(5);
+  await gateway.close();
+  await refused;
+  // What was under way is counted when it arrives.
+  await delay(50);
+  const last = attempts;
+  // A connection tries again after a second at the latest.
+  await delay(1_200);
+  assert.equal(attempts, last, 'no connection is tried any more');
+});
 
 function caller(url: string, key: string) {
   return async (

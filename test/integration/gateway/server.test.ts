@@ -1,5 +1,6 @@
 // What only a listening server shows: limits below the app, hanging up, and shutting down without a cut answer.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
@@ -81,6 +82,22 @@ test('a client that hangs up while it waits for JSON is noticed', async (t) => {
   await until(() => gateway.worker.requests.length === 1, 'the request was queued');
   socket.destroy();
   await until(() => gateway.worker.left.length === 1, 'the request was left');
+});
+
+test('headers of a stream come with its first event, or alone when that takes longer', async (t) => {
+  const { gateway, server } = await start(t, {
+    script: ({ maxTokens }) => (maxTokens === 1 ? [tokens('a')] : undefined),
+  });
+  const firstBytes = async (maxTokens: number) => {
+    const body = JSON.stringify(chatBody({ stream: true, max_tokens: maxTokens }));
+    const socket = connectSocket(Number(new URL(server.url).port));
+    t.after(() => socket.destroy());
+    const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${gateway.key}`;
+    socket.write(`${head}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    return String((await once(socket, 'data'))[0]);
+  };
+  assert.match(await firstBytes(1), /^HTTP\/1.1 200 OK\r\n[\s\S]*"content":"a"/);
+  assert.match(await firstBytes(2), /^HTTP\/1.1 200 OK\r\n[\s\S]*\r\n\r\n$/);
 });
 
 test('shutting down waits for a running stream and lets it finish', async (t) => {

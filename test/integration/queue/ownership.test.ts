@@ -55,6 +55,62 @@ test('a new leader of a group inherits its requests, locks and stream positions'
   assert.equal(await fixture.queues.queue(QUEUE).getCompletedCount(), 1);
 });
 
+test('a leader that comes back after its locks ran out goes on as if they had not', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const id = await enqueueOne(fixture);
+  const old = await fixture.lead('g');
+  await takeNext(old.parts);
+  await old.writer.append([{ id, seq: 1, event: tokensEvent(1) }]);
+  for (let restart = 1; restart <= 3; restart += 1) {
+    await old.lease.release();
+    await fixture.redis.del(`cv:q:${QUEUE}:${id}:lock`, `cv:q:${QUEUE}:stalled-check`);
+    // Between the restarts the scan that another leader may run has marked the job, and has not moved it yet.
+    await fixture.redis.sadd(`cv:q:${QUEUE}:stalled`, id);
+    const next = await fixture.lead('g');
+    const [recovered] = await recoverGenerations(next.parts);
+    assert.deepEqual([recovered?.request.id, recovered?.lastSeq], [id, restart]);
+    await tendQueues({ ...fixture, model: MODEL, onProblem: () => {} });
+    assert.equal(await takeNext(next.parts), null, 'the job is still its own');
+    await next.writer.append([{ id, seq: restart + 1, event: tokensEvent(restart + 1) }]);
+    await next.lease.release();
+  }
+  const job = await fixture.queues.queue(QUEUE).getJob(id);
+  assert.equal(job?.stalledCounter, 0);
+});
+
+test('a request that another group has taken meanwhile is not inherited', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const id = await enqueueOne(fixture);
+  const dead = await fixture.lead('dead');
+  await takeNext(dead.parts);
+  await stall(fixture, id);
+  assert.deepEqual(await recoverGenerations(dead.parts), [], 'it waits in its queue');
+  const alive = await fixture.lead('alive');
+  assert.equal((await takeNext(alive.parts))?.request.id, id);
+  assert.deepEqual(await recoverGenerations(dead.parts), []);
+});
+
+test('a request that ends every leader before it gets a token is ended itself', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const id = await enqueueOne(fixture);
+  const first = await fixture.lead('g');
+  await takeNext(first.parts);
+  await first.lease.release();
+  const counts = [];
+  for (let restart = 0; restart < 4; restart += 1) {
+    const leader = await fixture.lead('g');
+    counts.push((await recoverGenerations(leader.parts)).length);
+    await leader.lease.release();
+  }
+  assert.deepEqual(counts, [1, 1, 1, 0]);
+  const seen = await readStream((await fixture.follower()).follow(id));
+  assert.deepEqual(
+    seen.map(({ event }) => event.type === 'end' && [event.outcome, event.error?.message]),
+    [['failed', 'The request lost its worker again and again.']],
+  );
+  assert.equal(await fixture.queues.queue(QUEUE).getFailedCount(), 1);
+});
+
 test('a request of a dead group goes on in another one, behind what was published', async (t) => {
   const fixture = await startQueueFixture(t);
   const id = await enqueueOne(fixture);

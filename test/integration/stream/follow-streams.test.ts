@@ -69,6 +69,43 @@ test('a stream is read again from any entry, also after its end and in another g
   assert.deepEqual(seqs(await readStream(other.follow(id, 301))), [301]);
 });
 
+test('an expected stream has its first entries, though it is followed only afterwards', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const leader = await fixture.lead('g');
+  const follower = await fixture.follower();
+  const request = makeRequest();
+  const expected = follower.expect(request.id);
+  await fixture.gatewayQueue().enqueue({ request, waitingLimit: 9, idempotency: null });
+  await takeNext(leader.parts);
+  await write(leader, request.id, 1, 3);
+  const entries = expected.follow()[Symbol.asyncIterator]();
+  assert.equal((await entries.next()).value.seq, 1);
+  await leader.writer.finish(request.id, 4, FINISHED);
+  for (const seq of [2, 3, 4]) assert.equal((await entries.next()).value.seq, seq);
+  assert.equal((await entries.next()).done, true);
+  assert.equal(follower.size, 0);
+});
+
+test('leaving an expected stream cancels its request, forgetting it does not', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const follower = await fixture.follower();
+  const requests = [makeRequest(), makeRequest()];
+  const [left, forgotten] = requests.map(({ id }) => follower.expect(id));
+  for (const request of requests) {
+    await fixture.gatewayQueue().enqueue({ request, waitingLimit: 9, idempotency: null });
+  }
+  forgotten?.forget();
+  assert.equal(follower.size, 1);
+  const gone = new AbortController();
+  const reading = readStream(left?.follow(gone.signal) ?? assert.fail());
+  gone.abort();
+  assert.deepEqual(await reading, []);
+  assert.equal(follower.size, 0);
+  const outcomes = () => Promise.all(requests.map(({ id }) => fixture.redis.hget(`cv:job:${id}`, 'outcome')));
+  await eventually(async () => (await outcomes())[0] === 'cancelled');
+  assert.deepEqual(await outcomes(), ['cancelled', null]);
+});
+
 test('an unknown request is not_found', async (t) => {
   const follower = await (await startQueueFixture(t)).follower();
   await assert.rejects(readStream(follower.follow('request-nobody')), {

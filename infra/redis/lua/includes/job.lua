@@ -1,5 +1,5 @@
 -- The record of a request, hash P.job .. id: model tenant queue state(waiting|running|ended) reserved prompt tokens
--- charged weight group attempts resume followers cancel enqueued started first ended outcome error.
+-- charged weight group attempts resume followers cancel inherited inheritedAt enqueued started first ended outcome error.
 
 -- Returns its fields as a table, or nil when there is no such request.
 local function read_job(id)
