@@ -10,7 +10,7 @@ import { openTokenWriter } from '../../workers/tokens/append-tokens.ts';
 import { byteLevelJson, filesOf } from '../unit/tokenizer/tiny-tokenizers.ts';
 import { tokens } from './scripted-worker.ts';
 
-const WORD_CARD: ModelCard = {
+export const WORD_CARD: ModelCard = {
   name: 'words',
   family: 'test',
   created: 1_700_000_000,

@@ -1,0 +1,110 @@
+// Measures one gateway process with 2,000 open streams, as JSON: resident memory each beyond the process with none, and
+// whether every client gets every entry once and in order. The worker is a script that writes entries for all at once.
+// Run: node dist/test/bench/streams.js
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Agent, request } from 'undici';
+import { startPublishing } from '../../infra/registry/publish-model-card.ts';
+import { createKeyStore } from '../../infra/tenants/key-store.ts';
+import { readPepper } from '../../infra/tenants/read-pepper.ts';
+import { takeNext } from '../../workers/queue/take-next.ts';
+import { WORD_CARD } from '../gateway-parts/word-worker.ts';
+import { eventually, FINISHED, type QueueFixture, startQueueFixture, tokensEvent } from '../queue-fixture.ts';
+import { REPOSITORY_ROOT } from '../repository-root.ts';
+
+const STREAMS = 2_000;
+const ENTRIES = 20;
+const BODY = JSON.stringify({ model: 'words', prompt: 'a', max_tokens: ENTRIES, stream: true });
+const clients = new Agent({ connections: STREAMS, pipelining: 1 });
+
+interface Gateway {
+  readonly url: string;
+  readonly process: ChildProcess;
+}
+
+async function startGatewayProcess(home: string, redisUrl: string): Promise<Gateway> {
+  const logFile = join(home, 'gateway.log');
+  const log = openSync(logFile, 'w');
+  const configFile = join(home, 'conclave.yaml');
+  writeFileSync(configFile, JSON.stringify({ tenants: { maxWaiting: STREAMS } }));
+  const env = { ...process.env, REDIS_URL: redisUrl, CONCLAVE_HOME: home, CONCLAVE_PORT: '0' };
+  const module = join(REPOSITORY_ROOT, 'dist', 'gateway', 'main.js');
+  const child = spawn(process.execPath, [module, '--config', configFile], { env, stdio: ['ignore', 'ignore', log] });
+  const url = await eventually(async () => /"address":"([^"]+)"/.exec(readFileSync(logFile, 'utf8'))?.[1]);
+  await eventually(async () => (await request(`${url}/readyz`)).statusCode === 200);
+  return { url, process: child };
+}
+
+function residentBytes(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kilobytes) * 1_024;
+}
+
+/** Reads one stream to its end. Throws unless every entry came once, in order, and then the end. */
+async function readStream(url: string, key: string): Promise<void> {
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+  const answer = await request(`${url}/v1/completions`, { method: 'POST', headers, body: BODY, dispatcher: clients });
+  const text = await answer.body.text();
+  const ids = [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
+  const inOrder = ids.length === ENTRIES + 1 && ids.every((id, index) => id === index + 1);
+  if (answer.statusCode !== 200 || !inOrder || !text.endsWith('data: [DONE]\n\n')) {
+    throw new Error(`status ${answer.statusCode}, entries ${ids.join(',')}`);
+  }
+}
+
+async function takeAll(fixture: QueueFixture) {
+  const { parts, writer } = await fixture.lead('g', WORD_CARD.name);
+  const ids: string[] = [];
+  while (ids.length < STREAMS) {
+    const taken = await takeNext(parts);
+    if (taken === null) await delay(5);
+    else ids.push(taken.request.id);
+  }
+  return { ids, writer };
+}
+
+async function bench(fixture: QueueFixture, home: string): Promise<object> {
+  const { text: key } = await createKeyStore(fixture.redis, readPepper(join(home, 'pepper'))).create(
+    { tenant: 'acme', name: '', scopes: ['chat'], expiresAtMs: null },
+    Date.now(),
+  );
+  const publishing = await startPublishing(fixture.redis, WORD_CARD, () => {});
+  const gateway = await startGatewayProcess(home, fixture.server.url);
+  const pid = gateway.process.pid ?? 0;
+  try {
+    const before = residentBytes(pid);
+    const readings = Array.from({ length: STREAMS }, () => readStream(gateway.url, key));
+    const all = Promise.all(readings);
+    // Looked at below; until then a failure must not end the process.
+    all.catch(() => {});
+    const { ids, writer } = await Promise.race([
+      takeAll(fixture),
+      all.then(() => Promise.reject(new Error('too soon'))),
+    ]);
+    const append = (seq: number) => writer.append(ids.map((id) => ({ id, seq, event: tokensEvent(seq) })));
+    await append(1);
+    await delay(2_000);
+    const bytesEach = Math.round((residentBytes(pid) - before) / STREAMS);
+    for (let seq = 2; seq <= ENTRIES; seq += 1) await append(seq);
+    for (const id of ids) await writer.finish(id, ENTRIES + 1, FINISHED);
+    await all;
+    return { streams: STREAMS, entries: STREAMS * ENTRIES, inOrder: true, residentBytesEach: bytesEach };
+  } finally {
+    gateway.process.kill('SIGTERM');
+    await publishing.stop();
+  }
+}
+
+const home = mkdtempSync(join(tmpdir(), 'cv-streams-'));
+const closing: (() => Promise<void>)[] = [];
+const fixture = await startQueueFixture({ after: (close) => void closing.push(close) });
+try {
+  console.log(JSON.stringify(await bench(fixture, home), null, 2));
+} finally {
+  await clients.destroy();
+  for (const close of closing) await close();
+  rmSync(home, { recursive: true, force: true });
+}
