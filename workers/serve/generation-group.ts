@@ -205,8 +205,10 @@ export class GenerationGroup {
     await this.#publishing;
     const ending = this.#ending.splice(0);
     if (appends.length === 0 && ending.length === 0) return;
-    // In the next turn the next step is under way already: it does not wait for the writing of this one to be prepared.
-    this.#publishing = nextTurn().then(() => this.#write(appends, ending));
+    // In the next turn the next step is under way already: it does not wait for the writing of this one to be prepared. A
+    // first token is written before: once a request, that costs less than it would behind a step that takes every core.
+    const first = appends.some(({ seq }) => seq === 1);
+    this.#publishing = first ? this.#write(appends, ending) : nextTurn().then(() => this.#write(appends, ending));
     // A rejection is seen by whoever awaits it next; without this Node would take it for unhandled meanwhile.
     this.#publishing.catch(() => {});
   }

@@ -1,17 +1,11 @@
 // An event stream over HTTP with the time at which each event came, for benches.
-import { finished } from 'node:stream/promises';
-import { request } from 'undici';
 import { DomainError } from '../../errors/domain-error.ts';
+import { type Arrival, rawPost } from './raw-request.ts';
 
 export interface TimedEvent {
   /** Since the request was sent, in ms, when its last byte came. */
   readonly atMs: number;
   readonly data: string;
-}
-
-interface Arrival {
-  readonly atMs: number;
-  readonly bytes: Uint8Array;
 }
 
 /**
@@ -24,16 +18,14 @@ export async function timeStream(
   headers: Readonly<Record<string, string>>,
   body: object,
 ): Promise<readonly TimedEvent[]> {
-  const startedMs = performance.now();
   const json = { ...headers, 'content-type': 'application/json' };
-  const response = await request(url, { method: 'POST', headers: json, body: JSON.stringify(body) }).catch((cause) => {
+  const response = await rawPost(new URL(url), json, JSON.stringify(body)).catch((cause) => {
+    if (cause instanceof DomainError) throw cause;
     throw new DomainError('unavailable', `${url} cannot be reached.`, { cause });
   });
-  if (response.statusCode !== 200) throw incomplete(`status ${response.statusCode}: ${await response.body.text()}`);
-  const arrivals: Arrival[] = [];
-  response.body.on('data', (bytes: Uint8Array) => arrivals.push({ atMs: performance.now() - startedMs, bytes }));
-  await finished(response.body);
-  return [...eventData(arrivals)];
+  const text = () => response.body.map((piece) => piece.text).join('');
+  if (response.status !== 200) throw incomplete(`status ${response.status}: ${text()}`);
+  return [...eventData(response.body)];
 }
 
 export function incomplete(what: string): DomainError {
@@ -41,14 +33,14 @@ export function incomplete(what: string): DomainError {
 }
 
 function* eventData(arrivals: readonly Arrival[]): Generator<TimedEvent> {
-  const decoder = new TextDecoder();
   let rest = '';
-  for (const { atMs, bytes } of arrivals) {
-    const events = (rest + decoder.decode(bytes, { stream: true })).split('\n\n');
+  for (const { atMs, text } of arrivals) {
+    const events = (rest + text).split('\n\n');
     rest = events.pop() ?? '';
     for (const event of events) {
       const data = event.split('\n').find((line) => line.startsWith('data: '));
-      if (data !== undefined && data !== 'data: [DONE]') yield { atMs, data: data.slice('data: '.length) };
+      if (data === undefined || data === 'data: [DONE]') continue;
+      yield { atMs, data: Buffer.from(data.slice('data: '.length), 'latin1').toString('utf8') };
     }
   }
 }
