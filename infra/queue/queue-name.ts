@@ -8,6 +8,7 @@ export interface QueueOwner {
 
 const LONGEST_PART_BYTES = 256;
 const PLAIN_BYTE = /[A-Za-z0-9._-]/;
+const PLAIN_PART = /^[A-Za-z0-9._-]{1,256}$/;
 const ENCODED_PART = /^(?:[A-Za-z0-9._-]|=[0-9A-F]{2})+$/;
 const REQUEST_ID = /^[A-Za-z][A-Za-z0-9_-]{7,79}$/;
 
@@ -36,6 +37,7 @@ export function checkRequestId(id: string): void {
 }
 
 function encodePart(field: string, text: string): string {
+  if (PLAIN_PART.test(text)) return text;
   const bytes = Buffer.from(text, 'utf8');
   if (bytes.length === 0 || bytes.length > LONGEST_PART_BYTES) {
     throw new DomainError(
