@@ -79,6 +79,13 @@ export function createScriptedWorker(script: Script): ScriptedWorker {
       if (!done) left.push(id);
     }
   }
+  const streams: StreamFollower = {
+    // By way of the object, so that a test which replaces `follow` sees these too.
+    expect: (id) => ({ follow: (signal) => streams.follow(id, 1, signal), forget: () => {} }),
+    follow,
+    size: 0,
+    close: async () => {},
+  };
   const find = (id: string) => requests.find((request) => request.id === id);
   return {
     requests,
@@ -114,12 +121,7 @@ export function createScriptedWorker(script: Script): ScriptedWorker {
       positions: async (ids) => new Map(ids.map((id) => [id, { position: 3, waitMs: 4200 }])),
       close: async () => {},
     },
-    streams: {
-      expect: (id) => ({ follow: (signal) => follow(id, 1, signal), forget: () => {} }),
-      follow,
-      size: 0,
-      close: async () => {},
-    },
+    streams,
   };
 }
 
