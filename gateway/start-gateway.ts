@@ -89,8 +89,16 @@ async function connectLate(
 ): Promise<void> {
   const onProblem = (problem: unknown) => log.warn({ err: problem }, 'background work failed and is tried again');
   const starting = [watchModelCards(to), startStreamFollower({ ...to, onProblem })] as const;
-  [late.cards, late.follower] = await Promise.all(starting);
+  [late.cards, late.follower] = await Promise.race([Promise.all(starting), rejectedBy(to.giveUp)]);
   for (const warning of await checkRedisServer(redis, 'durable')) log.warn(warning);
+}
+
+/** ioredis settles nothing for a connection that is given up between two attempts. */
+function rejectedBy(giveUp: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const closed = () => reject(new DomainError('unavailable', 'The gateway was closed before Redis was there.'));
+    giveUp.addEventListener('abort', closed, { once: true });
+  });
 }
 
 interface Opened {
