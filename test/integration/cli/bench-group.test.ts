@@ -55,8 +55,8 @@ test('plan calibrates on one model, checks another, and writes what `conclave pl
       [other, 2],
     ],
   );
-  // Kilobytes are read in no time, so that all of a step is software and exchange, which the calibration takes over whole.
-  for (const { error } of result.checks.slice(0, 2)) assert.ok(Math.abs(error) < 1e-6, stdout);
+  // What one node does is what the calibration begins with, however busy the machine is.
+  assert.ok(Math.abs(result.checks[0].error) < 1e-6, stdout);
   const plan = runConclave('plan', out, '--json');
   assert.equal(plan.status, 0, plan.stderr);
   assert.equal(JSON.parse(plan.stdout).plans[0].nodes, 2);
