@@ -3,6 +3,7 @@
 import type { GroupPlan, PlanMember, Topology } from '../../infra/messages/group-plan.ts';
 import type { Placement } from '../../infra/registry/group-plans.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
+import { relativeSpeed } from './known-bandwidth.ts';
 
 export interface GroupView {
   readonly leader: string;
@@ -54,9 +55,9 @@ export function missingExperts(members: readonly Pick<PlanMember, 'experts'>[], 
 // Whoever still loads stays as it was, so that a plan changes once per move and not with every pack; only where that leaves
 // an expert without a holder is whatever anybody holds made use of.
 function chooseMembers(view: GroupView): readonly PlanMember[] {
-  const settled = view.nodes.map((node) => memberOf(node, settledExperts(view, node)));
+  const settled = view.nodes.map((node) => memberOf(view, node, settledExperts(view, node)));
   const complete = missingExperts(settled, view.experts).length === 0;
-  const members = complete ? settled : view.nodes.map((node) => memberOf(node, node.holdings.experts));
+  const members = complete ? settled : view.nodes.map((node) => memberOf(view, node, node.holdings.experts));
   return members.filter(({ id, experts }) => experts.length > 0 || id === view.leader);
 }
 
@@ -69,9 +70,11 @@ function settledExperts({ placement, active }: GroupView, node: NodeReport): rea
   return before?.experts.filter((expert) => held.has(expert)) ?? [];
 }
 
-function memberOf({ id, incarnation, holdings }: NodeReport, experts: readonly number[]): PlanMember {
+function memberOf(view: GroupView, { id, incarnation, holdings }: NodeReport, experts: readonly number[]): PlanMember {
   const { shared, exchangeUrl, bytesPerSecond } = holdings;
-  return { id, incarnation, experts, shared, exchangeUrl, speed: bytesPerSecond === 0 ? 1 : bytesPerSecond };
+  const leader = view.nodes.find((node) => node.id === view.leader);
+  const speed = relativeSpeed(bytesPerSecond, leader?.holdings.bytesPerSecond ?? 0);
+  return { id, incarnation, experts, shared, exchangeUrl, speed };
 }
 
 // Decentralized saves a hop per layer, but only equals repeat each other's attention bit by bit.

@@ -2,6 +2,7 @@
 // that attached. Packs come and go between steps; steps never wait for loading.
 import { setTimeout as delay } from 'node:timers/promises';
 import { Turns } from '../../infra/timing/turns.ts';
+import type { MappedFile } from '../../native/mapped-file.ts';
 import type { ModelSession } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
 import type { ModelSource } from '../model/model-source.ts';
@@ -33,6 +34,14 @@ export class HeldModel {
   /** Whether attention, router and embeddings are held. */
   get shared(): boolean {
     return this.#open.has('shared');
+  }
+
+  /** Files of the packs held. */
+  get files(): readonly MappedFile[] {
+    return [...this.#open.values()].flatMap(({ shared, experts }) => [
+      ...(shared === null ? [] : [shared.file]),
+      ...[...experts.values()].map(({ file }) => file),
+    ]);
   }
 
   /** Loads what is not held yet. What was loaded before a failure stays. Throws what ModelSource.provide throws. */

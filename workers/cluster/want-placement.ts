@@ -4,6 +4,7 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Placement } from '../../infra/registry/group-plans.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import type { ModelDescription } from '../../native/model-description.ts';
+import { relativeSpeed } from './known-bandwidth.ts';
 import { expertSlots } from './memory-slots.ts';
 import { placeExperts } from './place-experts.ts';
 
@@ -27,10 +28,11 @@ export function wantPlacement(request: PlacementRequest): Placement {
   const shared = sum(everywhere) >= experts;
   const slots = shared ? everywhere : nodes.map((node) => slotsOf(model, node, node.id === leader));
   if (sum(slots) < experts) throw tooSmall(request, slots);
+  const ofLeader = nodes.find(({ id }) => id === leader)?.holdings.bytesPerSecond ?? 0;
   const members = nodes.map(({ holdings }, index) => ({
     slots: slots[index] ?? 0,
     held: holdings.experts,
-    ...(holdings.bytesPerSecond > 0 && { speed: holdings.bytesPerSecond }),
+    speed: relativeSpeed(holdings.bytesPerSecond, ofLeader),
   }));
   const placed = placeExperts({ experts, members, counts });
   const wanted = nodes.map(({ id }, index) => ({ id, experts: placed[index] ?? [], shared: shared || id === leader }));

@@ -4,6 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import { followPlacement, type PlacementFollower } from '../cluster/follow-placement.ts';
+import { knownBandwidth } from '../cluster/known-bandwidth.ts';
 import { acquireLease, type HeldLease } from '../cluster/lease.ts';
 import type { StepExecutor } from '../step/run-step.ts';
 import { followGroup } from './follow-group.ts';
@@ -99,7 +100,7 @@ async function setRole({ state, heartbeat }: ServingNode, role: 'leader' | 'memb
 
 /** What cannot be loaded ends the node, unless others may be able to give it later. */
 function meetPlacement(node: ServingNode, onBroken: (why: DomainError) => void): PlacementFollower {
-  const { redis, group, nodeId, held, state, heartbeat, log } = node;
+  const { redis, group, nodeId, held, size, config, state, heartbeat, log } = node;
   return followPlacement({
     redis,
     group,
@@ -110,6 +111,9 @@ function meetPlacement(node: ServingNode, onBroken: (why: DomainError) => void):
     }),
     onChange: async () => {
       state.loads = '';
+      if (state.bytesPerSecond === 0 && held.files.length > 0) {
+        state.bytesPerSecond = await knownBandwidth(config.home, size.threads, held.files);
+      }
       await heartbeat.beat();
     },
     onProblem: (problem) => {
