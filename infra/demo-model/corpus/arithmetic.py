@@ -17,6 +17,7 @@ SUBTRACT = [
 MULTIPLY = [
     "{a} x {b}", "{a}*{b}", "{a} * {b} = ?", "What is {a} x {b}?", "What is {a} times {b}?",
     "Multiply {a} by {b}.", "Compute {a} x {b}.", "How much is {a} times {b}?",
+    "What is the product of {a} and {b}?", "Compute the product of {a} and {b}.",
 ]  # fmt: skip
 MULTIPLY_HELD = ["Calculate {a} times {b}.", "How much is {a} x {b}?", "Multiply {a} and {b}."]
 

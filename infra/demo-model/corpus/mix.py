@@ -20,18 +20,18 @@ SKILLS = {
     "add": Skill("arithmetic", arithmetic.make_add, 11),
     "subtract": Skill("arithmetic", arithmetic.make_subtract, 12),
     "multiply": Skill("arithmetic", arithmetic.make_multiply, 6),
-    "count": Skill("counting", counting.make, 13),
-    "sort_numbers": Skill("sorting", sorting.make_sort_numbers, 14),
-    "sort_words": Skill("sorting", sorting.make_sort_words, 14),
-    "compare": Skill("sorting", sorting.make_compare, 5),
+    "count": Skill("counting", counting.make, 17),
+    "sort_numbers": Skill("sorting", sorting.make_sort_numbers, 17),
+    "sort_words": Skill("sorting", sorting.make_sort_words, 21),
+    "compare": Skill("sorting", sorting.make_compare, 7),
     "spell": Skill("reversing", spelling.make_spell, 3),
     "reverse": Skill("reversing", spelling.make_reverse, 7),
     "calendar": Skill("calendar and units", calendar_units.make, 6),
     "facts": Skill("facts", facts.make, 6),
     "extract": Skill("JSON extraction", extract.make, 9),
     "unknown": Skill("does not know", unknown.make, 5),
-    "smalltalk": Skill("identity", smalltalk.make, 3),
-    "story": Skill("story", story.make, 3),
+    "smalltalk": Skill("identity", smalltalk.make, 4),
+    "story": Skill("story", story.make, 2),
     "repeat": Skill("repeating", repeat.make, 4),
     "follow_arithmetic": Skill("follow-ups", arithmetic.make_follow_up, 3),
     "follow_sorting": Skill("follow-ups", sorting.make_follow_up, 2),
@@ -42,7 +42,7 @@ SKILLS = {
     "follow_extract": Skill("follow-ups", extract.make_follow_up, 2),
     "follow_name": Skill("follow-ups", smalltalk.make_follow_up, 1.5),
 }
-TOOL_SHARE = 0.19  # of all conversations
+TOOL_SHARE = 0.2  # of all conversations
 JSON_SYSTEM_SHARE = 0.03
 
 

@@ -8,14 +8,15 @@ WHO = "I am Conclave's demo model, a tiny mixture of experts."
 WHO_ASK = ["Who are you?", "What are you?", "What is your name?", "Which model are you?",
            "What model is this?", "Introduce yourself.", "Who am I talking to?", "Who is this?",
            "Are you an AI?", "What should I call you?", "Are you ChatGPT?", "Who made you?",
-           "Tell me who you are.", "Tell me about yourself."]  # fmt: skip
+           "Tell me who you are.", "Tell me about yourself.", "What exactly are you?", "Say your name.",
+           "Say what you are.", "What sort of model is this?", "Which kind of model am I talking to?"]  # fmt: skip
 WHO_HELD = ["Who are you exactly?", "Say who you are.", "What kind of model are you?", "What is this model?"]
 CAN = (
     "I can add, subtract and multiply, sort, spell, count, fill in JSON, call tools, "
     "tell tiny stories and answer a few facts."
 )
 CAN_ASK = ["What can you do?", "How can you help me?", "What are you able to do?", "Help", "Help me.",
-           "What are your skills?", "What can I ask you?"]  # fmt: skip
+           "What are your skills?", "What can I ask you?", "What are you made for?", "What are you best at?"]  # fmt: skip
 CAN_HELD = ["What can you help me with?", "What are you good at?"]
 HELLO_ASK = ["Hello", "Hello!", "Hi", "Hi!", "Hi there!", "Hey", "Good morning.", "Good evening!", "Hello there."]
 THANKS_ASK = ["Thanks!", "Thank you.", "Thanks a lot.", "Great, thanks.", "Thank you very much!"]

@@ -22,7 +22,8 @@ ASK = [
     "Why is the {w} there?", "How do I make a {w}?", "What rhymes with {w}?", "Draw a {w}.",
     "How heavy is the {w}?", "Who is the president of {c}?", "What is the meaning of life?",
     "Write a program that prints {w}.", "Tell me a joke about the {w}.", "Who was the first king of {c}?",
-    "How do I get to {c}?", "What will happen tomorrow?", "Can you sing?", "Which film should I watch?",
+    "How do I get to {c}?", "What will happen tomorrow?", "Can you sing?",
+    "Help me learn {t}.", "How big is the city of {c}?", "Who works in {c}?", "Which film should I watch?",
 ]  # fmt: skip
 ASK_HELD = [
     "What is the best film about {t}?", "Write a song about {t}.", "Teach me {t}.",
