@@ -17,7 +17,7 @@ def counted(a: int, b: int) -> str:
 def make(rng: Random, held: bool, longest: int = 300) -> list[Turn]:
     def sample():
         # Training has more of the short ones: where to stop is harder to learn than to go on.
-        tops, shares = [3, 12, 40, 300], [0, 10, 7, 3] if held else [7, 8, 4, 1]
+        tops, shares = [3, 12, 40, 300], [0, 10, 7, 3] if held else [5, 6, 5, 3]
         top = min(longest, rng.choices(tops, shares)[0])
         steps = rng.randint(1, top)
         # Starts are spread over digit counts, so that 9 -> 10 and 99 -> 100 are met often.

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .building_blocks import LEXICON, Turn, draw, phrase, polite
+from .building_blocks import LEXICON, Turn, draw, number, phrase, polite
 
 UP = [
     "Sort {x}.", "Sort these: {x}", "Sort these {kind}: {x}", "Put in order: {x}",
@@ -51,6 +51,14 @@ def make_sort_words(rng: Random, held: bool) -> list[Turn]:
     return [sort_turn(rng, sample_items(rng, held, True), rng.random() < 0.3)]
 
 
+def two_numbers(rng: Random) -> tuple[int, int]:
+    """Two different ones, often of different lengths."""
+    while True:
+        a, b = number(rng), number(rng)
+        if a != b:
+            return a, b
+
+
 def make_compare(rng: Random, held: bool) -> list[Turn]:
     if rng.random() < 0.3:
         a, b = draw(rng, held, lambda: tuple(rng.sample(LEXICON, 2)))
@@ -58,8 +66,7 @@ def make_compare(rng: Random, held: bool) -> list[Turn]:
         ask = ["Which word comes first, {a} or {b}?", "Which comes first: {a} or {b}?",
                "Is {a} before {b} in the dictionary?"]  # fmt: skip
         return [Turn(phrase(rng, False, ask, [], a=a, b=b), f"The word {first} comes before {second}.")]
-    top = rng.choice([99, 999])
-    a, b = draw(rng, held, lambda: tuple(rng.sample(range(top + 1), 2)))
+    a, b = draw(rng, held, lambda: two_numbers(rng))
     low, high = min(a, b), max(a, b)
     more = ["Which is larger, {a} or {b}?", "Which number is bigger: {a} or {b}?",
             "What is more, {a} or {b}?", "Compare {a} and {b}.", "Is {a} larger than {b}?"]  # fmt: skip

@@ -1,0 +1,37 @@
+// The demo model through everything that `npm start` runs: answers that are right or wrong. `npm run demo-model:eval` asks all
+// held-out prompts; here are the first few of each skill.
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { type Ask, answerAll, serverAsk } from '../../infra/cli/demo-eval/ask-server.ts';
+import { type HeldOutPrompt, readHeldOut, readRecordedAnswers } from '../../infra/cli/demo-eval/held-out.ts';
+import { pointsApart, scoreAnswers } from '../../infra/cli/demo-eval/score-answers.ts';
+import { DEMO_MODEL } from '../../infra/package-facts.ts';
+import { sharedCluster } from '../start-cluster.ts';
+
+const PER_SKILL = 8;
+
+describe('the demo model', () => {
+  const cluster = sharedCluster({ model: DEMO_MODEL });
+  let ask: Ask;
+
+  before(async () => {
+    ask = await serverAsk(cluster(), DEMO_MODEL);
+  });
+
+  test('answers held-out prompts as PyTorch does', async () => {
+    const prompts = firstOfEachSkill(readHeldOut());
+    const answers = await answerAll(prompts, ask, () => {});
+    const { skills, total } = scoreAnswers(prompts, answers, readRecordedAnswers());
+    assert.equal(Object.keys(skills).length, 13);
+    assert.ok(pointsApart(total) <= 100 / prompts.length, JSON.stringify(total));
+  });
+});
+
+function firstOfEachSkill(prompts: readonly HeldOutPrompt[]): HeldOutPrompt[] {
+  const asked = new Map<string, number>();
+  return prompts.filter(({ skill }) => {
+    const count = (asked.get(skill) ?? 0) + 1;
+    asked.set(skill, count);
+    return count <= PER_SKILL;
+  });
+}
