@@ -1,7 +1,6 @@
 // Gets a pack from other nodes. In: their addresses, one of which should have it. Out: the file, its checksums verified. What
 // one node began the next one finishes, so a node that dies costs nothing but its last bytes.
 import type { FileHandle } from 'node:fs/promises';
-import { request } from 'undici';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { packFileName } from './pack-folder.ts';
 import type { PackId } from './pack-format.ts';
@@ -72,7 +71,9 @@ async function receive(pack: PackId, file: FileHandle, { urls, token }: PackPeer
   throw unavailable(`No node gives ${packFileName(pack)}`, failures);
 }
 
-function get(url: string, token: string, start: number) {
+async function get(url: string, token: string, start: number) {
+  // Loaded by nodes that fetch: it would delay the start of every other one.
+  const { request } = await import('undici');
   const headers = { authorization: `Bearer ${token}`, range: `bytes=${start}-` };
   return request(url, { headers, headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS });
 }

@@ -1,10 +1,10 @@
 // The processes of `npm start` beside Redis: a gateway and one worker per node. In: configuration and addresses. Out: running
 // processes, and whether an answer can be had from them.
+import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { request } from 'undici';
 import type { Config } from '../../config/config-schema.ts';
 import { PACKAGE_ROOT } from '../../package-facts.ts';
 import { readPlan } from '../../registry/group-plans.ts';
@@ -68,11 +68,7 @@ export class ClusterProcesses {
   /** The gateway is ready when a worker has told it about a model. */
   async #untilServed(url: string, over: AbortSignal): Promise<void> {
     while (!over.aborted) {
-      const status = await request(`${url}/readyz`).then(
-        async ({ statusCode, body }) => body.dump().then(() => statusCode),
-        () => 0,
-      );
-      if (status === 200) return;
+      if ((await statusOf(`${url}/readyz`)) === 200) return;
       await delay(POLL_MS);
     }
   }
@@ -114,6 +110,16 @@ export class ClusterProcesses {
     const threads = config.worker.threads ?? threadsOfEach(config.nodes);
     return ['--model', folder, '--node', `node-${node}`, ...(threads === null ? [] : ['--threads', String(threads)])];
   }
+}
+
+/** Of a GET; 0 when nobody answers. node:http, because loading a larger client would delay the start. */
+function statusOf(url: string): Promise<number> {
+  return new Promise((resolve) => {
+    const asked = get(url, (answer) => {
+      answer.resume().on('close', () => resolve(answer.statusCode ?? 0));
+    });
+    asked.on('error', () => resolve(0));
+  });
 }
 
 /** Passes on, once, a line that has stayed the same for a while: what passes quickly is nobody's business. */
