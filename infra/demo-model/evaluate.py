@@ -75,7 +75,7 @@ def main():
         bar = f"{GOALS[skill]:7.0%}" if skill in GOALS else ""
         print(f"{skill:20} {sum(oks):4}/{len(oks):<4} {sum(oks) / len(oks):7.1%} {bar}")
     if args.answers:
-        args.answers.write_text(json.dumps(record, indent=1) + "\n")
+        args.answers.write_text(json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":

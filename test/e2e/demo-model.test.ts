@@ -24,6 +24,14 @@ describe('the demo model', () => {
     const { skills, total } = scoreAnswers(prompts, answers, readRecordedAnswers());
     assert.equal(Object.keys(skills).length, 13);
     assert.ok(pointsApart(total) <= 100 / prompts.length, JSON.stringify(total));
+    assert.ok(total.right >= 0.9 * total.asked, JSON.stringify(skills));
+  });
+
+  test('counts to a hundred, every token of it', async () => {
+    const expected = Array.from({ length: 100 }, (_, index) => index + 1).join(' ');
+    const messages = [{ role: 'user' as const, content: 'Count from 1 to 100.' }];
+    const prompt = { id: 'hundred', skill: 'counting', kind: 'count', messages, expected } as const;
+    assert.equal(await ask({ ...prompt, check: 'exact', value: null }), expected);
   });
 });
 

@@ -20,7 +20,7 @@ SKILLS = {
     "add": Skill("arithmetic", arithmetic.make_add, 10),
     "subtract": Skill("arithmetic", arithmetic.make_subtract, 10),
     "multiply": Skill("arithmetic", arithmetic.make_multiply, 6),
-    "count": Skill("counting", counting.make, 17),
+    "count": Skill("counting", counting.make, 20),
     "sort_numbers": Skill("sorting", sorting.make_sort_numbers, 15),
     "sort_words": Skill("sorting", sorting.make_sort_words, 28),
     "compare": Skill("sorting", sorting.make_compare, 7),
@@ -42,7 +42,7 @@ SKILLS = {
     "follow_extract": Skill("follow-ups", extract.make_follow_up, 2),
     "follow_name": Skill("follow-ups", smalltalk.make_follow_up, 1.5),
 }
-TOOL_SHARE = 0.2  # of all conversations
+TOOL_SHARE = 0.24  # of all conversations
 JSON_SYSTEM_SHARE = 0.03
 
 
