@@ -87,11 +87,12 @@ async function scriptedGroup(): Promise<Scripted> {
   const scripted: Scripted = {
     ...{ kept, lease, plans, waits, onStep: () => {}, onCheck: () => {} },
     report: async (...nodes) => {
-      await redis.del('cv:nodes');
+      // All at once: the group looks by itself, too.
+      const change = redis.multi().del('cv:nodes');
       for (const node of nodes) {
-        await redis.set(`cv:node:${node.id}`, JSON.stringify(node));
-        await redis.zadd('cv:nodes', Date.now(), node.id);
+        change.set(`cv:node:${node.id}`, JSON.stringify(node)).zadd('cv:nodes', Date.now(), node.id);
       }
+      await change.exec();
     },
     step: () => kept.step(BATCH, new Float32Array(4)),
     close: async () => {
