@@ -51,10 +51,11 @@ test('what is no HTTP is a 400 in the shape of the API', async (t) => {
 });
 
 test('a request that is not sent in time is a 408', async (t) => {
-  const { server } = await start(t, { config: { limits: { requestSeconds: 0.2 } } });
-  const head =
-    'POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{';
-  assert.match(await sendRaw(server.url, head), /^HTTP\/1\.1 (408|401) /);
+  const { gateway, server } = await start(t, { config: { limits: { requestSeconds: 0.2 } } });
+  const head = `POST /v1/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${gateway.key}`;
+  const answer = await sendRaw(server.url, `${head}\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{`);
+  assert.match(answer, /^HTTP\/1\.1 408 /);
+  assert.match(answer, /\{"error":\{"message":"The request was not sent in time\."/);
 });
 
 test('more headers than allowed are refused, not silently dropped', async (t) => {

@@ -84,6 +84,13 @@ test('jobs are listed by state and page, and unknown ones are a 404', async () =
   for (const path of ['/jobs/x/cancel', '/jobs/x/retry', '/queues/x/pause']) {
     assert.equal((await admin('POST', path)).status, 404, path);
   }
+  const error = {
+    message: 'There is no job with this id.',
+    type: 'invalid_request_error',
+    param: 'id',
+    code: 'not_found',
+  };
+  assert.deepEqual((await admin('GET', '/jobs/x')).body, { error });
 });
 
 test('a job is shown without its content', async () => {

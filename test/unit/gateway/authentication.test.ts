@@ -58,6 +58,9 @@ test('a revoked key stops working with the next request', async () => {
   const [record] = await gateway.parts.keys.list();
   await gateway.parts.keys.revoke(record?.prefix ?? '', gateway.time.nowMs);
   await refused(await gateway.get('/v1/models'));
+  await refused(await gateway.post(CHAT, chatBody()));
+  await refused(await gateway.post(CHAT, 'a body that is wrong too'));
+  assert.equal(gateway.worker.requests.length, 0, 'nothing was queued');
 });
 
 test('an expired key is refused from its last millisecond on', async () => {
@@ -166,7 +169,7 @@ test('tokens with wrong claims are refused', async (t) => {
   };
   for (const [title, claims] of Object.entries(wrong)) {
     const response = await gateway.get('/v1/models', bearer(await issuer.sign(now, claims)));
-    assert.equal(response.status, 401, title);
+    assert.deepEqual([response.status, await response.json()], [401, INCORRECT], title);
   }
 });
 
