@@ -7,6 +7,8 @@ import { type RawEntry, StreamBuffer } from './stream-buffer.ts';
 export interface StreamEntry {
   readonly seq: number;
   readonly event: TokenEvent;
+  /** True when the next entry is there already: both came together. */
+  readonly more: boolean;
 }
 
 export class FollowedStream {
@@ -68,7 +70,7 @@ export class FollowedStream {
       if (this.#buffer.diverged)
         throw new DomainError('unavailable', 'The answer changed after a failure and was stopped.');
       const entry = this.#buffer.take();
-      if (entry !== null) return { seq: entry.seq, event: JSON.parse(entry.json) };
+      if (entry !== null) return { seq: entry.seq, event: JSON.parse(entry.json), more: this.#buffer.hasNext };
       if (this.#failure !== null) throw this.#failure;
       await new Promise<void>((resolve) => {
         this.#waiting = resolve;

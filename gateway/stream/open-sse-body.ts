@@ -101,7 +101,7 @@ class SseBody implements UnderlyingSource<Uint8Array> {
   /** Rejects unless the terminal entry was reached: a stream must never just stop. */
   async #takeEntries(signal: AbortSignal): Promise<void> {
     for await (const entry of this.#options.entries(signal)) {
-      this.#write(this.#options.encode(entry));
+      this.#write(this.#options.encode(entry), entry.more);
       if (entry.event.type === 'end') return;
       if (this.#pending.length > MAX_PENDING) await this.#readerTookAll();
       signal.throwIfAborted();
@@ -118,9 +118,11 @@ class SseBody implements UnderlyingSource<Uint8Array> {
     this.#options.onEnd(failure);
   }
 
-  #write(text: string): void {
-    if (text === '') return;
+  /** What comes together is delivered together: each delivery wakes the socket, and the client. */
+  #write(text: string, more: boolean): void {
     this.#pending += text;
+    const waits = more && this.#pending.length <= MAX_PENDING;
+    if (waits || this.#pending === '') return;
     this.#keepAlive?.refresh();
     this.#deliver?.();
   }
@@ -136,7 +138,7 @@ class SseBody implements UnderlyingSource<Uint8Array> {
   async #showLife(): Promise<void> {
     if (this.#deliver === undefined) return;
     const comment = await this.#options.comment().catch(() => 'alive');
-    if (!this.#ended && this.#deliver !== undefined) this.#write(`: ${comment}\n\n`);
+    if (!this.#ended && this.#deliver !== undefined) this.#write(`: ${comment}\n\n`, false);
   }
 }
 

@@ -70,6 +70,10 @@ export class StreamBuffer {
     return this.#queue.shift() ?? null;
   }
 
+  get hasNext(): boolean {
+    return this.#queue.length > 0;
+  }
+
   #accept(entry: RawEntry): void {
     if (entry.seq <= this.#tail) this.#compare(entry);
     else if (entry.seq === this.#tail + 1 && this.#verified === null && this.#queue.length < BUFFERED_ENTRIES) {

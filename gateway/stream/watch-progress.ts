@@ -1,5 +1,5 @@
 // Measures a stream while it passes: time to the first token, time between tokens, tokens by tenant, outcome. Sees counts and
-// times only.
+// times only. Tokens that come together share the time since those before.
 import type { TerminalEvent } from '../../infra/messages/token-event.ts';
 import type { GatewayParts } from '../parts.ts';
 import type { StreamEntry } from './follow-streams.ts';
@@ -15,14 +15,20 @@ export interface WatchedGeneration {
 /** To be called with every entry as it arrives. */
 export function watchProgress(parts: GatewayParts, generation: WatchedGeneration): (entry: StreamEntry) => void {
   const { metrics, clock } = parts;
+  const { model, acceptedAtMs } = generation;
   let lastAtMs: number | undefined;
-  return ({ event }) => {
-    if (event.type === 'end') return reportEnd(parts, generation, event);
+  let tokens = 0;
+  const measure = () => {
     const nowMs = clock();
-    const model = generation.model;
-    if (lastAtMs === undefined) metrics.firstToken(model, (nowMs - generation.acceptedAtMs) / 1000);
-    else metrics.interToken(model, (nowMs - lastAtMs) / 1000);
+    if (lastAtMs === undefined) metrics.firstToken(model, (nowMs - acceptedAtMs) / 1000);
+    else metrics.interToken(model, (nowMs - lastAtMs) / 1000 / tokens);
     lastAtMs = nowMs;
+    tokens = 0;
+  };
+  return ({ event, more }) => {
+    if (event.type === 'tokens') tokens += event.ids.length;
+    if (tokens > 0 && (event.type === 'end' || !more)) measure();
+    if (event.type === 'end') reportEnd(parts, generation, event);
   };
 }
 

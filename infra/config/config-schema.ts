@@ -115,6 +115,8 @@ const workerSchema = z.strictObject({
   packHost: z.string().min(1).nullable().default(null),
   /** `auto`: tokens are guessed from the text so far and verified together, while that pays; answers stay the same. */
   speculation: z.enum(['auto', 'off']).default('auto'),
+  /** Least time between two writes of an answer's tokens, in ms: what comes sooner is sent together. 0 sends each at once. */
+  eventIntervalMs: z.number().min(0).max(1000).default(33),
   /** A leader that has not renewed its lease for so long is replaced. */
   leaseSeconds: seconds(3),
 });

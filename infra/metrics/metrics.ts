@@ -58,7 +58,7 @@ export interface Metrics {
   request(route: string, status: number, seconds: number): void;
   /** From acceptance to the first token seen by the gateway. */
   firstToken(model: string, seconds: number): void;
-  /** Between two entries of one stream. */
+  /** Between two arrivals of tokens of one stream, over the tokens of the later one. */
   interToken(model: string, seconds: number): void;
   tokens(kind: TokenKind, tenant: string, model: string, count: number): void;
   /** What living workers say of themselves: batch sizes, KV use, queue waits; replaces what was said before. */
@@ -120,7 +120,12 @@ function generationReporters(
   tenantLabel: (tenant: string) => string,
 ): Pick<Metrics, 'firstToken' | 'interToken' | 'tokens'> {
   const first = make.histogram('conclave_first_token_seconds', 'Accepted to first token.', ['model'], WAIT_SECONDS);
-  const inter = make.histogram('conclave_inter_token_seconds', 'Between tokens.', ['model'], TOKEN_SECONDS);
+  const inter = make.histogram(
+    'conclave_inter_token_seconds',
+    'Between tokens; those that come together share the time since the ones before.',
+    ['model'],
+    TOKEN_SECONDS,
+  );
   const tokens = make.counter('conclave_tokens_total', 'Tokens delivered.', ['kind', 'tenant', 'model']);
   return {
     firstToken: (model, seconds) => first.observe({ model }, seconds),

@@ -44,7 +44,7 @@ export function failed(code: string, message: string): TerminalEvent {
 
 /** A worker that follows `script`. */
 export function createScriptedWorker(script: Script): ScriptedWorker {
-  const written = new Map<string, StreamEntry[]>();
+  const written = new Map<string, Omit<StreamEntry, 'more'>[]>();
   const byKey = new Map<string, { readonly id: string; readonly bodyDigest: string }>();
   const changes = new EventEmitter().setMaxListeners(0);
   const requests: GenerationRequest[] = [];
@@ -67,10 +67,11 @@ export function createScriptedWorker(script: Script): ScriptedWorker {
     try {
       for (;;) {
         reach();
-        for (const entry of (written.get(id) ?? []).slice(next - 1)) {
+        const entries = (written.get(id) ?? []).slice(next - 1);
+        for (const entry of entries) {
           next = entry.seq + 1;
           done = entry.event.type === 'end';
-          yield entry;
+          yield { ...entry, more: entry !== entries.at(-1) };
           if (done) return;
         }
         await news.next();

@@ -1,6 +1,5 @@
 // The generations that a group runs: admits requests from the queue, runs steps, publishes what they yield, ends what is
 // finished, cancelled or failed. Everything it knows can be rebuilt from Redis; nothing of it is the only copy.
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
@@ -14,6 +13,7 @@ import type { Sequence } from '../scheduler/sequence.ts';
 import { runStep, type StepExecutor, type StepResult } from '../step/run-step.ts';
 import type { GeneratedToken } from '../step/sample-rows.ts';
 import type { TokenAppend, TokenWriter } from '../tokens/append-tokens.ts';
+import { type Ending, StepPublisher } from './step-publisher.ts';
 
 export interface GroupParts {
   readonly source: GenerationSource;
@@ -26,6 +26,8 @@ export interface GroupParts {
   readonly readPublished: (id: string) => Promise<readonly TokensEvent[]>;
   /** Requests taken from the queue at once; beyond them the queue keeps the order fair. */
   readonly maxGenerations: number;
+  /** Least time between two writes of tokens, in ms (HeldAppends). */
+  readonly eventIntervalMs: number;
   /** Told of everything in this order; what they do must not throw. */
   readonly observers: readonly GroupObserver[];
 }
@@ -64,18 +66,16 @@ export class GenerationGroup {
   readonly #generations = new Map<string, Generation>();
   readonly #owners = new Map<Sequence, Owner>();
   readonly #scratch: SamplerScratch;
-  readonly #ending: { readonly generation: Generation; readonly reason: FinishReason }[] = [];
-  /** Refused by their streams; let go of between two steps, because a step that runs uses their blocks. */
-  readonly #refused: string[] = [];
+  readonly #publisher: StepPublisher;
+  readonly #ending: Ending[] = [];
   /** The queue was not found empty since there last may have been work. */
   #mayHaveWork = true;
   #foundEmptyMs = 0;
-  /** Publishing of the step before: overlaps the next step's compute, and keeps entries in order. */
-  #publishing: Promise<void> = Promise.resolve();
 
   constructor(parts: GroupParts) {
     this.#parts = parts;
     this.#scratch = createSamplerScratch(parts.executor.vocab);
+    this.#publisher = new StepPublisher({ ...parts, intervalMs: parts.eventIntervalMs });
   }
 
   get size(): number {
@@ -86,6 +86,7 @@ export class GenerationGroup {
   abandon(): void {
     for (const generation of this.#generations.values()) this.#giveUp(generation);
     this.#ending.length = 0;
+    this.#publisher.drop();
   }
 
   /** Takes up what the group's former leader ran. */
@@ -101,7 +102,7 @@ export class GenerationGroup {
     await this.#runWhile(() => !stop.aborted, true);
     const deadline = performance.now() + drainMs;
     await this.#runWhile(() => this.size > 0 && performance.now() < deadline, false);
-    await this.#publishing;
+    await this.#publisher.flush();
     for (const [id, generation] of this.#generations) {
       await this.#parts.source.release(id);
       this.#giveUp(generation);
@@ -110,7 +111,8 @@ export class GenerationGroup {
 
   async #runWhile(goesOn: () => boolean, admits: boolean): Promise<void> {
     while (goesOn()) {
-      for (const id of this.#refused.splice(0)) this.#forget(id);
+      // Between two steps, because a step that runs uses their blocks.
+      for (const id of this.#publisher.takeRefused()) this.#forget(id);
       this.#cancel(this.#parts.cancels.drain());
       if (admits && this.#shouldLook()) await this.#admit();
       const worked = await this.#step();
@@ -172,7 +174,7 @@ export class GenerationGroup {
     });
     if (rows > 0) this.#tellStep({ rows, guessed, tokens }, performance.now() - startedMs);
     const appends = tokens.flatMap((token) => this.#accept(token));
-    await this.#publish(appends);
+    await this.#publisher.publish(appends, this.#ending.splice(0));
     return rows > 0;
   }
 
@@ -199,30 +201,6 @@ export class GenerationGroup {
     if (choice.answer.finish !== null) this.#drop(sequence);
     if (generation.open.length === 0) this.#end(generation, finished(generation));
     return [{ id: generation.request.id, seq: generation.takeSeq(), event }];
-  }
-
-  async #publish(appends: readonly TokenAppend[]): Promise<void> {
-    await this.#publishing;
-    const ending = this.#ending.splice(0);
-    if (appends.length === 0 && ending.length === 0) return;
-    // In the next turn the next step is under way already: it does not wait for the writing of this one to be prepared. A
-    // first token is written before: once a request, that costs less than it would behind a step that takes every core.
-    const first = appends.some(({ seq }) => seq === 1);
-    this.#publishing = first ? this.#write(appends, ending) : nextTurn().then(() => this.#write(appends, ending));
-    // A rejection is seen by whoever awaits it next; without this Node would take it for unhandled meanwhile.
-    this.#publishing.catch(() => {});
-  }
-
-  async #write(
-    appends: readonly TokenAppend[],
-    ending: readonly { readonly generation: Generation; readonly reason: FinishReason }[],
-  ): Promise<void> {
-    const { writer, source } = this.#parts;
-    if (appends.length > 0) this.#refused.push(...(await writer.append(appends)));
-    for (const { generation, reason } of ending) {
-      await writer.finish(generation.request.id, generation.takeSeq(), reason);
-      await source.done(generation.request.id, reason.error?.message ?? null);
-    }
   }
 
   #cancel(ids: readonly string[]): void {

@@ -75,6 +75,7 @@ async function runGenerations(
     tokenizer,
     readPublished: (id) => readPublished(redis, id),
     maxGenerations: config.worker.maxSequences,
+    eventIntervalMs: config.worker.eventIntervalMs,
     observers: [state.statistics, node.traces],
   });
   try {

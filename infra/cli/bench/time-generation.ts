@@ -13,7 +13,7 @@ export interface GenerationTimes {
   readonly lastMs: number;
   readonly tokens: number;
   readonly text: string;
-  /** Between one token with text and the next, in ms. */
+  /** Between one arrival of tokens with text and the next, in ms; those that came together are one arrival. */
   readonly gapsMs: readonly number[];
 }
 
@@ -27,7 +27,8 @@ export interface Piece {
 
 export function timesOf(pieces: readonly Piece[], tokens: number): GenerationTimes {
   const seen = pieces.filter(({ text, last }) => text !== '' || last);
-  const gapsMs = seen.slice(1).map(({ atMs }, index) => atMs - (seen[index]?.atMs ?? atMs));
+  const arrivals = [...new Set(seen.map(({ atMs }) => atMs))];
+  const gapsMs = arrivals.slice(1).map((atMs, index) => atMs - (arrivals[index] ?? atMs));
   const text = seen.map((piece) => piece.text).join('');
   return { firstMs: seen[0]?.atMs ?? 0, lastMs: seen.at(-1)?.atMs ?? 0, tokens, text, gapsMs };
 }

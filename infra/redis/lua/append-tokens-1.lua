@@ -14,25 +14,42 @@ local function same_entry(id, seq, entry)
   return stored and stored[2][2] == entry
 end
 
-local function append(id, seq, tokens, entry)
+-- A stream as it is found, once a call: what its entries need to know of it.
+local streams = {}
+local function open(id)
+  if streams[id] then return streams[id] end
   local job = redis.call('HMGET', P.job .. id, 'state', 'group', 'followers', 'first')
-  local last = redis.call('XLEN', P.out .. id)
-  if seq <= last and same_entry(id, seq, entry) then return nil, last end
-  if job[1] ~= 'running' or job[2] ~= group then return 0, last end
-  if seq <= last then return 2, last end
-  if seq > last + 1 then return 1, last end
+  local stream = {last = redis.call('XLEN', P.out .. id), followers = job[3], first = job[4], tokens = 0}
+  stream.ours = job[1] == 'running' and job[2] == group
+  streams[id] = stream
+  return stream
+end
+
+local function append(id, seq, tokens, entry)
+  local stream = open(id)
+  if seq <= stream.last and same_entry(id, seq, entry) then return nil end
+  if not stream.ours then return 0 end
+  if seq <= stream.last then return 2 end
+  if seq > stream.last + 1 then return 1 end
   redis.call('XADD', P.out .. id, seq .. '-0', 'e', entry)
-  redis.call('HINCRBY', P.job .. id, 'tokens', tokens)
   if seq == 1 then redis.call('PEXPIRE', P.out .. id, L.requestTtlMs) end
-  if not job[4] then redis.call('HSET', P.job .. id, 'first', time) end
-  post(job[3], id, seq, entry)
-  return nil, last
+  stream.last = seq
+  stream.tokens = stream.tokens + tokens
+  post(stream.followers, id, seq, entry)
+  return nil
 end
 
 for index = 3, #ARGV, 4 do
-  local why, last = append(ARGV[index], tonumber(ARGV[index + 1]), ARGV[index + 2], ARGV[index + 3])
+  local id = ARGV[index]
+  local why = append(id, tonumber(ARGV[index + 1]), tonumber(ARGV[index + 2]), ARGV[index + 3])
   if why then
-    for _, part in ipairs({(index + 1) / 4, why, last}) do problems[#problems + 1] = part end
+    for _, part in ipairs({(index + 1) / 4, why, streams[id].last}) do problems[#problems + 1] = part end
+  end
+end
+for id, stream in pairs(streams) do
+  if stream.tokens > 0 then
+    redis.call('HINCRBY', P.job .. id, 'tokens', stream.tokens)
+    if not stream.first then redis.call('HSET', P.job .. id, 'first', time) end
   end
 end
 send_mail()

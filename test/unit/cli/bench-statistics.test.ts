@@ -53,6 +53,11 @@ test('pieces without text are not arrivals, but the end of an answer is', () => 
   assert.deepEqual(times, { firstMs: 20, lastMs: 40, tokens: 5, text: 'ab', gapsMs: [12, 8] });
 });
 
+test('pieces that came together are one arrival', () => {
+  const pieces = [5, 20, 20, 20, 50].map((atMs) => ({ atMs, text: 'a', last: false }));
+  assert.deepEqual(timesOf(pieces, 5).gapsMs, [15, 30]);
+});
+
 test('the decode rate leaves the first token out', () => {
   assert.equal(decodeRate({ firstMs: 500, lastMs: 1500, tokens: 21, text: '', gapsMs: [] }), 20);
 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import { DomainError } from '../../../infra/errors/domain-error.ts';
 import { chatBody, createScriptedGateway } from '../../gateway-parts/scripted-gateway.ts';
-import { failed, tokens } from '../../gateway-parts/scripted-worker.ts';
+import { failed, finished, tokens } from '../../gateway-parts/scripted-worker.ts';
 
 const CHAT = '/v1/chat/completions';
 type ErrorShape = { error: { message: string; type: string; code: string; param: string | null } };
@@ -21,8 +21,15 @@ test('/readyz says why not', async () => {
 });
 
 test('/metrics counts tokens by tenant and model, and times', async () => {
-  const gateway = await createScriptedGateway();
-  await gateway.post(CHAT, chatBody());
+  const gateway = await createScriptedGateway({ script: () => undefined });
+  const answer = gateway.post(CHAT, chatBody());
+  while (gateway.worker.requests[0] === undefined) await new Promise(setImmediate);
+  const { id } = gateway.worker.requests[0];
+  gateway.worker.write(id, tokens('a'));
+  await new Promise(setImmediate);
+  // Two that come together, and the end with them.
+  gateway.worker.write(id, tokens('b'), tokens('c', { finish: 'stop' }), finished());
+  await answer;
   const metrics = await gateway.get('/metrics', {
     authorization: `Bearer ${await gateway.newKey('ops', ['admin:read'])}`,
   });

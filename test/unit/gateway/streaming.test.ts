@@ -185,14 +185,22 @@ test('its owner cancels a stream', async () => {
   assert.deepEqual(gateway.worker.cancelled, [id]);
   gateway.worker.write(id, { ...finished(), outcome: 'cancelled' });
   const last = parseEvents(await response.text()).at(-1);
-  assert.equal(last?.event, 'error');
-  assert.equal(JSON.parse(last?.data ?? '').error.code, 'cancelled');
+  const error = {
+    message: 'The request was cancelled.',
+    type: 'invalid_request_error',
+    param: null,
+    code: 'cancelled',
+  };
+  assert.deepEqual([last?.event, JSON.parse(last?.data ?? '')], ['error', { error }]);
 });
 
 test('a wrong Last-Event-ID is refused', async () => {
   const gateway = await createScriptedGateway();
   const id = (await gateway.post(CHAT, chatBody({ stream: true }))).headers.get('conclave-id');
-  assert.equal((await gateway.get(`/v1/streams/${id}`, { 'last-event-id': 'x' })).status, 400);
+  const refused = await gateway.get(`/v1/streams/${id}`, { 'last-event-id': 'x' });
+  const message = "Invalid 'Last-Event-ID': expected the id of an event of this stream.";
+  const error = { message, type: 'invalid_request_error', param: 'Last-Event-ID', code: 'invalid_request' };
+  assert.deepEqual([refused.status, await refused.json()], [400, { error }]);
 });
 
 test('a failed generation ends with an error event and no [DONE]', async () => {
@@ -216,10 +224,8 @@ test('losing Redis in mid-stream ends with an error event', async () => {
   const response = await gateway.post(CHAT, chatBody({ stream: true }));
   gateway.worker.takeRedisAway();
   const last = parseEvents(await response.text()).at(-1);
-  assert.deepEqual(
-    [last?.event, last?.id, JSON.parse(last?.data ?? '').error.code],
-    ['error', undefined, 'unavailable'],
-  );
+  const error = { message: 'The database cannot be reached.', type: 'server_error', param: null, code: 'unavailable' };
+  assert.deepEqual(last, { event: 'error', data: JSON.stringify({ error }) });
 });
 
 test('a reader that leaves stops being followed', async () => {
@@ -297,6 +303,26 @@ test('a reader that is slow makes the gateway hold back, and loses nothing', asy
   assert.deepEqual(
     ids,
     Array.from({ length: 52 }, (_, at) => String(at + 1)),
+  );
+});
+
+test('entries that came together leave as one piece', async () => {
+  const gateway = await createScriptedGateway({ script: () => [tokens('a')] });
+  const response = await gateway.post(CHAT, chatBody({ stream: true }));
+  const id = response.headers.get('conclave-id') ?? '';
+  const pieces: SseEvent[][] = [];
+  for await (const bytes of response.body ?? []) {
+    pieces.push(parseEvents(new TextDecoder().decode(bytes)));
+    if (pieces.length === 1) gateway.worker.write(id, tokens('b'), tokens(''), tokens('c'));
+    if (pieces.length === 2) gateway.worker.write(id, tokens('d', { finish: 'stop' }), finished());
+  }
+  assert.deepEqual(
+    pieces.map((events) => events.map((event) => event.id)),
+    [
+      [undefined, '1'],
+      ['2', '4'],
+      ['5', '6'],
+    ],
   );
 });
 

@@ -23,6 +23,8 @@ export const BROKEN = '!';
 export interface ScriptedStream {
   readonly events: TokensEvent[];
   end: FinishReason | null;
+  /** Writes that had entries of it. */
+  writes: number;
   /** Reason that the job failed with, null when it did not, undefined while it is open. */
   job: string | null | undefined;
 }
@@ -37,6 +39,8 @@ export interface GroupScript {
   /** What computes; without it the next token is the last one + 1. */
   readonly executor?: StepExecutor;
   readonly createDrafter?: () => Drafter;
+  /** 0 unless said otherwise: every token is written at once. */
+  readonly eventIntervalMs?: number;
   /** Called when step `number` (from 1) is about to be computed. */
   readonly onStep?: (number: number, group: ScriptedGroup) => void | Promise<void>;
 }
@@ -70,7 +74,7 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
   const cancelled: string[] = [];
   const gone = new Set<string>();
   const streams = new Map<string, ScriptedStream>(
-    queue.map(({ request }) => [request.id, { events: [], end: null, job: undefined }]),
+    queue.map(({ request }) => [request.id, { events: [], end: null, writes: 0, job: undefined }]),
   );
   const scheduler = new SteadyScheduler(
     new KvBlockPool(script.kvBlocks ?? 64, BLOCK_TOKENS),
@@ -135,7 +139,9 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
           assert.equal(seq, before + 1, 'no gap in the stream');
           stream.events.push(event);
         }
-        return [...new Set(batch.map(({ id }) => id))].filter((id) => gone.has(id));
+        const written = [...new Set(batch.map(({ id }) => id))];
+        for (const id of written) streamOf(id).writes += 1;
+        return written.filter((id) => gone.has(id));
       },
       finish: async (id, _seq, reason) => {
         streamOf(id).end = reason;
@@ -151,6 +157,7 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
     tokenizer: byteTokenizer,
     readPublished: async (id) => script.published?.[id] ?? [],
     maxGenerations: Math.max(16, script.maxSequences ?? 16),
+    eventIntervalMs: script.eventIntervalMs ?? 0,
     observers: [observer],
   });
   await generations.run(stopped.signal, 0);
