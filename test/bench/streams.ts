@@ -1,42 +1,21 @@
 // Measures one gateway process with 2,000 open streams, as JSON: resident memory each beyond the process with none, and
 // whether every client gets every entry once and in order. The worker is a script that writes entries for all at once.
 // Run: node dist/test/bench/streams.js
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { startPublishing } from '../../infra/registry/publish-model-card.ts';
-import { createKeyStore } from '../../infra/tenants/key-store.ts';
-import { readPepper } from '../../infra/tenants/read-pepper.ts';
 import { takeNext } from '../../workers/queue/take-next.ts';
 import { WORD_CARD } from '../gateway-parts/word-worker.ts';
-import { eventually, FINISHED, type QueueFixture, startQueueFixture, tokensEvent } from '../queue-fixture.ts';
-import { REPOSITORY_ROOT } from '../repository-root.ts';
+import { FINISHED, type QueueFixture, startQueueFixture, tokensEvent } from '../queue-fixture.ts';
+import { makeKeys, startGatewayProcess } from './gateway-process.ts';
 
 const STREAMS = 2_000;
 const ENTRIES = 20;
 const BODY = JSON.stringify({ model: 'words', prompt: 'a', max_tokens: ENTRIES, stream: true });
 const clients = new Agent({ connections: STREAMS, pipelining: 1 });
-
-interface Gateway {
-  readonly url: string;
-  readonly process: ChildProcess;
-}
-
-async function startGatewayProcess(home: string, redisUrl: string): Promise<Gateway> {
-  const logFile = join(home, 'gateway.log');
-  const log = openSync(logFile, 'w');
-  const configFile = join(home, 'conclave.yaml');
-  writeFileSync(configFile, JSON.stringify({ tenants: { maxWaiting: STREAMS } }));
-  const env = { ...process.env, REDIS_URL: redisUrl, CONCLAVE_HOME: home, CONCLAVE_PORT: '0' };
-  const module = join(REPOSITORY_ROOT, 'dist', 'gateway', 'main.js');
-  const child = spawn(process.execPath, [module, '--config', configFile], { env, stdio: ['ignore', 'ignore', log] });
-  const url = await eventually(async () => /"address":"([^"]+)"/.exec(readFileSync(logFile, 'utf8'))?.[1]);
-  await eventually(async () => (await request(`${url}/readyz`)).statusCode === 200);
-  return { url, process: child };
-}
 
 function residentBytes(pid: number): number {
   const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
@@ -67,12 +46,9 @@ async function takeAll(fixture: QueueFixture) {
 }
 
 async function bench(fixture: QueueFixture, home: string): Promise<object> {
-  const { text: key } = await createKeyStore(fixture.redis, readPepper(join(home, 'pepper'))).create(
-    { tenant: 'acme', name: '', scopes: ['chat'], expiresAtMs: null },
-    Date.now(),
-  );
+  const [key = ''] = await makeKeys(home, fixture.server.url, ['acme'], 'chat');
   const publishing = await startPublishing(fixture.redis, WORD_CARD, () => {});
-  const gateway = await startGatewayProcess(home, fixture.server.url);
+  const gateway = await startGatewayProcess(home, fixture.server.url, STREAMS);
   const pid = gateway.process.pid ?? 0;
   try {
     const before = residentBytes(pid);
