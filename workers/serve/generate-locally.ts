@@ -15,30 +15,47 @@ export interface LocalParts {
 
 /** Yields the events that would be the request's token stream. Throws DomainError when logits cannot be sampled. */
 export async function* generateLocally(parts: LocalParts, request: GenerationRequest): AsyncGenerator<TokensEvent> {
-  const { scheduler, executor, tokenizer } = parts;
-  const generation = new Generation(request, [], tokenizer);
+  for await (const { event } of generateTogether(parts, [request])) yield event;
+}
+
+/** An event of one of several requests: `request` is its place among them. */
+export interface PlacedEvent {
+  readonly request: number;
+  readonly event: TokensEvent;
+}
+
+/** As `generateLocally`, for requests that start at the same moment and share their steps. */
+export async function* generateTogether(
+  { scheduler, executor, tokenizer }: LocalParts,
+  requests: readonly GenerationRequest[],
+): AsyncGenerator<PlacedEvent> {
+  const generations = requests.map((request) => new Generation(request, [], tokenizer));
   const scratch = createSamplerScratch(executor.vocab);
-  const choiceOf = new Map(generation.choices.map((choice) => [choice.sequence, choice]));
-  for (const { sequence } of generation.choices) scheduler.add(sequence);
-  while (generation.open.length > 0) {
+  const owners = new Map(generations.flatMap(ownersOf));
+  for (const sequence of owners.keys()) scheduler.add(sequence);
+  while (generations.some(({ open }) => open.length > 0)) {
     const { tokens } = await runStep({
       scheduler,
       executor,
       sample: (sequence, logits) => {
-        const choice = choiceOf.get(sequence);
-        return choice === undefined ? null : sampleNext(request, choice, logits, scratch);
+        const owner = owners.get(sequence);
+        return owner === undefined ? null : sampleNext(owner.generation.request, owner.choice, logits, scratch);
       },
       onFailure: (_sequence, reason) => {
         throw reason;
       },
     });
     for (const { sequence, id, logprob } of tokens) {
-      const choice = choiceOf.get(sequence);
+      const owner = owners.get(sequence);
       // What was guessed behind the end is not part of the answer.
-      if (choice === undefined || choice.answer.finish !== null) continue;
-      const event = choice.answer.push(id, logprob);
+      if (owner === undefined || owner.choice.answer.finish !== null) continue;
+      const event = owner.choice.answer.push(id, logprob);
       if (event.finish !== null) scheduler.remove(sequence);
-      yield event;
+      yield { request: owner.request, event };
     }
   }
+}
+
+function ownersOf(generation: Generation, request: number) {
+  return generation.choices.map((choice) => [choice.sequence, { generation, choice, request }] as const);
 }

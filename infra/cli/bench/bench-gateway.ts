@@ -1,18 +1,21 @@
-// `conclave bench gateway`: what gateway, queue and Redis add to the engine. Each request is answered twice, by the engine in
+// `conclave bench gateway`: what gateway, queue and Redis add to the engine. Requests are answered twice, by the engine in
 // this process and over HTTP by a cluster with the same weights and threads, one right after the other.
 import { setTimeout as delay } from 'node:timers/promises';
+import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
 import { DomainError } from '../../errors/domain-error.ts';
 import type { ReadyFile } from '../supervise/run-cluster.ts';
 import { type BenchEngine, type BenchFlags, withBenchEngine } from './bench-engine.ts';
-import { benchRequest, checkFits, randomPrompt } from './bench-requests.ts';
+import { type BenchPrompt, benchRequest, checkFits, randomPrompt } from './bench-requests.ts';
 import { say, spreadText, writeResult } from './report-bench.ts';
 import { median, percentile, type Spread, spreadOf } from './statistics.ts';
 import { streamCompletion } from './stream-completion.ts';
 import { withTemporaryCluster } from './temporary-cluster.ts';
-import { type GenerationTimes, timeGeneration } from './time-generation.ts';
+import { type GenerationTimes, timeTogether } from './time-generation.ts';
 
 export interface GatewayOptions extends BenchFlags {
+  /** Rounds; each has a request per stream. */
   readonly requests: number;
+  readonly streams: number;
   readonly promptTokens: number;
   readonly tokens: number;
 }
@@ -27,6 +30,7 @@ export interface GatewayResult {
   readonly model: string;
   readonly threads: number;
   readonly requests: number;
+  readonly streams: number;
   readonly prompt_tokens: number;
   readonly tokens: number;
   readonly engine: PathTimes;
@@ -37,9 +41,17 @@ export interface GatewayResult {
   readonly token_time_ratio: number;
 }
 
+/** The streams of a round, both ways. */
 interface Pair {
-  readonly engine: GenerationTimes;
-  readonly http: GenerationTimes;
+  readonly engine: RoundTimes;
+  readonly http: RoundTimes;
+}
+
+/** Medians over the streams. */
+interface RoundTimes {
+  readonly firstMs: number;
+  readonly tokenMs: number;
+  readonly texts: readonly string[];
 }
 
 /** Long enough for a worker to settle the request before, so that the next one finds an idle system. */
@@ -48,8 +60,8 @@ const IDLE_MS = 50;
 const WARM_UP_MS = 3_000;
 
 export async function benchGateway(options: GatewayOptions): Promise<void> {
-  const { promptTokens, tokens } = options;
-  const limits = { kvTokens: promptTokens + tokens, maxSequences: 1 };
+  const { promptTokens, tokens, streams } = options;
+  const limits = { kvTokens: streams * (promptTokens + tokens + KV_BLOCK_TOKENS), maxSequences: streams };
   const result = await withBenchEngine(options, limits, async (bench) => {
     checkFits(bench.engine.packs.description, promptTokens, tokens);
     const pairs = await withTemporaryCluster(options, (cluster) => measurePairs(options, bench, cluster));
@@ -85,38 +97,58 @@ async function measurePairs(options: GatewayOptions, bench: BenchEngine, cluster
 
 async function warmUp(options: GatewayOptions, bench: BenchEngine, cluster: ReadyFile): Promise<void> {
   const untilMs = performance.now() + WARM_UP_MS;
-  for (let index = options.requests; performance.now() < untilMs; index += 1) {
-    const prompt = { ...benchPrompt(options, bench, index), tokens: 2 };
-    await timeGeneration(bench.engine, bench.tokenizer, benchRequest(prompt));
-    await streamCompletion(cluster, prompt);
+  for (let round = options.requests; performance.now() < untilMs; round += 1) {
+    const prompts = benchPrompts({ ...options, tokens: 2 }, bench, round);
+    await byEngine(bench, prompts);
+    await overHttp(cluster, prompts);
   }
 }
 
-function benchPrompt({ promptTokens, tokens }: GatewayOptions, { engine, tokenizer }: BenchEngine, index: number) {
-  const { vocab } = engine.packs.description;
-  return { promptTokens: randomPrompt(vocab, promptTokens, index), tokens, eosTokens: tokenizer.eosIds };
+/** One for each stream. */
+function benchPrompts({ promptTokens, tokens, streams }: GatewayOptions, bench: BenchEngine, round: number) {
+  const { vocab } = bench.engine.packs.description;
+  return Array.from({ length: streams }, (_, stream): BenchPrompt => {
+    const prompt = randomPrompt(vocab, promptTokens, round * streams + stream);
+    return { promptTokens: prompt, tokens, eosTokens: bench.tokenizer.eosIds };
+  });
 }
 
-/** Takes turns in who goes first. Throws DomainError `internal` when the two answers are not the same text. */
+async function byEngine({ engine, tokenizer }: BenchEngine, prompts: readonly BenchPrompt[]): Promise<RoundTimes> {
+  const requests = prompts.map((prompt, stream) => benchRequest(prompt, `${stream}`));
+  return roundTimes(await timeTogether(engine, tokenizer, requests));
+}
+
+async function overHttp(cluster: ReadyFile, prompts: readonly BenchPrompt[]): Promise<RoundTimes> {
+  await delay(IDLE_MS);
+  const times = await Promise.all(prompts.map((prompt) => streamCompletion(cluster, prompt)));
+  await delay(IDLE_MS);
+  return roundTimes(times);
+}
+
+function roundTimes(times: readonly GenerationTimes[]): RoundTimes {
+  return {
+    firstMs: median(times.map(({ firstMs }) => firstMs)),
+    tokenMs: median(times.map(timePerToken)),
+    texts: times.map(({ text }) => text),
+  };
+}
+
+function timePerToken({ firstMs, lastMs, tokens }: GenerationTimes): number {
+  return (lastMs - firstMs) / (tokens - 1);
+}
+
+/** Takes turns in who goes first. Throws DomainError `internal` when the answers are not the same texts. */
 async function measurePair(
   options: GatewayOptions,
   bench: BenchEngine,
   cluster: ReadyFile,
-  index: number,
+  round: number,
 ): Promise<Pair> {
-  const prompt = benchPrompt(options, bench, index);
-  const byEngine = () => timeGeneration(bench.engine, bench.tokenizer, benchRequest(prompt));
-  const overHttp = async () => {
-    await delay(IDLE_MS);
-    const times = await streamCompletion(cluster, prompt);
-    await delay(IDLE_MS);
-    return times;
-  };
-  const httpFirst = index % 2 !== 0;
-  const early = httpFirst ? await overHttp() : null;
-  const engine = await byEngine();
-  const http = early ?? (await overHttp());
-  if (http.text === engine.text) return { engine, http };
+  const prompts = benchPrompts(options, bench, round);
+  const early = round % 2 === 0 ? null : await overHttp(cluster, prompts);
+  const engine = await byEngine(bench, prompts);
+  const http = early ?? (await overHttp(cluster, prompts));
+  if (http.texts.every((text, stream) => text === engine.texts[stream])) return { engine, http };
   throw new DomainError('internal', 'The answer over HTTP differs from that of the engine.');
 }
 
@@ -126,22 +158,19 @@ function resultOf(options: GatewayOptions, threads: number, pairs: readonly Pair
     model: options.model,
     threads,
     requests: pairs.length,
+    streams: options.streams,
     prompt_tokens: options.promptTokens,
     tokens: options.tokens,
     engine: pathTimes(pairs.map(({ engine }) => engine)),
     http: pathTimes(pairs.map(({ http }) => http)),
     added_first_token_ms: { p50: median(added), p95: percentile(added, 0.95) },
-    token_time_ratio: median(pairs.map(({ engine, http }) => timePerToken(http) / timePerToken(engine))),
+    token_time_ratio: median(pairs.map(({ engine, http }) => http.tokenMs / engine.tokenMs)),
   };
 }
 
-function pathTimes(times: readonly GenerationTimes[]): PathTimes {
+function pathTimes(times: readonly RoundTimes[]): PathTimes {
   return {
     first_token_ms: spreadOf(times.map(({ firstMs }) => firstMs)),
-    token_ms: spreadOf(times.map(timePerToken)),
+    token_ms: spreadOf(times.map(({ tokenMs }) => tokenMs)),
   };
-}
-
-function timePerToken({ firstMs, lastMs, tokens }: GenerationTimes): number {
-  return (lastMs - firstMs) / (tokens - 1);
 }

@@ -21,10 +21,10 @@ export function randomPrompt(vocab: number, length: number, index: number): numb
   return Array.from({ length }, (_, position) => philox4x32([position, index, 0, 0], [0, 0])[0] % vocab);
 }
 
-/** The prompt as the engine takes it. */
-export function benchRequest({ promptTokens, tokens, eosTokens }: BenchPrompt): GenerationRequest {
+/** The prompt as the engine takes it; `id` tells requests apart that run at once. */
+export function benchRequest({ promptTokens, tokens, eosTokens }: BenchPrompt, id = 'bench'): GenerationRequest {
   return {
-    id: 'bench',
+    id,
     model: 'bench',
     tenant: 'bench',
     promptTokens,

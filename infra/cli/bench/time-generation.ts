@@ -1,5 +1,5 @@
 // A generation by the engine in this process, timed: what everything else is compared with.
-import { generateLocally } from '../../../workers/serve/generate-locally.ts';
+import { generateTogether } from '../../../workers/serve/generate-locally.ts';
 import { localExecutor } from '../../../workers/serve/local-executor.ts';
 import type { Engine } from '../../../workers/serve/open-engine.ts';
 import type { GenerationRequest } from '../../messages/generation-request.ts';
@@ -35,18 +35,31 @@ export function timesOf(pieces: readonly Piece[], tokens: number): GenerationTim
 
 /** Runs `request` alone in `engine`. Throws DomainError when its logits cannot be sampled. */
 export async function timeGeneration(
-  { scheduler, session }: Engine,
+  engine: Engine,
   tokenizer: Tokenizer,
   request: GenerationRequest,
 ): Promise<GenerationTimes> {
+  const [times] = await timeTogether(engine, tokenizer, [request]);
+  if (times === undefined) throw new Error('A request has no times');
+  return times;
+}
+
+/** Runs the requests at once, in shared steps; the times of each. Throws DomainError when logits cannot be sampled. */
+export async function timeTogether(
+  { scheduler, session }: Engine,
+  tokenizer: Tokenizer,
+  requests: readonly GenerationRequest[],
+): Promise<GenerationTimes[]> {
   const startedMs = performance.now();
-  const pieces: Piece[] = [];
-  let tokens = 0;
-  for await (const event of generateLocally({ scheduler, executor: localExecutor(session), tokenizer }, request)) {
-    tokens += event.ids.length;
-    pieces.push({ atMs: performance.now() - startedMs, text: event.text, last: event.finish !== null });
+  const answers = requests.map(() => ({ pieces: [] as Piece[], tokens: 0 }));
+  const parts = { scheduler, executor: localExecutor(session), tokenizer };
+  for await (const { request, event } of generateTogether(parts, requests)) {
+    const answer = answers[request];
+    if (answer === undefined) continue;
+    answer.tokens += event.ids.length;
+    answer.pieces.push({ atMs: performance.now() - startedMs, text: event.text, last: event.finish !== null });
   }
-  return timesOf(pieces, tokens);
+  return answers.map(({ pieces, tokens }) => timesOf(pieces, tokens));
 }
 
 /** Tokens per second after the first one. */

@@ -44,10 +44,9 @@ function addPrefill(bench: Command): void {
 }
 
 function addGateway(bench: Command): void {
-  addBenchOptions(
-    bench.command('gateway').description('what gateway and queue add to the engine, one request at a time'),
-  )
-    .option('--requests <count>', 'requests answered both ways', parsePositiveInteger, 50)
+  addBenchOptions(bench.command('gateway').description('what gateway and queue add to the engine'))
+    .option('--requests <count>', 'rounds of requests answered both ways', parsePositiveInteger, 50)
+    .option('--streams <count>', 'requests at once', parsePositiveInteger, 1)
     .option('--prompt-tokens <count>', 'tokens of each prompt', parsePositiveInteger, 16)
     .option('--tokens <count>', 'tokens of each answer', parseTokens, 32)
     .action(async (options: GatewayOptions) => {
