@@ -4,6 +4,7 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Placement } from '../../infra/registry/group-plans.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import type { ModelDescription } from '../../native/model-description.ts';
+import { inspectModel } from '../model/inspect-model.ts';
 import { relativeSpeed } from './known-bandwidth.ts';
 import { expertSlots } from './memory-slots.ts';
 import { placeExperts } from './place-experts.ts';
@@ -48,16 +49,18 @@ function tooSmall({ model, nodes }: PlacementRequest, slots: readonly number[]):
   const rooms = nodes.map(
     ({ id, holdings }, index) => `${id} ${slots[index]} (${toGigabytes(holdings.memoryBytes)} GB)`,
   );
+  const { bytes } = inspectModel(model, 1);
   return new DomainError(
     'bad_config',
-    `The model's ${model.router.experts} experts do not fit into the nodes' memory, which has room for ${rooms.join(', ')}. ` +
+    `The model's ${model.router.experts} experts of ${toGigabytes(bytes.expert)} GB, beside attention of ${toGigabytes(bytes.shared)} GB and ` +
+      `the KV cache, do not fit into the nodes' memory, which has room for ${rooms.join(', ')}. ` +
       'Add a node with `conclave node --join`, or raise worker.memoryBytes.',
     { param: 'worker.memoryBytes' },
   );
 }
 
-function toGigabytes(bytes: number): string {
-  return (bytes / 1e9).toFixed(1);
+function toGigabytes(bytes: number): number {
+  return Number((bytes / 1e9).toPrecision(3));
 }
 
 function sum(values: readonly number[]): number {

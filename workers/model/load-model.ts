@@ -1,6 +1,7 @@
 // From a folder on disk to a session ready to step. In: a checkpoint or pack folder, and which packs this process holds.
 // Out: opened packs, built first when the checkpoint is there and they are not. Everything that computes starts here.
 import { join } from 'node:path';
+import type { ModelDescription } from '../../native/model-description.ts';
 import { ModelSession, type SessionOptions } from '../../native/model-session.ts';
 import { type BuildEvents, buildPacks } from '../pack/build-packs.ts';
 import { checkPack } from '../pack/check-pack.ts';
@@ -18,6 +19,8 @@ export interface LoadRequest {
   /** What this process holds; 'all' is every pack of the model. */
   readonly packs: readonly PackId[] | 'all';
   readonly events: BuildEvents;
+  /** Sees the model before its packs are built or read, and throws to refuse it. */
+  readonly check?: (description: ModelDescription) => void;
 }
 
 /**
@@ -29,9 +32,11 @@ export async function loadModel(request: LoadRequest): Promise<OpenedPacks> {
   const [present] = await packsIn(folder);
   if (present !== undefined) {
     const { description } = await checkPack(join(folder, packFileName(present)), present);
+    request.check?.(description);
     return openPacks(folder, wantedPacks(request, description.router.experts), events.onProgress);
   }
   const checkpoint = await describeCheckpoint(folder);
+  request.check?.(checkpoint.description);
   const packs = wantedPacks(request, checkpoint.description.router.experts);
   return openPacks(await buildPacks({ checkpoint, home, packs, events }), packs, events.onProgress);
 }

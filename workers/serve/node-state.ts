@@ -1,6 +1,6 @@
 // What a node says of itself in its heartbeat: identity, what it holds, what it waits for, numbers for operators.
 import { randomBytes } from 'node:crypto';
-import { hostname, totalmem } from 'node:os';
+import { hostname } from 'node:os';
 import type { Config } from '../../infra/config/config-schema.ts';
 import type { Logger } from '../../infra/log/logger.ts';
 import { VERSION } from '../../infra/package-facts.ts';
@@ -9,10 +9,8 @@ import { PROTOCOL_VERSION } from '../cluster/admit-nodes.ts';
 import type { HeldModel } from '../cluster/held-model.ts';
 import { PACK_LAYOUT_VERSION } from '../pack/pack-format.ts';
 import type { EngineSize } from './open-engine.ts';
+import { usableMemory } from './usable-memory.ts';
 import { WorkerStatistics } from './worker-statistics.ts';
-
-/** Weights may take this part of a machine's memory: the rest is the system's, the processes' and the files'. */
-const MEMORY_SHARE = 0.8;
 
 export class NodeState {
   readonly incarnation = randomBytes(8).toString('hex');
@@ -94,11 +92,4 @@ export interface NodeStateOptions {
   readonly size: EngineSize;
   readonly packsUrl: string | null;
   readonly log: Logger;
-}
-
-/** A container may have less than the machine. */
-function usableMemory(): number {
-  const limit = process.constrainedMemory();
-  const total = limit > 0 && limit < totalmem() ? limit : totalmem();
-  return Math.floor(total * MEMORY_SHARE);
 }

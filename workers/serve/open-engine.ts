@@ -12,6 +12,7 @@ import { KvBlockPool } from '../scheduler/kv-block-pool.ts';
 import { blocksFor } from '../scheduler/plan-step.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { NgramDrafter } from '../speculation/ngram-drafter.ts';
+import { refuseTooLarge, usableMemory } from './usable-memory.ts';
 
 export interface EngineOptions {
   /** Where to compute. */
@@ -60,7 +61,8 @@ const USUAL_KV_TOKENS = 32_768;
 
 /** Opens a model. Throws DomainError naming the file, option or memory at fault. */
 export async function openEngine(load: LoadRequest, options: EngineOptions): Promise<Engine> {
-  const packs = await loadModel(load);
+  const check = (model: ModelDescription) => refuseTooLarge(model, sizeEngine(model, options).kvTokens, usableMemory());
+  const packs = await loadModel({ ...load, check });
   const { threads, kvTokens, kvBlocks } = sizeEngine(packs.description, options);
   const { backend, maxRows, variant } = options;
   try {

@@ -54,11 +54,14 @@ test('an operator may want a node to hold less than fits', () => {
   assert.equal(wanted(node('a', experts), node('b', experts, 1))[1]?.experts.length, 1);
 });
 
-test('a model that does not fit is refused with the room of each node', () => {
-  assert.throws(() => wanted(node('a', 1), node('b', 0, 0)), {
+test('a model that does not fit is refused with its size and the room of each node', () => {
+  const nodes = [node('a', 1), node('b', 0, 0)];
+  const sizes = '0\\.[0-9]+ GB';
+  assert.throws(() => wanted(...nodes), {
     code: 'bad_config',
     message: new RegExp(
-      `^The model's ${experts} experts do not fit into the nodes' memory, which has room for a 1 \\(0\\.0 GB\\), b 0 \\(0\\.0 GB\\)\\. ` +
+      `^The model's ${experts} experts of ${sizes}, beside attention of ${sizes} and the KV cache, do not fit into the nodes' ` +
+        `memory, which has room for a 1 \\(${sizes}\\), b 0 \\(${sizes}\\)\\. ` +
         'Add a node with `conclave node --join`, or raise worker\\.memoryBytes\\.$',
     ),
   });
