@@ -65,7 +65,8 @@ export async function startRedis(
   };
 }
 
-function appendOnlyFile(dir: string): string {
+/** The file that the server whose data is in `dir` appends to now. */
+export function appendOnlyFile(dir: string): string {
   const folder = join(dir, 'appendonlydir');
   const name = readdirSync(folder).find((file) => file.endsWith('.incr.aof'));
   if (name === undefined) throw new Error(`no append-only file in ${folder}`);

@@ -1,4 +1,4 @@
-// `npm run chaos -- --nodes 3 --rounds 30 --topology decentralized`: the demo model counts while nodes are killed, one a round, at
+// `npm run chaos -- --nodes 3 --rounds 30 --topology decentralized [--victim leader]`: the demo model counts while nodes are killed, one a round, at
 // random moments. Every answer must be the undisturbed one, every id once and in order. Prints the stalls that the client saw.
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -33,6 +33,7 @@ const { values } = parseArgs({
     topology: { type: 'string', default: 'auto' },
     seed: { type: 'string', default: '1' },
     tokens: { type: 'string', default: '700' },
+    victim: { type: 'string', default: 'any' },
   },
 });
 const nodes = Number(values.nodes);
@@ -80,7 +81,8 @@ async function strike(home: string, ready: ReadyFile, free: Transcript, random: 
   const stream = await count(ready, transcript);
   const when = Math.floor(random() * free.ids.length * 0.8);
   await stream.read(() => transcript.ids.length > when);
-  const node = group.members[Math.floor(random() * nodes)] ?? '';
+  const victims = group.members.filter((id) => values.victim === 'any' || roleOf(id, group) === values.victim);
+  const node = victims[Math.floor(random() * victims.length)] ?? '';
   const { pids } = readReadyFile(home);
   const part = node === 'node-1' ? 'worker' : node.replace('node', 'worker');
   const struckAtMs = Date.now();
@@ -96,8 +98,15 @@ async function strike(home: string, ready: ReadyFile, free: Transcript, random: 
   assert.equal(transcript.text, free.text);
   assert.deepEqual(transcript.ids, free.ids);
   const noticedAtMs = noticed(home, struckAtMs);
-  const victim = node === group.leader ? 'leader' : 'member';
-  return { victim, stallMs, afterDetectionMs: noticedAtMs === null ? stallMs : Math.max(0, resumedAtMs - noticedAtMs) };
+  return {
+    victim: roleOf(node, group),
+    stallMs,
+    afterDetectionMs: noticedAtMs === null ? stallMs : Math.max(0, resumedAtMs - noticedAtMs),
+  };
+}
+
+function roleOf(node: string, group: Group): Round['victim'] {
+  return node === group.leader ? 'leader' : 'member';
 }
 
 /** When a worker first said that it missed a node, or that it leads now. */

@@ -1,12 +1,16 @@
 // Nodes of a group may be killed, frozen or cut off from the exchange at any moment of a stream: the client gets the text of
 // the undisturbed run, every id once and in order.
 import assert from 'node:assert/strict';
+import { statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { request } from 'undici';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import { openStream, Transcript } from '../chat-stream.ts';
 import { type ClusterPart, eventually, sharedCluster, storyOf, type TestCluster } from '../start-cluster.ts';
+import { appendOnlyFile } from '../start-redis.ts';
 
 interface GroupSummary {
   readonly members: readonly string[];
@@ -25,6 +29,8 @@ interface ExpertsView {
 const MAX_TOKENS = 600;
 /** Ids that have arrived when the blow falls. */
 const SOME = 50;
+/** What the durable Redis forgets: less than writers remember. */
+const LOST_MS = 700;
 
 describe('decentralized nodes that all hold everything', () => {
   const cluster = sharedCluster({ nodes: 3, worker: { topology: 'decentralized' } });
@@ -53,6 +59,21 @@ describe('decentralized nodes that all hold everything', () => {
   test('the exchange and a node are killed at once', async () => {
     const member = await memberOf(cluster());
     await strike(async () => void (await Promise.all([cluster().kill('exchange'), cluster().kill(member)])));
+  });
+
+  for (const server of ['redis', 'exchange'] as const) {
+    test(`${server} does not answer for ten seconds`, async () => {
+      await strike(async () => {
+        const pid = cluster().pid(server);
+        process.kill(pid, 'SIGSTOP');
+        await delay(10_000);
+        process.kill(pid, 'SIGCONT');
+      });
+    });
+  }
+
+  test('the durable Redis loses the last part of its file', async () => {
+    await strike(() => loseSome(cluster()));
   });
 
   test('operators see who holds and computes what, its load, and how it came to that', async () => {
@@ -100,6 +121,33 @@ describe('centralized nodes that each hold a part', () => {
     assert.ok(seen.comments.includes('waiting for nodes'), seen.comments.join());
   });
 
+  test('a stream is cancelled while its step waits for a node', async () => {
+    const pid = cluster().pid(await memberOf(cluster()));
+    await allTakePart(cluster(), 2);
+    const { url, apiKey: key } = cluster();
+    const transcript = new Transcript();
+    const stream = await openStream(
+      { method: 'POST', url: `${url}/v1/chat/completions`, key, body: storyOf(MAX_TOKENS) },
+      transcript,
+    );
+    await stream.read(() => transcript.ids.length > SOME);
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await eventually(
+        'the step waits',
+        () => groupOf(cluster()),
+        ({ waitsFor }) => waitsFor.includes('to load experts'),
+      );
+      const headers = { authorization: `Bearer ${key}` };
+      const answer = await request(`${url}/v1/streams/${stream.id}`, { method: 'DELETE', headers });
+      assert.equal(answer.statusCode, 200, await answer.body.text());
+      await stream.read();
+      assert.deepEqual([transcript.error, transcript.done], ['cancelled', false]);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
   test('the only holder of experts is killed: the stream waits until it is back', async () => {
     await strike(async () => cluster().kill(await memberOf(cluster())));
   });
@@ -140,6 +188,17 @@ function strikesIn(cluster: () => TestCluster, count: number) {
     return transcript;
   };
   return strike;
+}
+
+/** What a power loss does: the server ends, and its file lacks what was written last. It cannot write while it is cut. */
+async function loseSome(cluster: TestCluster): Promise<void> {
+  const file = appendOnlyFile(join(cluster.home, 'redis-durable'));
+  const length = statSync(file).size;
+  await delay(LOST_MS);
+  process.kill(cluster.pid('redis'), 'SIGSTOP');
+  assert.ok(statSync(file).size > length, 'something was written meanwhile');
+  truncateSync(file, length);
+  await cluster.kill('redis');
 }
 
 async function nodesOf(cluster: TestCluster): Promise<readonly NodeReport[]> {

@@ -5,7 +5,7 @@ import { runConclave } from '../../run-conclave.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
-test('two nodes give the tokens of one, in both topologies', async (t) => {
+test('two and four nodes give the tokens of one, in both topologies', async (t) => {
   const home = await temporaryFolder(t);
   const model = await syntheticModel(home, 'model');
   const generate = (...nodes: readonly string[]) => {
@@ -27,8 +27,11 @@ test('two nodes give the tokens of one, in both topologies', async (t) => {
   };
   const alone = generate();
   assert.equal(alone.length, 40);
-  for (const topology of ['centralized', 'decentralized']) {
-    assert.deepEqual(generate('--nodes', '2', '--topology', topology), alone, topology);
+  for (const [nodes, topology] of [
+    ['2', 'centralized'],
+    ['4', 'decentralized'],
+  ] as const) {
+    assert.deepEqual(generate('--nodes', nodes, '--topology', topology), alone, topology);
   }
 });
 

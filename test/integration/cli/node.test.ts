@@ -1,6 +1,6 @@
 // `conclave node` when it cannot take part.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { connectRedis } from '../../../infra/redis/connect.ts';
 import { startHeartbeat } from '../../../infra/registry/node-heartbeats.ts';
 import { acquireLease } from '../../../workers/cluster/lease.ts';
@@ -24,20 +24,15 @@ async function ledGroup(test: Cleanup) {
   return server;
 }
 
-test('a node with another checkpoint than its group has is refused with both hashes', async (t) => {
-  const [home, server] = [await temporaryFolder(t), await ledGroup(t)];
+/** Starts node `id` with a model of its own, to join that group. */
+async function joinLedGroup(test: TestContext, id: string) {
+  const [home, server] = [await temporaryFolder(test), await ledGroup(test)];
   const model = await syntheticModel(home, 'model');
-  const { status, stderr } = await runConclaveBeside(
-    'node',
-    '--join',
-    server.url,
-    '--model',
-    model,
-    '--home',
-    home,
-    '--node',
-    'b',
-  );
+  return runConclaveBeside('node', '--join', server.url, '--model', model, '--home', home, '--node', id);
+}
+
+test('a node with another checkpoint than its group has is refused with both hashes', async (t) => {
+  const { status, stderr } = await joinLedGroup(t, 'b');
   assert.equal(status, 1);
   assert.match(
     stderr,
@@ -46,19 +41,7 @@ test('a node with another checkpoint than its group has is refused with both has
 });
 
 test('a node id that is in use is refused, naming who has it', async (t) => {
-  const [home, server] = [await temporaryFolder(t), await ledGroup(t)];
-  const model = await syntheticModel(home, 'model');
-  const { status, stderr } = await runConclaveBeside(
-    'node',
-    '--join',
-    server.url,
-    '--model',
-    model,
-    '--home',
-    home,
-    '--node',
-    'a',
-  );
+  const { status, stderr } = await joinLedGroup(t, 'a');
   assert.equal(status, 1);
   assert.match(
     stderr,

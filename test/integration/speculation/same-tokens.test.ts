@@ -8,13 +8,17 @@ import { createTokenizer } from '../../../infra/tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../../infra/tokenizer/tokenizer.ts';
 import { readTokenizerFiles } from '../../../infra/tokenizer/tokenizer-files.ts';
 import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
+import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
 import { generateLocally } from '../../../workers/serve/generate-locally.ts';
 import { localExecutor } from '../../../workers/serve/local-executor.ts';
-import { DEFAULT_ENGINE, type Engine, openEngine } from '../../../workers/serve/open-engine.ts';
+import { DEFAULT_ENGINE, openEngine } from '../../../workers/serve/open-engine.ts';
 import type { Drafter } from '../../../workers/speculation/drafter.ts';
 import { NgramDrafter } from '../../../workers/speculation/ngram-drafter.ts';
+import type { StepExecutor } from '../../../workers/step/run-step.ts';
+import { LocalGroup } from '../../local-group.ts';
 import { REPOSITORY_ROOT } from '../../repository-root.ts';
+import { startRedis } from '../../start-redis.ts';
 import { STEADY_SHAPE, SteadyScheduler } from '../../steady-scheduler.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
@@ -40,20 +44,19 @@ interface Run {
 }
 
 async function run(
-  engine: Engine,
+  engine: StepExecutor,
   tokenizer: Tokenizer,
   request: GenerationRequest,
   createDrafter: (() => Drafter) | null,
 ): Promise<Run> {
   const limits = { ...DEFAULT_ENGINE, blockTokens: KV_BLOCK_TOKENS, maxRows: 64 };
   const scheduler = new SteadyScheduler(new KvBlockPool(16, KV_BLOCK_TOKENS), limits, STEADY_SHAPE, createDrafter);
-  const session = localExecutor(engine.session);
   let steps = 0;
   const executor = {
-    vocab: session.vocab,
-    step: (...args: Parameters<typeof session.step>) => {
+    vocab: engine.vocab,
+    step: (...args: Parameters<StepExecutor['step']>) => {
       steps += 1;
-      return session.step(...args);
+      return engine.step(...args);
     },
   };
   const events: TokensEvent[] = [];
@@ -67,14 +70,20 @@ const SAMPLING: readonly Partial<SamplingParams>[] = [
   { temperature: 0.7, topP: 0.9, repetitionPenalty: 1.2, frequencyPenalty: 0.2, seed: 5, logprobs: { top: 3 } },
 ];
 
-async function compare(engine: Engine, tokenizer: Tokenizer, request: GenerationRequest): Promise<void> {
+/** `guesser` verifies guesses, `engine` gives the answer token by token. */
+async function compare(
+  engine: StepExecutor,
+  tokenizer: Tokenizer,
+  request: GenerationRequest,
+  guesser = engine,
+): Promise<void> {
   for (const change of SAMPLING) {
     const asked = { ...request, sampling: { ...request.sampling, ...change } };
     const single = await run(engine, tokenizer, asked, null);
     const ids = single.events.flatMap((event) => event.ids);
     const flawed = () => new FlawedDrafter([...asked.promptTokens, ...ids]);
     for (const createDrafter of [flawed, () => new NgramDrafter()]) {
-      const guessing = await run(engine, tokenizer, asked, createDrafter);
+      const guessing = await run(guesser, tokenizer, asked, createDrafter);
       assert.deepEqual(guessing.events, single.events);
       if (createDrafter === flawed) assert.ok(guessing.steps < 0.6 * single.steps, `${guessing.steps} steps`);
     }
@@ -102,13 +111,14 @@ function requestFor(promptTokens: readonly number[], tokenizer: Tokenizer): Gene
 async function withEngine(
   folder: string,
   home: string,
-  use: (engine: Engine, tokenizer: Tokenizer) => Promise<void>,
+  use: (engine: StepExecutor, tokenizer: Tokenizer, packs: OpenedPacks) => Promise<void>,
 ): Promise<void> {
   const events = { onProgress: () => undefined, onWait: () => undefined };
   const options = { ...DEFAULT_ENGINE, threads: 2, kvTokens: 16 * KV_BLOCK_TOKENS, maxRows: 64 };
   const engine = await openEngine({ folder, home, packs: 'all', events }, options);
   try {
-    await use(engine, await createTokenizer(await readTokenizerFiles(folder, engine.packs.description.family)));
+    const tokenizer = await createTokenizer(await readTokenizerFiles(folder, engine.packs.description.family));
+    await use(localExecutor(engine.session), tokenizer, engine.packs);
   } finally {
     await engine.close();
   }
@@ -119,6 +129,23 @@ for (const dtype of ['bf16', 'f32'] as const) {
     const home = await temporaryFolder(t);
     await withEngine(await syntheticModel(home, dtype, { dtype }), home, async (engine, tokenizer) => {
       await compare(engine, tokenizer, requestFor([5, 6, 7, 8, 5, 6, 7], tokenizer));
+    });
+  });
+}
+
+for (const topology of ['centralized', 'decentralized'] as const) {
+  test(`two nodes, ${topology}: guesses verified by a group change no token`, async (t) => {
+    const [home, redis] = [await temporaryFolder(t), await startRedis(t, 'exchange')];
+    await withEngine(await syntheticModel(home, 'bf16', { dtype: 'bf16' }), home, async (engine, tokenizer, packs) => {
+      const experts = [...packs.experts.keys()];
+      const halves = [0, 1].map((node) => experts.filter((expert) => expert % 2 === node));
+      const group = await LocalGroup.open({ packs, exchangeUrl: redis.url, experts: halves, topology });
+      try {
+        await group.use();
+        await compare(engine, tokenizer, requestFor([5, 6, 7, 8, 5, 6, 7], tokenizer), group.executor);
+      } finally {
+        await group.close();
+      }
     });
   });
 }
