@@ -141,6 +141,11 @@ describe('centralized nodes that each hold a part', () => {
       const headers = { authorization: `Bearer ${key}` };
       const answer = await request(`${url}/v1/streams/${stream.id}`, { method: 'DELETE', headers });
       assert.equal(answer.statusCode, 200, await answer.body.text());
+      await eventually(
+        'the answer has ended',
+        async () => (await cluster().admin('GET', `jobs/${stream.id}`)) as { readonly state: string },
+        ({ state }) => state === 'ended',
+      );
       await stream.read();
       assert.deepEqual([transcript.error, transcript.done], ['cancelled', false]);
     } finally {

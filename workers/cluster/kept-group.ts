@@ -8,7 +8,7 @@ import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts'
 import type { Turns } from '../../infra/timing/turns.ts';
 import type { StepBatch } from '../../native/model-session.ts';
 import { StepFailure } from '../node/step-failure.ts';
-import { KvLost, type StepExecutor } from '../step/run-step.ts';
+import { KvLost, StepDeferred, type StepExecutor } from '../step/run-step.ts';
 import type { PlanChoice, PlannedGroup } from './choose-plan.ts';
 import { CompleteKv } from './complete-kv.ts';
 import type { HeldLease } from './lease.ts';
@@ -34,6 +34,8 @@ export interface KeptGroupParts {
 }
 
 const LOOK_MS = 200;
+/** A step that waits longer for a plan is given back: whose it is may have been cancelled. */
+const DEFER_MS = 250;
 /** Between two looks of a step that waits. */
 const WAITING_LOOK_MS = 20;
 /** After a plan that could not be put to work, doubled with each one in a row. */
@@ -52,6 +54,8 @@ export class KeptGroup implements StepExecutor {
   #kvLost = false;
   #failedPlans = 0;
   #pausedUntilMs = 0;
+  /** Since when nothing can be computed; null while it can. */
+  #stoppedAtMs: number | null = null;
   #waitsFor = '';
 
   constructor(parts: KeptGroupParts) {
@@ -71,15 +75,18 @@ export class KeptGroup implements StepExecutor {
 
   /**
    * Runs the batch under the plan in force, and again under the next one where that fails. Throws KvLost when earlier positions
-   * have to be computed again first, `fenced` when the lease is lost, `cancelled` when nobody waits any more.
+   * have to be computed again first, StepDeferred when no plan has come for a while, `fenced` when the lease is lost,
+   * `cancelled` when nobody waits any more.
    */
   async step(batch: StepBatch, logits: Float32Array): Promise<void> {
+    const deferAtMs = performance.now() + DEFER_MS;
     for (;;) {
+      if (this.#executor === null) await this.#change('', [], deferAtMs);
       const failure = await this.#parts.turns.run(() => this.#try(batch, logits));
       if (failure === null) return;
       this.#parts.log.warn({ err: failure, lost: failure.lost }, 'a step failed and is repeated');
       this.#parts.author.suspect(failure.lost);
-      await this.#change(failure.message, failure.lost);
+      await this.#change(failure.message, failure.lost, deferAtMs);
     }
   }
 
@@ -100,9 +107,9 @@ export class KeptGroup implements StepExecutor {
     return failureOf(this.#executor.step(batch, logits));
   }
 
-  /** Looks until another plan is in force. `because` is why the present one cannot stay. */
-  async #change(because: string, without: readonly string[] = []): Promise<void> {
-    const startedMs = performance.now();
+  /** Looks until another plan is in force, at most until `deferAtMs`. `because` is why the present one cannot stay. */
+  async #change(because: string, without: readonly string[] = [], deferAtMs = Number.POSITIVE_INFINITY): Promise<void> {
+    this.#stoppedAtMs ??= performance.now();
     this.#executor = null;
     // A look that began before may be about to put a plan in force: possibly the right one.
     await this.#looks;
@@ -110,9 +117,12 @@ export class KeptGroup implements StepExecutor {
     while (this.#executor === null) {
       this.#throwIfOver();
       await this.#look(because).catch((problem: unknown) => this.#stuck(problem));
-      if (this.#executor === null) await delay(WAITING_LOOK_MS);
+      if (this.#executor !== null) break;
+      if (performance.now() > deferAtMs) throw new StepDeferred(this.#waitsFor);
+      await delay(WAITING_LOOK_MS);
     }
-    const waitedMs = performance.now() - startedMs;
+    const waitedMs = performance.now() - this.#stoppedAtMs;
+    this.#stoppedAtMs = null;
     if (waitedMs > WORTH_SAYING_MS) this.#parts.log.info({ waitedMs }, 'the group computes again');
   }
 

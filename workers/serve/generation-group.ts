@@ -162,7 +162,7 @@ export class GenerationGroup {
 
   async #step(): Promise<boolean> {
     const startedMs = performance.now();
-    const { rows, guessed, tokens } = await runStep({
+    const result = await runStep({
       scheduler: this.#parts.scheduler,
       executor: this.#parts.executor,
       sample: (sequence, logits) => {
@@ -172,10 +172,10 @@ export class GenerationGroup {
       },
       onFailure: (sequence, reason) => this.#fail(this.#owners.get(sequence)?.generation, reason),
     });
-    if (rows > 0) this.#tellStep({ rows, guessed, tokens }, performance.now() - startedMs);
-    const appends = tokens.flatMap((token) => this.#accept(token));
+    if (result.rows > 0) this.#tellStep(result, performance.now() - startedMs);
+    const appends = result.tokens.flatMap((token) => this.#accept(token));
     await this.#publisher.publish(appends, this.#ending.splice(0));
-    return rows > 0;
+    return result.rows > 0 || result.again;
   }
 
   #tell(report: (observer: GroupObserver) => void): void {

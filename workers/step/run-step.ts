@@ -15,14 +15,21 @@ export interface StepExecutor {
 /** Thrown by an executor whose nodes lack keys and values of earlier positions: everything is computed again. */
 export class KvLost extends Error {}
 
+/** Thrown by an executor that has waited for its nodes for a while: what is to be computed may have changed meanwhile. */
+export class StepDeferred extends Error {}
+
 export interface StepResult {
-  /** Rows computed; 0 when there was nothing to do. */
+  /** Rows computed; 0 when there was nothing to do, or when it could not be done yet. */
   readonly rows: number;
+  /** The step did not run: another one is to be planned at once. */
+  readonly again: boolean;
   /** Of those rows, the ones for tokens that were only guessed. */
   readonly guessed: number;
   /** In the order of the sequences, of each in the order of its tokens: one, and one more for each right guess. */
   readonly tokens: readonly GeneratedToken[];
 }
+
+const NOTHING: StepResult = { rows: 0, again: false, guessed: 0, tokens: [] };
 
 /**
  * Runs what the scheduler plans next. Sampled tokens are already part of their sequences when it returns; a sequence whose
@@ -33,7 +40,7 @@ export async function runStep(
 ): Promise<StepResult> {
   const { scheduler, executor } = parts;
   const step = scheduler.nextStep();
-  if (step.length === 0) return { rows: 0, guessed: 0, tokens: [] };
+  if (step.length === 0) return NOTHING;
 
   const batch = buildStepBatch(step);
   const logits = new Float32Array(batch.logitRows.length * executor.vocab);
@@ -41,9 +48,9 @@ export async function runStep(
   try {
     await executor.step(batch, logits);
   } catch (thrown) {
-    if (!(thrown instanceof KvLost)) throw thrown;
-    scheduler.preemptAll();
-    return { rows: batch.tokens.length, guessed: 0, tokens: [] };
+    if (thrown instanceof KvLost) scheduler.preemptAll();
+    else if (!(thrown instanceof StepDeferred)) throw thrown;
+    return { ...NOTHING, again: true };
   }
   scheduler.complete(step, performance.now() - startedMs);
 
@@ -54,5 +61,5 @@ export async function runStep(
     tokens.push(...sampleRows(rows, logits.subarray(row * executor.vocab, end * executor.vocab), parts));
     row = end;
   }
-  return { rows: batch.tokens.length, guessed: countGuessed(step), tokens };
+  return { rows: batch.tokens.length, again: false, guessed: countGuessed(step), tokens };
 }
