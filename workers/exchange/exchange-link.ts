@@ -29,6 +29,12 @@ export interface LinkEvents {
   readonly onProblem: (problem: unknown) => void;
 }
 
+/** Where frames go: a stream on one exchange. */
+interface Route {
+  readonly writer: Redis;
+  readonly stream: string;
+}
+
 /** A stream that this node reads: whose frames it carries. */
 interface Incoming {
   readonly from: number;
@@ -50,6 +56,11 @@ export class ExchangeLink {
   /** Stream -> when its time to live was set, on the monotonic clock. */
   readonly #renewedAtMs = new Map<string, number>();
   #plan: GroupPlan | null = null;
+  /** Under the plan in force: to all others, one for each exchange; and to single members, as far as used. */
+  #toAll: readonly Route[] | null = null;
+  readonly #toMember = new Map<number, Route>();
+  /** What the ids of the latest step begin with. */
+  #step = { epoch: -1, step: -1, prefix: '', before: '' };
   #bytesSent = 0;
   #framesSent = 0;
 
@@ -73,6 +84,8 @@ export class ExchangeLink {
   /** Reads the frames that the plan's members write for member `me`, beside the step log. */
   usePlan(plan: GroupPlan, me: number): void {
     this.#plan = plan;
+    this.#toAll = null;
+    this.#toMember.clear();
     this.#incoming.clear();
     const start = `${stepPrefix(plan.epoch, 0)}-0`;
     const streams = new Map<string, string | null>([[this.#logKey, null]]);
@@ -104,19 +117,14 @@ export class ExchangeLink {
    * stream keeps, at least; -1 keeps all of this step and of the one before.
    */
   broadcast(frame: LayerFrame, keptLayers: number): void {
-    const plan = this.#planInForce();
-    for (const url of this.#others(plan)) {
-      this.#send(this.#writerOf(url), broadcastKey(plan, this.#options.nodeId), frame, keptLayers);
-    }
+    this.#toAll ??= this.#routesToAll(this.#planInForce());
+    for (const route of this.#toAll) this.#send(route, frame, keptLayers);
   }
 
   /** The frame for one member alone. */
   sendTo(member: number, frame: LayerFrame, keptLayers: number): void {
-    const plan = this.#planInForce();
-    const receiver = plan.members[member];
-    if (receiver === undefined) throw new RangeError(`The plan has no member ${member}.`);
-    const writer = this.#writerOf(receiver.exchangeUrl ?? this.#options.exchangeUrl);
-    this.#send(writer, directKey(plan, this.#options.nodeId, receiver.id), frame, keptLayers);
+    const route = this.#toMember.get(member) ?? this.#routeTo(this.#planInForce(), member);
+    this.#send(route, frame, keptLayers);
   }
 
   /** Since the link was opened. */
@@ -144,9 +152,20 @@ export class ExchangeLink {
     return this.#plan;
   }
 
-  #others(plan: GroupPlan): ReadonlySet<string> {
+  #routesToAll(plan: GroupPlan): readonly Route[] {
     const others = plan.members.filter(({ id }) => id !== this.#options.nodeId);
-    return new Set(others.map(({ exchangeUrl }) => exchangeUrl ?? this.#options.exchangeUrl));
+    const urls = new Set(others.map(({ exchangeUrl }) => exchangeUrl ?? this.#options.exchangeUrl));
+    const stream = broadcastKey(plan, this.#options.nodeId);
+    return [...urls].map((url) => ({ writer: this.#writerOf(url), stream }));
+  }
+
+  #routeTo(plan: GroupPlan, member: number): Route {
+    const receiver = plan.members[member];
+    if (receiver === undefined) throw new RangeError(`The plan has no member ${member}.`);
+    const writer = this.#writerOf(receiver.exchangeUrl ?? this.#options.exchangeUrl);
+    const route = { writer, stream: directKey(plan, this.#options.nodeId, receiver.id) };
+    this.#toMember.set(member, route);
+    return route;
   }
 
   #writerOf(url: string): Redis {
@@ -158,12 +177,10 @@ export class ExchangeLink {
     return writer;
   }
 
-  #send(writer: Redis, stream: string, frame: LayerFrame, keptLayers: number): void {
-    const prefix = stepPrefix(frame.epoch, frame.step);
+  #send({ writer, stream }: Route, frame: LayerFrame, keptLayers: number): void {
+    const { prefix, before } = this.#prefixes(frame);
     const keptFrom =
-      keptLayers < 0
-        ? `${stepPrefix(frame.epoch, Math.max(0, frame.step - 1))}-0`
-        : `${prefix}-${frameSequence(Math.max(-1, frame.layer - keptLayers), 0, 0)}`;
+      keptLayers < 0 ? `${before}-0` : `${prefix}-${frameSequence(Math.max(-1, frame.layer - keptLayers), 0, 0)}`;
     const body = Buffer.from(frame.body.buffer, frame.body.byteOffset, frame.body.byteLength);
     for (let piece = 0; piece < piecesOf(body.byteLength); piece += 1) {
       const id = `${prefix}-${frameSequence(frame.layer, frame.attempt, piece)}`;
@@ -174,6 +191,14 @@ export class ExchangeLink {
     this.#framesSent += 1;
     this.#bytesSent += body.byteLength;
     this.#renewTtl(writer, stream);
+  }
+
+  #prefixes({ epoch, step }: LayerFrame): { readonly prefix: string; readonly before: string } {
+    if (this.#step.epoch !== epoch || this.#step.step !== step) {
+      const before = stepPrefix(epoch, Math.max(0, step - 1));
+      this.#step = { epoch, step, prefix: stepPrefix(epoch, step), before };
+    }
+    return this.#step;
   }
 
   #renewTtl(writer: Redis, stream: string): void {
