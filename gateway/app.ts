@@ -11,6 +11,7 @@ import { requireScope } from './auth/principal.ts';
 import type { GatewayContext, GatewayEnv } from './environment.ts';
 import { errorBody, errorHeaders, httpStatus, thrownToDomainError } from './errors/error-to-http.ts';
 import type { GatewayParts } from './parts.ts';
+import { readAhead } from './request/read-ahead.ts';
 import { addGroupAdminRoutes } from './routes/admin-groups.ts';
 import { addQueueAdminRoutes } from './routes/admin-queues.ts';
 import { addTenantAdminRoutes } from './routes/admin-tenants.ts';
@@ -32,6 +33,7 @@ export function createApp(parts: GatewayParts): App {
   app.use(refuseManyHeaders(parts.config.limits.headers));
   addHealthRoutes(app, parts);
   addLoginRoutes(app, parts);
+  app.use('/v1/*', readAhead(parts.config.limits));
   app.use('/admin/*', authenticateAdmin(parts));
   app.use(authenticateCaller(parts));
   addAdmin(app, parts);
@@ -50,11 +52,12 @@ function frameRequest(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
     const requestId = `req_${Buffer.from(parts.random(12)).toString('hex')}`;
     c.set('startedAtMs', startedAtMs);
     c.set('requestId', requestId);
-    setHeaders(c, { 'x-request-id': requestId, ...SECURITY_HEADERS });
     await next();
     const durationMs = parts.clock() - startedAtMs;
-    // Not c.header, which would build the response anew and with it the stream's reader.
-    c.res.headers.set('openai-processing-ms', String(durationMs));
+    // Not before, when nothing waits for the client yet; and not by c.header, which would build the response anew and with it
+    // the stream's reader.
+    const headers = { 'x-request-id': requestId, ...SECURITY_HEADERS, 'openai-processing-ms': String(durationMs) };
+    for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value);
     report(parts, c, durationMs);
   };
 }
@@ -69,10 +72,6 @@ const SECURITY_HEADERS = {
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
     "connect-src 'self'; form-action 'self'; base-uri 'self'; frame-ancestors 'none'",
 } as const;
-
-function setHeaders(c: GatewayContext, headers: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(headers)) c.header(name, value);
-}
 
 function refuseManyHeaders(limit: number): MiddlewareHandler {
   return async (c, next) => {
@@ -92,7 +91,7 @@ function report(parts: GatewayParts, c: GatewayContext, durationMs: number): voi
   const principal = c.get('principal') as GatewayEnv['Variables']['principal'] | undefined;
   const who = { tenant: principal?.tenant, subject: principal?.subject };
   parts.metrics.request(route, status, durationMs / 1000);
-  const line = { requestId: c.get('requestId'), method, route, status, durationMs, ...who };
+  const line = { requestId: c.get('requestId'), method, route, status, durationMs, ...who, ...c.get('generation') };
   if (QUIET_ROUTES.has(route)) parts.log.debug(line, 'request');
   else parts.log.info(line, 'request');
 }

@@ -17,7 +17,7 @@ export interface RunningServer {
 }
 
 /** A stream's first event comes along with its headers when it comes within this time. */
-const HEADERS_WAIT_MS = 20;
+const HEADERS_WAIT_MS = 100;
 
 /**
  * Sends headers with the first bytes of the body, or after a moment without any. The adapter flushes a stream's headers at

@@ -10,8 +10,8 @@ import { buildGenerationRequest, type RequestContext } from './build-generation-
 import { type ChatCompletionBody, chatCompletionSchema, UNSUPPORTED_CHAT_FIELDS } from './chat-completion-schema.ts';
 import { type CompletionBody, completionSchema, UNSUPPORTED_COMPLETION_FIELDS } from './completion-schema.ts';
 import { parseBody } from './parse-body.ts';
+import { jsonBodyOf } from './read-ahead.ts';
 import { type Idempotency, readIdempotency, readResumeSeconds } from './read-client-headers.ts';
-import { readJsonBody } from './read-json-body.ts';
 import { type GenerationKind, makeRequestId } from './request-id.ts';
 import type { SharedFields } from './sampling-schema.ts';
 
@@ -28,7 +28,7 @@ export interface PreparedGeneration {
 
 /** Prepares POST /v1/chat/completions. @throws DomainError for anything wrong with the request. */
 export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
-  const json = await readJsonBody(c.req.raw, parts.config.limits);
+  const json = await jsonBodyOf(c, parts.config.limits);
   const body = parseBody(chatCompletionSchema, json.value, UNSUPPORTED_CHAT_FIELDS);
   refuseTooManyMessages(body, parts.config.limits.messages);
   const logprobs = chatLogprobsOptions(body);
@@ -41,7 +41,7 @@ export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitt
 
 /** Prepares POST /v1/completions. @throws DomainError for anything wrong with the request. */
 export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
-  const json = await readJsonBody(c.req.raw, parts.config.limits);
+  const json = await jsonBodyOf(c, parts.config.limits);
   const body = parseBody(completionSchema, json.value, UNSUPPORTED_COMPLETION_FIELDS);
   const model = await findModel(parts, admitted.policy, body.model);
   const promptTokens = await readPrompt(body, model);

@@ -26,11 +26,7 @@ async function generate(parts: GatewayParts, c: GatewayContext, prepare: Prepare
   const { id, repeated, entries } = await enqueueExpected(parts, c, caller, prepared);
   await tellWeight(parts, caller, prepared.model.name, syncWeight);
   if (repeated) c.header('conclave-repeated', 'true');
-  const { tenant } = caller.principal;
-  parts.log.info(
-    { requestId: c.get('requestId'), id, tenant, endUser: prepared.endUser, repeated },
-    'generation queued',
-  );
+  c.set('generation', { id, endUser: prepared.endUser, repeated });
   const view = answerView(id, prepared);
   if (!prepared.stream) return answerWithJson(parts, c, view, entries);
   return answerWithStream(parts, c, { view, entries, includeUsage: prepared.includeUsage, afterSeq: 0 });

@@ -38,6 +38,17 @@ test('without a credential every route but health and sign-in is closed', async 
   );
 });
 
+test('what is wrong with a body is told to those with a credential only', async () => {
+  const gateway = await createScriptedGateway();
+  for (const body of ['no JSON', 'x'.repeat(100_000)]) {
+    // Announced, it may be read ahead.
+    for (const announced of [{}, { 'content-length': String(body.length) }]) {
+      await refused(await gateway.post(CHAT, body, { ...bearer('cvk_unknown'), ...announced }));
+      assert.equal((await gateway.post(CHAT, body, announced)).status, 400);
+    }
+  }
+});
+
 test('a key with the right prefix and a wrong secret is refused', async () => {
   const gateway = await createScriptedGateway();
   const forged = `${gateway.key.slice(0, -1)}${gateway.key.endsWith('A') ? 'B' : 'A'}`;
