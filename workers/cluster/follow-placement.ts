@@ -26,6 +26,11 @@ export interface FollowPlacementParts {
   readonly onProblem: (problem: unknown) => void;
 }
 
+interface Holdings {
+  readonly experts: readonly number[];
+  readonly shared: boolean;
+}
+
 const LOOK_MS = 100;
 
 /** Follows until stopped. */
@@ -46,20 +51,27 @@ export function followPlacement(parts: FollowPlacementParts): PlacementFollower 
 }
 
 async function meetPlacement({ redis, group, nodeId, held, events, onChange }: FollowPlacementParts): Promise<void> {
-  const [placement, plan] = await Promise.all([readPlacement(redis, group), readPlan(redis, group)]);
+  const placement = await readPlacement(redis, group);
   const wanted = placement?.nodes.find(({ id }) => id === nodeId);
   if (placement === null || wanted === undefined || placement.modelHash !== held.source.packed.modelHash) return;
-  const { load, drop } = whatToMove(wanted, held, plan, nodeId);
+  // Looked at ten times a second: the plan matters only to what the placement would have let go of.
+  if (isMet(wanted, held)) return;
+  const { load, drop } = whatToMove(wanted, held, await readPlan(redis, group), nodeId);
   if (load.length + drop.length === 0) return;
   await held.load(load, events);
   await held.drop(drop);
   await onChange();
 }
 
+function isMet(wanted: WantedHoldings, held: Holdings): boolean {
+  const { load, drop } = whatToMove(wanted, held, null, '');
+  return load.length + drop.length === 0;
+}
+
 /** Packs to load and to let go of. Attention stays once it is held: with it the node can lead. */
 export function whatToMove(
   wanted: WantedHoldings,
-  held: { readonly experts: readonly number[]; readonly shared: boolean },
+  held: Holdings,
   plan: GroupPlan | null,
   nodeId: string,
 ): { readonly load: readonly PackId[]; readonly drop: readonly number[] } {
