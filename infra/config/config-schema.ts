@@ -116,7 +116,7 @@ const workerSchema = z.strictObject({
   /** `auto`: tokens are guessed from the text so far and verified together, while that pays; answers stay the same. */
   speculation: z.enum(['auto', 'off']).default('auto'),
   /** Least time between two writes of an answer's tokens, in ms: what comes sooner is sent together. 0 sends each at once. */
-  eventIntervalMs: z.number().min(0).max(1000).default(33),
+  eventIntervalMs: z.number().min(0).max(1000).default(50),
   /** A leader that has not renewed its lease for so long is replaced. */
   leaseSeconds: seconds(3),
 });

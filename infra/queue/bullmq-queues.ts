@@ -2,7 +2,7 @@
 // second one per worker. In: a connection. Out: a Queue or Worker by name. Must not take or add jobs.
 import { type BackendFactory, Queue, QueueKeys, RedisConnection, RedisQueueBackend, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { JOB_OPTIONS, QUEUE_EVENTS } from '../redis/bullmq-scripts.ts';
+import { JOB_OPTIONS, LOCK_MS, QUEUE_EVENTS } from '../redis/bullmq-scripts.ts';
 import { BULLMQ_PREFIX } from '../redis/keys.ts';
 
 /** What a job carries: enough to schedule it, nothing of the prompt. */
@@ -18,8 +18,6 @@ export interface BullmqQueues {
   close(): Promise<void>;
 }
 
-/** A lock lives this long without renewal: how long a dead group's jobs stay its own. */
-export const LOCK_MS = 15_000;
 /** Time between two looks for jobs without a lock. */
 export const STALL_SCAN_MS = 5_000;
 /** A job may lose its group once; the second time it fails. */

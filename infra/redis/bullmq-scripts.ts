@@ -5,9 +5,18 @@ import { createRequire } from 'node:module';
 
 /** Name of every job. */
 export const JOB_NAME = 'generate';
-const KEPT_JOBS = { count: 1_000, age: 24 * 3_600 } as const;
-/** Options of every job; of ended ones the last 1,000 of a queue are kept for a day. */
-export const JOB_OPTIONS = { attempts: 1, removeOnComplete: KEPT_JOBS, removeOnFail: KEPT_JOBS } as const;
+const DAY_SECONDS = 24 * 3_600;
+/** Options of every job; those that ended stay on the queue board for a day, the last so many of a queue. */
+export const JOB_OPTIONS = {
+  attempts: 1,
+  removeOnComplete: { count: 100, age: DAY_SECONDS },
+  removeOnFail: { count: 1_000, age: DAY_SECONDS },
+} as const;
+
+/** A lock lives this long without renewal: how long a dead group's jobs stay its own. */
+export const LOCK_MS = 15_000;
+/** BullMQ's lock token is this and the group, so that a new leader inherits the locks. */
+export const LOCK_TOKEN = 'group:';
 
 /** Entries that a queue's event stream keeps. */
 export const QUEUE_EVENTS = 100;

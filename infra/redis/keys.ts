@@ -42,8 +42,8 @@ export const KEYS: readonly KeyInfo[] = [
     'BullMQ queues `<model>@<tenant>`',
     'gateway, leader',
     'leader, admin',
-    'ended jobs: 1,000 a queue',
-    '300 B a job',
+    'ended jobs: a day, the last 100 completed and 1,000 failed of a queue',
+    '1.5 KB a job',
   ),
   durable(
     'cv:queues',
@@ -135,6 +135,15 @@ export const KEYS: readonly KeyInfo[] = [
     'leader',
     'empties',
     'one a queue',
+  ),
+  durable(
+    'cv:idle:*',
+    'hash',
+    'groups of a model that wait for work, with their lease',
+    'leader, gateway',
+    'gateway',
+    'empties',
+    'one a group',
   ),
   durable('cv:drain', 'set', 'queues that accept no new requests', 'admin', 'gateway', 'stays', 'one a queue'),
   durable('cv:held:*', 'hash', 'ids that a group owns, with their queue', 'leader', 'leader', 'empties', 'slots'),
@@ -259,6 +268,7 @@ export const KEYS: readonly KeyInfo[] = [
     'one batch',
   ),
   durable('cv:wake:*', 'channel', 'there may be work for a model', 'gateway, leader', 'leader', '', '1 B'),
+  durable('cv:given:*', 'channel', 'the job that a waiting group is handed', 'gateway', 'leader', '', 'one request'),
   durable('cv:to-group:*', 'channel', 'ids that a group is to stop', 'gateway', 'leader', '', 'one id'),
   exchange(
     'cv:steps:*',
@@ -294,6 +304,7 @@ export const prefixes = {
   stat: 'cv:stat:',
   fair: 'cv:fair:',
   ready: 'cv:ready:',
+  idle: 'cv:idle:',
   held: 'cv:held:',
   cancel: 'cv:cancel:',
   follows: 'cv:follows:',
@@ -313,6 +324,7 @@ export const prefixes = {
   rate: 'cv:rate:',
   toGateway: 'cv:to-gateway:',
   wake: 'cv:wake:',
+  given: 'cv:given:',
   toGroup: 'cv:to-group:',
 } as const;
 

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { PACKAGE_ROOT } from '../package-facts.ts';
-import { bullmqFunction, JOB_NAME, JOB_OPTIONS, QUEUE_EVENTS } from './bullmq-scripts.ts';
+import { bullmqFunction, JOB_NAME, JOB_OPTIONS, LOCK_MS, LOCK_TOKEN, QUEUE_EVENTS } from './bullmq-scripts.ts';
 import { ENDED_LIST_LENGTH, ENDED_TTL_MS, prefixes, REQUEST_TTL_MS, singleKeys } from './keys.ts';
 import { asRedisError, throwIfErrorCode } from './script-errors.ts';
 
@@ -117,6 +117,8 @@ const NAMES: Readonly<Record<string, object>> = {
     jobName: JOB_NAME,
     jobOptions: JSON.stringify(JOB_OPTIONS),
     queueEvents: QUEUE_EVENTS,
+    lockMs: LOCK_MS,
+    lockToken: LOCK_TOKEN,
   },
 };
 

@@ -77,13 +77,13 @@ test('so does Ctrl-C, which a terminal sends to every process of the group', (t)
 
 test('an answer longer than the drain time is continued after the next start', async (t) => {
   const cleanup = lastFirst(t);
-  const prepared = await prepareHome(cleanup, { drainSeconds: 0.2 });
+  const prepared = await prepareHome(cleanup, { drainSeconds: 0.05 });
   const first = start(cleanup, prepared);
   const before = await ready(prepared.home);
   const undisturbed = new Transcript();
-  await (await openStream(longCall(before.url, before.apiKey, 1000), undisturbed)).read();
+  await (await openStream(longCall(before.url, before.apiKey, 1500), undisturbed)).read();
   const transcript = new Transcript();
-  const stream = await openStream(longCall(before.url, before.apiKey, 1000), transcript);
+  const stream = await openStream(longCall(before.url, before.apiKey, 1500), transcript);
   await stream.read(() => transcript.ids.length > 10);
   first.process.kill('SIGTERM');
   await stream.read();

@@ -6,7 +6,7 @@ import { openStream, Transcript } from '../chat-stream.ts';
 import { type ClusterPart, eventually, sharedCluster, storyOf } from '../start-cluster.ts';
 
 /** Takes half a second on a fast machine. */
-const MAX_TOKENS = 1000;
+const MAX_TOKENS = 1500;
 /** Ids that have arrived when the blow falls. */
 const SOME = 50;
 

@@ -64,7 +64,7 @@ export async function startWordWorker(
     for (const taken of await source.recover()) running.push(answer(taken));
     while (!state.stopped) {
       for (const id of signals.drain()) told.add(id);
-      const taken = await source.takeNext();
+      const taken = await source.takeNext(true);
       if (taken === null) await source.waitForWork(20);
       else running.push(answer(taken));
     }

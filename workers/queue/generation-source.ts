@@ -6,6 +6,7 @@ import type { WriterFence } from '../../infra/queue/finish-generation.ts';
 import { startReaper } from '../../infra/queue/reap-generations.ts';
 import { connectRedis } from '../../infra/redis/connect.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
+import { GivenJobs } from './given-jobs.ts';
 import { OwnedJobs } from './owned-jobs.ts';
 import { recoverGenerations } from './recover-generations.ts';
 import { takeNext } from './take-next.ts';
@@ -28,9 +29,12 @@ export interface GenerationSource {
   /**
    * The next request, or null when nobody waits (or all that wait are paused). The caller owns it: it either finishes it
    * (token writer, then `done`), or releases it. Jobs that stalled too often are ended as failed here and not returned.
-   * Throws `fenced` when the lease is lost, `unavailable` never: it waits for Redis.
+   * Throws `fenced` when the lease is lost, `unavailable` never: it waits for Redis. `waits`: the group does nothing else, so
+   * that the next request is handed to it when it is queued; `waitForWork` then settles.
    */
-  takeNext(): Promise<TakenGeneration | null>;
+  takeNext(waits: boolean): Promise<TakenGeneration | null>;
+  /** Takes no more; gives back what was handed over and not taken. Throws `fenced`. */
+  refuse(): Promise<void>;
   /** Marks the job as completed, or as failed with a reason; call it after the terminal entry was written. */
   done(id: string, failedReason: string | null): Promise<void>;
   /** Gives a request back to the front of its queue, for instance at shutdown; another group continues it. Throws `fenced`. */
@@ -61,18 +65,21 @@ export function openGenerationSource(options: GenerationSourceOptions): Generati
   const queues = bullmqQueues(redis);
   const onProblem = options.onProblem ?? (() => {});
   const owned = new OwnedJobs(redis, queues, options.group, options.fence);
-  const wake = new WakeSignal(options.url, keyOf('wake', options.model));
+  const channels = { wake: keyOf('wake', options.model), given: keyOf('given', options.group) };
+  const wake = new WakeSignal(options.url, channels);
   const parts = { redis, queues, owned, model: options.model, group: options.group, fence: options.fence };
+  const given = new GivenJobs(parts, wake);
   const background = [
     owned.startRenewing(onProblem),
     startTending({ redis, queues, model: options.model, onProblem }),
     startReaper({ redis, queues, onProblem }),
   ];
   return {
-    takeNext: () => takeNext(parts),
+    takeNext: async (waits) => (await given.next()) ?? takeNext(parts, waits),
+    refuse: () => given.refuse(),
     done: (id, failedReason) => owned.done(id, failedReason),
     release: (id) => owned.release(id),
-    recover: () => recoverGenerations(parts),
+    recover: () => recoverGenerations(parts, true),
     heardOfWork: () => wake.take(),
     waitForWork: (timeoutMs) => wake.wait(timeoutMs),
     close: async () => {

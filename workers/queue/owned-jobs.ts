@@ -2,16 +2,16 @@
 // Must not write token streams.
 import { Job, UnrecoverableError } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { type BullmqQueues, LOCK_MS } from '../../infra/queue/bullmq-queues.ts';
+import type { BullmqQueues } from '../../infra/queue/bullmq-queues.ts';
 import { wakeQueue } from '../../infra/queue/control-queues.ts';
 import { fenceText, type WriterFence } from '../../infra/queue/finish-generation.ts';
-import { JOB_NAME, JOB_OPTIONS } from '../../infra/redis/bullmq-scripts.ts';
+import { JOB_NAME, JOB_OPTIONS, LOCK_MS, LOCK_TOKEN } from '../../infra/redis/bullmq-scripts.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
 
 export class OwnedJobs {
-  /** BullMQ's lock token: the group's, so that a new leader inherits the locks. */
+  /** BullMQ's lock token. */
   readonly token: string;
   readonly #redis: Redis;
   readonly #queues: BullmqQueues;
@@ -25,7 +25,11 @@ export class OwnedJobs {
     this.#queues = queues;
     this.#group = group;
     this.#fence = fence;
-    this.token = `group:${group}`;
+    this.token = `${LOCK_TOKEN}${group}`;
+  }
+
+  has(id: string): boolean {
+    return this.#jobs.has(id);
   }
 
   /** Takes a locked job over. */

@@ -1,7 +1,7 @@
 // What a group owned before its leader changed: for the new leader. In: the group's `cv:held`. Out: requests whose locks
 // are ours again; the others come back through their queue.
-import { LOCK_MS } from '../../infra/queue/bullmq-queues.ts';
 import { fenceText, finishGeneration } from '../../infra/queue/finish-generation.ts';
+import { LOCK_MS } from '../../infra/redis/bullmq-scripts.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
 import type { TakenGeneration } from './generation-source.ts';
@@ -16,10 +16,14 @@ const LOST_TOO_OFTEN = {
   cachedTokens: 0,
 } as const;
 
-/** See GenerationSource.recover. */
-export async function recoverGenerations(parts: TakeParts): Promise<readonly TakenGeneration[]> {
+/**
+ * What the group holds and this process does not know of. `isNew`: this leader has just begun, which is counted; else it may
+ * have missed what its group was handed.
+ */
+export async function recoverGenerations(parts: TakeParts, isNew: boolean): Promise<readonly TakenGeneration[]> {
   const recovered: TakenGeneration[] = [];
-  for (const [queue, id, request, lastSeq, cancelled, attempt, inherited] of await inherit(parts)) {
+  for (const [queue, id, request, lastSeq, cancelled, attempt, inherited] of await inherit(parts, isNew)) {
+    if (parts.owned.has(String(id))) continue;
     parts.owned.add(String(queue), String(id));
     if (Number(inherited) > FRUITLESS_LEADERS) await failLost(parts, String(id));
     else {
@@ -37,12 +41,13 @@ export async function recoverGenerations(parts: TakeParts): Promise<readonly Tak
 
 const PARTS_A_REQUEST = 7;
 
-async function inherit({ redis, owned, group, fence }: TakeParts): Promise<readonly (readonly unknown[])[]> {
-  const scriptArgs = [fenceText(fence()), group, owned.token, LOCK_MS];
+async function inherit(parts: TakeParts, isNew: boolean): Promise<readonly (readonly unknown[])[]> {
+  const { redis, owned, group, fence } = parts;
+  const scriptArgs = [fenceText(fence()), group, owned.token, LOCK_MS, isNew ? 1 : 0];
   const reply = await runScript(redis, 'inherit-generations', [keyOf('lease', group)], scriptArgs);
-  const parts: unknown[] = Array.isArray(reply) ? reply.slice(1) : [];
-  return Array.from({ length: parts.length / PARTS_A_REQUEST }, (_, index) =>
-    parts.slice(index * PARTS_A_REQUEST, (index + 1) * PARTS_A_REQUEST),
+  const found: unknown[] = Array.isArray(reply) ? reply.slice(1) : [];
+  return Array.from({ length: found.length / PARTS_A_REQUEST }, (_, index) =>
+    found.slice(index * PARTS_A_REQUEST, (index + 1) * PARTS_A_REQUEST),
   );
 }
 

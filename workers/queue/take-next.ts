@@ -2,7 +2,6 @@
 // lock, charges for it and hands out the request.
 import type { Redis } from 'ioredis';
 import type { BullmqQueues } from '../../infra/queue/bullmq-queues.ts';
-import { LOCK_MS } from '../../infra/queue/bullmq-queues.ts';
 import { fenceText, finishGeneration, type WriterFence } from '../../infra/queue/finish-generation.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
@@ -27,23 +26,31 @@ const STALLED_TOO_OFTEN = {
   cachedTokens: 0,
 } as const;
 
-/** See GenerationSource.takeNext. */
-export async function takeNext(parts: TakeParts): Promise<TakenGeneration | null> {
+/** See GenerationSource.takeNext. `waits`: the group is to be handed the next request when there is none. */
+export async function takeNext(parts: TakeParts, waits = false): Promise<TakenGeneration | null> {
   for (let attempt = 0; attempt < EMPTY_TAKES; attempt += 1) {
-    const [kind, queue, id, ...taken] = await take(parts);
-    if (kind === 0) return null;
-    parts.owned.add(String(queue), String(id));
-    if (kind === 1) return parseTaken(taken);
-    if (kind === 3) await failStalled(parts, String(id));
-    else await parts.owned.done(String(id), null);
+    const job = await take(parts, waits);
+    if (Number(job[0]) === 0) return null;
+    const taken = await acceptJob(parts, job);
+    if (taken !== null) return taken;
   }
   return null;
 }
 
-async function take({ redis, owned, model, group, fence }: TakeParts): Promise<readonly unknown[]> {
-  const scriptKeys = [keyOf('lease', group), keyOf('fair', model), keyOf('ready', model)];
-  const scriptArgs = [fenceText(fence()), group, model, owned.token, LOCK_MS];
-  const reply = await runScript(redis, 'take-generation', scriptKeys, scriptArgs);
+/** A job as the script hands it out. Null when there is none, or when it comes to nothing: then it is put away. */
+export async function acceptJob(parts: TakeParts, job: readonly unknown[]): Promise<TakenGeneration | null> {
+  const [kind, queue, id, ...taken] = job;
+  if (Number(kind) === 0) return null;
+  parts.owned.add(String(queue), String(id));
+  if (Number(kind) === 1) return parseTaken(taken);
+  if (Number(kind) === 3) await failStalled(parts, String(id));
+  else await parts.owned.done(String(id), null);
+  return null;
+}
+
+async function take({ redis, model, group, fence }: TakeParts, waits: boolean): Promise<readonly unknown[]> {
+  const scriptArgs = [fenceText(fence()), group, model, waits ? 1 : 0];
+  const reply = await runScript(redis, 'take-generation', [keyOf('lease', group)], scriptArgs);
   return Array.isArray(reply) ? reply : [0];
 }
 
@@ -51,7 +58,7 @@ function parseTaken([more, request, lastSeq, cancelled, attempt]: readonly unkno
   return {
     request: JSON.parse(String(request)),
     lastSeq: Number(lastSeq),
-    cancelled: cancelled === 1,
+    cancelled: Number(cancelled) === 1,
     attempt: Number(attempt),
     moreWait: Number(more) > 0,
   };

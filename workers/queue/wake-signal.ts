@@ -1,19 +1,35 @@
-// "There may be work": a subscription that an idle leader waits on. A wake-up that comes while nobody waits is kept.
+// What an idle leader waits for: "there may be work", and jobs that are handed to its group while it waits. A subscription. What
+// comes while nobody waits is kept.
 import type { Redis } from 'ioredis';
 import { connectRedis } from '../../infra/redis/connect.ts';
 
+export interface WakeChannels {
+  /** Tells that there may be work. */
+  readonly wake: string;
+  /** Hands jobs to this group: what take-generation replies, joined by line ends. */
+  readonly given: string;
+}
+
 export class WakeSignal {
   readonly #redis: Redis;
+  readonly #given: string[][] = [];
   #pending = true;
+  #interrupted = false;
   #waiting: (() => void) | null = null;
 
   /** Subscribes over a connection of its own. */
-  constructor(url: string, channel: string) {
+  constructor(url: string, channels: WakeChannels) {
     this.#redis = connectRedis({ url, role: 'durable', name: 'wake', patience: 'forever' });
-    this.#redis.on('message', () => this.#ring());
+    this.#redis.on('message', (channel: string, message: string) => {
+      if (channel === channels.given) this.#given.push(message.split('\n'));
+      this.#ring();
+    });
     // What was published while the connection was gone is lost.
+    this.#redis.on('close', () => {
+      this.#interrupted = true;
+    });
     this.#redis.on('ready', () => this.#ring());
-    this.#redis.subscribe(channel).catch(() => {
+    this.#redis.subscribe(channels.wake, channels.given).catch(() => {
       // Only close() ends the wait for Redis; then nobody needs the subscription.
     });
   }
@@ -23,6 +39,18 @@ export class WakeSignal {
     const rang = this.#pending;
     this.#pending = false;
     return rang;
+  }
+
+  /** The next job that was handed over, or null. */
+  takeGiven(): readonly string[] | null {
+    return this.#given.shift() ?? null;
+  }
+
+  /** True when jobs may have been handed over unheard since the last call. */
+  takeInterrupted(): boolean {
+    const interrupted = this.#interrupted && this.#redis.status === 'ready';
+    if (interrupted) this.#interrupted = false;
+    return interrupted;
   }
 
   /** Settles at the next wake-up, or at once when one came since the last call; at the latest after `timeoutMs`. */

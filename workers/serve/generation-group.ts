@@ -100,6 +100,7 @@ export class GenerationGroup {
    */
   async run(stop: AbortSignal, drainMs: number): Promise<void> {
     await this.#runWhile(() => !stop.aborted, true);
+    await this.#parts.source.refuse();
     const deadline = performance.now() + drainMs;
     await this.#runWhile(() => this.size > 0 && performance.now() < deadline, false);
     await this.#publisher.flush();
@@ -133,7 +134,7 @@ export class GenerationGroup {
   // Only a head that waits for room stays out of the queue's hands: fairness is decided when a request is taken.
   async #admit(): Promise<void> {
     while (this.#generations.size < this.#parts.maxGenerations && this.#parts.scheduler.waiting === 0) {
-      const taken = await this.#parts.source.takeNext();
+      const taken = await this.#parts.source.takeNext(this.#generations.size === 0);
       if (taken !== null) await this.#start(taken);
       if (taken?.moreWait) continue;
       this.#mayHaveWork = false;

@@ -1,5 +1,5 @@
 -- Admits a request: checks idempotency key, drain and the tenant's waiting limit, stores it as waiting, adds its BullMQ job
--- and tells idle leaders. All of it, or nothing.
+-- and hands it to a group that waits for work, or tells leaders that there may be some. All of it, or nothing.
 --   KEYS 1 idempotency key, '' for none; 2 request
 --   ARGV 1 id, 2 queue, 3 model, 4 tenant, 5 reserved tokens, 6 prompt tokens, 7 resume seconds, 8 waiting limit,
 --        9 gateway, 10 body digest, 11 ms that the idempotency key lives, 12 request JSON
@@ -7,6 +7,8 @@
 -- dispatch or ''} full; {-3} key with another body; {-4} draining; {-6} id in use.
 -- @include clock
 -- @include fair
+-- @include job
+-- @include take
 -- @bullmq addStandardJob
 local id, queue, model = ARGV[1], ARGV[2], ARGV[3]
 
@@ -41,6 +43,17 @@ local function add_job()
   bullmq_addStandardJob(keys, {cmsgpack.pack({prefix, id, L.jobName, time}), data, cmsgpack.pack(options)})
 end
 
+-- A group that waits, leads and listens; it waits no more then.
+local function find_idle()
+  local idle = redis.call('HGETALL', P.idle .. model)
+  for index = 1, #idle, 2 do
+    local group = idle[index]
+    redis.call('HDEL', P.idle .. model, group)
+    local leads = redis.call('GET', P.lease .. group) == idle[index + 1]
+    if leads and redis.call('PUBSUB', 'NUMSUB', P.given .. group)[2] > 0 then return group end
+  end
+end
+
 redis.call('HSET', P.job .. id, 'state', 'waiting', 'queue', queue, 'model', model, 'tenant', ARGV[4],
   'reserved', ARGV[5], 'prompt', ARGV[6], 'resume', ARGV[7], 'followers', ARGV[9], 'enqueued', time)
 redis.call('PEXPIRE', P.job .. id, L.requestTtlMs)
@@ -52,5 +65,9 @@ if redis.call('SADD', K.queues, queue) == 1 then
 end
 if KEYS[1] ~= '' then redis.call('SET', KEYS[1], id .. ' ' .. ARGV[10], 'PX', ARGV[11]) end
 add_job()
-if wake(model, queue) == 1 then redis.call('PUBLISH', P.wake .. model, '') end
+if wake(model, queue) == 1 then
+  local group = find_idle()
+  if group then redis.call('PUBLISH', P.given .. group, table.concat(take(model, group), '\n'))
+  else redis.call('PUBLISH', P.wake .. model, '') end
+end
 return {1, ahead}

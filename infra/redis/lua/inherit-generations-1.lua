@@ -1,9 +1,9 @@
 -- Gives a new leader what its group ran: takes the locks over again, also those that have run out, unless a scan has given
 -- the job back to its queue or another group has it. Nobody else has noticed, so it is no stall.
 --   KEYS 1 lease of the group
---   ARGV 1 fence `epoch:nonce`, 2 group, 3 lock token, 4 ms that a lock lives
--- Out: 0, then per request: queue, id, request JSON, last seq of its stream, 1 when it was cancelled, attempt, how often it
--- was inherited since it last got a token; -1 the lease is another's.
+--   ARGV 1 fence `epoch:nonce`, 2 group, 3 lock token, 4 ms that a lock lives, 5 1 when the leader is new
+-- Out: 0, then per request: queue, id, request JSON, last seq of its stream, 1 when it was cancelled, attempt, how many new
+-- leaders it had since it last got a token; -1 the lease is another's.
 -- @include job
 local group, token = ARGV[2], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
@@ -21,6 +21,7 @@ end
 -- A request that ends every worker that runs it must not do so for ever.
 local function count_fruitless(id, last)
   local key = P.job .. id
+  if ARGV[5] ~= '1' then return 0 end
   if redis.call('HGET', key, 'inheritedAt') ~= tostring(last) then redis.call('HSET', key, 'inheritedAt', last, 'inherited', 0) end
   return redis.call('HINCRBY', key, 'inherited', 1)
 end

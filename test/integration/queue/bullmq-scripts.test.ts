@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Redis } from 'ioredis';
-import { LOCK_MS } from '../../../infra/queue/bullmq-queues.ts';
-import { JOB_NAME } from '../../../infra/redis/bullmq-scripts.ts';
+import { JOB_NAME, LOCK_MS } from '../../../infra/redis/bullmq-scripts.ts';
 import { takeNext } from '../../../workers/queue/take-next.ts';
 import { makeRequest, startQueueFixture } from '../../queue-fixture.ts';
 

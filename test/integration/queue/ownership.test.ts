@@ -43,7 +43,7 @@ test('a new leader of a group inherits its requests, locks and stream positions'
   await old.writer.append([{ id, seq: 1, event: tokensEvent(1) }]);
   await old.lease.release();
   const next = await fixture.lead('g');
-  const [recovered, ...others] = await recoverGenerations(next.parts);
+  const [recovered, ...others] = await recoverGenerations(next.parts, true);
   assert.deepEqual(others, []);
   assert.equal(recovered?.request.id, id);
   assert.equal(recovered?.lastSeq, 1);
@@ -67,7 +67,7 @@ test('a leader that comes back after its locks ran out goes on as if they had no
     // Between the restarts the scan that another leader may run has marked the job, and has not moved it yet.
     await fixture.redis.sadd(`cv:q:${QUEUE}:stalled`, id);
     const next = await fixture.lead('g');
-    const [recovered] = await recoverGenerations(next.parts);
+    const [recovered] = await recoverGenerations(next.parts, true);
     assert.deepEqual([recovered?.request.id, recovered?.lastSeq], [id, restart]);
     await tendQueues({ ...fixture, model: MODEL, onProblem: () => {} });
     assert.equal(await takeNext(next.parts), null, 'the job is still its own');
@@ -84,10 +84,10 @@ test('a request that another group has taken meanwhile is not inherited', async 
   const dead = await fixture.lead('dead');
   await takeNext(dead.parts);
   await stall(fixture, id);
-  assert.deepEqual(await recoverGenerations(dead.parts), [], 'it waits in its queue');
+  assert.deepEqual(await recoverGenerations(dead.parts, true), [], 'it waits in its queue');
   const alive = await fixture.lead('alive');
   assert.equal((await takeNext(alive.parts))?.request.id, id);
-  assert.deepEqual(await recoverGenerations(dead.parts), []);
+  assert.deepEqual(await recoverGenerations(dead.parts, true), []);
 });
 
 test('a request that ends every leader before it gets a token is ended itself', async (t) => {
@@ -99,7 +99,7 @@ test('a request that ends every leader before it gets a token is ended itself', 
   const counts = [];
   for (let restart = 0; restart < 4; restart += 1) {
     const leader = await fixture.lead('g');
-    counts.push((await recoverGenerations(leader.parts)).length);
+    counts.push((await recoverGenerations(leader.parts, true)).length);
     await leader.lease.release();
   }
   assert.deepEqual(counts, [1, 1, 1, 0]);
@@ -252,14 +252,14 @@ test('an idle leader hears of work, and a source closes without Redis', async (t
     await source.waitForWork(0);
     return Number((await fixture.redis.pubsub('NUMSUB', 'cv:wake:demo'))[1]) === 1;
   });
-  assert.equal(await source.takeNext(), null);
+  assert.equal(await source.takeNext(true), null);
   await source.waitForWork(1);
   const startedAt = performance.now();
   const waiting = source.waitForWork(9_000);
   const id = await enqueueOne(fixture);
   await waiting;
   assert.ok(performance.now() - startedAt < 5_000, 'long before the timeout');
-  assert.equal((await source.takeNext())?.request.id, id);
+  assert.equal((await source.takeNext(true))?.request.id, id);
   await fixture.server.kill();
   await source.close();
   await fixture.server.start();

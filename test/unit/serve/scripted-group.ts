@@ -118,6 +118,7 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
   const generations = new GenerationGroup({
     source: {
       takeNext: async () => queue.shift() ?? null,
+      refuse: async () => {},
       done: async (id, failedReason) => {
         streamOf(id).job = failedReason;
       },
