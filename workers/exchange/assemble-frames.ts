@@ -1,7 +1,13 @@
 // Entries of one stream -> frames. In: header and chunk of each piece, in the order of their ids. Out: a frame when its
 // last piece has come. Pure.
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import { decodeFramePiece, type FramePiece, type LayerFrame, PIECE_BYTES } from '../../infra/messages/layer-frame.ts';
+import {
+  decodeFramePiece,
+  type FrameHeader,
+  type FramePiece,
+  type LayerFrame,
+  PIECE_BYTES,
+} from '../../infra/messages/layer-frame.ts';
 
 export class FrameAssembler {
   /** The frame whose pieces are coming, and how many have come. */
@@ -15,12 +21,12 @@ export class FrameAssembler {
    */
   add(header: Buffer, chunk: Buffer): LayerFrame | null {
     const piece = decodeFramePiece(header, chunk);
-    if (piece.pieces === 1) return frameOf(piece, chunk);
+    if (piece.pieces === 1) return { ...piece.header, body: chunk };
     if (piece.piece === 0) this.#begin(piece);
     else this.#checkFollows(piece);
     this.#body.set(chunk, piece.piece * PIECE_BYTES);
     this.#next = piece.piece + 1;
-    return this.#next === piece.pieces ? frameOf(piece, this.#body) : null;
+    return this.#next === piece.pieces ? { ...piece.header, body: this.#body } : null;
   }
 
   #begin(piece: FramePiece): void {
@@ -31,24 +37,15 @@ export class FrameAssembler {
 
   #checkFollows(piece: FramePiece): void {
     const begun = this.#begun;
-    const follows =
-      begun !== null &&
-      piece.piece === this.#next &&
-      piece.bodyBytes === begun.bodyBytes &&
-      piece.kind === begun.kind &&
-      piece.layer === begun.layer &&
-      piece.attempt === begun.attempt &&
-      piece.step === begun.step &&
-      piece.epoch === begun.epoch;
-    if (follows) return;
+    const inOrder = begun !== null && piece.piece === this.#next && piece.bodyBytes === begun.bodyBytes;
+    if (inOrder && isSamePoint(piece.header, begun.header)) return;
     this.#begun = null;
     throw new DomainError('internal', `A frame's piece ${piece.piece} does not follow the pieces before it.`);
   }
 }
 
-function frameOf(
-  { piece: _piece, pieces: _pieces, bodyBytes: _bytes, chunk: _chunk, ...header }: FramePiece,
-  body: Uint8Array,
-): LayerFrame {
-  return { ...header, body };
+function isSamePoint(a: FrameHeader, b: FrameHeader): boolean {
+  return (
+    a.kind === b.kind && a.layer === b.layer && a.attempt === b.attempt && a.step === b.step && a.epoch === b.epoch
+  );
 }

@@ -182,9 +182,10 @@ export class ExchangeLink {
     const keptFrom =
       keptLayers < 0 ? `${before}-0` : `${prefix}-${frameSequence(Math.max(-1, frame.layer - keptLayers), 0, 0)}`;
     const body = Buffer.from(frame.body.buffer, frame.body.byteOffset, frame.body.byteLength);
-    for (let piece = 0; piece < piecesOf(body.byteLength); piece += 1) {
+    const pieces = piecesOf(body.byteLength);
+    for (let piece = 0; piece < pieces; piece += 1) {
       const id = `${prefix}-${frameSequence(frame.layer, frame.attempt, piece)}`;
-      const chunk = body.subarray(piece * PIECE_BYTES, (piece + 1) * PIECE_BYTES);
+      const chunk = pieces === 1 ? body : body.subarray(piece * PIECE_BYTES, (piece + 1) * PIECE_BYTES);
       const command = [stream, 'MINID', '=', keptFrom, id, 'h', encodeFrameHeader(frame, piece), 'b', chunk];
       writer.call('xadd', command).catch(this.#events.onProblem);
     }
