@@ -12,7 +12,7 @@ import { prepareBenchModel, withBenchGroup } from './bench-group.ts';
 import type { BenchPolicy } from './bench-policies.ts';
 import { say, spreadText, type TableRow, writeResult } from './report-bench.ts';
 import { median, type Spread, spreadOf } from './statistics.ts';
-import { kvTokensOf, type StepTimes, timeSteps } from './time-steps.ts';
+import { kvTokensOf, type StepTimes, timeSteps, WARM_UP_STEPS } from './time-steps.ts';
 
 export interface AblationOptions extends BenchFlags {
   readonly nodes: number;
@@ -63,8 +63,6 @@ export interface AblationResult {
   readonly rungs: readonly RungResult[];
 }
 
-const WARM_UP = 8;
-
 export async function benchAblation(options: AblationOptions): Promise<void> {
   const description = await prepareBenchModel(options.model, homeFolder(options.home, process.env));
   const times = new Map<Rung, StepTimes[]>(RUNGS.map((rung) => [rung, []]));
@@ -84,7 +82,7 @@ export async function benchAblation(options: AblationOptions): Promise<void> {
 
 function climb(options: AblationOptions, model: ModelDescription, rung: Rung): Promise<StepTimes> {
   const { nodes, streams, tokens } = options;
-  const timed = { streams, steps: tokens, warmUp: WARM_UP };
+  const timed = { streams, steps: tokens, warmUp: WARM_UP_STEPS };
   const { topology, policy } = rung;
   const group = {
     folder: options.model,

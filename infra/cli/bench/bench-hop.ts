@@ -17,6 +17,7 @@ export interface HopOptions {
   readonly width: number;
   readonly blocks: number;
   readonly rounds: number;
+  readonly warmUp: number;
   readonly json?: true;
 }
 
@@ -61,9 +62,9 @@ export async function benchHop(options: HopOptions): Promise<void> {
 }
 
 async function measure(options: HopOptions, exchangeUrl: string, nodes: number, rows: number): Promise<HopResult> {
-  const { width, blocks, rounds } = options;
+  const { width, blocks, rounds, warmUp } = options;
   const slots = Math.max(1, Math.round((rows * options.topK) / nodes));
-  const config = { exchangeUrl, group: `bench-${nodes}-${rows}`, nodes, slots, width, blocks, rounds };
+  const config = { exchangeUrl, group: `bench-${nodes}-${rows}`, nodes, slots, width, blocks, rounds, warmUp };
   const others = Array.from({ length: nodes - 1 }, (_, index) => startNode({ ...config, index: index + 1 }));
   try {
     const times = await Promise.race([runHopNode({ ...config, index: 0 }), ...others.map(failed)]);

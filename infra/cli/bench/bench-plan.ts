@@ -17,7 +17,7 @@ import type { BenchFlags } from './bench-engine.ts';
 import { prepareBenchModel, withBenchGroup } from './bench-group.ts';
 import { say, spreadText, type TableRow, writeResult } from './report-bench.ts';
 import { median, type Spread, spreadOf } from './statistics.ts';
-import { kvTokensOf, timeSteps } from './time-steps.ts';
+import { kvTokensOf, timeSteps, WARM_UP_STEPS } from './time-steps.ts';
 
 export interface BenchPlanOptions extends BenchFlags {
   /** Models to predict and measure beside the one that calibrates. */
@@ -71,7 +71,6 @@ interface Rates {
   readonly host: number[];
 }
 
-const WARM_UP = 8;
 /** Frames of a few kilobytes: what Redis on loopback carries hardly shows, see `conclave bench hop`. */
 const LOOPBACK_BYTES_PER_SECOND = 1e9;
 /** No machine computes a decode step so slowly that this would matter; arithmetic is not measured here. */
@@ -123,7 +122,7 @@ async function openMeasured(options: BenchPlanOptions, folder: string): Promise<
 }
 
 async function measureRound(options: BenchPlanOptions, measured: Measured, rates: Rates, round: number): Promise<void> {
-  const timed = { streams: options.streams, steps: options.tokens, warmUp: WARM_UP };
+  const timed = { streams: options.streams, steps: options.tokens, warmUp: WARM_UP_STEPS };
   for (const [nodes, seconds] of measured.steps) {
     const group = {
       folder: measured.folder,
@@ -169,7 +168,7 @@ function inputOf(
   model: ModelDescription,
 ): Omit<ClusterInput, 'nodes' | 'link' | 'software'> {
   const { topology, streams, tokens } = options;
-  return { model, topology, streams, policy: 'overlap', context: WARM_UP + Math.ceil(tokens / 2), counts: null };
+  return { model, topology, streams, policy: 'overlap', context: WARM_UP_STEPS + Math.ceil(tokens / 2), counts: null };
 }
 
 /** Nodes of this machine with room for as many experts as the measurement gave them. */

@@ -6,6 +6,9 @@ import type { BenchGroup } from './bench-group.ts';
 import { randomPrompt } from './bench-requests.ts';
 import { median } from './statistics.ts';
 
+/** Until the JavaScript between the parts of a layer is compiled for good: at first it takes three times as long. */
+export const WARM_UP_STEPS = 100;
+
 export interface TimedSteps {
   readonly streams: number;
   /** Steps that count, after as many as `warmUp` that do not. */

@@ -115,6 +115,7 @@ function addHop(bench: Command): void {
     .option('--width <count>', 'values of a row, 2 bytes each', parsePositiveInteger, 1536)
     .option('--blocks <count>', 'blocks of rounds of either kind', parsePositiveInteger, 9)
     .option('--rounds <count>', 'rounds of a block', parsePositiveInteger, 200)
+    .option('--warm-up <count>', 'rounds of either kind before those that count', parsePositiveInteger, 2000)
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  conclave bench hop --nodes 2 --json')
     .action(async (options: HopOptions) => {

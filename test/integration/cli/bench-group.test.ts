@@ -31,8 +31,11 @@ test('ablation runs every rung on real nodes and draws them', async (t) => {
     ['naive', 'P', 'P-LB', 'P-LR', 'P-LR-D', 'Conclave, centralized', 'Conclave'],
   );
   for (const { tokens_per_second, moe_ms, communication_ms, rest_ms } of rungs) {
-    for (const number of [tokens_per_second, moe_ms, communication_ms, rest_ms]) assert.ok(number > 0, stdout);
+    for (const number of [tokens_per_second, moe_ms, rest_ms]) assert.ok(number > 0, stdout);
+    // None in a step whose experts the leader happens to hold.
+    assert.ok(communication_ms >= 0, stdout);
   }
+  assert.ok(rungs[0].communication_ms > 0, stdout);
   const svg = readFileSync(chart, 'utf8');
   assert.equal(svg.match(/<rect/g)?.length, 1 + 3 + 3 * rungs.length);
   assert.match(svg, />P-LR-D<[\s\S]*tok\/s/);

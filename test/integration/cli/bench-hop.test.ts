@@ -10,7 +10,7 @@ const run = promisify(execFile);
 const CONCLAVE = join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs');
 
 test('hop reports every combination beside bare commands, and nothing else on stdout', async () => {
-  const small = ['--nodes', '2,3', '--rows', '1,100', '--blocks', '2', '--rounds', '5', '--json'];
+  const small = ['--nodes', '2,3', '--rows', '1,100', '--blocks', '2', '--rounds', '5', '--warm-up', '5', '--json'];
   const { stdout } = await run(process.execPath, [CONCLAVE, 'bench', 'hop', ...small]);
   const { hops } = JSON.parse(stdout);
   assert.deepEqual(
