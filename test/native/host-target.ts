@@ -12,4 +12,6 @@ const X64_VARIANTS = [
 
 export const HAS_APPLE_SILICON = platform() === 'darwin' && arch() === 'arm64';
 export const HOST_COMPILER = platform() === 'darwin' ? 'clang++' : 'g++';
+/** The product's. */
+export const FAST_FLAGS = ['-O3', '-fno-trapping-math'];
 export const HOST_VARIANTS = arch() === 'arm64' ? NEON_VARIANTS : X64_VARIANTS;

@@ -6,6 +6,7 @@ import { arch } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { buildNativeTests, CPU_FOLDERS, type NativeTestTarget } from './build-native-tests.ts';
+import { FAST_FLAGS, HOST_VARIANTS } from './host-target.ts';
 import { missingTools } from './missing-tools.ts';
 
 const run = promisify(execFile);
@@ -14,14 +15,8 @@ const COUNTED: NativeTestTarget = {
   folders: CPU_FOLDERS,
   name: 'counted',
   compiler: 'g++',
-  flags: ['-O3', '-fno-trapping-math'],
-  variants: [
-    { file: 'matmul-avx2.cc', flags: ['-mavx2', '-mfma', '-mf16c'] },
-    {
-      file: 'matmul-avx512-bf16.cc',
-      flags: ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512bf16'],
-    },
-  ],
+  flags: FAST_FLAGS,
+  variants: HOST_VARIANTS,
 };
 const STEP = 'conclave::CpuBackend::step(conclave::StepBatch const&, conclave::ModelWeights const&, float*)';
 
