@@ -36,6 +36,8 @@ inline const char* codeName(FailureCode code) {
       return "unavailable";
     case FailureCode::deviceLost:
       return "device_lost";
+    case FailureCode::internal:
+      return "internal";
   }
   return "internal";
 }

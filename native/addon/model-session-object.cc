@@ -112,7 +112,7 @@ ModelSession& ModelSessionObject::idle() const {
 }
 
 ModelSession::Done ModelSessionObject::settling() {
-  return [this](const std::string& failure) {
+  return [this](const std::optional<Failure>& failure) {
     toJavaScriptThread_.NonBlockingCall([this, failure](Napi::Env env, Napi::Function) { settle(env, failure); });
   };
 }
@@ -208,16 +208,16 @@ Napi::Value ModelSessionObject::project(const Napi::CallbackInfo& info) {
   });
 }
 
-void ModelSessionObject::settle(Napi::Env env, const std::string& failure) {
+void ModelSessionObject::settle(Napi::Env env, const std::optional<Failure>& failure) {
   try {
     const Napi::HandleScope scope(env);
     const Napi::Promise::Deferred promise = pending_->promise;
     pending_.reset();
     toJavaScriptThread_.Unref(env);
-    if (failure.empty()) {
-      promise.Resolve(env.Undefined());
+    if (failure.has_value()) {
+      promise.Reject(toJavaScript(env, codeName(failure->code), failure->what()).Value());
     } else {
-      promise.Reject(toJavaScript(env, "internal", failure).Value());
+      promise.Resolve(env.Undefined());
     }
     if (closing_.has_value()) settleClose(env);
     Unref();

@@ -42,7 +42,7 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   ModelSession::Done settling();
   template <typename Start>
   Napi::Value pend(Napi::Env env, std::initializer_list<Napi::Value> arrays, const Start& start);
-  void settle(Napi::Env env, const std::string& failure);
+  void settle(Napi::Env env, const std::optional<Failure>& failure);
   void settleClose(Napi::Env env);
   static void shutDown(void* object);
 

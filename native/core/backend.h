@@ -47,7 +47,9 @@ class Backend {
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
 
-  /** The packs that the weights of the next calls lie in: a backend with memory of its own maps them. Throws Failure.
+  /**
+   * The packs that the weights of the next calls lie in: a backend with memory of its own maps them. Throws Failure,
+   * and changes nothing then.
    */
   virtual void hold(const std::vector<std::shared_ptr<const MappedFile>>& /*files*/) {}
 

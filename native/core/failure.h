@@ -5,8 +5,9 @@
 
 namespace conclave {
 
-// `unavailable`: this machine has no such device; `deviceLost`: the GPU gave up, and only a new session helps.
-enum class FailureCode { invalidArgument, closed, busy, io, outOfMemory, unavailable, deviceLost };
+// `unavailable`: this machine has no such device; `deviceLost`: the GPU gave up, and only a new session helps;
+// `internal`: what nobody foresaw.
+enum class FailureCode { invalidArgument, closed, busy, io, outOfMemory, unavailable, deviceLost, internal };
 
 class Failure : public std::runtime_error {
  public:

@@ -14,6 +14,7 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 
+  const std::string& path() const { return path_; }
   int64_t size() const { return size_; }
   /** The bytes [offset, offset + length). Throws Failure invalidArgument when they are not all in the file. */
   const std::byte* range(int64_t offset, int64_t length) const;

@@ -1,6 +1,7 @@
 #include "model-session.h"
 
 #include <exception>
+#include <new>
 
 #include "../cpu/cpu-backend.h"
 #include "failure.h"
@@ -53,21 +54,30 @@ ModelSession::~ModelSession() {
 
 void ModelSession::attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets) {
   requireIdle();
-  weights_.attachShared(std::move(file), offsets);
-  backend_->hold(weights_.files());
+  ModelWeights weights = weights_;
+  weights.attachShared(std::move(file), offsets);
+  hold(std::move(weights));
 }
 
 void ModelSession::attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file,
                                 const std::vector<int64_t>& offsets) {
   requireIdle();
-  weights_.attachExpert(expert, std::move(file), offsets);
-  backend_->hold(weights_.files());
+  ModelWeights weights = weights_;
+  weights.attachExpert(expert, std::move(file), offsets);
+  hold(std::move(weights));
 }
 
 void ModelSession::detachExpert(int32_t expert) {
   requireIdle();
-  weights_.detachExpert(expert);
-  backend_->hold(weights_.files());
+  ModelWeights weights = weights_;
+  weights.detachExpert(expert);
+  hold(std::move(weights));
+}
+
+// What the backend refuses to hold is not attached either.
+void ModelSession::hold(ModelWeights weights) {
+  backend_->hold(weights.files());
+  weights_ = std::move(weights);
 }
 
 const std::vector<double>& ModelSession::routingCounts() const {
@@ -184,28 +194,37 @@ void ModelSession::work() {
       if (job_ == nullptr) return;
       job = std::move(job_);
     }
-    const std::string failure = run(*job);
+    const std::optional<Failure> failure = run(*job);
     {
       const std::lock_guard lock(mutex_);
       running_ = false;
+      deviceLost_ = deviceLost_ || (failure.has_value() && failure->code == FailureCode::deviceLost);
     }
     job->done(failure);
   }
 }
 
-// What can be wrong with the arguments was refused before; what is left is the system refusing memory.
-std::string ModelSession::run(const Job& job) {
+// What can be wrong with the arguments was refused before; what is left is memory that is refused, and a GPU that gave
+// up.
+std::optional<Failure> ModelSession::run(const Job& job) {
   try {
     job.compute();
-    return "";
-  } catch (const std::exception& failure) {
-    return failure.what();
+    return std::nullopt;
+  } catch (const Failure& failure) {
+    return failure;
+  } catch (const std::bad_alloc&) {
+    return Failure(FailureCode::outOfMemory, "not enough memory");
+  } catch (const std::exception& unforeseen) {
+    return Failure(FailureCode::internal, unforeseen.what());
   }
 }
 
 void ModelSession::requireIdle() const {
   const std::lock_guard lock(mutex_);
   if (running_) throw Failure(FailureCode::busy, "the session is computing");
+  if (deviceLost_) {
+    throw Failure(FailureCode::deviceLost, "the GPU gave up an earlier call; only a new session can use it again");
+  }
 }
 
 }  // namespace conclave

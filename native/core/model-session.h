@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend.h"
+#include "failure.h"
 #include "model-weights.h"
 #include "step-batch.h"
 
@@ -26,8 +27,8 @@ struct ExpertWork {
 
 class ModelSession {
  public:
-  /** Called from the session's thread when a call has ended, with the reason if it failed, else ''. */
-  using Done = std::function<void(const std::string& failure)>;
+  /** Called from the session's thread when a call has ended, with the reason if it failed. */
+  using Done = std::function<void(const std::optional<Failure>& failure)>;
 
   using CreateBackend = std::function<std::unique_ptr<Backend>(const ModelShape& shape, const StepLimits& limits)>;
 
@@ -40,13 +41,14 @@ class ModelSession {
   ModelSession(const ModelSession&) = delete;
   ModelSession& operator=(const ModelSession&) = delete;
 
-  // Not while a call runs.
+  // Not while a call runs. Throw Failure, and change nothing then.
   void attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
   void attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
   void detachExpert(int32_t expert);
   const std::vector<double>& routingCounts() const;
 
   // Each checks its arguments (throws Failure, and changes nothing), then runs on the session's thread. One at a time.
+  // After one that failed with deviceLost all throw deviceLost.
 
   /** All layers: logits [logitRows, vocab] are written. */
   void step(StepBatch batch, float* logits, Done done);
@@ -79,9 +81,10 @@ class ModelSession {
     Done done;
   };
 
+  void hold(ModelWeights weights);
   void start(std::function<void()> compute, Done done);
   void work();
-  static std::string run(const Job& job);
+  static std::optional<Failure> run(const Job& job);
   void requireIdle() const;
   void requireLayerDone() const;
   void checkWork(const ExpertWork& work) const;
@@ -96,6 +99,7 @@ class ModelSession {
   std::condition_variable wake_;
   std::unique_ptr<Job> job_;
   bool running_ = false;
+  bool deviceLost_ = false;
   bool stopping_ = false;
   std::thread thread_;
 };

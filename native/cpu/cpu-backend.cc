@@ -5,7 +5,6 @@
 #include <cstring>
 #include <limits>
 
-#include "../core/double-math.h"
 #include "../core/float-bits.h"
 #include "../core/flush-denormals.h"
 
@@ -23,16 +22,6 @@ float* floats(const ZeroedMemory& memory) { return reinterpret_cast<float*>(memo
 
 ZeroedMemory floatRows(int64_t rows, int64_t width) { return ZeroedMemory(rows * width * int64_t{sizeof(float)}); }
 
-// 1 / theta^(2i / headDim), rounded to f32 where transformers rounds: after the power and after the division.
-std::vector<float> inverseFrequencies(const ModelShape& shape) {
-  std::vector<float> frequencies;
-  for (int32_t i = 0; i < shape.headDim / 2; ++i) {
-    const float exponent = static_cast<float>(2 * i) / static_cast<float>(shape.headDim);
-    frequencies.push_back(1.0f / static_cast<float>(power(shape.ropeTheta, static_cast<double>(exponent))));
-  }
-  return frequencies;
-}
-
 }  // namespace
 
 CpuBackend::CpuBackend(const ModelShape& shape, const StepLimits& limits, int threads, const std::string& variant)
@@ -43,7 +32,7 @@ CpuBackend::CpuBackend(const ModelShape& shape, const StepLimits& limits, int th
       attention_(shape, kernels_, threads),
       experts_(shape, kernels_, limits.maxRows, threads),
       routingCounts_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.experts)),
-      inverseFrequencies_(inverseFrequencies(shape)),
+      rotary_(shape),
       x_(floatRows(limits.maxRows, shape.dModel)),
       qkv_(floatRows(limits.maxRows, shape.qkvWidth())),
       projected_(floatRows(limits.maxRows, shape.dModel)),
@@ -168,16 +157,9 @@ void CpuBackend::add(int32_t rows, Contribution before) {
 }
 
 void CpuBackend::prepareRotation(const StepBatch& batch) {
-  const int32_t half = shape_.headDim / 2;
+  const int64_t half = shape_.headDim / 2;
   forRows(batch.rows(), [&](int32_t row, int) {
-    const float position = static_cast<float>(batch.positions[static_cast<size_t>(row)]);
-    for (int32_t i = 0; i < half; ++i) {
-      double sine, cosine;
-      sineCosine(static_cast<double>(position * inverseFrequencies_[static_cast<size_t>(i)]), &sine, &cosine);
-      const size_t at = static_cast<size_t>(row) * static_cast<size_t>(half) + static_cast<size_t>(i);
-      cosine_[at] = static_cast<float>(cosine);
-      sine_[at] = static_cast<float>(sine);
-    }
+    rotary_.at(batch.positions[static_cast<size_t>(row)], cosine_.data() + row * half, sine_.data() + row * half);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../core/backend.h"
+#include "../core/rotary-table.h"
 #include "../core/thread-pool.h"
 #include "attention.h"
 #include "experts.h"
@@ -67,7 +68,7 @@ class CpuBackend final : public Backend {
   Routing routing_;
   std::vector<int32_t> rowOf_;  // [rows, topK]: the row
   std::vector<double> routingCounts_;
-  std::vector<float> inverseFrequencies_;          // [headDim / 2]
+  RotaryTable rotary_;
   std::vector<float> cosine_, sine_;               // [rows, headDim / 2]
   ZeroedMemory x_, qkv_, projected_;               // f32: [rows, dModel], [rows, qkvWidth], [rows, dModel]
   ActivationRows normalized_, q_, kv_, attended_;  // [rows, dModel], [rows, qWidth], [rows, 2 kvWidth], [rows, qWidth]

@@ -128,7 +128,7 @@ TEST("parts out of order, of rows or experts that are not there, are refused") {
   std::vector<std::byte> outputs(1 << 20);
   const AttendResult result{experts.data(), weights.data(), nullptr};
   const Contribution outputsBefore{outputs.data(), nullptr};
-  const auto ignore = [](const std::string&) {};
+  const auto ignore = [](const std::optional<Failure>&) {};
   const auto work = [&](int32_t layer, int32_t row, int32_t expert) {
     return ExpertWork{layer, {row}, {expert}, nullptr, 0, outputs.data()};
   };

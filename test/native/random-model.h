@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,9 @@ class RandomPack {
         .write(reinterpret_cast<const char*>(bytes_.data()), static_cast<std::streamsize>(bytes_.size()));
   }
   ~RandomPack() { unlink(path_.c_str()); }
+
+  const std::string& path() const { return path_; }
+  int64_t bytes() const { return static_cast<int64_t>(bytes_.size()); }
 
   // Weights go to a session or to a ModelWeights.
   template <typename Holder>
@@ -151,13 +155,20 @@ inline StepBatch batchOf(const std::vector<Part>& parts) {
   return batch;
 }
 
+/** Starts a call of a session and waits until it has ended; returns why it
+ * failed. */
+template <typename Start>
+std::optional<Failure> outcomeOf(const Start& start) {
+  std::promise<std::optional<Failure>> done;
+  start([&](const std::optional<Failure>& failure) { done.set_value(failure); });
+  return done.get_future().get();
+}
+
 /** Starts a call of a session and waits until it has ended well. */
 template <typename Start>
 void await(const Start& start) {
-  std::promise<std::string> done;
-  start([&](const std::string& failure) { done.set_value(failure); });
-  const std::string failure = done.get_future().get();
-  CHECK(failure.empty(), failure);
+  const std::optional<Failure> failure = outcomeOf(start);
+  CHECK(!failure.has_value(), failure->what());
 }
 
 inline std::vector<float> step(ModelSession& session, const std::vector<Part>& parts) {

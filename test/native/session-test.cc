@@ -151,7 +151,7 @@ TEST("a bad batch is refused and changes nothing") {
     } catch (const Failure&) {
       ++refused;
       try {
-        session.step(batch, logits, [](const std::string&) {});
+        session.step(batch, logits, [](const std::optional<Failure>&) {});
         CHECK(false, "the session took what checkBatch refuses");
       } catch (const Failure& failure) {
         CHECK(failure.code == FailureCode::invalidArgument, failure.what());
