@@ -132,12 +132,25 @@ export interface AddonGpuProperties {
   readonly largestBufferBytes: number;
 }
 
+/** What backend 'metal-emulated' pretends to be, for tests of what a GPU may refuse. */
+export interface AddonPretendedGpu {
+  readonly appleSilicon: boolean;
+  /** What the GPU may hold. */
+  readonly workingSetBytes: number;
+  /** So many dispatches run, then the device is lost. */
+  readonly dispatchesUntilLost: number;
+  /** A kernel that does not compile; '' for none. */
+  readonly refusedKernel: string;
+}
+
 export interface Addon {
   readonly layoutVersion: number;
   /** Names of the kernel variants this CPU can run, fastest first; 'reference' is always the last. */
   kernelVariants(): string[];
   /** The GPU of backend 'metal' or 'metal-emulated'. */
   gpuProperties(backend: string): AddonGpuProperties;
+  /** Holds for emulated GPUs that are opened afterwards, in the whole process. */
+  pretendGpu(gpu: AddonPretendedGpu): void;
   mapFile(path: string): AddonMappedFile;
   createSession(shape: AddonModelShape, limits: AddonSessionLimits): AddonModelSession;
   /** Seconds it takes `threads` threads to read all bytes of the files, `passes` times. Blocks. */

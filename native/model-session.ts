@@ -2,7 +2,8 @@
 // call per step, or a few per layer where a group of nodes shares the step. In: a checked batch. Out: the logits asked
 // for. Who runs and which blocks are whose is decided elsewhere.
 import { ADDON_DTYPE, type AddonGpuProperties, type AddonModelSession, type AddonModelShape } from './addon-types.ts';
-import { type Backend, backendsFor, openFirst } from './choose-backend.ts';
+import { type Backend, backendsFor } from './choose-backend.ts';
+import { FallbackSession } from './fallback-session.ts';
 import { loadAddon } from './load-addon.ts';
 import type { MappedFile } from './mapped-file.ts';
 import type { ModelDescription } from './model-description.ts';
@@ -104,9 +105,10 @@ export function gpuProperties(backend: Exclude<Backend, 'cpu'>): AddonGpuPropert
 export class ModelSession {
   readonly description: ModelDescription;
   readonly options: SessionOptions;
-  readonly #raw: AddonModelSession;
+  readonly #raw: FallbackSession<AddonModelSession>;
+  readonly #lost = new AbortController();
 
-  private constructor(description: ModelDescription, options: SessionOptions, raw: AddonModelSession) {
+  private constructor(description: ModelDescription, options: SessionOptions, raw: FallbackSession<AddonModelSession>) {
     this.description = description;
     this.options = options;
     this.#raw = raw;
@@ -117,32 +119,39 @@ export class ModelSession {
     const open = (backend: Backend): AddonModelSession =>
       loadAddon().createSession(toAddonShape(description), { ...options, backend });
     const backends = backendsFor(options.backend, process.platform, process.arch);
+    const warn = (message: string): void => process.emitWarning(message);
     try {
-      const raw = openFirst(backends, open, (message) => process.emitWarning(message));
-      return new ModelSession(description, options, raw);
+      return new ModelSession(description, options, new FallbackSession({ backends, open, warn }));
     } catch (thrown) {
       throw toNativeError(thrown);
     }
   }
 
+  /** Where it computes. May change while packs are attached and nothing has been computed, if `auto` was asked for. */
+  get backend(): Backend {
+    return this.#raw.backend;
+  }
+
+  /** Aborted with NativeError `device_lost` when the GPU gave up: this session computes no more. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
   attachShared(file: MappedFile, sections: SharedSections): void {
     const perLayer = sections.layers.flatMap((layer) => [layer.norm1, layer.wqkv, layer.wo, layer.norm2, layer.router]);
-    this.#attach(file, () =>
-      this.#raw.attachShared(
-        file.raw,
-        Float64Array.from([...perLayer, sections.embedding, sections.finalNorm, sections.lmHead]),
-      ),
-    );
+    const offsets = Float64Array.from([...perLayer, sections.embedding, sections.finalNorm, sections.lmHead]);
+    this.#attach('shared', file, (raw) => raw.attachShared(file.raw, offsets));
   }
 
   attachExpert(expert: number, file: MappedFile, sections: ExpertSections): void {
     const offsets = Float64Array.from(sections.layers.flatMap((layer) => [layer.gateUp, layer.down]));
-    this.#attach(file, () => this.#raw.attachExpert(expert, file.raw, offsets));
+    this.#attach(expert, file, (raw) => raw.attachExpert(expert, file.raw, offsets));
   }
 
   /** Lets go of an expert and its file. Throws NativeError `busy` while the session computes. */
   detachExpert(expert: number): void {
-    refusing(() => this.#raw.detachExpert(expert));
+    refusing(() => this.#raw.session.detachExpert(expert));
+    this.#raw.forget(expert);
   }
 
   /** Bytes of one row of activations, the experts' input or output. */
@@ -157,7 +166,9 @@ export class ModelSession {
    */
   async step(batch: StepBatch, logits: Float32Array): Promise<void> {
     const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
-    await settling(() => this.#raw.step(tokens, positions, sequences, blockTables, blockTableWidth, logitRows, logits));
+    await this.#settling((raw) =>
+      raw.step(tokens, positions, sequences, blockTables, blockTableWidth, logitRows, logits),
+    );
   }
 
   // The parts of a step. Between them nodes exchange rows: begin, then attend and runExperts of every layer, then project.
@@ -166,18 +177,20 @@ export class ModelSession {
   /** Starts a step, or starts anew. Returns at once; throws NativeError as step does. */
   begin(batch: StepBatch): void {
     const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
-    refusing(() => this.#raw.begin(tokens, positions, sequences, blockTables, blockTableWidth, logitRows));
+    refusing(() => this.#raw.use().begin(tokens, positions, sequences, blockTables, blockTableWidth, logitRows));
   }
 
   /** Attention and router of the next layer; `before` is what the experts of the layer before contribute, null in layer 0. */
   attend(layer: number, before: Contribution | null, result: AttendResult): Promise<void> {
     const { experts, weights, hidden } = result;
-    return settling(() => this.#raw.attend(layer, outputsOf(before), sumsOf(before), experts, weights, hidden));
+    return this.#settling((raw) => raw.attend(layer, outputsOf(before), sumsOf(before), experts, weights, hidden));
   }
 
   /** Outputs of some experts for some rows, of the step at hand or from another node. */
   runExperts({ layer, rows, experts, hidden, outputs }: ExpertWork): Promise<void> {
-    return settling(() => this.#raw.runExperts(layer, rows, experts, hidden?.data ?? null, hidden?.rows ?? 0, outputs));
+    return this.#settling((raw) =>
+      raw.runExperts(layer, rows, experts, hidden?.data ?? null, hidden?.rows ?? 0, outputs),
+    );
   }
 
   /**
@@ -185,32 +198,42 @@ export class ModelSession {
    * [rows, topK, dModel], aligned to 4 bytes, to sums [rows, dModel].
    */
   sumOutputs(firstRow: number, rows: number, outputs: Uint8Array, sums: Float32Array): Promise<void> {
-    return settling(() => this.#raw.sumOutputs(firstRow, rows, outputs, sums));
+    return this.#settling((raw) => raw.sumOutputs(firstRow, rows, outputs, sums));
   }
 
   /** Ends the step: logits [logitRows, vocab]. */
   project(before: Contribution, logits: Float32Array): Promise<void> {
-    return settling(() => this.#raw.project(outputsOf(before), sumsOf(before), logits));
+    return this.#settling((raw) => raw.project(outputsOf(before), sumsOf(before), logits));
   }
 
   /** Sessions of one class give the same bits: `cpu`, or one per GPU family and kernel variant. */
   get numericsClass(): string {
-    return this.#raw.numericsClass();
+    return this.#raw.session.numericsClass();
   }
 
   /** How many rows each expert was given since the session began: [layers, experts]. */
   routingCounts(): Float64Array {
-    return this.#raw.routingCounts();
+    return this.#raw.session.routingCounts();
   }
 
   /** Waits for a running step, then frees threads and KV cache. */
   async close(): Promise<void> {
-    await this.#raw.close();
+    await this.#raw.session.close();
   }
 
-  #attach(file: MappedFile, call: () => void): void {
+  async #settling(call: (raw: AddonModelSession) => Promise<void>): Promise<void> {
     try {
-      call();
+      await call(this.#raw.use());
+    } catch (thrown) {
+      const error = toNativeError(thrown);
+      if (error.code === 'device_lost') this.#lost.abort(error);
+      throw error;
+    }
+  }
+
+  #attach(pack: number | 'shared', file: MappedFile, attach: (raw: AddonModelSession) => void): void {
+    try {
+      this.#raw.attach(pack, attach);
     } catch (thrown) {
       const error = toNativeError(thrown);
       throw new NativeError(error.code, `${file.path}: ${error.message}`, { cause: thrown });
@@ -229,14 +252,6 @@ function sumsOf(contribution: Contribution | null): Float32Array | null {
 function refusing(call: () => void): void {
   try {
     call();
-  } catch (thrown) {
-    throw toNativeError(thrown);
-  }
-}
-
-async function settling(call: () => Promise<void>): Promise<void> {
-  try {
-    await call();
   } catch (thrown) {
     throw toNativeError(thrown);
   }

@@ -47,6 +47,19 @@ Napi::Value gpuProperties(const Napi::CallbackInfo& info) {
   });
 }
 
+void pretendGpu(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const Napi::Object wanted = objectOf(info[0], "gpu");
+    EmulatedOptions options;
+    options.appleSilicon = wanted.Get("appleSilicon").ToBoolean();
+    options.workingSetBytes = integerOf(wanted.Get("workingSetBytes"), "workingSetBytes");
+    options.dispatchesUntilLost = integerOf(wanted.Get("dispatchesUntilLost"), "dispatchesUntilLost");
+    options.refusedKernel = stringOf(wanted.Get("refusedKernel"), "refusedKernel");
+    options.compilerLog = "this kernel was to be refused";
+    conclave::pretendGpu(options);
+  });
+}
+
 Napi::Value probeReadSeconds(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     require(info[0].IsArray(), "files must be an array");
@@ -70,6 +83,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("gpuProperties", Napi::Function::New(env, gpuProperties, "gpuProperties"));
   exports.Set("mapFile", Napi::Function::New(env, mapFile, "mapFile"));
   exports.Set("createSession", Napi::Function::New(env, createSession, "createSession"));
+  exports.Set("pretendGpu", Napi::Function::New(env, pretendGpu, "pretendGpu"));
   exports.Set("probeReadSeconds", Napi::Function::New(env, probeReadSeconds, "probeReadSeconds"));
   return exports;
 }

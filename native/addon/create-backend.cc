@@ -1,9 +1,11 @@
 #include "create-backend.h"
 
+#include <mutex>
+
 #include "../core/failure.h"
 #include "../cpu/cpu-backend.h"
 #include "../metal/apple-device.h"
-#include "../metal/emulated/emulated-device.h"
+#include "../metal/gpu-limits.h"
 #include "../metal/metal-backend.h"
 
 namespace conclave {
@@ -11,12 +13,35 @@ namespace {
 
 constexpr int mostThreads = 1024;
 
+// Threads of JavaScript may open sessions at once.
+struct Pretence {
+  std::mutex mutex;
+  EmulatedOptions options;
+};
+
+Pretence& pretence() {
+  static Pretence pretence;
+  return pretence;
+}
+
+std::unique_ptr<GpuDevice> openDevice(const std::string& name) {
+  if (name == "metal") return openAppleDevice();
+  require(name == "metal-emulated", "unknown backend '" + name + "'; there are cpu, metal, metal-emulated");
+  const std::lock_guard lock(pretence().mutex);
+  return std::make_unique<EmulatedDevice>(pretence().options);
+}
+
 }  // namespace
 
 std::unique_ptr<GpuDevice> openGpu(const std::string& name) {
-  if (name == "metal") return openAppleDevice();
-  require(name == "metal-emulated", "unknown backend '" + name + "'; there are cpu, metal, metal-emulated");
-  return std::make_unique<EmulatedDevice>();
+  auto device = openDevice(name);
+  requireAppleSilicon(device->properties());
+  return device;
+}
+
+void pretendGpu(const EmulatedOptions& options) {
+  const std::lock_guard lock(pretence().mutex);
+  pretence().options = options;
 }
 
 ModelSession::CreateBackend createBackend(const std::string& name, int threads, const std::string& variant) {

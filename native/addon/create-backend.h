@@ -3,7 +3,7 @@
 #include <string>
 
 #include "../core/model-session.h"
-#include "../metal/gpu-device.h"
+#include "../metal/emulated/emulated-device.h"
 
 namespace conclave {
 
@@ -12,5 +12,8 @@ ModelSession::CreateBackend createBackend(const std::string& name, int threads, 
 
 /** The GPU of backend 'metal' or 'metal-emulated'. Throws Failure. */
 std::unique_ptr<GpuDevice> openGpu(const std::string& name);
+
+/** What emulated GPUs that are opened from now on pretend to be, in this process. */
+void pretendGpu(const EmulatedOptions& options);
 
 }  // namespace conclave

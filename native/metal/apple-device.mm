@@ -5,6 +5,7 @@
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
 
+#include <mutex>
 #include <string>
 #include <unistd.h>
 
@@ -83,8 +84,7 @@ class AppleCommands final : public GpuCommands {
       if ([buffer_ status] != MTLCommandBufferStatusError) return;
       NSError* error = [buffer_ error];
       const bool memory = error != nil && [error code] == MTLCommandBufferErrorOutOfMemory;
-      throw Failure(memory ? FailureCode::outOfMemory : FailureCode::deviceLost,
-                    "the GPU gave up a step: " + textOf(error) + "; restart this node");
+      throw gaveUp(memory ? FailureCode::outOfMemory : FailureCode::deviceLost, textOf(error));
     }
   }
 
@@ -116,6 +116,32 @@ class API_AVAILABLE(macos(15.0)) AppleResidencySet final : public GpuResidencySe
   id<MTLResidencySet> set_;
 };
 
+id<MTLLibrary> compile(id<MTLDevice> device, DType weights) {
+  MTLCompileOptions* options = [[MTLCompileOptions alloc] init];
+  options.languageVersion = MTLLanguageVersion3_0;
+  options.preprocessorMacros = @{@"CONCLAVE_DTYPE" : @(static_cast<int>(weights))};
+  if (@available(macOS 15.0, *)) {
+    options.mathMode = MTLMathModeSafe;
+  } else {
+    options.fastMathEnabled = NO;
+  }
+  NSError* error = nil;
+  id<MTLLibrary> library = [device newLibraryWithSource:@(shaderSource) options:options error:&error];
+  if (library == nil) throw didNotCompile(textOf(error));
+  return library;
+}
+
+// The source is compiled once per process and type of weights: a process has one source and one GPU. Between processes
+// the system keeps what it compiled, by the source's hash (docs/decisions/0094).
+id<MTLLibrary> libraryFor(id<MTLDevice> device, DType weights) {
+  static std::mutex mutex;
+  static id<MTLLibrary> libraries[3] = {nil, nil, nil};
+  const std::lock_guard lock(mutex);
+  const size_t index = static_cast<size_t>(weights);
+  if (libraries[index] == nil) libraries[index] = compile(device, weights);
+  return libraries[index];
+}
+
 class AppleDevice final : public GpuDevice {
  public:
   AppleDevice(id<MTLDevice> device, GpuProperties properties)
@@ -143,11 +169,11 @@ class AppleDevice final : public GpuDevice {
 
   std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) override {
     @autoreleasepool {
-      id<MTLFunction> function = [libraryFor(weights) newFunctionWithName:@(kernel.c_str())];
+      id<MTLFunction> function = [libraryFor(device_, weights) newFunctionWithName:@(kernel.c_str())];
       if (function == nil) throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);
       NSError* error = nil;
       id<MTLComputePipelineState> state = [device_ newComputePipelineStateWithFunction:function error:&error];
-      if (state == nil) throw Failure(FailureCode::unavailable, "kernel " + kernel + " did not compile: " + textOf(error));
+      if (state == nil) throw didNotCompile(kernel + ": " + textOf(error));
       if ([state threadExecutionWidth] != simdgroupThreads) {
         throw Failure(FailureCode::unavailable, "this GPU's simdgroups do not have 32 threads");
       }
@@ -178,30 +204,9 @@ class AppleDevice final : public GpuDevice {
   }
 
  private:
-  // Compiled once per device and type of weights; the system keeps compiled kernels between runs.
-  id<MTLLibrary> libraryFor(DType weights) {
-    const size_t index = static_cast<size_t>(weights);
-    if (libraries_[index] != nil) return libraries_[index];
-    MTLCompileOptions* options = [[MTLCompileOptions alloc] init];
-    options.languageVersion = MTLLanguageVersion3_0;
-    options.preprocessorMacros = @{@"CONCLAVE_DTYPE" : @(static_cast<int>(weights))};
-    if (@available(macOS 15.0, *)) {
-      options.mathMode = MTLMathModeSafe;
-    } else {
-      options.fastMathEnabled = NO;
-    }
-    NSError* error = nil;
-    libraries_[index] = [device_ newLibraryWithSource:@(shaderSource) options:options error:&error];
-    if (libraries_[index] == nil) {
-      throw Failure(FailureCode::unavailable, "the GPU's kernels did not compile: " + textOf(error));
-    }
-    return libraries_[index];
-  }
-
   id<MTLDevice> device_;
   id<MTLCommandQueue> queue_;
   GpuProperties properties_;
-  id<MTLLibrary> libraries_[3] = {nil, nil, nil};
 };
 
 std::string className(id<MTLDevice> device) {
@@ -216,14 +221,11 @@ std::unique_ptr<GpuDevice> openAppleDevice() {
   @autoreleasepool {
     id<MTLDevice> device = MTLCreateSystemDefaultDevice();
     if (device == nil) throw Failure(FailureCode::unavailable, "this Mac shows no GPU to this process");
-    if (![device supportsFamily:MTLGPUFamilyApple7] || ![device hasUnifiedMemory]) {
-      throw Failure(FailureCode::unavailable,
-                    std::string([[device name] UTF8String]) + ": Metal needs Apple silicon (M1 or newer)");
-    }
+    const bool appleSilicon = [device supportsFamily:MTLGPUFamilyApple7] && [device hasUnifiedMemory];
     bool residencySets = false;
     if (@available(macOS 15.0, *)) residencySets = true;
     return std::make_unique<AppleDevice>(
-        device, GpuProperties{[[device name] UTF8String], className(device), true, residencySets,
+        device, GpuProperties{[[device name] UTF8String], className(device), appleSilicon, true, residencySets,
                               static_cast<int64_t>([[NSProcessInfo processInfo] physicalMemory]),
                               static_cast<int64_t>([device recommendedMaxWorkingSetSize]),
                               static_cast<int64_t>([device maxBufferLength]), getpagesize()});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../core/dtype.h"
+#include "../core/failure.h"
 
 namespace conclave {
 
@@ -24,6 +25,7 @@ struct GpuProperties {
   std::string name;
   // Of the chip's generation, say "apple7" for M1: the next may round differently (numerics class).
   std::string className;
+  bool appleSilicon;  // M1 or newer, sharing the CPU's memory
   bool simdgroupMatrices;
   bool residencySets;
   int64_t memoryBytes;      // of the machine
@@ -31,6 +33,16 @@ struct GpuProperties {
   int64_t largestBufferBytes;
   int64_t pageBytes;  // no-copy buffers begin and end on such boundaries
 };
+
+/** Why there are no pipelines: a fault of ours, so whoever meets it is asked to send it. */
+inline Failure didNotCompile(const std::string& compilerLog) {
+  return Failure(FailureCode::unavailable, "the GPU's kernels did not compile: " + compilerLog);
+}
+
+/** Why commands did not run to their end. */
+inline Failure gaveUp(FailureCode code, const std::string& reason) {
+  return Failure(code, "the GPU gave up a step: " + reason + "; restart this node");
+}
 
 // Memory that CPU and GPU share.
 class GpuBuffer {

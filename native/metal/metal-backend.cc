@@ -27,6 +27,9 @@ ProductKind productKind(const std::string& variant, const GpuProperties& gpu) {
   return variant == "lanes" || !gpu.simdgroupMatrices ? ProductKind::lanes : ProductKind::matrices;
 }
 
+// Layers to a command buffer of a whole step: the GPU runs one while the next is encoded. Each costs a submission.
+constexpr int32_t layersAtOnce = 4;
+
 // Keys and values of a block of one KV head, as rotate.metal lays them out.
 int64_t blockBytes(const ModelShape& shape) {
   const DType type = activationType(shape.dtype);
@@ -52,7 +55,7 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelShape& 
       shape_(checked(shape)),
       limits_(limits),
       kernels_(*device_, shape.dtype, productKind(variant, device_->properties())),
-      weightMemory_(*device_),
+      weightMemory_(*device_, shape.dtype),
       memory_(*device_, shape, limits),
       rotary_(shape),
       routingCounts_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.experts)) {
@@ -63,50 +66,45 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelShape& 
 }
 
 void MetalBackend::hold(const std::vector<std::shared_ptr<const MappedFile>>& files) {
+  next_.reset();
   const int64_t cacheBytes = static_cast<int64_t>(cache_.size()) * cache_.front()->bytes();
   weightMemory_.hold(files, cacheBytes + memory_.bytes());
 }
 
 void MetalBackend::step(const StepBatch& batch, const ModelWeights& weights, float* logits) {
   upload(batch);
-  const int32_t rows = batch.rows(), logitRows = static_cast<int32_t>(batch.logitRows.size());
-  const auto commands = device_->commands();
-  encodeEmbedding(*commands, rows, weights);
-  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
-    encodeAttention(*commands, batch, weights.layer(layer), layer);
-    encodeRouter(*commands, rows, weights.layer(layer), layer);
-    encodeExperts(*commands, weights, layer,
-                  {rows * shape_.topK, rows, chosenOf(layer), memory_.rowOfSlot, memory_.normalized});
-    encodeCombine(*commands, 0, rows, memory_.places, memory_.x, true);
+  std::vector<std::unique_ptr<GpuCommands>> submitted;
+  for (int32_t first = 0; first < shape_.layers; first += layersAtOnce) {
+    auto commands = device_->commands();
+    if (first == 0) encodeEmbedding(*commands, weights);
+    const int32_t end = std::min(first + layersAtOnce, shape_.layers);
+    for (int32_t layer = first; layer < end; ++layer) encodeLayer(*commands, weights, layer);
+    if (end == shape_.layers) encodeLogits(*commands, weights);
+    commands->submit();
+    submitted.push_back(std::move(commands));
   }
-  encodeLogits(*commands, logitRows, weights);
-  finish(*commands);
-  for (int32_t layer = 0; layer < shape_.layers; ++layer) count(layer, rows);
-  readLogits(logitRows, logits);
+  for (const auto& commands : submitted) commands->wait();
+  for (int32_t layer = 0; layer < shape_.layers; ++layer) count(layer, rows_);
+  readLogits(logits);
 }
 
 void MetalBackend::begin(const StepBatch& batch, const ModelWeights& weights) {
   upload(batch);
-  const auto commands = device_->commands();
-  encodeEmbedding(*commands, batch.rows(), weights);
-  finish(*commands);
+  next_ = Part{0, false, device_->commands()};
+  encodeEmbedding(*next_->commands, weights);
+  encodePart(*next_->commands, weights, 0);
 }
 
-void MetalBackend::attend(const StepBatch& batch, const ModelWeights& weights, int32_t layer, Contribution before,
+void MetalBackend::attend(const StepBatch& /*batch*/, const ModelWeights& weights, int32_t layer, Contribution before,
                           const AttendResult& result) {
-  const int32_t rows = batch.rows();
-  const auto commands = device_->commands();
-  encodeContribution(*commands, rows, before);
-  encodeAttention(*commands, batch, weights.layer(layer), layer);
-  encodeRouter(*commands, rows, weights.layer(layer), layer);
-  finish(*commands);
-  count(layer, rows);
-  const size_t chosen = static_cast<size_t>(rows) * static_cast<size_t>(shape_.topK);
+  runPart(weights, layer, before);
+  count(layer, rows_);
+  const size_t chosen = static_cast<size_t>(rows_) * static_cast<size_t>(shape_.topK);
   std::memcpy(result.experts, hostOf<int32_t>(chosenOf(layer)), chosen * sizeof(int32_t));
   std::memcpy(result.weights, hostOf<float>(memory_.routingWeights), chosen * sizeof(float));
   if (result.hidden == nullptr) return;
   const int64_t width = shape_.dModel * activationBytes(), stride = paddedInputs(shape_.dModel) * activationBytes();
-  copyRows(result.hidden, width, hostOf<std::byte>(memory_.normalized), stride, width, rows);
+  copyRows(result.hidden, width, hostOf<std::byte>(memory_.normalized), stride, width, rows_);
 }
 
 void MetalBackend::runExperts(const ModelWeights& weights, int32_t layer, const ExpertSlots& slots,
@@ -140,13 +138,45 @@ void MetalBackend::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* o
   std::memcpy(sums, hostOf<float>(memory_.sums), static_cast<size_t>(rows) * static_cast<size_t>(shape_.dModel) * 4);
 }
 
-void MetalBackend::project(const StepBatch& batch, const ModelWeights& weights, Contribution before, float* logits) {
-  const int32_t logitRows = static_cast<int32_t>(batch.logitRows.size());
-  const auto commands = device_->commands();
-  encodeContribution(*commands, batch.rows(), before);
-  encodeLogits(*commands, logitRows, weights);
-  finish(*commands);
-  readLogits(logitRows, logits);
+void MetalBackend::project(const StepBatch& /*batch*/, const ModelWeights& weights, Contribution before,
+                           float* logits) {
+  runPart(weights, shape_.layers, before);
+  readLogits(logits);
+}
+
+// Runs what begins with the contribution of the experts before `layer`, and encodes the part after it meanwhile:
+// between the two lies an exchange with other nodes, which the GPU's host should not lengthen.
+void MetalBackend::runPart(const ModelWeights& weights, int32_t layer, Contribution before) {
+  const bool sums = before.sums != nullptr;
+  putContribution(before);
+  if (!next_.has_value() || next_->layer != layer || next_->sums != sums) next_ = encodedPart(weights, layer, sums);
+  const auto commands = std::move(next_->commands);
+  next_.reset();
+  commands->submit();
+  // Whether the next contribution will be outputs or sums, this one says.
+  if (layer < shape_.layers) next_ = encodedPart(weights, layer + 1, sums);
+  commands->wait();
+}
+
+MetalBackend::Part MetalBackend::encodedPart(const ModelWeights& weights, int32_t layer, bool sums) {
+  Part part{layer, sums, device_->commands()};
+  encodeContribution(*part.commands, sums);
+  encodePart(*part.commands, weights, layer);
+  return part;
+}
+
+// Attention and router of a layer; after the last layer the logits.
+void MetalBackend::encodePart(GpuCommands& to, const ModelWeights& weights, int32_t layer) {
+  if (layer == shape_.layers) return encodeLogits(to, weights);
+  encodeAttention(to, weights.layer(layer), layer);
+  encodeRouter(to, weights.layer(layer), layer);
+}
+
+void MetalBackend::encodeLayer(GpuCommands& to, const ModelWeights& weights, int32_t layer) {
+  encodePart(to, weights, layer);
+  encodeExperts(to, weights, layer,
+                {rows_ * shape_.topK, rows_, chosenOf(layer), memory_.rowOfSlot, memory_.normalized});
+  encodeCombine(to, 0, rows_, memory_.places, memory_.x, true);
 }
 
 std::string MetalBackend::numericsClass() const {
@@ -155,8 +185,11 @@ std::string MetalBackend::numericsClass() const {
 }
 
 void MetalBackend::upload(const StepBatch& batch) {
+  next_.reset();
   // As the CPU computes them: the same bits.
   const FlushDenormals flush;
+  rows_ = batch.rows();
+  logitRows_ = static_cast<int32_t>(batch.logitRows.size());
   put(memory_.tokens, batch.tokens);
   put(memory_.positions, batch.positions);
   put(memory_.sequences, batch.sequences);
@@ -172,28 +205,31 @@ void MetalBackend::upload(const StepBatch& batch) {
   }
 }
 
-void MetalBackend::encodeEmbedding(GpuCommands& to, int32_t rows, const ModelWeights& weights) {
+void MetalBackend::encodeEmbedding(GpuCommands& to, const ModelWeights& weights) {
   const int64_t bytes = int64_t{shape_.vocab} * shape_.dModel * static_cast<int64_t>(bytesPerWeight(shape_.dtype));
-  kernels_.embed(to, {shape_.dModel}, rows, memory_.tokens, weightMemory_.view(weights.embedding(), bytes), memory_.x);
+  kernels_.embed(to, {shape_.dModel}, rows_, memory_.tokens, weightMemory_.view(weights.embedding(), bytes), memory_.x);
 }
 
-void MetalBackend::encodeContribution(GpuCommands& to, int32_t rows, Contribution before) {
-  if (before.outputs != nullptr) {
-    const int64_t slots = int64_t{rows} * shape_.topK;
-    std::memcpy(hostOf<std::byte>(memory_.outputs), before.outputs,
-                static_cast<size_t>(slots * shape_.dModel * activationBytes()));
-    encodeCombine(to, 0, rows, memory_.everyRow, memory_.x, true);
-  } else if (before.sums != nullptr) {
-    const size_t count = static_cast<size_t>(rows) * static_cast<size_t>(shape_.dModel);
-    std::memcpy(hostOf<float>(memory_.sums), before.sums, count * sizeof(float));
-    kernels_.add(to, {shape_.dModel}, rows, memory_.sums, memory_.x);
+// Not while commands run that use outputs or sums.
+void MetalBackend::putContribution(Contribution before) {
+  const size_t width = static_cast<size_t>(rows_) * static_cast<size_t>(shape_.dModel);
+  if (before.sums != nullptr) std::memcpy(hostOf<float>(memory_.sums), before.sums, width * sizeof(float));
+  if (before.outputs == nullptr) return;
+  std::memcpy(hostOf<std::byte>(memory_.outputs), before.outputs,
+              width * static_cast<size_t>(shape_.topK * activationBytes()));
+}
+
+void MetalBackend::encodeContribution(GpuCommands& to, bool sums) {
+  if (sums) {
+    kernels_.add(to, {shape_.dModel}, rows_, memory_.sums, memory_.x);
+  } else {
+    encodeCombine(to, 0, rows_, memory_.everyRow, memory_.x, true);
   }
 }
 
 // x += wo attention(rotate(clip(wqkv norm1(x))))
-void MetalBackend::encodeAttention(GpuCommands& to, const StepBatch& batch, const LayerWeights& weights,
-                                   int32_t layer) {
-  const int32_t rows = batch.rows();
+void MetalBackend::encodeAttention(GpuCommands& to, const LayerWeights& weights, int32_t layer) {
+  const int32_t rows = rows_;
   const GpuView cache = whole(*cache_[static_cast<size_t>(layer)]);
   encodeNorm(to, rows, memory_.everyRow, weights.norm1);
   encodeProduct(to, weights.wqkv, shape_.qkvWidth(), shape_.dModel, rows, memory_.normalized, memory_.qkv, false);
@@ -218,7 +254,8 @@ void MetalBackend::encodeAttention(GpuCommands& to, const StepBatch& batch, cons
   encodeProduct(to, weights.wo, shape_.dModel, shape_.qWidth(), rows, memory_.attended, memory_.x, true);
 }
 
-void MetalBackend::encodeRouter(GpuCommands& to, int32_t rows, const LayerWeights& weights, int32_t layer) {
+void MetalBackend::encodeRouter(GpuCommands& to, const LayerWeights& weights, int32_t layer) {
+  const int32_t rows = rows_;
   encodeNorm(to, rows, memory_.everyRow, weights.norm2);
   encodeProduct(to, weights.router, shape_.experts, shape_.dModel, rows, memory_.normalized, memory_.routerLogits,
                 false);
@@ -258,11 +295,11 @@ void MetalBackend::encodeCombine(GpuCommands& to, int32_t firstRow, int32_t rows
                    memory_.outputs, x);
 }
 
-void MetalBackend::encodeLogits(GpuCommands& to, int32_t rows, const ModelWeights& weights) {
-  if (rows == 0) return;
-  encodeNorm(to, rows, memory_.logitRows, weights.finalNorm());
-  const GpuView logits = memory_.logits.of(int64_t{rows} * shape_.vocab * 4);
-  encodeProduct(to, weights.lmHead(), shape_.vocab, shape_.dModel, rows, memory_.normalized, logits, false);
+void MetalBackend::encodeLogits(GpuCommands& to, const ModelWeights& weights) {
+  if (logitRows_ == 0) return;
+  encodeNorm(to, logitRows_, memory_.logitRows, weights.finalNorm());
+  const GpuView logits = memory_.logits.of(int64_t{logitRows_} * shape_.vocab * 4);
+  encodeProduct(to, weights.lmHead(), shape_.vocab, shape_.dModel, logitRows_, memory_.normalized, logits, false);
 }
 
 void MetalBackend::encodeNorm(GpuCommands& to, int32_t rows, GpuView rowList, const float* weight) {
@@ -289,9 +326,10 @@ void MetalBackend::count(int32_t layer, int32_t rows) {
   for (int32_t i = 0; i < rows * shape_.topK; ++i) counts[chosen[i]] += 1;
 }
 
-void MetalBackend::readLogits(int32_t rows, float* logits) const {
-  if (rows == 0) return;
-  std::memcpy(logits, memory_.logits.contents(), static_cast<size_t>(rows) * static_cast<size_t>(shape_.vocab) * 4);
+void MetalBackend::readLogits(float* logits) const {
+  if (logitRows_ == 0) return;
+  std::memcpy(logits, memory_.logits.contents(),
+              static_cast<size_t>(logitRows_) * static_cast<size_t>(shape_.vocab) * 4);
 }
 
 GpuView MetalBackend::chosenOf(int32_t layer) const { return memory_.chosen.part(layer * slotBytes(), slotBytes()); }

@@ -1,7 +1,9 @@
-// A model on a GPU: KV cache and scratch in its memory, a step as one command buffer when every weight is here, one per
-// part when experts are elsewhere (core/backend.h).
+// A model on a GPU: KV cache and scratch in its memory, a step in a few command buffers of several layers each when
+// every weight is here, in one per part when experts are elsewhere (core/backend.h). While the GPU runs one, the next
+// is encoded (docs/decisions/0093).
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,21 +43,33 @@ class MetalBackend final : public Backend {
     GpuView experts, rowsOfSlots, x;
   };
 
+  // Commands from the contribution of the experts before `layer` to its router; `layer` may be one beyond the last.
+  struct Part {
+    int32_t layer;
+    bool sums;  // the contribution is sums, not outputs; none comes before layer 0
+    std::unique_ptr<GpuCommands> commands;
+  };
+
   void upload(const StepBatch& batch);
-  void encodeEmbedding(GpuCommands& to, int32_t rows, const ModelWeights& weights);
-  void encodeContribution(GpuCommands& to, int32_t rows, Contribution before);
-  void encodeAttention(GpuCommands& to, const StepBatch& batch, const LayerWeights& weights, int32_t layer);
-  void encodeRouter(GpuCommands& to, int32_t rows, const LayerWeights& weights, int32_t layer);
+  void putContribution(Contribution before);
+  void runPart(const ModelWeights& weights, int32_t layer, Contribution before);
+  Part encodedPart(const ModelWeights& weights, int32_t layer, bool sums);
+  void encodePart(GpuCommands& to, const ModelWeights& weights, int32_t layer);
+  void encodeLayer(GpuCommands& to, const ModelWeights& weights, int32_t layer);
+  void encodeEmbedding(GpuCommands& to, const ModelWeights& weights);
+  void encodeContribution(GpuCommands& to, bool sums);
+  void encodeAttention(GpuCommands& to, const LayerWeights& weights, int32_t layer);
+  void encodeRouter(GpuCommands& to, const LayerWeights& weights, int32_t layer);
   void encodeExperts(GpuCommands& to, const ModelWeights& weights, int32_t layer, const SlotViews& slots);
   void encodeCombine(GpuCommands& to, int32_t firstRow, int32_t rows, GpuView places, GpuView x, bool accumulate);
-  void encodeLogits(GpuCommands& to, int32_t rows, const ModelWeights& weights);
+  void encodeLogits(GpuCommands& to, const ModelWeights& weights);
   void encodeNorm(GpuCommands& to, int32_t rows, GpuView rowList, const float* weight);
   void encodeProduct(GpuCommands& to, const std::byte* w, int32_t outputs, int32_t inputs, int32_t rows, GpuView x,
                      GpuView y, bool accumulate);
 
   void finish(GpuCommands& commands);
   void count(int32_t layer, int32_t rows);
-  void readLogits(int32_t rows, float* logits) const;
+  void readLogits(float* logits) const;
   GpuView chosenOf(int32_t layer) const;
   int64_t slotBytes() const { return int64_t{limits_.maxRows} * shape_.topK * 4; }
   int64_t activationBytes() const { return static_cast<int64_t>(bytesPerWeight(activationType(shape_.dtype))); }
@@ -68,8 +82,10 @@ class MetalBackend final : public Backend {
   StepMemory memory_;
   std::vector<std::unique_ptr<GpuBuffer>> cache_;  // [layers]
   RotaryTable rotary_;
-  int32_t blockTableWidth_ = 0, mostBlocks_ = 0;  // of the batch at hand
+  // Of the batch at hand.
+  int32_t rows_ = 0, logitRows_ = 0, blockTableWidth_ = 0, mostBlocks_ = 0;
   GpuView blockTables_;
+  std::optional<Part> next_;  // encoded ahead; what it is bound to must stay as it is
   std::vector<double> routingCounts_;
 };
 

@@ -1,6 +1,9 @@
 #include "residency.h"
 
 #include <algorithm>
+#include <exception>
+
+#include "kernels/kernel-args.h"
 
 namespace conclave {
 namespace {
@@ -37,8 +40,10 @@ std::vector<BufferList> planResidencySets(const std::vector<BufferList>& current
   return sets;
 }
 
-Residency::Residency(GpuDevice& device, std::chrono::milliseconds interval) : device_(device), interval_(interval) {
-  if (device.properties().residencySets) thread_ = std::thread([this] { beat(); });
+Residency::Residency(GpuDevice& device, DType weights, std::chrono::milliseconds interval)
+    : device_(device), interval_(interval) {
+  if (!device.properties().residencySets) touch_ = device.pipeline(weights, "touch");
+  thread_ = std::thread([this] { beat(); });
 }
 
 Residency::~Residency() {
@@ -47,31 +52,60 @@ Residency::~Residency() {
     stopping_ = true;
   }
   stopped_.notify_one();
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
 }
 
 void Residency::keep(const BufferList& buffers) {
-  if (!device_.properties().residencySets) return;
   const std::lock_guard lock(mutex_);
+  if (touch_ == nullptr) {
+    sets_ = setsOf(buffers);
+  } else {
+    use(buffers);
+  }
+  buffers_ = buffers;
+}
+
+// Sets whose members stay the same stay themselves.
+std::vector<Residency::Set> Residency::setsOf(const BufferList& buffers) {
   std::vector<BufferList> current;
   for (const Set& set : sets_) current.push_back(set.members);
   const int64_t setBytes = device_.properties().workingSetBytes / static_cast<int64_t>(mostResidencySets);
   std::vector<Set> sets;
   for (BufferList& members : planResidencySets(current, buffers, setBytes)) {
     const auto same = std::find_if(sets_.begin(), sets_.end(), [&](const Set& set) { return set.members == members; });
-    if (same != sets_.end()) {
-      sets.push_back(std::move(*same));
-    } else {
-      sets.push_back({members, device_.keepResident(members)});
-    }
+    sets.push_back(same != sets_.end() ? *same : Set{members, device_.keepResident(members)});
   }
-  sets_ = std::move(sets);
+  return sets;
+}
+
+// A buffer is wired as a whole before commands run that name it, however little of it they read.
+void Residency::use(const BufferList& buffers) {
+  if (buffers.empty()) return;
+  const int64_t bytes = static_cast<int64_t>(buffers.size() * sizeof(int32_t));
+  if (touched_ == nullptr || touched_->bytes() < bytes) touched_ = device_.allocate(bytes);
+  const auto commands = device_.commands();
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    const TouchArguments arguments{static_cast<int32_t>(i)};
+    commands->dispatch({touch_.get(),
+                        {},
+                        simdgroupThreads,
+                        &arguments,
+                        sizeof arguments,
+                        {{buffers[i], 0, sizeof(int32_t)}, {touched_.get(), 0, bytes}}});
+  }
+  commands->submit();
+  commands->wait();
 }
 
 void Residency::beat() {
   std::unique_lock lock(mutex_);
   while (!stopped_.wait_for(lock, interval_, [this] { return stopping_; })) {
     for (const Set& set : sets_) set.set->request();
+    try {
+      if (touch_ != nullptr) use(buffers_);
+    } catch (const std::exception&) {
+      // Whoever needs the GPU next meets what is wrong with it, and can say so.
+    }
   }
 }
 

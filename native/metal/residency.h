@@ -1,6 +1,7 @@
 // Keeps weights wired for the GPU. What has not been used for a while is let go by the system, and wiring it again
-// costs more than using it (PAPER.md, "driver processing"): buffers go into residency sets, asked for at load and again
-// by a heartbeat. Before macOS 15 there are none.
+// costs more than using it (PAPER.md, "driver processing"). From macOS 15 on buffers go into residency sets, asked for
+// at load and again by a heartbeat. Before there are none: then the heartbeat uses every buffer a little, as the
+// paper's cluster did between requests.
 #pragma once
 #include <chrono>
 #include <condition_variable>
@@ -30,28 +31,34 @@ class Residency {
  public:
   static constexpr std::chrono::milliseconds heartbeat{500};
 
-  explicit Residency(GpuDevice& device, std::chrono::milliseconds interval = heartbeat);
+  /** `weights`: of the kernels that the session uses anyway. Throws Failure. */
+  Residency(GpuDevice& device, DType weights, std::chrono::milliseconds interval = heartbeat);
   ~Residency();
   Residency(const Residency&) = delete;
   Residency& operator=(const Residency&) = delete;
 
-  /** From now on these buffers are kept, and no others. */
+  /** From now on these buffers are kept, and no others. Throws Failure, and goes on with those before. */
   void keep(const BufferList& buffers);
 
  private:
-  void beat();
-
   struct Set {
     BufferList members;
-    std::unique_ptr<GpuResidencySet> set;
+    std::shared_ptr<GpuResidencySet> set;
   };
+
+  std::vector<Set> setsOf(const BufferList& buffers);
+  void use(const BufferList& buffers);
+  void beat();
 
   GpuDevice& device_;
   std::chrono::milliseconds interval_;
+  std::unique_ptr<GpuPipeline> touch_;  // null with residency sets
+  std::unique_ptr<GpuBuffer> touched_;  // i32 [buffers]
   std::mutex mutex_;
   std::condition_variable stopped_;
   bool stopping_ = false;
-  std::vector<Set> sets_;
+  BufferList buffers_;
+  std::vector<Set> sets_;  // of buffers_, where there are sets
   std::thread thread_;
 };
 

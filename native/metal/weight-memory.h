@@ -12,11 +12,13 @@ namespace conclave {
 
 class WeightMemory {
  public:
-  explicit WeightMemory(GpuDevice& device);
+  /** `weights`: of the model's packs. Throws Failure. */
+  WeightMemory(GpuDevice& device, DType weights, std::chrono::milliseconds heartbeat = Residency::heartbeat);
 
   /**
    * Wraps the files that are new and lets go of those that are gone; all are resident afterwards. `otherBytes`: what
-   * the GPU holds beside them. Throws Failure outOfMemory before the GPU would, with what to do.
+   * the GPU holds beside them. Throws Failure, outOfMemory before the GPU would, with what to do; then all is as
+   * before.
    */
   void hold(const std::vector<std::shared_ptr<const MappedFile>>& files, int64_t otherBytes);
 
@@ -28,8 +30,10 @@ class WeightMemory {
  private:
   struct Held {
     std::shared_ptr<const MappedFile> file;
-    std::unique_ptr<GpuBuffer> buffer;
+    std::shared_ptr<const GpuBuffer> buffer;
   };
+
+  Held wrapped(const std::shared_ptr<const MappedFile>& file);
 
   GpuDevice& device_;
   std::map<const std::byte*, Held> held_;  // by the file's first byte

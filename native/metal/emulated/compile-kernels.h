@@ -18,6 +18,7 @@ std::vector<Kernel> listKernels() {
           ENTRY(layer_norm),
           ENTRY(combine),
           ENTRY(add),
+          ENTRY(touch),
           ENTRY(rotate_and_append),
           ENTRY(attend_row),
           ENTRY(attend_blocks),

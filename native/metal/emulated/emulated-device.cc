@@ -36,6 +36,7 @@ class EmulatedBuffer final : public GpuBuffer {
   const bool readOnly = false;
   // Mutable, as what a kernel does to a buffer is no change of the host's object.
   mutable ShadowMemory shadow;
+  mutable std::atomic<int64_t> usedAfter = -1;  // evictions
 };
 
 class EmulatedPipeline final : public GpuPipeline {
@@ -110,12 +111,13 @@ EmulatedDevice::EmulatedDevice(const EmulatedOptions& options)
     : options_(options),
       properties_{"emulated GPU",
                   "emulated",
+                  options.appleSilicon,
                   options.simdgroupMatrices,
                   options.residencySets,
-                  sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE),
+                  options.memoryBytes > 0 ? options.memoryBytes : sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE),
                   options.workingSetBytes,
                   options.largestBufferBytes,
-                  sysconf(_SC_PAGESIZE)},
+                  options.pageBytes > 0 ? options.pageBytes : sysconf(_SC_PAGESIZE)},
       threadgroup_(options.seed, options.skippedBarrier) {}
 
 std::unique_ptr<GpuBuffer> EmulatedDevice::allocate(int64_t bytes) {
@@ -134,6 +136,7 @@ std::unique_ptr<GpuBuffer> EmulatedDevice::wrap(const std::byte* pages, int64_t 
 }
 
 std::unique_ptr<GpuPipeline> EmulatedDevice::pipeline(DType weights, const std::string& kernel) {
+  if (kernel == options_.refusedKernel) throw didNotCompile(options_.compilerLog);
   for (const Kernel& known : emulated::kernelsFor(weights)) {
     if (kernel == known.name) return std::make_unique<EmulatedPipeline>(known);
   }
@@ -145,6 +148,9 @@ std::unique_ptr<GpuCommands> EmulatedDevice::commands() { return std::make_uniqu
 std::unique_ptr<GpuResidencySet> EmulatedDevice::keepResident(const std::vector<const GpuBuffer*>& buffers) {
   int64_t bytes = 0;
   for (const GpuBuffer* buffer : buffers) bytes += buffer->bytes();
+  if (residentBytes() + bytes > options_.mostResidentBytes) {
+    throw Failure(FailureCode::outOfMemory, "no residency set of " + std::to_string(bytes) + " bytes");
+  }
   return std::make_unique<ResidencySet>(*this, bytes);
 }
 
@@ -154,10 +160,15 @@ int64_t EmulatedDevice::residentBytes() const {
   return bytes;
 }
 
+bool EmulatedDevice::isWired(const GpuBuffer& buffer) const {
+  return static_cast<const EmulatedBuffer&>(buffer).usedAfter == evictions_;
+}
+
 void EmulatedDevice::run(const GpuDispatch& dispatch) {
   const Kernel& kernel = static_cast<const EmulatedPipeline*>(dispatch.pipeline)->kernel;
   checkDispatch(dispatch, kernel);
   const std::lock_guard lock(theCpu());
+  if (dispatches_ >= options_.dispatchesUntilLost) throw gaveUp(FailureCode::deviceLost, "the device was removed");
   const FlushDenormals flush;
   const emulated::Bindings bindings = bind(dispatch, kernel);
   ++dispatches_;
@@ -202,6 +213,7 @@ emulated::Bindings EmulatedDevice::bind(const GpuDispatch& dispatch, const Kerne
   }
   emulated::Bindings bindings{static_cast<const std::byte*>(dispatch.arguments), {}};
   for (const GpuView& view : dispatch.buffers) {
+    bufferOf(view).usedAfter = evictions_.load();
     const bool shared = std::find(written.begin(), written.end(), view.buffer) != written.end();
     bindings.buffers.push_back({view.buffer->contents() + view.offset, view.bytes, view.offset,
                                 shared ? &bufferOf(view).shadow : nullptr,

@@ -14,11 +14,18 @@ struct EmulatedOptions {
   uint32_t seed = 1;
   // As if this barrier were not in the kernel: the mutation tests'.
   emulated::Site skippedBarrier;
-  // What the pretended machine has.
+  // What the pretended machine has; 0 bytes are this machine's own.
+  int64_t memoryBytes = 0, pageBytes = 0;
   int64_t workingSetBytes = int64_t{1} << 46;
   int64_t largestBufferBytes = int64_t{1} << 46;
+  int64_t mostResidentBytes = int64_t{1} << 46;  // in residency sets, which the working set does not say
+  bool appleSilicon = true;
   bool residencySets = true;
   bool simdgroupMatrices = true;
+  // A kernel that the compiler refuses, and what it says.
+  std::string refusedKernel, compilerLog;
+  // So many dispatches run, then the device is lost.
+  int64_t dispatchesUntilLost = INT64_MAX;
 };
 
 class EmulatedDevice final : public GpuDevice {
@@ -38,10 +45,12 @@ class EmulatedDevice final : public GpuDevice {
   int64_t dispatches() const { return dispatches_; }
   /** Barriers that kernels have passed so far, each once. */
   const std::vector<emulated::Site>& barriers() const { return threadgroup_.barriers(); }
-  /** As the system does with what has not been used for a while: no set is resident until it is asked for again. */
+  /** As the system does with what has not been used for a while: nothing is wired until it is asked for or used. */
   void letGo() { ++evictions_; }
   /** Bytes of buffers in sets that are resident. */
   int64_t residentBytes() const;
+  /** Whether a kernel was given the buffer since the system last let go. */
+  bool isWired(const GpuBuffer& buffer) const;
 
  private:
   class ResidencySet;

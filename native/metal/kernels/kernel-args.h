@@ -62,3 +62,7 @@ struct CombineArguments {
 struct AddArguments {
   int32_t width;
 };
+
+struct TouchArguments {
+  int32_t place;
+};

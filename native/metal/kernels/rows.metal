@@ -58,3 +58,8 @@ KERNEL(add)(ARGUMENTS(AddArguments), BUFFER(1, const float, y), BUFFER(2, float,
   const long from = (long)group.x * args.width;
   for (int i = (int)thread_index; i < args.width; i += 256) x[from + i] = x[from + i] + y[from + i];
 }
+
+// What a buffer begins with, noted: it was used, and is wired again (residency.h).
+KERNEL(touch)(ARGUMENTS(TouchArguments), BUFFER(1, const int, buffer), BUFFER(2, int, noted), POSITION) {
+  if (thread_index == 0) noted[args.place] = buffer[0];
+}

@@ -6,6 +6,7 @@
 #include "../../../native/metal/emulated/emulated-device.h"
 #include "../../../native/metal/metal-backend.h"
 #include "../random-model.h"
+#include "intercepted-device.h"
 
 using namespace conclave;
 using namespace conclave::test;
@@ -113,7 +114,9 @@ TEST("a model in lanes on the emulated GPU has the CPU's bits, in any chunks") {
   }
 }
 
-TEST("a model in matrices on the emulated GPU is close to the CPU, with the same bits in any chunks") {
+TEST(
+    "a model in matrices on the emulated GPU is close to the CPU, with the "
+    "same bits in any chunks") {
   Random random(32);
   for (int trial = 0; trial < 6; ++trial) {
     ModelShape shape = randomShape(random);
@@ -139,6 +142,61 @@ TEST("a model in matrices on the emulated GPU is close to the CPU, with the same
   }
 }
 
+// What a session asked of its GPU since `events` was cleared: d a dispatch, s a submission, w a wait.
+struct Watched {
+  std::string events;
+  std::unique_ptr<ModelSession> session;
+
+  Watched(const ModelShape& shape, const StepLimits& limits) {
+    Interception interception;
+    interception.dispatch = [this](GpuDispatch&, size_t) { events += 'd'; };
+    interception.submit = [this] { events += 's'; };
+    interception.wait = [this] { events += 'w'; };
+    session = std::make_unique<ModelSession>(shape, limits, [&](const ModelShape&, const StepLimits&) {
+      return std::make_unique<MetalBackend>(std::make_unique<InterceptedDevice>(interception), shape, limits, "lanes");
+    });
+    events.clear();
+  }
+};
+
+TEST("while the GPU runs some layers of a step, the next are encoded") {
+  Random random(35);
+  ModelShape shape = randomShape(random);
+  shape.layers = 6;
+  const RandomPack pack(shape, 1);
+  const Sequence sequence = randomSequence(random, shape, 3, 0);
+  Watched watched(shape, {4, 128});
+  pack.attachTo(*watched.session);
+  watched.events.clear();
+  step(*watched.session, {{&sequence, 0, 3}});
+  const std::string four(4 * 12 + 1, 'd'), two(2 * 12 + 2, 'd');
+  CHECK(watched.events == four + 's' + two + "sww", watched.events);
+}
+
+TEST(
+    "while the GPU runs a part of a step, the next part is encoded, and an "
+    "exchange waits for no encoding") {
+  Random random(36);
+  ModelShape shape = randomShape(random);
+  shape.layers = 2;
+  const RandomPack pack(shape, 1);
+  const Sequence sequence = randomSequence(random, shape, 3, 0);
+  for (const bool sums : {false, true}) {
+    Watched watched(shape, {4, 128});
+    const auto other = emulatedSession(shape, {4, 128}, "lanes", 1);
+    pack.attachSharedTo(*watched.session);
+    for (int32_t e = 0; e < shape.experts; ++e) pack.attachExpertTo(*other, e);
+    watched.events.clear();
+    stepInParts(*watched.session, *other, batchOf({{&sequence, 0, 3}}), sums);
+    // Embedding and attention to the router; then with the experts' contribution; then norm and logits.
+    const std::string first(9, 'd'), second(9, 'd'), logits(3, 'd');
+    const std::string whole = first + 's' + second + 'w' + 's' + logits + 'w' + "sw";
+    // That rows are to be summed by their owners shows after the first layer.
+    const std::string owners = first + 's' + second + 'w' + "dsw" + second + 's' + logits + 'w' + "dsw" + "sw";
+    CHECK(watched.events == (sums ? owners : whole), watched.events);
+  }
+}
+
 // docs/performance.md counts on it.
 TEST("a decode step of one row is 13 dispatches per layer and 3 more") {
   Random random(33);
@@ -155,7 +213,9 @@ TEST("a decode step of one row is 13 dispatches per layer and 3 more") {
         std::to_string(dispatches) + " dispatches, " + std::to_string(shape.layers) + " layers");
 }
 
-TEST("a step in parts on the emulated GPU, with experts elsewhere, has the bits of the whole") {
+TEST(
+    "a step in parts on the emulated GPU, with experts elsewhere, has the "
+    "bits of the whole") {
   Random random(34);
   for (int trial = 0; trial < 6; ++trial) {
     ModelShape shape = randomShape(random);

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "../../../native/core/failure.h"
-#include "../../../native/metal/emulated/emulated-device.h"
+#include "intercepted-device.h"
 #include "kernel-cases.h"
 
 using namespace conclave;
@@ -15,45 +15,11 @@ namespace {
 
 using Mutation = std::function<void(GpuDispatch& dispatch, size_t index)>;
 
-// Commands that change dispatches on their way.
-class MutatedCommands final : public GpuCommands {
- public:
-  MutatedCommands(std::unique_ptr<GpuCommands> commands, const Mutation& mutation)
-      : commands_(std::move(commands)), mutation_(mutation) {}
-  void dispatch(const GpuDispatch& dispatch) override {
-    GpuDispatch mutated = dispatch;
-    mutation_(mutated, count_++);
-    commands_->dispatch(mutated);
-  }
-  void submit() override { commands_->submit(); }
-  void wait() override { commands_->wait(); }
-
- private:
-  std::unique_ptr<GpuCommands> commands_;
-  const Mutation& mutation_;
-  size_t count_ = 0;
-};
-
-class MutatedDevice final : public GpuDevice {
- public:
-  explicit MutatedDevice(const Mutation& mutation) : mutation_(mutation) {}
-  const GpuProperties& properties() const override { return device_.properties(); }
-  std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override { return device_.allocate(bytes); }
-  std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override { return device_.wrap(pages, bytes); }
-  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) override {
-    return device_.pipeline(weights, kernel);
-  }
-  std::unique_ptr<GpuCommands> commands() override {
-    return std::make_unique<MutatedCommands>(device_.commands(), mutation_);
-  }
-  std::unique_ptr<GpuResidencySet> keepResident(const std::vector<const GpuBuffer*>& buffers) override {
-    return device_.keepResident(buffers);
-  }
-
- private:
-  EmulatedDevice device_;
-  const Mutation& mutation_;
-};
+InterceptedDevice mutatedDevice(const Mutation& mutation) {
+  Interception interception;
+  interception.dispatch = mutation;
+  return InterceptedDevice(interception);
+}
 
 // What kernels-test.cc would say.
 bool passes(const KernelCase& kernelCase, GpuDevice& device) {
@@ -75,7 +41,7 @@ bool passes(const KernelCase& kernelCase, GpuDevice& device) {
 std::vector<size_t> dispatchesOf(const KernelCase& kernelCase) {
   std::vector<size_t> buffers;
   const Mutation count = [&](GpuDispatch& dispatch, size_t) { buffers.push_back(dispatch.buffers.size()); };
-  MutatedDevice device(count);
+  InterceptedDevice device = mutatedDevice(count);
   kernelCase.run(device);
   return buffers;
 }
@@ -110,7 +76,7 @@ TEST("two buffers in each other's place are noticed, in every kernel") {
         const Mutation swap = [&](GpuDispatch& dispatch, size_t index) {
           if (index == d) std::swap(dispatch.buffers[i], dispatch.buffers[i + 1]);
         };
-        MutatedDevice device(swap);
+        InterceptedDevice device = mutatedDevice(swap);
         CHECK(!passes(kernelCase, device), of(kernelCase, "the next buffer was in the place of", i + 1));
       }
     }
@@ -125,7 +91,7 @@ TEST("a buffer that is too small is noticed, in every kernel") {
         const Mutation shrink = [&](GpuDispatch& dispatch, size_t index) {
           if (index == d) dispatch.buffers[i].bytes -= 2;
         };
-        MutatedDevice device(shrink);
+        InterceptedDevice device = mutatedDevice(shrink);
         CHECK(!passes(kernelCase, device), of(kernelCase, "two bytes were missing of buffer", i + 1));
       }
     }

@@ -1,10 +1,10 @@
 // Weights stay resident: sets are planned so that the system cannot let go of everything at once, asked for at load and
-// again by the heartbeat, and more than fits is refused with what to do.
+// again by the heartbeat; where there are no sets, buffers are used instead.
 #include "../../../native/metal/residency.h"
 
 #include "../../../native/core/failure.h"
 #include "../../../native/metal/emulated/emulated-device.h"
-#include "../../../native/metal/metal-backend.h"
+#include "../../../native/metal/weight-memory.h"
 #include "../random-model.h"
 
 using namespace conclave;
@@ -24,18 +24,22 @@ BufferList listOf(const std::vector<std::unique_ptr<GpuBuffer>>& buffers) {
   return list;
 }
 
-std::string failureOf(const std::function<void()>& call) {
-  try {
-    call();
-    return "";
-  } catch (const Failure& failure) {
-    return failure.what();
+// Whether it becomes true while the heartbeat beats.
+bool soon(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  return condition();
 }
+
+constexpr std::chrono::milliseconds often{1};
 
 }  // namespace
 
-TEST("residency sets are filled in order, kept when others come and go, and at most 32") {
+TEST(
+    "residency sets are filled in order, kept when others come and go, and at "
+    "most 32") {
   EmulatedDevice device;
   const auto buffers = buffersOf(device, std::vector<int64_t>(40, 100));
   const BufferList all = listOf(buffers);
@@ -54,63 +58,92 @@ TEST("residency sets are filled in order, kept when others come and go, and at m
 TEST("the heartbeat asks again for what the system let go") {
   EmulatedDevice device;
   const auto buffers = buffersOf(device, {1000, 2000, 3000});
-  Residency residency(device, std::chrono::milliseconds(1));
+  Residency residency(device, DType::f32, often);
   residency.keep(listOf(buffers));
   CHECK(device.residentBytes() == 6000, "asked for at once");
   device.letGo();
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (device.residentBytes() != 6000 && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  CHECK(device.residentBytes() == 6000, "resident again");
+  CHECK(soon([&] { return device.residentBytes() == 6000; }), "resident again");
   residency.keep({buffers[1].get()});
   CHECK(device.residentBytes() == 2000, "what is not wanted is let go");
 }
 
-TEST("a system without residency sets is not asked for them") {
+TEST("a set that the system refuses leaves those before as they are") {
+  EmulatedOptions options;
+  options.mostResidentBytes = 5000;
+  EmulatedDevice device(options);
+  const auto buffers = buffersOf(device, {2000, 2000, 2000});
+  Residency residency(device, DType::f32, often);
+  residency.keep({buffers[0].get(), buffers[1].get()});
+  bool refused = false;
+  try {
+    residency.keep(listOf(buffers));
+  } catch (const Failure& failure) {
+    refused = failure.code == FailureCode::outOfMemory;
+  }
+  CHECK(refused, "6000 bytes were resident");
+  device.letGo();
+  CHECK(soon([&] { return device.residentBytes() == 4000; }), "the heartbeat keeps the first two");
+}
+
+TEST(
+    "without residency sets every buffer is used at load, and again before "
+    "long") {
   EmulatedOptions options;
   options.residencySets = false;
   EmulatedDevice device(options);
-  const auto buffers = buffersOf(device, {1000});
-  Residency residency(device);
+  const auto buffers = buffersOf(device, {1000, 2000, 3000});
+  const auto allWired = [&] {
+    return std::all_of(buffers.begin(), buffers.end(), [&](const auto& buffer) { return device.isWired(*buffer); });
+  };
+  Residency residency(device, DType::bf16, often);
+  CHECK(!allWired(), "nothing is wired that nobody used");
   residency.keep(listOf(buffers));
-  CHECK(device.residentBytes() == 0, "no set");
+  CHECK(allWired(), "wired at once");
+  device.letGo();
+  CHECK(soon(allWired), "wired again");
+  residency.keep({buffers[1].get()});
+  device.letGo();
+  CHECK(soon([&] { return device.isWired(*buffers[1]); }), "what is wanted is used");
+  CHECK(!device.isWired(*buffers[0]) && !device.isWired(*buffers[2]), "what is not wanted is let go");
 }
 
-TEST("a model that does not fit is refused with what to do") {
-  Random random(41);
+TEST(
+    "without residency sets a whole model stays wired between steps, experts "
+    "that nobody chose too") {
+  Random random(43);
   ModelShape shape = randomShape(random);
+  shape.experts = 6;
+  shape.topK = 1;
   const RandomPack pack(shape, 1);
-  const auto sessionWith = [&](int64_t workingSet) {
-    EmulatedOptions options;
-    options.workingSetBytes = workingSet;
-    return std::make_unique<ModelSession>(shape, StepLimits{4, 16}, [=](const ModelShape&, const StepLimits&) {
-      return std::make_unique<MetalBackend>(std::make_unique<EmulatedDevice>(options), shape, StepLimits{4, 16}, "");
-    });
-  };
-  CHECK(failureOf([&] { sessionWith(1000); }).find("iogpu.wired_limit_mb") != std::string::npos,
-        failureOf([&] { sessionWith(1000); }));
   EmulatedOptions options;
-  options.largestBufferBytes = 4096;
+  options.residencySets = false;
   EmulatedDevice device(options);
-  CHECK(failureOf([&] { device.allocate(5000); }).find("5000 bytes") != std::string::npos,
-        "a buffer that is too large");
-  CHECK(failureOf([&] { device.wrap(reinterpret_cast<const std::byte*>(16), 4096); }).find("page boundary") !=
-            std::string::npos,
-        "memory that does not begin on a page");
+  WeightMemory memory(device, shape.dtype, often);
+  std::vector<std::shared_ptr<const MappedFile>> files;
+  for (int i = 0; i < 7; ++i) files.push_back(std::make_shared<const MappedFile>(pack.path()));
+  memory.hold(files, 0);
+  device.letGo();
+  CHECK(soon([&] {
+          return std::all_of(files.begin(), files.end(), [&](const auto& file) {
+            return device.isWired(*memory.view(file->range(0, 0), 0).buffer);
+          });
+        }),
+        "all packs are wired");
 }
 
-TEST("shapes and variants that the kernels cannot do are refused by name") {
-  Random random(42);
-  ModelShape shape = randomShape(random);
-  const auto open = [&](const char* variant, bool matrices) {
-    EmulatedOptions options;
-    options.simdgroupMatrices = matrices;
-    return failureOf([&] { MetalBackend(std::make_unique<EmulatedDevice>(options), shape, {4, 16}, variant); });
-  };
-  CHECK(open("", false).empty(), "without matrices products go in lanes");
-  CHECK(open("matrices", false).find("no simdgroup matrices") != std::string::npos, open("matrices", false));
-  CHECK(open("avx2", true).find("lanes, matrices") != std::string::npos, open("avx2", true));
-  shape.headDim = 258;
-  CHECK(open("", true).find("heads of up to 256") != std::string::npos, open("", true));
+TEST(
+    "a device that is lost ends neither the heartbeat's process nor its "
+    "object") {
+  EmulatedOptions options;
+  options.residencySets = false;
+  options.dispatchesUntilLost = 2;
+  EmulatedDevice device(options);
+  const auto buffers = buffersOf(device, {1000});
+  Residency residency(device, DType::f32, often);
+  residency.keep(listOf(buffers));
+  device.letGo();
+  CHECK(soon([&] { return device.isWired(*buffers[0]); }), "used once more");
+  device.letGo();
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(!device.isWired(*buffers[0]), "the device is lost");
 }

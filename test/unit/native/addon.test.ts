@@ -86,6 +86,7 @@ test('exports what addon-types.ts says, nothing more', async () => {
     'kernelVariants',
     'layoutVersion',
     'mapFile',
+    'pretendGpu',
     'probeReadSeconds',
   ]);
   assert.deepEqual(methodsOf(addon.mapFile(packPath)), METHODS['MappedFile']);

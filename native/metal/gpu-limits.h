@@ -1,0 +1,17 @@
+// What the backend demands of a GPU before it gives it work: each refusal says what to do.
+#pragma once
+#include "../core/mapped-file.h"
+#include "gpu-device.h"
+
+namespace conclave {
+
+/** Throws Failure unavailable unless the kernels were written for such a GPU. */
+void requireAppleSilicon(const GpuProperties& gpu);
+
+/** Throws Failure outOfMemory unless the GPU may hold so many bytes. */
+void requireRoom(const GpuProperties& gpu, int64_t bytes);
+
+/** Throws Failure unavailable unless the file's mapping begins on a page of the GPU. */
+void requirePages(const GpuProperties& gpu, const MappedFile& pack);
+
+}  // namespace conclave

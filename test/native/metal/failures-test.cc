@@ -1,0 +1,205 @@
+// What goes wrong with a GPU is said with what to do, before it is used or in mid-step, and leaves everything else as
+// it was.
+#include "../../../native/core/failure.h"
+#include "../../../native/metal/emulated/emulated-device.h"
+#include "../../../native/metal/gpu-limits.h"
+#include "../../../native/metal/metal-backend.h"
+#include "../random-model.h"
+
+using namespace conclave;
+using namespace conclave::test;
+
+namespace {
+
+std::optional<Failure> failureOf(const std::function<void()>& call) {
+  try {
+    call();
+    return std::nullopt;
+  } catch (const Failure& failure) {
+    return failure;
+  }
+}
+
+bool says(const std::optional<Failure>& failure, FailureCode code, const std::string& words) {
+  return failure.has_value() && failure->code == code && std::string(failure->what()).find(words) != std::string::npos;
+}
+
+std::string textOf(const std::optional<Failure>& failure) {
+  return failure.has_value() ? failure->what() : "no failure";
+}
+
+#define CHECK_SAYS(failure, code, words)                                      \
+  {                                                                           \
+    const std::optional<Failure> said = failure;                              \
+    CHECK(says(said, code, words), std::string(words) + ": " + textOf(said)); \
+  }
+
+std::unique_ptr<ModelSession> sessionOn(const EmulatedOptions& options, const ModelShape& shape,
+                                        const char* variant = "lanes") {
+  return std::make_unique<ModelSession>(shape, StepLimits{4, 128}, [&](const ModelShape&, const StepLimits& limits) {
+    return std::make_unique<MetalBackend>(std::make_unique<EmulatedDevice>(options), shape, limits, variant);
+  });
+}
+
+std::optional<Failure> stepFailure(ModelSession& session, const Sequence& sequence) {
+  StepBatch batch = batchOf({{&sequence, 0, static_cast<int32_t>(sequence.tokens.size())}});
+  std::vector<float> logits(batch.logitRows.size() * static_cast<size_t>(session.shape().vocab));
+  return outcomeOf([&](ModelSession::Done done) { session.step(std::move(batch), logits.data(), std::move(done)); });
+}
+
+// The least working set in which a session opens: what it needs beside weights.
+int64_t roomFor(const ModelShape& shape) {
+  EmulatedOptions options;
+  int64_t tooLittle = 0, enough = int64_t{1} << 32;
+  while (enough - tooLittle > 1) {
+    options.workingSetBytes = tooLittle + (enough - tooLittle) / 2;
+    const bool opens = !failureOf([&] { sessionOn(options, shape); }).has_value();
+    (opens ? enough : tooLittle) = options.workingSetBytes;
+  }
+  return enough;
+}
+
+GpuProperties pretended(int64_t gigabytesOfMemory, int64_t gigabytesOfGpu) {
+  GpuProperties gpu = EmulatedDevice().properties();
+  gpu.memoryBytes = gigabytesOfMemory << 30;
+  gpu.workingSetBytes = gigabytesOfGpu << 30;
+  return gpu;
+}
+
+}  // namespace
+
+TEST("a GPU that is lost in mid-step fails the step, and every call after it") {
+  Random random(51);
+  const ModelShape shape = randomShape(random);
+  const RandomPack pack(shape, 1);
+  const Sequence sequence = randomSequence(random, shape, 5, 0);
+  EmulatedOptions options;
+  options.dispatchesUntilLost = 16 * shape.layers;
+  const auto session = sessionOn(options, shape);
+  pack.attachTo(*session);
+  CHECK(!stepFailure(*session, sequence).has_value(), "the first step runs");
+  CHECK_SAYS(stepFailure(*session, sequence), FailureCode::deviceLost, "restart this node");
+  CHECK_SAYS(failureOf([&] { stepFailure(*session, sequence); }), FailureCode::deviceLost, "only a new session");
+  CHECK_SAYS(failureOf([&] { session->detachExpert(0); }), FailureCode::deviceLost, "only a new session");
+
+  const auto next = sessionOn({}, shape);
+  pack.attachTo(*next);
+  CHECK(!stepFailure(*next, sequence).has_value(), "a new session has a new device");
+}
+
+TEST("a GPU that is lost in a part of a step fails that part") {
+  Random random(52);
+  const ModelShape shape = randomShape(random);
+  const RandomPack pack(shape, 1);
+  EmulatedOptions options;
+  options.dispatchesUntilLost = 5;
+  const auto session = sessionOn(options, shape);
+  pack.attachTo(*session);
+  const Sequence sequence = randomSequence(random, shape, 3, 0);
+  session->begin(batchOf({{&sequence, 0, 3}}));
+  std::vector<int32_t> experts(static_cast<size_t>(3 * shape.topK));
+  std::vector<float> weights(experts.size());
+  const AttendResult result{experts.data(), weights.data(), nullptr};
+  CHECK_SAYS(outcomeOf([&](ModelSession::Done done) { session->attend(0, {}, result, std::move(done)); }),
+             FailureCode::deviceLost, "the GPU gave up a step");
+}
+
+TEST("kernels that do not compile are refused with the compiler's log") {
+  Random random(53);
+  const ModelShape shape = randomShape(random);
+  EmulatedOptions options;
+  options.refusedKernel = "attend_blocks";
+  options.compilerLog = "program_source:12:3: error: use of undeclared identifier 'x'";
+  CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::unavailable, options.compilerLog);
+  options.refusedKernel = "touch";
+  options.residencySets = false;
+  CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::unavailable, options.compilerLog);
+}
+
+TEST(
+    "a model that needs more than the GPU may hold is refused with the limit "
+    "that would do") {
+  CHECK(!failureOf([] { requireRoom(pretended(192, 144), int64_t{144} << 30); }).has_value(), "what fits exactly");
+  CHECK_SAYS(failureOf([] { requireRoom(pretended(192, 144), int64_t{150} << 30); }), FailureCode::outOfMemory,
+             "need 150.0 GiB on the GPU, which may hold 144.0 GiB; raise the limit "
+             "with: sudo sysctl "
+             "iogpu.wired_limit_mb=154624");
+  CHECK_SAYS(failureOf([] { requireRoom(pretended(192, 144), int64_t{190} << 30); }), FailureCode::outOfMemory,
+             "this machine has 192.0 GiB: hold fewer experts here, or a smaller KV "
+             "cache");
+  EmulatedOptions options;
+  options.workingSetBytes = 1000;
+  Random random(54);
+  const ModelShape shape = randomShape(random);
+  CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::outOfMemory, "iogpu.wired_limit_mb");
+}
+
+TEST(
+    "a pack that the GPU has no room for is not attached, and those before it "
+    "are as they were") {
+  Random random(55);
+  ModelShape shape = randomShape(random);
+  shape.experts = 2;
+  shape.topK = 1;
+  const RandomPack pack(shape, 1);
+  for (const bool residencySets : {true, false}) {
+    EmulatedOptions options;
+    options.residencySets = residencySets;
+    options.memoryBytes = int64_t{64} << 30;
+    options.workingSetBytes = roomFor(shape) + pack.bytes();
+    const auto session = sessionOn(options, shape);
+    pack.attachExpertTo(*session, 0);
+    CHECK_SAYS(failureOf([&] { pack.attachExpertTo(*session, 1); }), FailureCode::outOfMemory, "raise the limit");
+    std::vector<std::byte> hidden(static_cast<size_t>(session->activationBytes())), outputs(hidden.size());
+    const auto run = [&](int32_t expert) {
+      ExpertWork work{0, {0}, {expert}, hidden.data(), 1, outputs.data()};
+      return outcomeOf([&](ModelSession::Done done) { session->runExperts(std::move(work), std::move(done)); });
+    };
+    CHECK(!run(0).has_value(), "the first expert computes");
+    CHECK_SAYS(failureOf([&] { run(1); }), FailureCode::invalidArgument, "expert 1 is not attached");
+  }
+}
+
+TEST("a pack that is not mapped at a page of the GPU is refused by name") {
+  Random random(56);
+  const ModelShape shape = randomShape(random);
+  const RandomPack pack(shape, 1);
+  EmulatedOptions options;
+  options.pageBytes = int64_t{1} << 30;
+  const auto session = sessionOn(options, shape);
+  CHECK_SAYS(failureOf([&] { pack.attachSharedTo(*session); }), FailureCode::unavailable, pack.path());
+  CHECK_SAYS(failureOf([&] { pack.attachSharedTo(*session); }), FailureCode::unavailable, "let them be built again");
+}
+
+TEST("a GPU that is not Apple silicon's is refused") {
+  GpuProperties gpu = pretended(16, 12);
+  requireAppleSilicon(gpu);
+  gpu.appleSilicon = false;
+  gpu.name = "AMD Radeon Pro 5300M";
+  CHECK_SAYS(failureOf([&] { requireAppleSilicon(gpu); }), FailureCode::unavailable,
+             "AMD Radeon Pro 5300M is no GPU of Apple silicon");
+}
+
+TEST("a buffer that the GPU does not take is refused by its size") {
+  EmulatedOptions options;
+  options.largestBufferBytes = 4096;
+  EmulatedDevice device(options);
+  CHECK_SAYS(failureOf([&] { device.allocate(5000); }), FailureCode::outOfMemory, "5000 bytes");
+  CHECK_SAYS(failureOf([&] { device.wrap(reinterpret_cast<const std::byte*>(16), 4096); }),
+             FailureCode::invalidArgument, "page boundary");
+}
+
+TEST("shapes and variants that the kernels cannot do are refused by name") {
+  Random random(42);
+  ModelShape shape = randomShape(random);
+  const auto open = [&](const char* variant, bool matrices) {
+    EmulatedOptions options;
+    options.simdgroupMatrices = matrices;
+    return failureOf([&] { sessionOn(options, shape, variant); });
+  };
+  CHECK(!open("", false).has_value(), "without matrices products go in lanes");
+  CHECK_SAYS(open("matrices", false), FailureCode::invalidArgument, "no simdgroup matrices");
+  CHECK_SAYS(open("avx2", true), FailureCode::invalidArgument, "lanes, matrices");
+  shape.headDim = 258;
+  CHECK_SAYS(open("", true), FailureCode::invalidArgument, "heads of up to 256");
+}

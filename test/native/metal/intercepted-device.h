@@ -1,0 +1,62 @@
+// An emulated device whose commands are looked at, and changed, on their way.
+#pragma once
+#include <functional>
+#include <memory>
+
+#include "../../../native/metal/emulated/emulated-device.h"
+
+namespace conclave::test {
+
+struct Interception {
+  /** `index` counts the dispatches of the same commands. */
+  std::function<void(GpuDispatch& dispatch, size_t index)> dispatch = [](GpuDispatch&, size_t) {};
+  std::function<void()> submit = [] {};
+  std::function<void()> wait = [] {};
+};
+
+class InterceptedCommands final : public GpuCommands {
+ public:
+  InterceptedCommands(std::unique_ptr<GpuCommands> commands, const Interception& interception)
+      : commands_(std::move(commands)), interception_(interception) {}
+  void dispatch(const GpuDispatch& dispatch) override {
+    GpuDispatch changed = dispatch;
+    interception_.dispatch(changed, count_++);
+    commands_->dispatch(changed);
+  }
+  void submit() override {
+    interception_.submit();
+    commands_->submit();
+  }
+  void wait() override {
+    interception_.wait();
+    commands_->wait();
+  }
+
+ private:
+  std::unique_ptr<GpuCommands> commands_;
+  const Interception& interception_;
+  size_t count_ = 0;
+};
+
+class InterceptedDevice final : public GpuDevice {
+ public:
+  explicit InterceptedDevice(Interception interception) : interception_(std::move(interception)) {}
+  const GpuProperties& properties() const override { return device_.properties(); }
+  std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override { return device_.allocate(bytes); }
+  std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override { return device_.wrap(pages, bytes); }
+  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) override {
+    return device_.pipeline(weights, kernel);
+  }
+  std::unique_ptr<GpuCommands> commands() override {
+    return std::make_unique<InterceptedCommands>(device_.commands(), interception_);
+  }
+  std::unique_ptr<GpuResidencySet> keepResident(const std::vector<const GpuBuffer*>& buffers) override {
+    return device_.keepResident(buffers);
+  }
+
+ private:
+  EmulatedDevice device_;
+  Interception interception_;
+};
+
+}  // namespace conclave::test

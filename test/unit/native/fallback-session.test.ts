@@ -1,0 +1,138 @@
+// `auto` on a Mac: a GPU that cannot be used is replaced by the CPU before anything was computed, and never afterwards. The
+// sessions are real, on the emulated GPU and the CPU.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, test } from 'node:test';
+import type {
+  AddonMappedFile,
+  AddonModelSession,
+  AddonModelShape,
+  AddonPretendedGpu,
+} from '../../../native/addon-types.ts';
+import { FallbackSession } from '../../../native/fallback-session.ts';
+import { loadAddon } from '../../../native/load-addon.ts';
+import { toNativeError } from '../../../native/native-error.ts';
+
+const addon = loadAddon();
+const SHAPE: AddonModelShape = {
+  dtype: 0,
+  layers: 1,
+  dModel: 64,
+  vocab: 64,
+  maxContext: 64,
+  normEpsilon: 1e-5,
+  heads: 2,
+  kvHeads: 1,
+  headDim: 8,
+  clipQkv: Number.POSITIVE_INFINITY,
+  ropeTheta: 10_000,
+  experts: 2,
+  topK: 1,
+  routerNormalization: 1,
+  ffn: 64,
+};
+const GPU: AddonPretendedGpu = {
+  appleSilicon: true,
+  workingSetBytes: 2 ** 46,
+  dispatchesUntilLost: Number.MAX_SAFE_INTEGER,
+  refusedKernel: '',
+};
+/** More than the sections of any pack here. */
+const PACK_BYTES = 1 << 20;
+
+const folder = mkdtempSync(join(tmpdir(), 'cv-fallback-'));
+const packPath = join(folder, 'zeros');
+writeFileSync(packPath, new Uint8Array(PACK_BYTES));
+after(() => rmSync(folder, { recursive: true }));
+afterEach(() => addon.pretendGpu(GPU));
+
+function openAuto(warnings: string[] = []): FallbackSession<AddonModelSession> {
+  const limits = { threads: 1, kvBlocks: 1, maxRows: 4, variant: '' };
+  return new FallbackSession({
+    backends: ['metal-emulated', 'cpu'],
+    open: (backend) => addon.createSession(SHAPE, { ...limits, backend }),
+    warn: (message) => warnings.push(message),
+  });
+}
+
+function attachAll(session: FallbackSession<AddonModelSession>, file: () => AddonMappedFile): void {
+  session.attach('shared', (raw) => raw.attachShared(file(), new Float64Array(8)));
+  for (const expert of [0, 1]) session.attach(expert, (raw) => raw.attachExpert(expert, file(), new Float64Array(2)));
+}
+
+async function oneStep(session: FallbackSession<AddonModelSession>): Promise<void> {
+  const one = new Int32Array(1);
+  await session.use().step(one, one, one, one, 1, one, new Float32Array(SHAPE.vocab));
+}
+
+test('a GPU that takes everything is kept', async () => {
+  const warnings: string[] = [];
+  const session = openAuto(warnings);
+  attachAll(session, () => addon.mapFile(packPath));
+  await oneStep(session);
+  assert.deepEqual([session.backend, warnings], ['metal-emulated', []]);
+});
+
+for (const [what, gpu, reason] of [
+  ['is not of Apple silicon', { appleSilicon: false }, /is no GPU of Apple silicon \(M1 or newer\)/],
+  ['has no room for the KV cache', { workingSetBytes: 1000 }, /iogpu\.wired_limit_mb|hold fewer experts/],
+  [
+    'does not compile a kernel',
+    { refusedKernel: 'layer_norm' },
+    /kernels did not compile: this kernel was to be refused/,
+  ],
+] as const) {
+  test(`a GPU that ${what} is replaced at once, with a warning`, async () => {
+    addon.pretendGpu({ ...GPU, ...gpu });
+    const warnings: string[] = [];
+    const session = openAuto(warnings);
+    attachAll(session, () => addon.mapFile(packPath));
+    await oneStep(session);
+    assert.equal(session.backend, 'cpu');
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? '', /^Backend metal-emulated cannot be used \(.*\); computing with cpu\.$/);
+    assert.match(warnings[0] ?? '', reason);
+  });
+}
+
+test('a GPU that has no room for the second expert is replaced, and the CPU gets all packs', async () => {
+  addon.pretendGpu({ ...GPU, workingSetBytes: 3 * PACK_BYTES });
+  const warnings: string[] = [];
+  const session = openAuto(warnings);
+  attachAll(session, () => addon.mapFile(packPath));
+  await oneStep(session);
+  assert.equal(session.backend, 'cpu');
+  assert.match(warnings[0] ?? '', /weights and cache need .* on the GPU/);
+});
+
+test('a GPU that has computed is not replaced', async () => {
+  addon.pretendGpu({ ...GPU, workingSetBytes: 3 * PACK_BYTES });
+  const session = openAuto();
+  session.attach('shared', (raw) => raw.attachShared(addon.mapFile(packPath), new Float64Array(8)));
+  session.attach(0, (raw) => raw.attachExpert(0, addon.mapFile(packPath), new Float64Array(2)));
+  await session.use().runExperts(0, new Int32Array(1), new Int32Array(1), new Uint8Array(256), 1, new Uint8Array(256));
+  assert.throws(
+    () => session.attach(1, (raw) => raw.attachExpert(1, addon.mapFile(packPath), new Float64Array(2))),
+    (thrown) => toNativeError(thrown).code === 'out_of_memory',
+  );
+  assert.equal(session.backend, 'metal-emulated');
+});
+
+test('an argument that is wrong everywhere is no reason to try the CPU', () => {
+  const warnings: string[] = [];
+  const session = openAuto(warnings);
+  assert.throws(() => session.attach(7, (raw) => raw.attachExpert(7, addon.mapFile(packPath), new Float64Array(2))));
+  assert.deepEqual([session.backend, warnings], ['metal-emulated', []]);
+});
+
+test('a lost GPU is said to be lost by the step and by every call after it', async () => {
+  addon.pretendGpu({ ...GPU, dispatchesUntilLost: 5 });
+  const session = openAuto();
+  attachAll(session, () => addon.mapFile(packPath));
+  const isLost = (thrown: unknown): boolean => toNativeError(thrown).code === 'device_lost';
+  await assert.rejects(oneStep(session), isLost);
+  await assert.rejects(oneStep(session), isLost);
+  assert.equal(session.backend, 'metal-emulated');
+});
