@@ -31,7 +31,7 @@ export interface GroupPlan {
   readonly topology: Topology;
   /** By id, ascending; the leader included. */
   readonly members: readonly PlanMember[];
-  /** Results have the same bits within one class. */
+  /** Results have the same bits within one class; `a+b` where members are of several. */
   readonly numericsClass: string;
   /** SHA-256 of the checkpoint's files. */
   readonly modelHash: string;

@@ -1,5 +1,5 @@
-// Is what a group computes right? In: an executor. Out: a digest of the logits of a fixed prompt, to be compared with the one
-// that a single node gave for the same checkpoint. The bits are the same on any number of nodes, so one digest suffices.
+// Is what a group computes right? In: an executor. Out: the logits of a fixed prompt, to be compared with those that a single
+// node gave for the same checkpoint. The bits are the same on any number of nodes of one numerics class: a digest suffices.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,19 +24,41 @@ export interface CanaryOptions {
   readonly maxContext: number;
 }
 
-/** SHA-256 of the logits. Rejects as the executor's steps do. */
-export async function canaryDigest({ executor, firstBlock, maxRows, maxContext }: CanaryOptions): Promise<string> {
-  const hash = createHash('sha256');
+/** The logits of the counted positions, one after the other. Rejects as the executor's steps do. */
+export async function canaryLogits({
+  executor,
+  firstBlock,
+  maxRows,
+  maxContext,
+}: CanaryOptions): Promise<Float32Array> {
   const length = Math.min(TOKENS, maxContext);
-  for (let from = 0, chunk = 0; from < length; chunk += 1) {
+  const counted = [...COUNTED].filter((position) => position < length).length;
+  const all = new Float32Array(counted * executor.vocab);
+  for (let from = 0, chunk = 0, row = 0; from < length; chunk += 1) {
     const count = Math.min(CHUNKS[chunk] ?? 1, maxRows, length - from);
     const batch = canaryBatch(from, count, executor.vocab, firstBlock);
-    const logits = new Float32Array(batch.logitRows.length * executor.vocab);
-    await executor.step(batch, logits);
-    hash.update(new Uint8Array(logits.buffer));
+    const end = row + batch.logitRows.length;
+    await executor.step(batch, all.subarray(row * executor.vocab, end * executor.vocab));
+    row = end;
     from += count;
   }
-  return hash.digest('hex');
+  return all;
+}
+
+/** SHA-256 of the logits. */
+export function digestOf(logits: Float32Array): string {
+  return createHash('sha256').update(new Uint8Array(logits.buffer)).digest('hex');
+}
+
+/** Root mean square of the distance between two models' logits, relative to that of the `expected` ones. */
+export function relativeDistance(logits: Float32Array, expected: Float32Array): number {
+  let distance = 0;
+  let size = 0;
+  for (const [at, value] of expected.entries()) {
+    distance += ((logits[at] ?? Number.NaN) - value) ** 2;
+    size += value ** 2;
+  }
+  return Math.sqrt(distance / size);
 }
 
 function canaryBatch(from: number, count: number, vocab: number, firstBlock: number): StepBatch {

@@ -6,6 +6,7 @@ import type { MappedFile } from '../../native/mapped-file.ts';
 import type { ModelSession } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
 import type { ModelSource } from '../model/model-source.ts';
+import { refusedByNative } from '../model/native-failures.ts';
 import type { BuildEvents } from '../pack/build-packs.ts';
 import { type OpenedPacks, openPacks } from '../pack/open-packs.ts';
 import type { PackId } from '../pack/pack-format.ts';
@@ -44,7 +45,10 @@ export class HeldModel {
     ]);
   }
 
-  /** Loads what is not held yet. What was loaded before a failure stays. Throws what ModelSource.provide throws. */
+  /**
+   * Loads what is not held yet. What was loaded before a failure stays. Throws what ModelSource.provide
+   * throws, and `bad_config` when the session has no room.
+   */
   async load(packs: readonly PackId[], events: BuildEvents): Promise<void> {
     const missing = packs.filter((pack) => !this.#open.has(pack));
     if (missing.length === 0) return;
@@ -77,7 +81,12 @@ export class HeldModel {
       if (opened.shared !== null) this.session.attachShared(opened.shared.file, opened.shared.sections);
       for (const [expert, { file, sections }] of opened.experts) this.session.attachExpert(expert, file, sections);
     };
-    await this.turns.run(() => whenIdle(attach));
+    try {
+      await this.turns.run(() => whenIdle(attach));
+    } catch (thrown) {
+      opened.close();
+      throw refusedByNative(thrown);
+    }
     this.#open.set(pack, opened);
   }
 }

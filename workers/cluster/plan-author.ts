@@ -80,7 +80,9 @@ export class PlanAuthor {
   /** Puts a plan in force. Throws `fenced` when the lease is another's. */
   async publish({ members, topology }: PlannedGroup, reason: string): Promise<GroupPlan> {
     const { redis, lease, leader } = this.#parts;
-    const { modelHash, numericsClass } = this.#holdingsOfLeader();
+    const { modelHash } = this.#holdingsOf(leader);
+    const classes = members.map(({ id }) => this.#holdingsOf(id).numericsClass);
+    const numericsClass = numericsClassOf(this.#holdingsOf(leader).numericsClass, classes);
     const content = { group: lease.group, leader, topology, members, numericsClass, modelHash, reason };
     const seen = Math.max(lease.epoch, this.#active?.epoch ?? 0);
     this.#active = await publishPlan(redis, lease.fence(), { ...content, createdAtMs: Date.now() }, seen);
@@ -125,11 +127,17 @@ export class PlanAuthor {
     return lacks || this.#parts.now() - this.#leftAtMs > REPLACE_AFTER_MS;
   }
 
-  #holdingsOfLeader() {
-    const mine = this.#nodes.find(({ id }) => id === this.#parts.leader);
-    if (mine === undefined) throw new TypeError('A plan is published after a look that saw the leader');
-    return mine.holdings;
+  #holdingsOf(member: string) {
+    const node = this.#nodes.find(({ id }) => id === member);
+    if (node === undefined) throw new TypeError('A plan is published after a look that saw its members');
+    return node.holdings;
   }
+}
+
+/** Several classes in one plan are named together, the leader's first: bits are promised within one only. */
+function numericsClassOf(leader: string, members: readonly string[]): string {
+  const others = new Set(members.filter((other) => other !== leader));
+  return [leader, ...[...others].sort()].join('+');
 }
 
 /** What placement depends on. */

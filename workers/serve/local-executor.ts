@@ -1,8 +1,16 @@
 // A step executor for a model whose every layer and expert is on this machine: the native session itself.
-import type { ModelSession } from '../../native/model-session.ts';
+import type { ModelSession, StepBatch } from '../../native/model-session.ts';
+import { deviceLost } from '../model/native-failures.ts';
 import type { StepExecutor } from '../step/run-step.ts';
 
-/** Runs steps on `session`. */
+/** Runs steps on `session`. A step rejects with DomainError `native_error` when the session's GPU is lost. */
 export function localExecutor(session: ModelSession): StepExecutor {
-  return { vocab: session.description.vocab, step: (batch, logits) => session.step(batch, logits) };
+  const step = async (batch: StepBatch, logits: Float32Array): Promise<void> => {
+    try {
+      await session.step(batch, logits);
+    } catch (thrown) {
+      throw session.lost.aborted ? deviceLost(thrown) : thrown;
+    }
+  };
+  return { vocab: session.description.vocab, step };
 }

@@ -5,9 +5,11 @@ import type { Config } from '../../infra/config/config-schema.ts';
 import type { Logger } from '../../infra/log/logger.ts';
 import { VERSION } from '../../infra/package-facts.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
+import type { Backend } from '../../native/choose-backend.ts';
 import { PROTOCOL_VERSION } from '../cluster/admit-nodes.ts';
 import type { HeldModel } from '../cluster/held-model.ts';
 import { PACK_LAYOUT_VERSION } from '../pack/pack-format.ts';
+import { gpuBytes } from './gpu-memory.ts';
 import type { EngineSize } from './open-engine.ts';
 import { usableMemory } from './usable-memory.ts';
 import { WorkerStatistics } from './worker-statistics.ts';
@@ -28,6 +30,8 @@ export class NodeState {
   /** Of the group, while this node leads it. */
   groupNumbers: Readonly<Record<string, number>> = {};
   #beats = 0;
+  /** Asking the system for its GPU takes a while: once. */
+  #memory: { readonly backend: Backend; readonly bytes: number } | null = null;
   readonly #options: NodeStateOptions;
 
   constructor(options: NodeStateOptions) {
@@ -61,6 +65,15 @@ export class NodeState {
     };
   }
 
+  /** A session may still give up its GPU while packs are attached. */
+  #memoryBytes(): number {
+    const { backend } = this.#options.held.session;
+    if (backend !== this.#memory?.backend) {
+      this.#memory = { backend, bytes: Math.min(usableMemory(), gpuBytes(backend)) };
+    }
+    return this.#memory.bytes;
+  }
+
   #holdings(): NodeReport['holdings'] {
     const { config, held, size, packsUrl } = this.#options;
     const { modelHash, dtype } = held.source.packed;
@@ -70,7 +83,7 @@ export class NodeState {
       layoutVersion: PACK_LAYOUT_VERSION,
       protocol: PROTOCOL_VERSION,
       numericsClass: this.numericsClass,
-      memoryBytes: config.worker.memoryBytes ?? usableMemory(),
+      memoryBytes: config.worker.memoryBytes ?? this.#memoryBytes(),
       maxExperts: config.worker.maxExperts,
       bytesPerSecond: this.bytesPerSecond,
       kvTokens: size.kvTokens,

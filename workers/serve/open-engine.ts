@@ -1,12 +1,11 @@
 // A model ready to compute on this machine: packs open, session created, scheduler sized. Everything that runs a model in
 // one process starts here: the worker, `conclave generate`, `conclave logits` and the benches.
 import { availableParallelism } from 'node:os';
-import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { ModelDescription } from '../../native/model-description.ts';
 import { KV_BLOCK_TOKENS, type ModelSession, type SessionOptions } from '../../native/model-session.ts';
-import { NativeError } from '../../native/native-error.ts';
 import { costShape } from '../model/cost-shape.ts';
 import { createModelSession, type LoadRequest, loadModel } from '../model/load-model.ts';
+import { refusedByNative } from '../model/native-failures.ts';
 import type { OpenedPacks } from '../pack/open-packs.ts';
 import { KvBlockPool } from '../scheduler/kv-block-pool.ts';
 import { blocksFor } from '../scheduler/plan-step.ts';
@@ -107,10 +106,4 @@ export function createScheduler(
 async function closeEngine(session: ModelSession, packs: OpenedPacks): Promise<void> {
   await session.close();
   packs.close();
-}
-
-/** The native side names the option at fault; here it becomes an error for people. */
-export function refusedByNative(thrown: unknown): unknown {
-  if (!(thrown instanceof NativeError)) return thrown;
-  return new DomainError('bad_config', `The model cannot be opened: ${thrown.message}.`, { cause: thrown });
 }

@@ -14,10 +14,11 @@ import { CANARY_BLOCKS } from '../cluster/canary.ts';
 import { describeClockSkew, measureClockSkew } from '../cluster/clock-skew.ts';
 import { findPeersIn, readPackToken } from '../cluster/find-peers.ts';
 import { HeldModel } from '../cluster/held-model.ts';
+import { refusedByNative } from '../model/native-failures.ts';
 import { type ServedPacks, servePacks } from '../pack/serve-packs.ts';
 import { loadEvents } from './load-events.ts';
 import { NodeState } from './node-state.ts';
-import { type EngineSize, refusedByNative, sizeEngine } from './open-engine.ts';
+import { type EngineSize, sizeEngine } from './open-engine.ts';
 import { type NodeModel, openNodeModel } from './open-node-model.ts';
 import { GenerationTraces } from './trace-generations.ts';
 

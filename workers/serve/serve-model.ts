@@ -6,6 +6,7 @@ import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import { followPlacement, type PlacementFollower } from '../cluster/follow-placement.ts';
 import { knownBandwidth } from '../cluster/known-bandwidth.ts';
 import { acquireLease, type HeldLease } from '../cluster/lease.ts';
+import { deviceLost } from '../model/native-failures.ts';
 import type { StepExecutor } from '../step/run-step.ts';
 import { followGroup } from './follow-group.ts';
 import { type FormedGroup, formGroup } from './form-group.ts';
@@ -32,6 +33,8 @@ export async function openParticipant(options: ServeOptions): Promise<Participan
   const placement = meetPlacement(node, (why) => broken.abort(why));
   const displaced = (): void => broken.abort(taken(node.nodeId));
   node.heartbeat.displaced.addEventListener('abort', displaced, { once: true });
+  const { lost } = node.held.session;
+  lost.addEventListener('abort', () => broken.abort(deviceLost(lost.reason)), { once: true });
   const close = async (): Promise<void> => {
     await placement.stop();
     await node.close();
@@ -43,8 +46,9 @@ export async function openParticipant(options: ServeOptions): Promise<Participan
 export async function serveModel(options: ServeOptions, stop: AbortSignal): Promise<void> {
   const participant = await openParticipant(options);
   try {
-    await takePart(participant, AbortSignal.any([stop, participant.broken]));
-    participant.broken.throwIfAborted();
+    // Why the node cannot go on says more than how the group's work ended.
+    const taking = takePart(participant, AbortSignal.any([stop, participant.broken]));
+    await taking.finally(() => participant.broken.throwIfAborted());
   } finally {
     await participant.close();
   }
