@@ -105,12 +105,13 @@ function sequencesOf(request: Arrival, index: number): Sequence[] {
   return sequences;
 }
 
-/** `lossEvery`: the cache's contents are lost in each so many-th step. */
+/** The cache's contents are lost in each `lossEvery`-th step; each `deferEvery`-th is planned and not run. */
 function simulate(
   requests: readonly Arrival[],
   blocks: number,
   shape: CostShape,
   lossEvery = Number.POSITIVE_INFINITY,
+  deferEvery = Number.POSITIVE_INFINITY,
 ): ModelCache {
   const limits = { blockTokens: BLOCK, maxRows: 16, maxSequences: 5, ...PACE };
   const pool = new KvBlockPool(blocks, BLOCK);
@@ -132,10 +133,12 @@ function simulate(
       scheduler.preemptAll();
       continue;
     }
-    cache.run(rows);
-    scheduler.complete(rows, msOf(rows, shape));
-    for (const { sequence } of rows) {
-      if (sequence.computed === sequence.tokens.length) sequence.tokens.push(1000 + sequence.tokens.length);
+    if (step % deferEvery !== deferEvery - 1) {
+      cache.run(rows);
+      scheduler.complete(rows, msOf(rows, shape));
+      for (const { sequence } of rows) {
+        if (sequence.computed === sequence.tokens.length) sequence.tokens.push(1000 + sequence.tokens.length);
+      }
     }
     for (const [sequence, request] of live) {
       const generated = sequence.tokens.length - sequence.promptTokens;
@@ -159,7 +162,9 @@ test('every row is computed once, in its own block, and all work ends', () => {
     fc.integer({ min: 11, max: 40 }),
     fc.integer({ min: 0, max: 20 }),
     fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.integer({ min: 40, max: 60 })),
-    (requests, blocks, fixed, lossEvery) => void simulate(requests, blocks, shapeOf(fixed), lossEvery),
+    fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.integer({ min: 2, max: 9 })),
+    (requests, blocks, fixed, lossEvery, deferEvery) =>
+      void simulate(requests, blocks, shapeOf(fixed), lossEvery, deferEvery),
   );
   fc.assert(property, { numRuns: 300, seed: 7 });
 });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { TokensEvent } from '../../../infra/messages/token-event.ts';
+import { StepDeferred } from '../../../workers/step/run-step.ts';
 import { bytesOf } from '../../byte-tokenizer.ts';
 import { SEED } from '../../fair-schedule.ts';
 import { makeRequest } from '../../queue-fixture.ts';
@@ -106,6 +107,21 @@ test('a cancelled answer stops within one step', async () => {
   const group = await runGroup({ taken: [one], onStep });
   assert.equal(textOf(group.streams.get(one.request.id)), 'bcde');
   assert.deepEqual(group.streams.get(one.request.id)?.end, CANCELLED);
+  assertIdle(group);
+});
+
+test('a step that is given back changes no answer, and what was cancelled meanwhile ends', async () => {
+  const [stays, goes] = [taken('a', { maxTokens: 10 }), taken('k', { maxTokens: 10 })];
+  const onStep = (number: number, group: ScriptedGroup) => {
+    if (number < 5 || number > 7) return;
+    if (number === 6) group.cancel(goes.request.id);
+    throw new StepDeferred('waits for a node');
+  };
+  const group = await runGroup({ taken: [stays, goes], onStep });
+  assert.equal(textOf(group.streams.get(stays.request.id)), 'bcdefghijk');
+  const text = textOf(group.streams.get(goes.request.id));
+  assert.ok(text.length > 0 && text.length < 5 && 'lmno'.startsWith(text), text);
+  assert.deepEqual(group.streams.get(goes.request.id)?.end, CANCELLED);
   assertIdle(group);
 });
 
