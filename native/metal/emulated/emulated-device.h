@@ -42,6 +42,7 @@ class EmulatedDevice final : public GpuDevice {
   /** Runs one dispatch now. Throws Failure. */
   void run(const GpuDispatch& dispatch);
 
+  /** Dispatches that were to run, the refused ones too. */
   int64_t dispatches() const { return dispatches_; }
   /** Barriers that kernels have passed so far, each once. */
   const std::vector<emulated::Site>& barriers() const { return threadgroup_.barriers(); }
@@ -61,7 +62,7 @@ class EmulatedDevice final : public GpuDevice {
   EmulatedOptions options_;
   GpuProperties properties_;
   emulated::Threadgroup threadgroup_;
-  int64_t dispatches_ = 0;
+  std::atomic<int64_t> dispatches_ = 0;
   std::atomic<int64_t> evictions_ = 0;  // sets are asked for from another thread
   std::vector<ResidencySet*> sets_;
 };

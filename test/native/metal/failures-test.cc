@@ -116,17 +116,13 @@ TEST("kernels that do not compile are refused with the compiler's log") {
   CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::unavailable, options.compilerLog);
 }
 
-TEST(
-    "a model that needs more than the GPU may hold is refused with the limit "
-    "that would do") {
+TEST("a model that needs more than the GPU may hold is refused with the limit that would do") {
   CHECK(!failureOf([] { requireRoom(pretended(192, 144), int64_t{144} << 30); }).has_value(), "what fits exactly");
   CHECK_SAYS(failureOf([] { requireRoom(pretended(192, 144), int64_t{150} << 30); }), FailureCode::outOfMemory,
-             "need 150.0 GiB on the GPU, which may hold 144.0 GiB; raise the limit "
-             "with: sudo sysctl "
+             "need 150.0 GiB on the GPU, which may hold 144.0 GiB; raise the limit with: sudo sysctl "
              "iogpu.wired_limit_mb=154624");
   CHECK_SAYS(failureOf([] { requireRoom(pretended(192, 144), int64_t{190} << 30); }), FailureCode::outOfMemory,
-             "this machine has 192.0 GiB: hold fewer experts here, or a smaller KV "
-             "cache");
+             "this machine has 192.0 GiB: hold fewer experts here, or a smaller KV cache");
   EmulatedOptions options;
   options.workingSetBytes = 1000;
   Random random(54);
@@ -134,9 +130,7 @@ TEST(
   CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::outOfMemory, "iogpu.wired_limit_mb");
 }
 
-TEST(
-    "a pack that the GPU has no room for is not attached, and those before it "
-    "are as they were") {
+TEST("a pack that the GPU has no room for is not attached, and those before it are as they were") {
   Random random(55);
   ModelShape shape = randomShape(random);
   shape.experts = 2;

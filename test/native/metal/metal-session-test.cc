@@ -114,9 +114,7 @@ TEST("a model in lanes on the emulated GPU has the CPU's bits, in any chunks") {
   }
 }
 
-TEST(
-    "a model in matrices on the emulated GPU is close to the CPU, with the "
-    "same bits in any chunks") {
+TEST("a model in matrices on the emulated GPU is close to the CPU, with the same bits in any chunks") {
   Random random(32);
   for (int trial = 0; trial < 6; ++trial) {
     ModelShape shape = randomShape(random);
@@ -173,9 +171,7 @@ TEST("while the GPU runs some layers of a step, the next are encoded") {
   CHECK(watched.events == four + 's' + two + "sww", watched.events);
 }
 
-TEST(
-    "while the GPU runs a part of a step, the next part is encoded, and an "
-    "exchange waits for no encoding") {
+TEST("while the GPU runs a part of a step, the next part is encoded, and an exchange waits for no encoding") {
   Random random(36);
   ModelShape shape = randomShape(random);
   shape.layers = 2;
@@ -213,9 +209,7 @@ TEST("a decode step of one row is 13 dispatches per layer and 3 more") {
         std::to_string(dispatches) + " dispatches, " + std::to_string(shape.layers) + " layers");
 }
 
-TEST(
-    "a step in parts on the emulated GPU, with experts elsewhere, has the "
-    "bits of the whole") {
+TEST("a step in parts on the emulated GPU, with experts elsewhere, has the bits of the whole") {
   Random random(34);
   for (int trial = 0; trial < 6; ++trial) {
     ModelShape shape = randomShape(random);
