@@ -82,6 +82,19 @@ function sameAsCpu(home: string): Section {
   return { title: 'Demo model', passed: true, lines };
 }
 
+/** Compiling the kernels takes long; the system should remember them from one process to the next (decision 0094). */
+function starts(home: string): Section {
+  const args = ['--model', DEMO, '--home', home, '--prompt', 'Hello', '--max-tokens', '1', '--backend', 'metal'];
+  const outcomes = ['first', 'second'].map((which) => {
+    const startedMs = performance.now();
+    const { status, stderr } = runConclave('generate', ...args);
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(2);
+    return { passed: status === 0, line: status === 0 ? `${which} start: ${seconds} s` : stderr.trim() };
+  });
+  const lines = outcomes.map(({ line }) => line);
+  return { title: 'Starts', passed: outcomes.every(({ passed }) => passed), lines };
+}
+
 function bench(): Section {
   const outcomes = ['decode', 'prefill'].map((what) => runConclave('bench', what, '--model', DEMO, '--json'));
   const lines = outcomes.map(({ status, stdout, stderr }) => (status === 0 ? stdout.trim() : stderr.trim()));
@@ -100,7 +113,7 @@ async function verify(): Promise<void> {
   const home = mkdtempSync(join(REPOSITORY_ROOT, '.verify-metal-'));
   const sections: Section[] = [];
   try {
-    sections.push(machine());
+    sections.push(machine(), starts(home));
     sections.push(await kernels());
     for (const variant of ['lanes', 'matrices']) sections.push(await golden(home, variant));
     sections.push(sameAsCpu(home), bench());
