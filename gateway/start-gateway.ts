@@ -93,7 +93,7 @@ async function connectLate(
   for (const warning of await checkRedisServer(redis, 'durable')) log.warn(warning);
 }
 
-/** ioredis settles nothing for a connection that is given up between two attempts. */
+/** What was closed before it was there says so, instead of that a connection was. */
 function rejectedBy(giveUp: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const closed = () => reject(new DomainError('unavailable', 'The gateway was closed before Redis was there.'));

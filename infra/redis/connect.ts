@@ -54,7 +54,20 @@ export function connectRedis(options: ConnectOptions): Redis {
   });
   // Each failed command rejects; the event only repeats that, and without a listener ioredis prints it.
   redis.on('error', () => {});
+  settleOnDisconnect(redis);
   return registerScripts(redis);
+}
+
+/**
+ * A connection that is given up between two attempts to open it: ioredis would leave its commands unsettled for ever, and
+ * with them whoever awaits them to stop. A connection that was never opened it closes properly.
+ */
+function settleOnDisconnect(redis: Redis): void {
+  const disconnect = redis.disconnect.bind(redis);
+  redis.disconnect = (reconnect = false) => {
+    if (!reconnect && redis.status === 'reconnecting') redis.status = 'wait';
+    disconnect(reconnect);
+  };
 }
 
 /** Turns a URL into ioredis options. Throws `bad_config` naming `setting`, never repeating the URL: it holds a password. */

@@ -266,7 +266,8 @@ test('with Redis away everything but /healthz is a 503, and comes back with it',
   assert.deepEqual([ready.status, JSON.parse(ready.text).reasons], [503, ['Redis does not answer.']]);
   const refused = await call('POST', '/v1/chat/completions', CHAT);
   assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '1']);
-  assert.equal(JSON.parse(refused.text).error.code, 'unavailable');
+  const error = { message: 'Redis does not answer.', type: 'server_error', param: null, code: 'unavailable' };
+  assert.deepEqual(JSON.parse(refused.text), { error });
   await redis.start();
   await until(async () => (await call('GET', '/v1/models')).status === 200);
 });
@@ -283,6 +284,23 @@ test('a stream outlives a restart of Redis, without a lost or repeated word', as
   const { text } = await streaming;
   assert.equal(textOf(text), 'one two three');
   assert.deepEqual(text.match(/^id: \d+$/gm), ['id: 1', 'id: 2', 'id: 3', 'id: 4']);
+});
+
+test('a stream whose Redis stays away ends with a timeout event, and is not cut', async (t) => {
+  const { call, redis, job, work } = await start(t, { limits: { answerSeconds: 2 } });
+  const worker = await work({ paced: true });
+  const streaming = call('POST', '/v1/chat/completions', { ...CHAT, stream: true });
+  worker.allow(1);
+  await until(async () => (await job('running'))?.completionTokens > 0);
+  await worker.stop();
+  await redis.stop();
+  const { status, text } = await streaming;
+  assert.deepEqual([status, textOf(text)], [200, 'one ']);
+  const message = 'The answer took longer than this server allows.';
+  const error = { message, type: 'server_error', param: null, code: 'timeout' };
+  assert.ok(text.endsWith(`event: error\ndata: ${JSON.stringify({ error })}\n\n`), text);
+  assert.ok(!text.includes('[DONE]'));
+  await redis.start();
 });
 
 test('a gateway that starts without Redis answers 503, and serves once Redis is there', async (t) => {
