@@ -5,15 +5,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
-import type {
-  AddonMappedFile,
-  AddonModelSession,
-  AddonModelShape,
-  AddonPretendedGpu,
-} from '../../../native/addon-types.ts';
+import type { AddonMappedFile, AddonModelSession, AddonModelShape } from '../../../native/addon-types.ts';
 import { FallbackSession } from '../../../native/fallback-session.ts';
 import { loadAddon } from '../../../native/load-addon.ts';
 import { toNativeError } from '../../../native/native-error.ts';
+import { WHOLE_GPU } from '../../emulated-group.ts';
 
 const addon = loadAddon();
 const SHAPE: AddonModelShape = {
@@ -33,12 +29,6 @@ const SHAPE: AddonModelShape = {
   routerNormalization: 1,
   ffn: 64,
 };
-const GPU: AddonPretendedGpu = {
-  appleSilicon: true,
-  workingSetBytes: 2 ** 46,
-  dispatchesUntilLost: Number.MAX_SAFE_INTEGER,
-  refusedKernel: '',
-};
 /** More than the sections of any pack here. */
 const PACK_BYTES = 1 << 20;
 
@@ -46,7 +36,7 @@ const folder = mkdtempSync(join(tmpdir(), 'cv-fallback-'));
 const packPath = join(folder, 'zeros');
 writeFileSync(packPath, new Uint8Array(PACK_BYTES));
 after(() => rmSync(folder, { recursive: true }));
-afterEach(() => addon.pretendGpu(GPU));
+afterEach(() => addon.pretendGpu(WHOLE_GPU));
 
 function openAuto(warnings: string[] = []): FallbackSession<AddonModelSession> {
   const limits = { threads: 1, kvBlocks: 1, maxRows: 4, variant: '' };
@@ -85,7 +75,7 @@ for (const [what, gpu, reason] of [
   ],
 ] as const) {
   test(`a GPU that ${what} is replaced at once, with a warning`, async () => {
-    addon.pretendGpu({ ...GPU, ...gpu });
+    addon.pretendGpu({ ...WHOLE_GPU, ...gpu });
     const warnings: string[] = [];
     const session = openAuto(warnings);
     attachAll(session, () => addon.mapFile(packPath));
@@ -98,7 +88,7 @@ for (const [what, gpu, reason] of [
 }
 
 test('a GPU that has no room for the second expert is replaced, and the CPU gets all packs', async () => {
-  addon.pretendGpu({ ...GPU, workingSetBytes: 3 * PACK_BYTES });
+  addon.pretendGpu({ ...WHOLE_GPU, workingSetBytes: 3 * PACK_BYTES });
   const warnings: string[] = [];
   const session = openAuto(warnings);
   attachAll(session, () => addon.mapFile(packPath));
@@ -108,7 +98,7 @@ test('a GPU that has no room for the second expert is replaced, and the CPU gets
 });
 
 test('a GPU that has computed is not replaced', async () => {
-  addon.pretendGpu({ ...GPU, workingSetBytes: 3 * PACK_BYTES });
+  addon.pretendGpu({ ...WHOLE_GPU, workingSetBytes: 3 * PACK_BYTES });
   const session = openAuto();
   session.attach('shared', (raw) => raw.attachShared(addon.mapFile(packPath), new Float64Array(8)));
   session.attach(0, (raw) => raw.attachExpert(0, addon.mapFile(packPath), new Float64Array(2)));
@@ -128,7 +118,7 @@ test('an argument that is wrong everywhere is no reason to try the CPU', () => {
 });
 
 test('a lost GPU is said to be lost by the step and by every call after it', async () => {
-  addon.pretendGpu({ ...GPU, dispatchesUntilLost: 5 });
+  addon.pretendGpu({ ...WHOLE_GPU, dispatchesUntilLost: 5 });
   const session = openAuto();
   attachAll(session, () => addon.mapFile(packPath));
   const isLost = (thrown: unknown): boolean => toNativeError(thrown).code === 'device_lost';
