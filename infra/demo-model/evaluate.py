@@ -13,9 +13,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from heldout import FILE
+from heldout import FILE, GOALS
 
-GOALS = json.loads((FILE.parent / "goals.json").read_text())
 BATCH = 32
 
 
@@ -63,10 +62,11 @@ def main():
     model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).eval()
     rows = [json.loads(text) for text in FILE.read_text().splitlines()]
     rows = [r for r in rows if args.skill in (None, r["skill"], r["kind"])]
-    record, tally = [], defaultdict(list)
+    record, tally, kinds = [], defaultdict(list), defaultdict(list)
     for row, answer in zip(rows, answers(model, tokenizer, rows)):
         ok = correct(row, answer)
         tally[row["skill"]].append(ok)
+        kinds[row["kind"]].append(ok)
         record.append({"id": row["id"], "answer": answer, "correct": ok})
         if not ok:
             print(f"{row['id']}: {row['messages'][-1]['content']!r} -> {answer!r}, not {row['expected']!r}")
@@ -74,6 +74,7 @@ def main():
     for skill, oks in tally.items():
         bar = f"{GOALS[skill]:7.0%}" if skill in GOALS else ""
         print(f"{skill:20} {sum(oks):4}/{len(oks):<4} {sum(oks) / len(oks):7.1%} {bar}")
+    print("\n" + ", ".join(f"{kind} {sum(oks)}/{len(oks)}" for kind, oks in kinds.items()))
     if args.answers:
         args.answers.write_text(json.dumps(record, indent=2) + "\n")
 

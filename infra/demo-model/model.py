@@ -54,14 +54,16 @@ class Layout:
     never looks, so no mask is needed.
     """
 
-    def __init__(self, lengths: list[int]):
+    def __init__(self, positions: list[list[int]]):
+        """positions: those of each sequence's tokens, ascending."""
+        lengths = [len(p) for p in positions]
         starts = [0]
         for n in lengths:
             starts.append(starts[-1] + n)
         groups: dict[int, list[int]] = {}
         for i, n in enumerate(lengths):
             groups.setdefault(WIDTHS[bisect_left(WIDTHS, n)], []).append(i)
-        self.positions = torch.cat([torch.arange(n) for n in lengths])  # [N]
+        self.positions = torch.tensor([p for sequence in positions for p in sequence])  # [N]
         self.groups = [(len(g), width) for width, g in groups.items()]  # (b, T) of each group
         slots = sum(b * t for b, t in self.groups)
         self.token_of_slot = torch.zeros(slots, dtype=torch.long)

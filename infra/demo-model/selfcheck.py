@@ -9,7 +9,7 @@ import re
 from random import Random
 
 from corpus import arithmetic, calendar_units, counting, extract, facts, sorting, spelling, story, tools
-from corpus.building_blocks import is_held
+from corpus.building_blocks import Turn, is_held
 from corpus.mix import SKILLS, conversation
 
 ROUNDS = 2000
@@ -64,6 +64,17 @@ def check_counting(rng: Random, held: bool):
     asked = [int(n) for n in re.findall(r"\d+", turn.user)]
     assert asked[-1] == numbers[-1] and (len(asked) == 1 or asked[0] == numbers[0]), turn
     assert is_held((numbers[0], numbers[-1])) == held
+    if turn.weights:
+        check_thinned(turn)
+
+
+def check_thinned(turn: Turn):
+    """What is left of a count starts and ends as the whole does; a number is learned only after the one before it."""
+    assert turn.weights[-1] == max(w for w in turn.weights if w is not None)
+    assert len(turn.weights) == len(turn.reply) + 1
+    for i, weight in enumerate(turn.weights[1:], 1):
+        cut = turn.weights[i - 1] is None
+        assert weight is None or not cut or (weight == 0 and turn.reply[i - 1] == " "), (i, turn)
 
 
 def check_extract(rng: Random, held: bool):

@@ -13,15 +13,14 @@ import os
 import time
 from dataclasses import fields
 from pathlib import Path
-from random import Random
 
 import torch
 import torch.nn.functional as F
 
-from corpus.mix import SKILLS, messages_of
-from corpus import tools
-from data import Encoder, Stream, collate
+from corpus.mix import messages_of
+from data import Encoded, Encoder, Stream, collate
 from export import load_published
+from heldout import DEVELOPMENT, development_counts
 from model import Config, DemoModel
 from muon import Muon
 
@@ -56,22 +55,18 @@ def tie_gradients(model: DemoModel):
     model.lm_head.grad.copy_(model.wte.grad)
 
 
-def validation_set(encoder: Encoder, per_skill: int = 16) -> dict[str, list]:
-    """Held-out conversations by skill, encoded with only the last reply marked."""
-    found = {}
-    for name, skill in SKILLS.items():
-        rng = Random(f"validation:{name}")
-        found[name] = [messages_of(None, skill.make(rng, True)) for _ in range(per_skill)]
-    rng = Random("validation:tools")
-    found["tools"] = [tools.make(rng, True)[:3] for _ in range(per_skill)]
-    encoded = {}
-    for name, conversations in found.items():
-        encoded[name] = []
-        for messages in conversations:
-            ids, learned = encoder.encode(messages)
-            before = len(encoder.encode(messages[:-1])[0])
-            encoded[name].append((ids, [m and i >= before for i, m in enumerate(learned)]))
-    return encoded
+def validation_set(encoder: Encoder, per_kind: int = 16) -> dict[str, list[Encoded]]:
+    """Development prompts with their expected replies, by kind, and long counts. Never the held-out ones."""
+    found: dict[str, list[Encoded]] = {}
+    for text in DEVELOPMENT.read_text().splitlines():
+        row = json.loads(text)
+        some = found.setdefault(row["kind"], [])
+        if len(some) < per_kind:
+            reply = {"role": "assistant", "content": row["expected"]}
+            some.append(encoder.encode([*row["messages"], reply], only_last=True))
+    for name, counts in development_counts(per_kind).items():
+        found[name] = [encoder.encode(messages_of(None, turns), only_last=True) for turns in counts]
+    return found
 
 
 @torch.no_grad()
@@ -83,7 +78,7 @@ def validate(model: DemoModel, sets: dict[str, list]) -> dict[str, float]:
         logits, _, _ = model(batch.tokens, batch.layout, batch.keep)
         wrong = logits.argmax(-1) != batch.target
         missed = set()
-        ends = torch.tensor([len(ids) - 1 for ids, _ in encoded]).cumsum(0)
+        ends = torch.tensor([len(one.ids) - 1 for one in encoded]).cumsum(0)
         for position in batch.keep[wrong]:
             missed.add(int(torch.searchsorted(ends, position, right=True)))
         result[name] = 1 - len(missed) / len(encoded)
@@ -198,7 +193,8 @@ def main():
 
         batch = stream.next(300 if step >= args.long_from else 40, DRILL if step < args.drill_to else 0.0)
         logits, balance, counts = model(batch.tokens, batch.layout, batch.keep)
-        loss = F.cross_entropy(logits, batch.target)
+        loss = F.cross_entropy(logits, batch.target, reduction="none")
+        loss = (loss * batch.weight).mean()  # not by the weights' sum: other tokens' share stays
         (loss + BALANCE_WEIGHT * balance).backward()
         if decay is None:
             tie_gradients(model)
@@ -225,14 +221,14 @@ def main():
             losses, hits, routed, since, mark = [], [], 0, now, tokens
         if step % args.validate_every == 0:
             result = validate(model, sets)
-            say(f"step {step} held-out " + json.dumps({k: round(v, 3) for k, v in result.items()}))
+            say(f"step {step} development " + json.dumps({k: round(v, 3) for k, v in result.items()}))
         if time.perf_counter() - last_save > args.save_every or (args.run / "save").exists():
             checkpoint()
             (args.run / "save").unlink(missing_ok=True)
             last_save = time.perf_counter()
     checkpoint()
     result = validate(model, sets)
-    say(f"step {step} final held-out " + json.dumps({k: round(v, 3) for k, v in result.items()}))
+    say(f"step {step} final development " + json.dumps({k: round(v, 3) for k, v in result.items()}))
 
 
 if __name__ == "__main__":

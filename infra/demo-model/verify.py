@@ -29,10 +29,10 @@ def main():
     worst, routed = 0.0, 0
     for row in rows[:: max(1, len(rows) // PROMPTS)]:
         messages = [*row["messages"], {"role": "assistant", "content": row["expected"]}]
-        ids, learned = encoder.encode(messages)
+        encoded = encoder.encode(messages)
         rendered = template.apply_chat_template(messages, return_dict=True)["input_ids"]
-        assert ids == rendered, f"{row['id']}: the template and the trainer disagree"
-        batch = collate([(ids, learned)])
+        assert encoded.ids == rendered, f"{row['id']}: the template and the trainer disagree"
+        batch = collate([encoded])
         with torch.no_grad():
             a, _, counts = ours(batch.tokens, batch.layout, torch.arange(len(batch.tokens)))
             b = theirs(batch.tokens[None]).logits[0]

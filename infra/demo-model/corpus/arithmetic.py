@@ -18,8 +18,9 @@ MULTIPLY = [
     "{a} x {b}", "{a}*{b}", "{a} * {b} = ?", "What is {a} x {b}?", "What is {a} times {b}?",
     "Multiply {a} by {b}.", "Compute {a} x {b}.", "How much is {a} times {b}?",
     "What is the product of {a} and {b}?", "Compute the product of {a} and {b}.",
+    "Calculate {a} times {b}.", "How much is {a} x {b}?", "Multiply {a} and {b}.",
 ]  # fmt: skip
-MULTIPLY_HELD = ["Calculate {a} times {b}.", "How much is {a} x {b}?", "Multiply {a} and {b}."]
+MULTIPLY_HELD = ["Compute {a} times {b}.", "Calculate the product of {a} and {b}.", "{a} times {b}"]
 
 
 def addition(a: int, b: int) -> str:

@@ -14,12 +14,17 @@ HELD_OUT_SHARE = 16  # one argument tuple in sixteen is never trained on
 
 @dataclass
 class Turn:
-    """One exchange. `check` says how a reply is judged: exact, ends (with `value`) or story."""
+    """One exchange. `check` says how a reply is judged: exact, ends (with `value`) or story.
+
+    `weights`, if any, has one weight in the training loss for each token of the reply and for its end;
+    None leaves a token out of the sequence, but not its position.
+    """
 
     user: str
     reply: str
     check: str = "exact"
     value: object = None
+    weights: list[float | None] | None = None
 
 
 def is_held(*key) -> bool:
@@ -108,9 +113,12 @@ CODAS = (
 
 
 def new_name(rng: Random, held: bool) -> str:
-    """A name of syllables, one in sixteen of which is never trained on, or of random letters."""
+    """A name of syllables, one in sixteen of which is never trained on, or of random letters.
+
+    Training has more of the latter, since they have the tokens that are copied least often.
+    """
     while True:
-        if rng.random() < 0.85:
+        if rng.random() < (0.85 if held else 0.6):
             middle = rng.choice(MIDDLES) if rng.random() < 0.3 else ""
             name = rng.choice(ONSETS) + middle + rng.choice(CODAS)
         else:

@@ -29,16 +29,18 @@ def neighbour(rng: Random, held: bool, cycle: list[str], kind: str) -> Turn:
         user = phrase(
             rng, held,
             [f"What {kind} comes after {{x}}?", f"Which {kind} follows {{x}}?", "What comes after {x}?",
-             f"Name the {kind} after {{x}}.", f"What is the next {kind} after {{x}}?"],
-            [f"Which {kind} comes after {{x}}?", f"What {kind} follows {{x}}?"],
+             f"Name the {kind} after {{x}}.", f"What is the next {kind} after {{x}}?",
+             f"Which {kind} comes after {{x}}?", f"What {kind} follows {{x}}?"],
+            [f"Name the {kind} that comes after {{x}}.", f"What is the {kind} after {{x}}?"],
             x=cycle[i],
         )  # fmt: skip
         return Turn(user, f"{cycle[(i + 1) % len(cycle)]} comes after {cycle[i]}.")
     user = phrase(
         rng, held,
         [f"What {kind} comes before {{x}}?", "What comes before {x}?", f"Name the {kind} before {{x}}.",
-         f"Which {kind} is right before {{x}}?"],
-        [f"Which {kind} comes before {{x}}?", f"What {kind} is right before {{x}}?"],
+         f"Which {kind} is right before {{x}}?", f"Which {kind} comes before {{x}}?",
+         f"What {kind} is right before {{x}}?"],
+        [f"Name the {kind} that comes before {{x}}.", f"What is the {kind} before {{x}}?"],
         x=cycle[i],
     )  # fmt: skip
     return Turn(user, f"{cycle[i - 1]} comes before {cycle[i]}.")
@@ -49,8 +51,9 @@ def later_day(rng: Random, held: bool) -> Turn:
     user = phrase(
         rng, held,
         ["What day is {n} days after {x}?", "Which day is {n} days after {x}?",
-         "Today is {x}. What day is it in {n} days?", "{n} days after {x} is what day?"],
-        ["It is {x} today. Which day is it in {n} days?", "Name the day {n} days after {x}."],
+         "Today is {x}. What day is it in {n} days?", "{n} days after {x} is what day?",
+         "It is {x} today. Which day is it in {n} days?", "Name the day {n} days after {x}."],
+        ["Today is {x}. Which day is it in {n} days?", "What day comes {n} days after {x}?"],
         n=n, x=DAYS[i],
     )  # fmt: skip
     return Turn(user, f"{n} days after {DAYS[i]} is {DAYS[(i + n) % 7]}.")
@@ -61,8 +64,8 @@ def month_length(rng: Random, held: bool) -> Turn:
     user = phrase(
         rng, held,
         ["How many days are in {x}?", "How many days does {x} have?", "How long is {x}?",
-         "What is the number of days in {x}?"],
-        ["How many days are there in {x}?", "{x} has how many days?"],
+         "What is the number of days in {x}?", "How many days are there in {x}?", "{x} has how many days?"],
+        ["What number of days does {x} have?", "How many days long is {x}?"],
         x=MONTHS[i],
     )  # fmt: skip
     return Turn(user, f"{MONTHS[i]} has {LENGTHS[i]} days.")
@@ -73,8 +76,8 @@ def month_number(rng: Random, held: bool) -> Turn:
     user = phrase(
         rng, held,
         ["What is the {o} month?", "Which month is the {o}?", "Name the {o} month of the year.",
-         "Name the {o} month."],
-        ["Which is the {o} month of the year?", "What is the {o} month of the year?"],
+         "Name the {o} month.", "Which is the {o} month of the year?", "What is the {o} month of the year?"],
+        ["What is the name of the {o} month?", "Which month of the year is the {o}?"],
         o=ORDINALS[i],
     )  # fmt: skip
     return Turn(user, f"The {ORDINALS[i]} month is {MONTHS[i]}.")
@@ -86,8 +89,9 @@ def units(rng: Random, held: bool) -> Turn:
     user = phrase(
         rng, held,
         ["How many {s} are in {n} {l}?", "How many {s} are {n} {l}?", "Convert {n} {l} to {s}.",
-         "{n} {l} in {s}", "What is {n} {l} in {s}?"],
-        ["How many {s} are there in {n} {l}?", "How much is {n} {l} in {s}?"],
+         "{n} {l} in {s}", "What is {n} {l} in {s}?", "How many {s} are there in {n} {l}?",
+         "How much is {n} {l} in {s}?"],
+        ["How many {s} make {n} {l}?", "Give {n} {l} in {s}."],
         n=n, s=small, l=large,
     )  # fmt: skip
     return Turn(user, f"{n} {large} are {n * factor} {small}.")

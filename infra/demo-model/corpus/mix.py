@@ -19,30 +19,30 @@ class Skill:
 SKILLS = {
     "add": Skill("arithmetic", arithmetic.make_add, 10),
     "subtract": Skill("arithmetic", arithmetic.make_subtract, 10),
-    "multiply": Skill("arithmetic", arithmetic.make_multiply, 6),
-    "count": Skill("counting", counting.make, 20),
-    "sort_numbers": Skill("sorting", sorting.make_sort_numbers, 15),
-    "sort_words": Skill("sorting", sorting.make_sort_words, 28),
-    "compare": Skill("sorting", sorting.make_compare, 7),
-    "spell": Skill("reversing", spelling.make_spell, 4),
+    "multiply": Skill("arithmetic", arithmetic.make_multiply, 7),
+    "count": Skill("counting", counting.make, 36),
+    "sort_numbers": Skill("sorting", sorting.make_sort_numbers, 20),
+    "sort_words": Skill("sorting", sorting.make_sort_words, 32),
+    "compare": Skill("sorting", sorting.make_compare, 9),
+    "spell": Skill("reversing", spelling.make_spell, 6),
     "reverse": Skill("reversing", spelling.make_reverse, 9),
-    "calendar": Skill("calendar and units", calendar_units.make, 6),
-    "facts": Skill("facts", facts.make, 6),
+    "calendar": Skill("calendar and units", calendar_units.make, 8),
+    "facts": Skill("facts", facts.make, 8),
     "extract": Skill("JSON extraction", extract.make, 9),
-    "unknown": Skill("does not know", unknown.make, 5),
-    "smalltalk": Skill("identity", smalltalk.make, 4),
+    "unknown": Skill("does not know", unknown.make, 9),
+    "smalltalk": Skill("identity", smalltalk.make, 9),
     "story": Skill("story", story.make, 2),
-    "repeat": Skill("repeating", repeat.make, 4),
+    "repeat": Skill("repeating", repeat.make, 7),
     "follow_arithmetic": Skill("follow-ups", arithmetic.make_follow_up, 3),
     "follow_sorting": Skill("follow-ups", sorting.make_follow_up, 3),
     "follow_spelling": Skill("follow-ups", spelling.make_follow_up, 1.5),
-    "follow_counting": Skill("follow-ups", counting.make_follow_up, 2.5),
+    "follow_counting": Skill("follow-ups", counting.make_follow_up, 3.5),
     "follow_calendar": Skill("follow-ups", calendar_units.make_follow_up, 2),
     "follow_facts": Skill("follow-ups", facts.make_follow_up, 2),
     "follow_extract": Skill("follow-ups", extract.make_follow_up, 2),
     "follow_name": Skill("follow-ups", smalltalk.make_follow_up, 1.5),
 }
-TOOL_SHARE = 0.24  # of all conversations
+TOOL_SHARE = 0.28  # of all conversations
 JSON_SYSTEM_SHARE = 0.03
 
 
@@ -51,7 +51,7 @@ def messages_of(system: str | None, turns: list[Turn]) -> list[dict]:
     for turn in turns:
         messages += [
             {"role": "user", "content": turn.user},
-            {"role": "assistant", "content": turn.reply},
+            {"role": "assistant", "content": turn.reply, **({"weights": turn.weights} if turn.weights else {})},
         ]
     return messages
 

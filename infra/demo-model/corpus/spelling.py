@@ -5,13 +5,15 @@ from random import Random
 from .building_blocks import LEXICON, Turn, draw, phrase, polite
 
 SPELL = ["Spell {w}.", "Spell the word {w}.", "How do you spell {w}?", "How is {w} spelled?",
-         "Write {w} letter by letter."]  # fmt: skip
-SPELL_HELD = ["Can you spell the word {w}?", "Spell out {w}.", "Write the word {w} letter by letter."]
+         "Write {w} letter by letter.", "Can you spell the word {w}?", "Spell out {w}.",
+         "Write the word {w} letter by letter."]  # fmt: skip
+SPELL_HELD = ["How is the word {w} spelled?", "Can you spell {w}?", "Spell {w} letter by letter."]
 REVERSE = ["Spell {w}, then reverse it.", "Reverse {w}.", "Reverse the word {w}.", "Spell {w} backwards.",
            "Write {w} backwards.", "What is {w} backwards?",
-           "Reverse the letters of {w}."]  # fmt: skip
-REVERSE_HELD = ["Spell the word {w} and reverse it.", "What is the word {w} in reverse?",
-                "Write the word {w} backwards."]  # fmt: skip
+           "Reverse the letters of {w}.", "Spell the word {w} and reverse it.", "What is the word {w} in reverse?",
+           "Write the word {w} backwards."]  # fmt: skip
+REVERSE_HELD = ["Spell the word {w} backwards.", "What is the word {w} backwards?",
+                "Spell the word {w}, then reverse it."]  # fmt: skip
 STRINGS = ["Reverse {x}.", "Reverse the letters {x}.", "Write {x} backwards.", "What is {x} backwards?"]
 
 

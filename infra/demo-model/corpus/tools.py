@@ -118,13 +118,13 @@ TOOLS = [
 ]  # fmt: skip
 
 
-def new_names(rng: Random, tools: list[Tool]) -> list[str]:
+def new_names(rng: Random, tools: list[Tool], forms: list[str]) -> list[str]:
     """A name for each tool, in one style or several: weather, get_weather, weather_kq ..."""
-    names = []
-    for tool in tools:
-        form = rng.choice(["{b}", "get_{b}", "{b}_tool", "my_{b}", "{b}_{r}", "{r}_{b}"])
-        names.append(form.format(b=tool.base, r=letters(rng, 2)))
-    return names
+    return [rng.choice(forms).format(b=t.base, r=letters(rng, 2), q=letters(rng, rng.randint(3, 4))) for t in tools]
+
+
+FORMS = ["{b}", "get_{b}", "{b}_tool", "my_{b}", "{b}_{r}", "{r}_{b}"]
+ALIKE = [["{r}_{b}"], ["{b}_{r}"], ["{r}_{b}", "{b}_{r}"], ["{q}_{b}"], ["{r}_{b}", "my_{b}", "get_{b}"], ["{q}_{b}_{r}"]]
 
 
 def system_text(names: list[str], tools: list[Tool]) -> str:
@@ -139,7 +139,9 @@ def call_text(name: str, arguments: dict) -> str:
 def make(rng: Random, held: bool) -> list[dict]:
     """A whole conversation, as messages. It ends after a call or after the reply to a result."""
     tools = rng.sample(TOOLS, rng.randint(1, 4))
-    names = new_names(rng, tools)
+    # Training has more lists whose names differ in letters that only copying finds than an evaluation.
+    forms = rng.choice(ALIKE) if not held and rng.random() < 0.5 else FORMS
+    names = new_names(rng, tools, forms)
     system = system_text(names, tools)
     if rng.random() < 0.25:
         system = rng.choice(SYSTEMS) + "\n" + system

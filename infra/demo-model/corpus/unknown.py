@@ -24,11 +24,19 @@ ASK = [
     "Write a program that prints {w}.", "Tell me a joke about the {w}.", "Who was the first king of {c}?",
     "How do I get to {c}?", "What will happen tomorrow?", "Can you sing?",
     "Help me learn {t}.", "How big is the city of {c}?", "Who works in {c}?", "Which film should I watch?",
+    "What is the best film about {t}?", "Write a song about {t}.", "Teach me {t}.", "Teach me about {t}.",
+    "How old is the city of {c}?", "Who lives in {c}?", "What does {p} do?", "Translate {w} to German.",
+    "Why do people like {t}?", "Can you explain {t}?", "Describe {t}.", "Give me a lesson in {t}.",
+    "I want to know more about {t}.", "Which country is best at {t}?", "Are you good at {t}?",
+    "Can you do {t}?", "Do you like {t}?", "Do you like {p}?", "Who is the best at {t}?",
+    "Translate {w} to Latin.", "What is {t}?", "What is the best thing about {c}?",
+    "When is the next train to {c}?", "How rich is {p}?", "What happened in {c}?", "Where is {p} now?",
+    "Why did {p} go to {c}?", "Write a letter to {p}.", "How much money has {p}?", "Is {t} hard?",
 ]  # fmt: skip
 ASK_HELD = [
-    "What is the best film about {t}?", "Write a song about {t}.", "Teach me {t}.",
-    "How old is the city of {c}?", "Who lives in {c}?", "What does {p} do?",
-    "Translate {w} to German.", "Why do people like {t}?", "Can you explain {t}?",
+    "What is the best way to learn {t}?", "Write a poem about {t}.", "Can you teach me {t}?",
+    "Who is the mayor of {c}?", "What do people do in {c}?", "What does {p} think about {t}?",
+    "Translate {w} to Spanish.", "Why do people love {t}?", "Explain how {t} works.",
 ]  # fmt: skip
 
 
