@@ -1,11 +1,13 @@
 // The demo model through everything that `npm start` runs: answers that are right or wrong. `npm run demo-model:eval` asks all
 // held-out prompts; here are the first few of each skill.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { type Ask, answerAll, serverAsk } from '../../infra/cli/demo-eval/ask-server.ts';
 import { type HeldOutPrompt, readHeldOut, readRecordedAnswers } from '../../infra/cli/demo-eval/held-out.ts';
 import { pointsApart, scoreAnswers } from '../../infra/cli/demo-eval/score-answers.ts';
-import { DEMO_MODEL } from '../../infra/package-facts.ts';
+import { DEMO_MODEL, PACKAGE_ROOT } from '../../infra/package-facts.ts';
 import { sharedCluster } from '../start-cluster.ts';
 
 const PER_SKILL = 8;
@@ -33,7 +35,35 @@ describe('the demo model', () => {
     const prompt = { id: 'hundred', skill: 'counting', kind: 'count', messages, expected } as const;
     assert.equal(await ask({ ...prompt, check: 'exact', value: null }), expected);
   });
+
+  test("holds the README's conversations as they stand there", async () => {
+    const written = readmeConversations();
+    assert.equal(written.length, 3);
+    for (const conversation of written) assert.equal(await heldAgain(ask, conversation), conversation);
+  });
 });
+
+/** The code blocks with lines that a user typed (`> ...`). What comes before the first is the system message. */
+function readmeConversations(): string[] {
+  const blocks = readFileSync(join(PACKAGE_ROOT, 'README.md'), 'utf8').matchAll(/^```\n(.*?)\n```$/gms);
+  return Array.from(blocks, ([, text]) => text ?? '').filter((text) => /^> /m.test(text));
+}
+
+async function heldAgain(ask: Ask, conversation: string): Promise<string> {
+  const [opening = '', ...exchanges] = conversation.split(/^> /m);
+  const system = opening.trimEnd();
+  const messages: HeldOutPrompt['messages'] = system === '' ? [] : [{ role: 'system', content: system }];
+  let again = opening;
+  for (const [at, exchange] of exchanges.entries()) {
+    const [question = '', ...answer] = exchange.trimEnd().split('\n');
+    messages.push({ role: 'user', content: question });
+    const prompt = { id: `readme-${at}`, skill: 'readme', kind: 'readme', messages, expected: answer.join('\n') };
+    const content = await ask({ ...prompt, check: 'exact', value: null });
+    messages.push({ role: 'assistant', content });
+    again += `> ${question}\n${content}\n`;
+  }
+  return again.trimEnd();
+}
 
 function firstOfEachSkill(prompts: readonly HeldOutPrompt[]): HeldOutPrompt[] {
   const asked = new Map<string, number>();
