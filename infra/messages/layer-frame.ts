@@ -75,7 +75,7 @@ export function bodyBytesOf({ kind, dtype, rows, width, slots }: FrameHeader): n
 
 /** The header of one piece: bytes that are written once. */
 export function encodeFrameHeader(frame: LayerFrame, piece: number): Buffer {
-  // Of the pool: an allocation for each header would be a third of what a hop costs here.
+  // Of the pool, not an allocation of its own: there is one for every frame.
   const header = Buffer.allocUnsafe(HEADER_BYTES);
   header.writeUInt32LE(MAGIC, 0);
   header.writeUInt8(VERSION, 4);
