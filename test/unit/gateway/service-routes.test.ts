@@ -39,6 +39,8 @@ test('/metrics counts tokens by tenant and model, and times', async () => {
   await gateway.get('/readyz');
   assert.match((await gateway.parts.metrics.render()).text, /request_seconds_count\{route="\/readyz",status="200"\} 1/);
   assert.match(text, /conclave_inter_token_seconds_count\{model="tiny"\} 1/);
+  assert.match(text, /nodejs_eventloop_lag_seconds \S+/);
+  assert.doesNotMatch(text, /nodejs_eventloop_lag_p99/, 'the event loop is not sampled');
   assert.match(text, /conclave_http_request_seconds_count\{route="\/v1\/chat\/completions",status="200"\} 1/);
 });
 
