@@ -31,7 +31,7 @@ interface Holdings {
   readonly shared: boolean;
 }
 
-const LOOK_MS = 100;
+const LOOK_MS = 250;
 
 /** Follows until stopped. */
 export function followPlacement(parts: FollowPlacementParts): PlacementFollower {
@@ -54,7 +54,7 @@ async function meetPlacement({ redis, group, nodeId, held, events, onChange }: F
   const placement = await readPlacement(redis, group);
   const wanted = placement?.nodes.find(({ id }) => id === nodeId);
   if (placement === null || wanted === undefined || placement.modelHash !== held.source.packed.modelHash) return;
-  // Looked at ten times a second: the plan matters only to what the placement would have let go of.
+  // Looked at four times a second: the plan matters only to what the placement would have let go of.
   if (isMet(wanted, held)) return;
   const { load, drop } = whatToMove(wanted, held, await readPlan(redis, group), nodeId);
   if (load.length + drop.length === 0) return;

@@ -33,7 +33,7 @@ export interface KeptGroupParts {
   readonly log: Logger;
 }
 
-const LOOK_MS = 200;
+const LOOK_MS = 500;
 /** A step that waits longer for a plan is given back: whose it is may have been cancelled. */
 const DEFER_MS = 250;
 /** Between two looks of a step that waits. */
