@@ -19,8 +19,9 @@ export function ablationChart(result: AblationResult): string {
   const { rungs, nodes, threads, streams, model } = result;
   const longest = Math.max(...rungs.map(totalMs));
   const height = TOP + rungs.length * ROW + 30;
-  const title = `${escapeXml(model)}: ${nodes} nodes x ${threads} threads, ${streams} ${streams === 1 ? 'stream' : 'streams'}`;
+  const title = `${escapeXml(model)}: ${nodes} nodes, threads of each: ${threads}, streams: ${streams}`;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="13">
+<title>${title}</title>
 <rect width="100%" height="100%" fill="white"/>
 <text x="12" y="24" font-size="15">${title}</text>
 ${legend()}
