@@ -19,7 +19,7 @@ export interface Lead {
 
 /** Frames of the layer before may still be unread somewhere; nothing older is. */
 const KEPT_LAYERS = 1;
-/** Small steps: members without slots send nothing, so others may be further behind. */
+/** Small steps: members without slots send nothing until the last layer, so others may be a whole step behind. */
 const KEEP_STEP = -1;
 
 export class DecentralizedStep {
@@ -90,13 +90,12 @@ export class DecentralizedStep {
     return this.#mode === 'all' ? this.#allToAll(layer, own) : this.#byOwners(layer, own);
   }
 
+  /** Of everybody, with slots or without: who is more than a step behind the leader finds frames trimmed that it needs. */
   async #toLeader(layer: number, own: OwnOutputs): Promise<Contribution | null> {
     const { leader, me } = this.#view;
-    if (me === leader) return this.#gatherAll(layer, own);
-    if (this.#sends(me)) {
-      const frame = this.#frame('outputs', layer, this.#work.countOf(me), own.body, own.ms);
-      this.#node.link.sendTo(leader, frame, this.#kept());
-    }
+    if (me === leader) return this.#gatherAll(layer, own, () => true);
+    const frame = this.#frame('outputs', layer, this.#work.countOf(me), own.body, own.ms);
+    this.#node.link.sendTo(leader, frame, this.#kept());
     return null;
   }
 
@@ -106,13 +105,13 @@ export class DecentralizedStep {
       const frame = this.#frame('outputs', layer, this.#work.countOf(me), own.body, own.ms);
       this.#node.link.broadcast(frame, this.#kept());
     }
-    return this.#gatherAll(layer, own);
+    return this.#gatherAll(layer, own, (member) => this.#sends(member));
   }
 
-  async #gatherAll(layer: number, own: OwnOutputs): Promise<Contribution> {
+  async #gatherAll(layer: number, own: OwnOutputs, sends: (member: number) => boolean): Promise<Contribution> {
     const { me } = this.#view;
     this.#work.place(this.#work.slotsOf(me), own.body);
-    const expected = this.#others((member) => this.#sends(member));
+    const expected = this.#others(sends);
     await this.#gather(layer, 'outputs', expected, own.ms, (from, frame) => {
       const slots = this.#work.slotsOf(from);
       this.#check(from, frame, slots.length, this.#rows);

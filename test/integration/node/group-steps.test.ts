@@ -99,3 +99,17 @@ for (const topology of ['centralized', 'decentralized'] satisfies Topology[]) {
     });
   }
 }
+
+test('decentralized: a member that is not asked for anything keeps up, and is there when it is', async (t) => {
+  // Steps of one row that the leader computes alone, then one of 24 rows, whose owners are both.
+  const alone = Array.from({ length: 40 }, (_, from) =>
+    batchOf([{ sequence: 0, tokens: tokens(0, from, 1), from }], 1),
+  );
+  const steps = [...alone, batchOf([{ sequence: 0, tokens: tokens(0, 40, 24), from: 40 }], 1)];
+  const deadlines = { floorMs: 5_000, factor: 8 };
+  const experts = [ALL, []];
+  const group = await LocalGroup.open({ packs, exchangeUrl: redis.url, experts, topology: 'decentralized', deadlines });
+  t.after(() => group.close());
+  await group.use();
+  assert.deepEqual(await logitsOf(group.executor, steps), await logitsOf(whole, steps));
+});
