@@ -134,14 +134,14 @@ test('Retry-After and the estimated wait come from the measured rate', async (t)
   );
   const { parts, writer } = await lead('g');
   await takeNext(parts);
-  // As if the dispatch before had been seven seconds ago.
-  await redis.hincrby(`cv:stat:${QUEUE}`, 'last', -7_000);
+  // As if the dispatch before had been seven and a half seconds ago.
+  await redis.hincrby(`cv:stat:${QUEUE}`, 'last', -7_500);
   await takeNext(parts);
   await writer.finish(String(ids[0]), 1, FINISHED);
   const places = await queue.positions(ids);
   assert.deepEqual([...places.keys()], ids.slice(2));
   const wait = places.get(String(ids[3]))?.waitMs ?? 0;
-  assert.ok(wait >= 14_000 && wait < 15_000, `${wait} ms for the second in line`);
+  assert.ok(wait >= 15_000 && wait < 16_000, `${wait} ms for the second in line`);
   await assert.rejects(queue.enqueue({ request: makeRequest(), waitingLimit: 2, idempotency: null }), {
     code: 'queue_full',
     retryAfterSeconds: 8,
