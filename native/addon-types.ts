@@ -1,5 +1,5 @@
-// The addon's raw exports, exactly. Nothing optional, no defaults: model-session.ts and mapped-file.ts check arguments
-// and give good messages, the addon checks again for memory safety. test/unit/native compares this list with the .node.
+// The addon's raw exports, exactly. Nothing optional, no defaults: the classes beside this file check arguments and
+// give good messages, the addon checks again for memory safety. test/unit/native compares this list with the .node.
 
 /** Storage types as the addon numbers them (core/dtype.h). */
 export const ADDON_DTYPE = { f32: 0, f16: 1, bf16: 2 } as const;
@@ -143,6 +143,12 @@ export interface AddonPretendedGpu {
   readonly refusedKernel: string;
 }
 
+/** ExpertAssigner in exchange/expert-assigner.h. */
+export interface AddonExpertAssigner {
+  /** Writes the member of each slot to the first elements of `members`. experts: [rows, topK], flat. */
+  assign(experts: Int32Array, members: Int32Array): void;
+}
+
 export interface Addon {
   readonly layoutVersion: number;
   /** Names of the kernel variants this CPU can run, fastest first; 'reference' is always the last. */
@@ -153,6 +159,11 @@ export interface Addon {
   pretendGpu(gpu: AddonPretendedGpu): void;
   mapFile(path: string): AddonMappedFile;
   createSession(shape: AddonModelShape, limits: AddonSessionLimits): AddonModelSession;
+  /**
+   * The members that hold expert e are `holders` from holderOffsets[e] to before holderOffsets[e + 1]. holderOffsets:
+   * [experts + 1]; speed: [members].
+   */
+  createAssigner(holderOffsets: Int32Array, holders: Int32Array, speed: Float64Array): AddonExpertAssigner;
   /** Seconds it takes `threads` threads to read all bytes of the files, `passes` times. Blocks. */
   probeReadSeconds(files: readonly AddonMappedFile[], threads: number, passes: number): number;
 }

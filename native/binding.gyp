@@ -7,6 +7,7 @@
       'metal/weight-memory.cc', 'metal/emulated/emulated-device.cc', 'metal/emulated/fiber.cc',
       'metal/emulated/kernels.cc', 'metal/emulated/shadow-memory.cc', 'metal/emulated/threadgroup.cc',
       'cpu/cpu-backend.cc', 'cpu/attention.cc', 'cpu/experts.cc', 'cpu/matmul-reference.cc', 'cpu/select-kernels.cc',
+      'exchange/expert-assigner.cc',
     ],
   },
   'target_defaults': {
@@ -25,7 +26,8 @@
   'targets': [
     {
       'target_name': 'conclave',
-      'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/mapped-file-object.cc', 'addon/model-session-object.cc', '<@(core_sources)'],
+      'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/expert-assigner-object.cc', 'addon/mapped-file-object.cc',
+                  'addon/model-session-object.cc', '<@(core_sources)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
       # An exception that a worker thread which is being terminated can no longer throw must not end the process.
       'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],

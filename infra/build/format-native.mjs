@@ -9,6 +9,7 @@ const FOLDERS = [
   'native/addon',
   'native/core',
   'native/cpu',
+  'native/exchange',
   'native/metal',
   'native/metal/emulated',
   'test/native',

@@ -28,7 +28,7 @@ const APPLE_DEVICE = 'native/metal/apple-device.mm';
 const NO_APPLE_DEVICE = 'no-apple-device.cc';
 const APPLE_FRAMEWORKS = ['-framework', 'Foundation', '-framework', 'Metal'];
 
-const ENGINE_FOLDERS: readonly string[] = ['native/core', 'native/cpu'];
+const ENGINE_FOLDERS: readonly string[] = ['native/core', 'native/cpu', 'native/exchange'];
 /** What every program with tests of the CPU's engine is made of. */
 export const CPU_FOLDERS: readonly string[] = [...ENGINE_FOLDERS, 'test/native'];
 /** The same engine with the GPU's backend on the emulated device, and tests of that. */

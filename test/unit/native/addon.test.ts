@@ -7,7 +7,12 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
-import type { AddonMappedFile, AddonModelSession, AddonModelShape } from '../../../native/addon-types.ts';
+import type {
+  AddonExpertAssigner,
+  AddonMappedFile,
+  AddonModelSession,
+  AddonModelShape,
+} from '../../../native/addon-types.ts';
 import { loadAddon } from '../../../native/load-addon.ts';
 import { REPOSITORY_ROOT } from '../../repository-root.ts';
 
@@ -40,6 +45,7 @@ const packPath = join(folder, 'zeros.pack');
 writeFileSync(packPath, new Uint8Array(PACK_BYTES));
 
 const METHODS: Readonly<Record<string, readonly string[]>> = {
+  ExpertAssigner: ['assign'],
   MappedFile: ['close', 'packPanels', 'populate', 'read', 'release', 'size'],
   ModelSession: [
     'attachExpert',
@@ -74,6 +80,11 @@ function readySession(): AddonModelSession {
   return session;
 }
 
+/** Expert 0 is on both members, expert 1 on member 0. */
+function twoMembers(): AddonExpertAssigner {
+  return addon.createAssigner(Int32Array.of(0, 2, 3), Int32Array.of(0, 1, 0), Float64Array.of(1, 1));
+}
+
 function oneRow(session: AddonModelSession, logits = new Float32Array(SHAPE.vocab)): Promise<void> {
   const one = new Int32Array(1);
   return session.step(one, one, one, one, 1, one, logits);
@@ -81,6 +92,7 @@ function oneRow(session: AddonModelSession, logits = new Float32Array(SHAPE.voca
 
 test('exports what addon-types.ts says, nothing more', async () => {
   assert.deepEqual(Object.keys(addon).sort(), [
+    'createAssigner',
     'createSession',
     'gpuProperties',
     'kernelVariants',
@@ -90,6 +102,7 @@ test('exports what addon-types.ts says, nothing more', async () => {
     'probeReadSeconds',
   ]);
   assert.deepEqual(methodsOf(addon.mapFile(packPath)), METHODS['MappedFile']);
+  assert.deepEqual(methodsOf(twoMembers()), METHODS['ExpertAssigner']);
   const session = addon.createSession(SHAPE, LIMITS);
   assert.deepEqual(methodsOf(session), METHODS['ModelSession']);
   await session.close();
@@ -160,6 +173,33 @@ test('arrays of a part that are too short are refused', async () => {
   await session.close();
 });
 
+test('an assignment leaves what is behind its slots as it was, and may take the place of the experts', () => {
+  const members = new Int32Array(3).fill(7);
+  twoMembers().assign(Int32Array.of(0, 1), members);
+  assert.deepEqual([...members], [1, 0, 7]);
+  const both = Int32Array.of(0, 1, 0, 1);
+  twoMembers().assign(both, both);
+  assert.deepEqual([...both], [1, 0, 1, 0]);
+});
+
+test('an assigner refuses experts and members that are none', () => {
+  const refused = (call: () => unknown, message: RegExp) => assert.throws(call, { code: 'invalid_argument', message });
+  const create = (offsets: number[], holders: number[], speed: number[]) =>
+    addon.createAssigner(Int32Array.from(offsets), Int32Array.from(holders), Float64Array.from(speed));
+  refused(() => create([], [], [1]), /holderOffsets/);
+  refused(() => create([1, 1], [0], [1]), /from 0 to the length/);
+  refused(() => create([0, 2], [0], [1]), /from 0 to the length/);
+  refused(() => create([0, 2, 1], [0], [1]), /must not go down/);
+  refused(() => create([0, -1, 1], [0], [1]), /must not go down/);
+  refused(() => create([0, 1], [1], [1]), /below 1, but one is 1/);
+  refused(() => create([0, 1], [0], [Number.NaN]), /speeds must be positive/);
+  const two = new Int32Array(2);
+  refused(() => twoMembers().assign(two, new Int32Array(1)), /members must have 2 elements but has 1/);
+  for (const expert of [-1, 2]) refused(() => twoMembers().assign(two.fill(expert), two), /there are 2/);
+  const nobody = create([0, 0], [], []);
+  for (const _ of [1, 2]) assert.throws(() => nobody.assign(two.fill(0), two), { code: 'unavailable' });
+});
+
 test('a second step while one runs is refused', async () => {
   const session = readySession();
   const running = oneRow(session);
@@ -219,7 +259,7 @@ const anything = fc.oneof(
   fc.constantFrom(SHAPE, LIMITS, packPath),
 );
 
-const CODES = ['invalid_argument', 'closed', 'busy', 'io', 'out_of_memory'];
+const CODES = ['invalid_argument', 'closed', 'busy', 'io', 'out_of_memory', 'unavailable'];
 
 /** Calls with whatever it is given; a throw or rejection must be one of ours. */
 async function survives(target: object, name: string, args: readonly unknown[]): Promise<void> {
@@ -243,6 +283,7 @@ test('no argument does worse than a coded error', async () => {
         if (name === 'close') continue;
         await survives(session, name, given);
         await survives(file, name, given);
+        await survives(twoMembers(), name, given);
       }
       await session.close();
     }),
@@ -266,6 +307,33 @@ test('no shape or limit does worse than a coded error', async () => {
     }),
     { numRuns: 500, seed: 12 },
   );
+});
+
+test('no placement or routing does worse than a coded error', async () => {
+  const ids = (most: number) => fc.array(fc.integer({ min: 0, max: 2 }), { maxLength: most });
+  const placement = fc.array(ids(4), { minLength: 3, maxLength: 6 });
+  const speed = fc.array(fc.constantFrom(1, 2.5, Infinity, 5e-324), { minLength: 3, maxLength: 5 });
+  const wrong = fc.record({ array: fc.nat(5), at: fc.nat(6), value: fc.constantFrom(-1, 0, 1, 7, 2 ** 31 - 1) });
+  let assigned = 0;
+  await fc.assert(
+    fc.asyncProperty(placement, speed, ids(60), wrong, async (holders, speeds, routing, { array, at, value }) => {
+      const offsets = [0, ...holders.map((_, expert) => holders.slice(0, expert + 1).flat().length)];
+      const given = [offsets, holders.flat(), routing];
+      if (given[array]?.[at] !== undefined) given[array][at] = value;
+      const [first, flat, experts] = given.map((values) => Int32Array.from(values)) as [
+        Int32Array,
+        Int32Array,
+        Int32Array,
+      ];
+      const call = () => {
+        addon.createAssigner(first, flat, Float64Array.from(speeds)).assign(experts, experts);
+        assigned += 1;
+      };
+      await survives({ call }, 'call', []);
+    }),
+    { numRuns: 3000, seed: 14 },
+  );
+  assert.ok(assigned > 500, `${assigned} were right`);
 });
 
 test('packPanels refuses what does not fit, whatever the numbers', () => {

@@ -106,6 +106,11 @@ test('splits an expert with many rows over its holders', () => {
   assert.equal(nodes.filter((member) => member === 0).length, 32);
 });
 
+test('splits an expert from one row more than a piece has', () => {
+  const nodes = assign({ members: 2, holders: [[0, 1]] }, new Array(PIECE_ROWS + 1).fill(0));
+  assert.equal(new Set(nodes).size, 2);
+});
+
 test('answers the same on every node, whatever was assigned before', () => {
   fc.assert(
     fc.property(routed(40), ({ input, experts }) => {

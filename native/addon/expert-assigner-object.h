@@ -1,0 +1,25 @@
+// AddonExpertAssigner of addon-types.ts.
+#pragma once
+#include <napi.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "../exchange/expert-assigner.h"
+
+namespace conclave {
+
+class ExpertAssignerObject : public Napi::ObjectWrap<ExpertAssignerObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit ExpertAssignerObject(const Napi::CallbackInfo& info);
+
+ private:
+  void assign(const Napi::CallbackInfo& info);
+
+  std::optional<ExpertAssigner> assigner_;  // always there, once the constructor is through
+  std::vector<int32_t> experts_;            // of the last call, for its memory
+};
+
+}  // namespace conclave

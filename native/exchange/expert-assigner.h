@@ -1,0 +1,71 @@
+// Which member of a group computes each selected expert of a layer. In: the router's choice. Out: a member for every
+// (row, rank). Every node computes the same answer from the same routing, so nobody has to announce it.
+//
+// Work comes in pieces: an expert with the rows it computes while its weights are read once. Pieces weigh the same, so
+// this is a semi-matching of pieces to members; adding one piece at a time along the alternating path that ends at the
+// member with the least load keeps the largest load as small as any assignment can make it (Harvey, Ladner, Lovasz,
+// Tamir, "Semi-matchings for bipartite graphs and load balancing", 2006).
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace conclave {
+
+/** Up to so many rows an expert takes about as long as reading its weights; above, it is split over its holders. */
+constexpr int32_t pieceRows = 16;
+
+/** Assigns for one placement. Holds scratch memory: calls allocate nothing. */
+class ExpertAssigner {
+ public:
+  /**
+   * holders[e]: members that hold expert e, ascending. speed: [members], pieces in a unit of time, relative to each
+   * other. Throws Failure invalidArgument when a holder is no member or a speed is not positive.
+   */
+  ExpertAssigner(std::vector<std::vector<int32_t>> holders, std::vector<double> speed);
+
+  /**
+   * Writes the member of each slot. experts, members: [rows, topK], flat; they may not overlap. Throws Failure
+   * unavailable naming a selected expert that nobody holds, invalidArgument for one that does not exist.
+   */
+  void assign(std::span<const int32_t> experts, std::span<int32_t> members);
+
+ private:
+  struct Expert {
+    std::vector<int32_t> holders;
+    int32_t rows = 0;
+    int32_t done = 0;  // rows that have their member
+  };
+  struct Member {
+    double pieceTime;
+    int32_t load = 0;  // pieces
+    // The search: the member that would push a piece here, of which expert.
+    int32_t from = 0;
+    int32_t by = 0;
+  };
+
+  void forget();
+  void count(std::span<const int32_t> experts);
+  void place(int32_t expert);
+  int32_t leastLoaded(int32_t expert);
+  double timeWithOneMore(int32_t member) const;
+  double leastTime() const;
+  int32_t searchFrom(int32_t expert);
+  void reach(int32_t expert, int32_t from);
+  int32_t nextMember(int32_t expert);
+
+  Expert& expertAt(int32_t expert) { return experts_[static_cast<size_t>(expert)]; }
+  Member& memberAt(int32_t member) { return members_[static_cast<size_t>(member)]; }
+  const Member& memberAt(int32_t member) const { return members_[static_cast<size_t>(member)]; }
+  int32_t& piecesAt(int32_t expert, int32_t member) {
+    return pieces_[static_cast<size_t>(expert) * members_.size() + static_cast<size_t>(member)];
+  }
+
+  std::vector<Expert> experts_;
+  std::vector<Member> members_;
+  std::vector<int32_t> pieces_;    // [experts, members]
+  std::vector<int32_t> selected_;  // experts in the order in which the routing names them
+  std::vector<int32_t> reached_;   // members, in the order in which the search found them
+};
+
+}  // namespace conclave
