@@ -3,19 +3,24 @@ import { parseArgs } from 'node:util';
 import { readConfig } from '../infra/config/read-config.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';
 import { createLogger } from '../infra/log/logger.ts';
+import { endWithParent } from '../infra/process/end-with-parent.ts';
 import { startGateway } from './start-gateway.ts';
 
 async function main(): Promise<void> {
+  endWithParent();
   const { values } = parseArgs({ options: { config: { type: 'string' } } });
   const config = readConfig(values.config === undefined ? {} : { config: values.config });
   const log = createLogger('gateway', config.logLevel);
   const gateway = await startGateway(config, log);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      log.info({ signal }, 'shutting down');
-      gateway.close().then(() => process.exit(0), fail);
-    });
-  }
+  let leaving = false;
+  const leave = (signal: NodeJS.Signals) => {
+    if (leaving) return;
+    leaving = true;
+    log.info({ signal }, 'shutting down');
+    gateway.close().then(() => process.exit(0), fail);
+  };
+  // Again and again: a service manager may send it to every process, and then who started us does.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, leave);
   await gateway.connected;
 }
 

@@ -25,12 +25,6 @@ export interface Cleanup {
   after(close: () => Promise<void>): void;
 }
 
-// A test process that crashes runs no hooks.
-const atExit = new Set<() => void>();
-process.once('exit', () => {
-  for (const kill of atExit) kill();
-});
-
 /** Starts a server that ends with the test. `fsync: 'always'` makes kill() lose nothing. */
 export async function startRedis(
   test: Cleanup,
@@ -40,13 +34,10 @@ export async function startRedis(
   const dir = mkdtempSync(join(tmpdir(), 'cv-redis-'));
   const options = { role, dir, listen: 'unix', password: 'secret', fsync } as const;
   let server: RunningRedis = await runRedis(options);
-  const kill = (): void => void server.kill();
-  atExit.add(kill);
   const closing: (() => unknown)[] = [];
   test.after(async () => {
     for (const close of closing.reverse()) await close();
     await server.kill();
-    atExit.delete(kill);
     rmSync(dir, { recursive: true, force: true });
   });
   return {

@@ -6,12 +6,14 @@ import { parseArgs } from 'node:util';
 import { readConfig } from '../infra/config/read-config.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';
 import { createLogger, type Logger } from '../infra/log/logger.ts';
+import { endWithParent } from '../infra/process/end-with-parent.ts';
 import { serveModel } from './serve/serve-model.ts';
 
 /** Time beyond draining to give back to Redis what has not ended. */
 const GOODBYE_MS = 3_000;
 
 async function main(): Promise<void> {
+  endWithParent();
   const { values } = parseArgs({
     options: {
       config: { type: 'string' },
@@ -31,10 +33,12 @@ async function main(): Promise<void> {
   const log = createLogger('worker', config.logLevel);
   const stop = new AbortController();
   const leave = () => {
+    if (stop.signal.aborted) return;
     stop.abort();
     leaveAnyway(config.drainSeconds * 1000 + GOODBYE_MS, log);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, leave);
+  // Again and again: a service manager may send it to every process, and then who started us does.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, leave);
   const nodeId = values.node ?? `${hostname()}-${process.pid}`;
   await serveModel({ config, folder, name: values.name ?? null, nodeId, log }, stop.signal);
 }

@@ -88,7 +88,7 @@ class LocalWorkers {
     const log = openSync(logFile, 'a', 0o600);
     const child = spawn(process.execPath, [join(PACKAGE_ROOT, 'dist', 'workers', 'main.js'), ...args], {
       env,
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', log, log, 'ipc'],
     });
     closeSync(log);
     const exited = once(child, 'exit').then(() => {

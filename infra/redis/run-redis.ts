@@ -1,5 +1,5 @@
 // Starts a private redis-server (or valkey-server) and stops it. In: a folder and a role. Out: its URL and process id.
-// Used by `npm start` and by tests. Must not decide when to restart.
+// Used by `npm start` and by tests. The server ends with this process, however that ends. Must not decide when to restart.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -54,10 +54,24 @@ export async function runRedis(options: RunRedisOptions): Promise<RunningRedis> 
   writePrivate(join(options.dir, 'url'), url);
   // In a file, because a command line is visible to every user of the machine.
   writePrivate(join(options.dir, 'redis.conf'), redisConfig(options, address, password));
-  const child = spawn(binary, ['redis.conf'], { stdio: 'ignore', cwd: options.dir });
+  // In a process group of its own: Ctrl-C in a terminal goes to a whole group, and the server has to outlive those that need it.
+  const child = spawn(binary, ['redis.conf'], { stdio: 'ignore', cwd: options.dir, detached: true });
+  endWithUs(child);
   const running = describe(child, url);
   await waitUntilUp(running, options.dir);
   return running;
+}
+
+/** A shell waits at a pipe that closes when this process ends, by whatever means, and stops the server then. */
+function endWithUs(server: ChildProcess): void {
+  if (server.pid === undefined) return;
+  const shell = spawn('/bin/sh', ['-c', 'read closed; kill "$0"', String(server.pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  // Where there is no shell, the next start on the same folder stops the server.
+  shell.once('error', () => {});
+  server.once('exit', () => shell.kill());
 }
 
 async function chooseAddress(options: RunRedisOptions): Promise<RedisAddress> {

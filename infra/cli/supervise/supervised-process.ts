@@ -1,4 +1,5 @@
-// A child process that is started again when it dies, ever more slowly when it dies again and again.
+// A child process that is started again when it dies, ever more slowly when it dies again and again, and that ends when this
+// process does (endWithParent).
 import { type ChildProcess, spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -62,7 +63,12 @@ export class SupervisedProcess {
 
   #spawn(): { readonly child: ChildProcess; readonly exited: Promise<string> } {
     const { module, args, env } = this.#options;
-    const child = spawn(process.execPath, [module, ...args], { env, stdio: ['ignore', this.#log, this.#log] });
+    const child = spawn(process.execPath, [module, ...args], {
+      env,
+      stdio: ['ignore', this.#log, this.#log, 'ipc'],
+      // Signals that go to our whole process group, as Ctrl-C does, are ours to answer.
+      detached: true,
+    });
     const exited = new Promise<string>((resolve) => {
       child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
       child.once('error', (error) => resolve(error.message));
