@@ -61,7 +61,7 @@ export interface TestCluster {
   newTenant(id: string): Promise<string>;
 }
 
-interface PreparedHome {
+export interface PreparedHome {
   readonly home: string;
   readonly modelFolder: string;
   readonly configFile: string;

@@ -1,19 +1,39 @@
-// `conclave start`: runs the cluster of this machine until SIGTERM or SIGINT.
+// `conclave start`: runs the cluster of this machine until it is asked to stop.
 import { once } from 'node:events';
 import { type ConfigFlags, readConfig } from '../../config/read-config.ts';
-import { type ReadyFile, runCluster } from '../supervise/run-cluster.ts';
+import { endBySignal, stopRequest } from '../../process/stop-request.ts';
+import { type ReadyFile, type RunningCluster, runCluster } from '../supervise/run-cluster.ts';
 
 export type StartOptions = ConfigFlags;
 
 export async function startCommand(options: StartOptions): Promise<void> {
   const config = readConfig(options);
   const say = (line: string) => process.stderr.write(`${line}\n`);
-  const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
-  const cluster = await runCluster({ config, configFile: options.config, say });
+  // A terminal that was closed asks us to stop, and cannot be told anything any more.
+  process.stderr.on('error', () => {});
+  const asked = stopRequest();
+  const starting = runCluster({ config, configFile: options.config, say, interrupted: asked });
+  const cluster = await unlessInterrupted(starting, asked);
+  if (cluster === null) return endBySignal(asked);
   process.stdout.write(welcome(cluster.ready));
-  await stopped;
+  if (!asked.aborted) await once(asked, 'abort');
   say('Stopping: running answers may finish.');
   await cluster.stop();
+  // Node aborts at its usual exit when the terminal is gone.
+  if (asked.reason === 'SIGHUP') endBySignal(asked);
+}
+
+/** A start that was interrupted failed for no other reason: null. */
+async function unlessInterrupted(
+  starting: Promise<RunningCluster>,
+  asked: AbortSignal,
+): Promise<RunningCluster | null> {
+  try {
+    return await starting;
+  } catch (thrown) {
+    if (asked.aborted) return null;
+    throw thrown;
+  }
 }
 
 /** What a newcomer needs next, ready to be pasted. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Config } from '../../config/config-schema.ts';
+import { DomainError } from '../../errors/domain-error.ts';
 import { PACKAGE_ROOT } from '../../package-facts.ts';
 import { readPlan } from '../../registry/group-plans.ts';
 import { readNodes } from '../../registry/node-heartbeats.ts';
@@ -50,8 +51,11 @@ export class ClusterProcesses {
     await Promise.all([this.#gateway, ...this.#workers].map((process) => process.stop(graceMs)));
   }
 
-  /** Resolves when every node takes part and the gateway knows the model. Throws what a process said that could not start. */
-  async ready(url: string, redis: Redis, say: (line: string) => void): Promise<void> {
+  /**
+   * Resolves when every node takes part and the gateway knows the model. Throws what a process said that could not start, or
+   * `cancelled` when `interrupted` is aborted.
+   */
+  async ready(url: string, redis: Redis, say: (line: string) => void, interrupted: AbortSignal): Promise<void> {
     const waiting = new AbortController();
     const failures = [this.#gateway, ...this.#workers].map(({ failedToStart }) => failedToStart);
     try {
@@ -59,7 +63,7 @@ export class ClusterProcesses {
         this.#untilServed(url, waiting.signal),
         this.#untilFormed(redis, say, waiting.signal),
       ]);
-      await Promise.race([formed, ...failures]);
+      await Promise.race([formed, ...failures, rejectedBy(interrupted)]);
     } finally {
       waiting.abort();
     }
@@ -110,6 +114,14 @@ export class ClusterProcesses {
     const threads = config.worker.threads ?? threadsOfEach(config.nodes);
     return ['--model', folder, '--node', `node-${node}`, ...(threads === null ? [] : ['--threads', String(threads)])];
   }
+}
+
+function rejectedBy(interrupted: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const cancel = () => reject(new DomainError('cancelled', 'The start was interrupted.'));
+    if (interrupted.aborted) cancel();
+    else interrupted.addEventListener('abort', cancel, { once: true });
+  });
 }
 
 /** Of a GET; 0 when nobody answers. node:http, because loading a larger client would delay the start. */

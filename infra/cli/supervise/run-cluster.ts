@@ -36,11 +36,19 @@ export interface ClusterOptions {
   /** The configuration file the processes read too, or undefined. */
   readonly configFile: string | undefined;
   readonly say: (line: string) => void;
+  /** Aborted: stop starting. */
+  readonly interrupted?: AbortSignal;
 }
 
 /** Time beyond draining that a process has to end. */
 const STOP_MS = 5_000;
-/** Starts everything and waits until an answer can be had. Throws DomainError naming what did not start. */
+/** The same after a start that failed: nothing is lost by a worker that is killed while it loads a model. */
+const ABANDON_MS = 2_000;
+
+/**
+ * Starts everything and waits until an answer can be had. Throws DomainError naming what did not start, or `cancelled` when it
+ * was interrupted; then nothing is left running.
+ */
 export async function runCluster(options: ClusterOptions): Promise<RunningCluster> {
   const { config, say } = options;
   mkdirSync(config.home, { recursive: true, mode: 0o700 });
@@ -49,16 +57,18 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
   rmSync(readyPath, { force: true });
   let announce = (): void => {};
   const events = { onEnd: say, onRestart: () => announce() };
-  const redis = await startRedis(config, say, events);
+  const redis = await startRedis(config, say, events).catch((thrown: unknown) => {
+    giveHomeBack();
+    throw thrown;
+  });
   const folder = config.model ?? DEMO_MODEL;
   const port = config.port === 0 ? await freePort() : config.port;
   const { durable, exchange } = redis;
-  const { configFile } = options;
+  const { configFile, interrupted = new AbortController().signal } = options;
   const processes = new ClusterProcesses({ config, configFile, events, durable, exchange, folder, port });
-  const stop = async () => {
+  const stop = async (graceMs = config.drainSeconds * 1000 + STOP_MS) => {
     announce = () => {};
     rmSync(readyPath, { force: true });
-    const graceMs = config.drainSeconds * 1000 + STOP_MS;
     await processes.stop(graceMs);
     await Promise.all(redis.servers.map((server) => server.stop()));
     giveHomeBack();
@@ -66,8 +76,8 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
   try {
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
     const keys = await withRedis(durable, async (connection) => {
-      const [made] = await Promise.all([makeKeys(config, connection), processes.ready(url, connection, say)]);
-      return made;
+      const ready = processes.ready(url, connection, say, interrupted);
+      return (await Promise.all([makeKeys(config, connection), ready]))[0];
     });
     const describe = (): ReadyFile => {
       const pids = { ...processes.pids(), ...redis.pids() };
@@ -75,9 +85,9 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
     };
     announce = () => writeReadyFile(readyPath, describe());
     announce();
-    return { ready: describe(), stop };
+    return { ready: describe(), stop: () => stop() };
   } catch (thrown) {
-    await stop();
+    await stop(ABANDON_MS);
     throw thrown;
   }
 }
@@ -95,16 +105,16 @@ interface PrivateRedis {
   pids(): Record<string, number>;
 }
 
-/** Servers named in the configuration are used as they are; the others run here. */
+/** Servers named in the configuration are used as they are; the others run here: both, or none when one does not start. */
 async function startRedis(config: Config, say: (line: string) => void, events: RedisEvents): Promise<PrivateRedis> {
   const { home, redisUrl, exchangeUrl } = config;
   if (redisUrl === undefined || exchangeUrl === undefined) ensureRedisServer(say);
   const run = (role: 'durable' | 'exchange') =>
     SupervisedRedis.start({ role, dir: join(home, `redis-${role}`), listen: 'unix' }, events);
-  const [durable, exchange] = await Promise.all([
+  const [durable, exchange] = await bothOrNone(
     redisUrl === undefined ? run('durable') : null,
     exchangeUrl === undefined ? run('exchange') : null,
-  ]);
+  );
   return {
     durable: redisUrl ?? durable?.url ?? '',
     exchange: exchangeUrl ?? exchange?.url ?? '',
@@ -114,6 +124,18 @@ async function startRedis(config: Config, say: (line: string) => void, events: R
       ...(exchange === null ? {} : { exchange: exchange.pid }),
     }),
   };
+}
+
+async function bothOrNone(
+  ...starting: readonly [Promise<SupervisedRedis> | null, Promise<SupervisedRedis> | null]
+): Promise<[SupervisedRedis | null, SupervisedRedis | null]> {
+  try {
+    return await Promise.all(starting);
+  } catch (thrown) {
+    const settled = await Promise.allSettled(starting);
+    await Promise.all(settled.map((one) => (one.status === 'fulfilled' ? one.value?.stop() : undefined)));
+    throw thrown;
+  }
 }
 
 async function makeKeys(config: Config, redis: Redis): Promise<OperatorKeys> {

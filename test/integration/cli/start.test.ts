@@ -1,9 +1,10 @@
 // `conclave start` when it cannot.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runConclave } from '../../run-conclave.ts';
+import { processesOf } from '../../start-conclave.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
 test('a model that cannot be opened is named, and nothing is left running', async (t) => {
@@ -17,4 +18,16 @@ test('a model that cannot be opened is named, and nothing is left running', asyn
     ['ready.json', 'start.pid'].filter((file) => existsSync(join(home, file))),
     [],
   );
+});
+
+test('a Redis that does not start says why, and the other one is not left running', async (t) => {
+  const home = await temporaryFolder(t);
+  const folder = join(home, 'redis-durable');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'appendonlydir'), 'in the way');
+  const { status, stderr } = runConclave('start', '--port', '0', '--home', home);
+  assert.equal(status, 1);
+  assert.match(stderr, /^conclave: redis-server did not start: .*appendonlydir/);
+  assert.deepEqual(processesOf(home), []);
+  assert.ok(!existsSync(join(home, 'start.pid')));
 });
