@@ -19,10 +19,17 @@ export interface StartedConclave {
   ready(): Promise<ReadyFile>;
 }
 
-/** Starts it on a free port. It is stopped when the test ends. */
-export function startConclave(cleanup: Cleanup, { home, modelFolder, configFile }: PreparedHome): StartedConclave {
-  const args = ['start', '--home', home, '--model', modelFolder, '--config', configFile, '--port', '0'];
-  const child = spawn(process.execPath, [join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs'), ...args], {
+const COMMAND = [process.execPath, join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs'), 'start'];
+
+/** Starts it on a free port, by `command` where one is given. It is stopped when the test ends. */
+export function startConclave(
+  cleanup: Cleanup,
+  { home, modelFolder, configFile }: PreparedHome,
+  [program = '', ...first]: readonly string[] = COMMAND,
+): StartedConclave {
+  const args = [...first, '--home', home, '--model', modelFolder, '--config', configFile, '--port', '0'];
+  const child = spawn(program, args, {
+    cwd: REPOSITORY_ROOT,
     stdio: ['ignore', 'ignore', 'pipe'],
     // With its children a process group of its own, as a terminal makes it.
     detached: true,

@@ -71,6 +71,16 @@ test('so does SIGTERM to each single process, as systemd sends it by default', a
   });
 });
 
+test('npm passes SIGTERM on and waits', async (t) => {
+  const cleanup = lastFirst(t);
+  const prepared = await prepareHome(cleanup);
+  const npm = startConclave(cleanup, prepared, ['npm', 'start', '--']);
+  await npm.ready();
+  npm.process.kill('SIGTERM');
+  assert.equal(await npm.ended, 0);
+  assert.deepEqual(processesOf(prepared.home), []);
+});
+
 test('an answer longer than the drain time is continued after the next start', async (t) => {
   const cleanup = lastFirst(t);
   const prepared = await prepareHome(cleanup, { drainSeconds: 0.05 });
