@@ -2,26 +2,15 @@
 // after them, and whether the fairness bound holds while they are taken and answered. The clients have left (Conclave-Resume);
 // the worker is a script with 32 slots whose answers stop anywhere. Throws when the bound is broken; asserts no time.
 // Run: node dist/test/bench/backlog.js
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { encodeQueueName } from '../../infra/queue/queue-name.ts';
 import { ENDED_TTL_MS } from '../../infra/redis/keys.ts';
-import { startPublishing } from '../../infra/registry/publish-model-card.ts';
 import { takeNext } from '../../workers/queue/take-next.ts';
 import { FairnessWitness } from '../fair-model.ts';
 import { WORD_CARD } from '../gateway-parts/word-worker.ts';
-import {
-  eventually,
-  FINISHED,
-  type Leader,
-  type QueueFixture,
-  startQueueFixture,
-  tokensEvent,
-} from '../queue-fixture.ts';
-import { makeKeys, startGatewayProcess } from './gateway-process.ts';
+import { eventually, FINISHED, type Leader, type QueueFixture, tokensEvent } from '../queue-fixture.ts';
+import { benchGateway, type GatewayBench } from './gateway-process.ts';
 
 const REQUESTS = 10_000;
 const CALLERS = 64;
@@ -150,42 +139,26 @@ async function letExpire({ redis }: QueueFixture): Promise<void> {
   await eventually(async () => (await redis.keys('cv:out:*')).length === 0);
 }
 
-async function bench(fixture: QueueFixture, home: string): Promise<object> {
-  const publishing = await startPublishing(fixture.redis, CARD, () => {});
-  const keys = await makeKeys(home, fixture.server.url, TENANTS, 'chat');
-  const [operator = ''] = await makeKeys(home, fixture.server.url, ['ops'], 'admin:read');
-  const gateway = await startGatewayProcess(home, fixture.server.url, REQUESTS);
+async function bench({ fixture, gateway, makeKeys }: GatewayBench): Promise<object> {
+  const keys = await makeKeys(TENANTS, 'chat');
+  const [operator = ''] = await makeKeys(['ops'], 'admin:read');
   const memory = async () => {
     await delay(2_000);
     return readMemory(fixture, gateway.url, operator);
   };
-  try {
-    const leader = await fixture.lead('g', CARD.name);
-    const before = await memory();
-    const rounds: object[] = [];
-    for (let round = 0; round < 2; round += 1) {
-      await queueAll(gateway.url, keys);
-      const queued = await memory();
-      const answered = await answerAll(leader, await readReservations(fixture));
-      if (answered !== REQUESTS) throw new Error(`${answered} of ${REQUESTS} requests were there to be answered`);
-      const ended = await memory();
-      await letExpire(fixture);
-      rounds.push({ queued, ended, tenMinutesLater: await memory() });
-    }
-    return { requests: REQUESTS, tenants: TENANTS.length, slots: SLOTS, fairnessBoundHeld: true, before, rounds };
-  } finally {
-    gateway.process.kill('SIGTERM');
-    await publishing.stop();
+  const leader = await fixture.lead('g', CARD.name);
+  const before = await memory();
+  const rounds: object[] = [];
+  for (let round = 0; round < 2; round += 1) {
+    await queueAll(gateway.url, keys);
+    const queued = await memory();
+    const answered = await answerAll(leader, await readReservations(fixture));
+    if (answered !== REQUESTS) throw new Error(`${answered} of ${REQUESTS} requests were there to be answered`);
+    const ended = await memory();
+    await letExpire(fixture);
+    rounds.push({ queued, ended, tenMinutesLater: await memory() });
   }
+  return { requests: REQUESTS, tenants: TENANTS.length, slots: SLOTS, fairnessBoundHeld: true, before, rounds };
 }
 
-const home = mkdtempSync(join(tmpdir(), 'cv-backlog-'));
-const closing: (() => Promise<void>)[] = [];
-const fixture = await startQueueFixture({ after: (close) => void closing.push(close) });
-try {
-  console.log(JSON.stringify(await bench(fixture, home), null, 2));
-} finally {
-  await clients.destroy();
-  for (const close of closing) await close();
-  rmSync(home, { recursive: true, force: true });
-}
+await benchGateway(CARD, REQUESTS, bench).finally(() => clients.destroy());

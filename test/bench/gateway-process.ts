@@ -1,13 +1,16 @@
-// A gateway as a process of its own, for benches that look at its memory.
+// A gateway as a process of its own, for benches that look at its memory and are its workers themselves.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
+import type { ModelCard } from '../../infra/messages/model-card.ts';
 import { connectRedis } from '../../infra/redis/connect.ts';
+import { startPublishing } from '../../infra/registry/publish-model-card.ts';
 import { createKeyStore } from '../../infra/tenants/key-store.ts';
 import { readPepper } from '../../infra/tenants/read-pepper.ts';
 import type { Scope } from '../../infra/tenants/scope.ts';
-import { eventually } from '../queue-fixture.ts';
+import { eventually, type QueueFixture, startQueueFixture } from '../queue-fixture.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
 
 export interface GatewayProcess {
@@ -15,8 +18,37 @@ export interface GatewayProcess {
   readonly process: ChildProcess;
 }
 
-/** Starts it with `maxWaiting` as its tenants' limit; resolves when it is ready, which takes a model's card. */
-export async function startGatewayProcess(home: string, redisUrl: string, maxWaiting: number): Promise<GatewayProcess> {
+export interface GatewayBench {
+  readonly fixture: QueueFixture;
+  readonly gateway: GatewayProcess;
+  /** Makes API keys of one scope, one for each tenant. */
+  makeKeys(tenants: readonly string[], scope: Scope): Promise<string[]>;
+}
+
+/** Prints as JSON what `bench` finds out about a gateway that serves `card`, with `maxWaiting` as its tenants' limit. */
+export async function benchGateway(
+  card: ModelCard,
+  maxWaiting: number,
+  bench: (parts: GatewayBench) => Promise<object>,
+): Promise<void> {
+  const home = mkdtempSync(join(tmpdir(), 'cv-gateway-'));
+  const cleanup: (() => Promise<void>)[] = [async () => rmSync(home, { recursive: true, force: true })];
+  try {
+    const fixture = await startQueueFixture({ after: (close) => void cleanup.push(close) });
+    const { url } = fixture.server;
+    const publishing = await startPublishing(fixture.redis, card, () => {});
+    cleanup.push(() => publishing.stop());
+    const gateway = await startGatewayProcess(home, url, maxWaiting);
+    cleanup.push(async () => void gateway.process.kill('SIGTERM'));
+    const found = await bench({ fixture, gateway, makeKeys: (tenants, scope) => makeKeys(home, url, tenants, scope) });
+    console.log(JSON.stringify(found, null, 2));
+  } finally {
+    for (const close of cleanup.reverse()) await close();
+  }
+}
+
+/** Resolves when it is ready, which takes a model's card. */
+async function startGatewayProcess(home: string, redisUrl: string, maxWaiting: number): Promise<GatewayProcess> {
   const logFile = join(home, 'gateway.log');
   const log = openSync(logFile, 'w');
   const configFile = join(home, 'conclave.yaml');
@@ -29,13 +61,7 @@ export async function startGatewayProcess(home: string, redisUrl: string, maxWai
   return { url, process: child };
 }
 
-/** Makes API keys of one scope, one for each tenant. */
-export async function makeKeys(
-  home: string,
-  redisUrl: string,
-  tenants: readonly string[],
-  scope: Scope,
-): Promise<string[]> {
+async function makeKeys(home: string, redisUrl: string, tenants: readonly string[], scope: Scope): Promise<string[]> {
   const redis = connectRedis({ url: redisUrl, role: 'durable', name: 'bench', patience: 'bounded' });
   const keys = createKeyStore(redis, readPepper(join(home, 'pepper')));
   const create = (tenant: string) => keys.create({ tenant, name: '', scopes: [scope], expiresAtMs: null }, Date.now());

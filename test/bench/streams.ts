@@ -1,16 +1,13 @@
 // Measures one gateway process with 2,000 open streams, as JSON: resident memory each beyond the process with none, and
 // whether every client gets every entry once and in order. The worker is a script that writes entries for all at once.
 // Run: node dist/test/bench/streams.js
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, request } from 'undici';
-import { startPublishing } from '../../infra/registry/publish-model-card.ts';
 import { takeNext } from '../../workers/queue/take-next.ts';
 import { WORD_CARD } from '../gateway-parts/word-worker.ts';
-import { FINISHED, type QueueFixture, startQueueFixture, tokensEvent } from '../queue-fixture.ts';
-import { makeKeys, startGatewayProcess } from './gateway-process.ts';
+import { FINISHED, type QueueFixture, tokensEvent } from '../queue-fixture.ts';
+import { benchGateway, type GatewayBench } from './gateway-process.ts';
 
 const STREAMS = 2_000;
 const ENTRIES = 20;
@@ -45,42 +42,23 @@ async function takeAll(fixture: QueueFixture) {
   return { ids, writer };
 }
 
-async function bench(fixture: QueueFixture, home: string): Promise<object> {
-  const [key = ''] = await makeKeys(home, fixture.server.url, ['acme'], 'chat');
-  const publishing = await startPublishing(fixture.redis, WORD_CARD, () => {});
-  const gateway = await startGatewayProcess(home, fixture.server.url, STREAMS);
+async function bench({ fixture, gateway, makeKeys }: GatewayBench): Promise<object> {
+  const [key = ''] = await makeKeys(['acme'], 'chat');
   const pid = gateway.process.pid ?? 0;
-  try {
-    const before = residentBytes(pid);
-    const readings = Array.from({ length: STREAMS }, () => readStream(gateway.url, key));
-    const all = Promise.all(readings);
-    // Looked at below; until then a failure must not end the process.
-    all.catch(() => {});
-    const { ids, writer } = await Promise.race([
-      takeAll(fixture),
-      all.then(() => Promise.reject(new Error('too soon'))),
-    ]);
-    const append = (seq: number) => writer.append(ids.map((id) => ({ id, seq, event: tokensEvent(seq) })));
-    await append(1);
-    await delay(2_000);
-    const bytesEach = Math.round((residentBytes(pid) - before) / STREAMS);
-    for (let seq = 2; seq <= ENTRIES; seq += 1) await append(seq);
-    for (const id of ids) await writer.finish(id, ENTRIES + 1, FINISHED);
-    await all;
-    return { streams: STREAMS, entries: STREAMS * ENTRIES, inOrder: true, residentBytesEach: bytesEach };
-  } finally {
-    gateway.process.kill('SIGTERM');
-    await publishing.stop();
-  }
+  const before = residentBytes(pid);
+  const readings = Array.from({ length: STREAMS }, () => readStream(gateway.url, key));
+  const all = Promise.all(readings);
+  // Looked at below; until then a failure must not end the process.
+  all.catch(() => {});
+  const { ids, writer } = await Promise.race([takeAll(fixture), all.then(() => Promise.reject(new Error('too soon')))]);
+  const append = (seq: number) => writer.append(ids.map((id) => ({ id, seq, event: tokensEvent(seq) })));
+  await append(1);
+  await delay(2_000);
+  const bytesEach = Math.round((residentBytes(pid) - before) / STREAMS);
+  for (let seq = 2; seq <= ENTRIES; seq += 1) await append(seq);
+  for (const id of ids) await writer.finish(id, ENTRIES + 1, FINISHED);
+  await all;
+  return { streams: STREAMS, entries: STREAMS * ENTRIES, inOrder: true, residentBytesEach: bytesEach };
 }
 
-const home = mkdtempSync(join(tmpdir(), 'cv-streams-'));
-const closing: (() => Promise<void>)[] = [];
-const fixture = await startQueueFixture({ after: (close) => void closing.push(close) });
-try {
-  console.log(JSON.stringify(await bench(fixture, home), null, 2));
-} finally {
-  await clients.destroy();
-  for (const close of closing) await close();
-  rmSync(home, { recursive: true, force: true });
-}
+await benchGateway(WORD_CARD, STREAMS, bench).finally(() => clients.destroy());
