@@ -80,6 +80,18 @@ export interface AddonModelSession {
     logitRows: Int32Array,
     logits: Float32Array,
   ): Promise<void>;
+  /** See ModelSession.groupStep. */
+  groupStep(
+    tokens: Int32Array,
+    positions: Int32Array,
+    sequences: Int32Array,
+    blockTables: Int32Array,
+    blockTableWidth: number,
+    logitRows: Int32Array,
+    logits: Float32Array | null,
+    member: AddonGroupMember,
+    order: AddonStepOrder,
+  ): Promise<AddonGroupStepReport>;
   /** See ModelSession.begin. */
   begin(
     tokens: Int32Array,
@@ -116,6 +128,64 @@ export interface AddonModelSession {
   /** Routed rows per layer and expert since the session began: [layers, experts]. */
   routingCounts(): Float64Array;
   close(): Promise<void>;
+}
+
+/** RedisAddress in exchange/redis-connection.h; '' where there is nothing. */
+export interface AddonRedisAddress {
+  readonly path: string;
+  readonly host: string;
+  readonly port: number;
+  readonly username: string;
+  readonly password: string;
+  readonly db: number;
+}
+
+/** What makes a GroupMember of exchange/group-member.h. */
+export interface AddonGroupMemberOptions {
+  readonly exchange: AddonRedisAddress;
+  /** Of its connections. */
+  readonly name: string;
+  readonly epoch: number;
+  readonly me: number;
+  readonly leader: number;
+  readonly members: number;
+  /** Where each expert's members begin in `holders`, and the end: [experts + 1]. */
+  readonly holderOffsets: Int32Array;
+  readonly holders: Int32Array;
+  /** [members] */
+  readonly speed: Float64Array;
+  /** ExchangeStreams of exchange/frame-exchange.h. */
+  readonly toAll: string;
+  readonly toMember: readonly string[];
+  readonly incoming: readonly string[];
+  readonly incomingFrom: Int32Array;
+}
+
+export interface AddonGroupMember {
+  /** See GroupMember.leave. */
+  leave(): void;
+}
+
+export interface AddonStepOrder {
+  readonly step: number;
+  /** Of the leader; null waits until it is interrupted. */
+  readonly patience: { readonly floorMs: number; readonly factor: number; readonly normalMs: number } | null;
+}
+
+/** GroupStepReport of exchange/group-member.h. */
+export interface AddonGroupStepReport {
+  readonly trouble: 'none' | 'late' | 'routing' | 'refused' | 'bad_frame' | 'failure';
+  /** Members. */
+  readonly culprits: Int32Array;
+  readonly text: string;
+  readonly attendSeconds: number;
+  readonly expertSeconds: number;
+  readonly projectSeconds: number;
+  readonly waitsMs: Float64Array;
+  /** Of each member expert seconds, wait seconds, slots, frames: [members, 4]. */
+  readonly members: Float64Array;
+  readonly framesSent: number;
+  readonly bytesSent: number;
 }
 
 /** GpuProperties in metal/gpu-device.h, as far as people need them. */
@@ -164,6 +234,7 @@ export interface Addon {
    * [experts + 1]; speed: [members].
    */
   createAssigner(holderOffsets: Int32Array, holders: Int32Array, speed: Float64Array): AddonExpertAssigner;
+  createGroupMember(session: AddonModelSession, options: AddonGroupMemberOptions): AddonGroupMember;
   /** Seconds it takes `threads` threads to read all bytes of the files, `passes` times. Blocks. */
   probeReadSeconds(files: readonly AddonMappedFile[], threads: number, passes: number): number;
 }

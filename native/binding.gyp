@@ -7,7 +7,8 @@
       'metal/weight-memory.cc', 'metal/emulated/emulated-device.cc', 'metal/emulated/fiber.cc',
       'metal/emulated/kernels.cc', 'metal/emulated/shadow-memory.cc', 'metal/emulated/threadgroup.cc',
       'cpu/cpu-backend.cc', 'cpu/attention.cc', 'cpu/experts.cc', 'cpu/matmul-reference.cc', 'cpu/select-kernels.cc',
-      'exchange/expert-assigner.cc',
+      'exchange/expert-assigner.cc', 'exchange/frame-exchange.cc', 'exchange/group-member.cc', 'exchange/interrupt.cc',
+      'exchange/layer-frame.cc', 'exchange/redis-connection.cc', 'exchange/resp.cc',
     ],
   },
   'target_defaults': {
@@ -26,7 +27,8 @@
   'targets': [
     {
       'target_name': 'conclave',
-      'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/expert-assigner-object.cc', 'addon/mapped-file-object.cc',
+      'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/expert-assigner-object.cc', 'addon/group-member-object.cc',
+                  'addon/mapped-file-object.cc',
                   'addon/model-session-object.cc', '<@(core_sources)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
       # An exception that a worker thread which is being terminated can no longer throw must not end the process.

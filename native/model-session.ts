@@ -4,6 +4,14 @@
 import { ADDON_DTYPE, type AddonGpuProperties, type AddonModelSession, type AddonModelShape } from './addon-types.ts';
 import { type Backend, backendsFor } from './choose-backend.ts';
 import { FallbackSession } from './fallback-session.ts';
+import {
+  GroupMember,
+  type GroupPlace,
+  type GroupStepReport,
+  memberShares,
+  type StepOrder,
+  toAddonPlace,
+} from './group-member.ts';
 import { loadAddon } from './load-addon.ts';
 import type { MappedFile } from './mapped-file.ts';
 import type { ModelDescription } from './model-description.ts';
@@ -171,6 +179,42 @@ export class ModelSession {
     );
   }
 
+  /** Takes a place in a group, for groupStep. Throws NativeError naming what does not fit. */
+  joinGroup(place: GroupPlace): GroupMember {
+    try {
+      return new GroupMember(loadAddon().createGroupMember(this.#raw.use(), toAddonPlace(place)));
+    } catch (thrown) {
+      throw toNativeError(thrown);
+    }
+  }
+
+  /**
+   * As step, with the other members of a decentralized group, for at most 16 rows. Only the leader gets logits, others pass
+   * null. Rejects with NativeError as step does, with `exchange` when Redis is away or refuses, and with `interrupted`.
+   */
+  groupStep(
+    member: GroupMember,
+    order: StepOrder,
+    batch: StepBatch,
+    logits: Float32Array | null,
+  ): Promise<GroupStepReport> {
+    const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
+    return this.#settling(async (raw) => {
+      const { culprits, members, ...report } = await raw.groupStep(
+        tokens,
+        positions,
+        sequences,
+        blockTables,
+        blockTableWidth,
+        logitRows,
+        logits,
+        member.raw,
+        order,
+      );
+      return { ...report, culprits: [...culprits], members: memberShares(members) };
+    });
+  }
+
   // The parts of a step. Between them nodes exchange rows: begin, then attend and runExperts of every layer, then project.
   // Together they give the bits of `step`. All need the shared pack, runExperts only the experts that it is asked for.
 
@@ -221,9 +265,9 @@ export class ModelSession {
     await this.#raw.session.close();
   }
 
-  async #settling(call: (raw: AddonModelSession) => Promise<void>): Promise<void> {
+  async #settling<T>(call: (raw: AddonModelSession) => Promise<T>): Promise<T> {
     try {
-      await call(this.#raw.use());
+      return await call(this.#raw.use());
     } catch (thrown) {
       const error = toNativeError(thrown);
       if (error.code === 'device_lost') this.#lost.abort(error);

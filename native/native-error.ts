@@ -2,7 +2,8 @@
 
 /**
  * `invalid_argument`: a length, id or offset the addon refuses; `closed`, `busy`: wrong time; `io`: the operating system;
- * `unavailable`: this machine has no such GPU; `device_lost`: the GPU gave up, and only a new session helps.
+ * `unavailable`: this machine has no such GPU, or nobody holds an expert; `device_lost`: the GPU gave up, and only a new
+ * session helps; `exchange`: the Redis between the nodes is away or refuses; `interrupted`: a wait for other nodes was ended.
  */
 export type NativeErrorCode =
   | 'invalid_argument'
@@ -12,6 +13,8 @@ export type NativeErrorCode =
   | 'out_of_memory'
   | 'unavailable'
   | 'device_lost'
+  | 'exchange'
+  | 'interrupted'
   | 'internal';
 
 const CODES: ReadonlySet<string> = new Set([
@@ -22,6 +25,8 @@ const CODES: ReadonlySet<string> = new Set([
   'out_of_memory',
   'unavailable',
   'device_lost',
+  'exchange',
+  'interrupted',
   'internal',
 ] satisfies NativeErrorCode[]);
 

@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "create-backend.h"
 #include "expert-assigner-object.h"
+#include "group-member-object.h"
 #include "mapped-file-object.h"
 #include "model-session-object.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 // Constructors live as long as the environment (main thread or worker thread) that loaded the addon.
 struct Constructors {
-  Napi::FunctionReference mappedFile, modelSession, expertAssigner;
+  Napi::FunctionReference mappedFile, modelSession, expertAssigner, groupMember;
 };
 
 Napi::Value mapFile(const Napi::CallbackInfo& info) {
@@ -28,6 +29,10 @@ Napi::Value createSession(const Napi::CallbackInfo& info) {
 
 Napi::Value createAssigner(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Constructors>()->expertAssigner.New({info[0], info[1], info[2]});
+}
+
+Napi::Value createGroupMember(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Constructors>()->groupMember.New({info[0], info[1]});
 }
 
 Napi::Value kernelVariants(const Napi::CallbackInfo& info) {
@@ -83,13 +88,15 @@ Napi::Value probeReadSeconds(const Napi::CallbackInfo& info) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Constructors{Napi::Persistent(MappedFileObject::define(env)),
                                        Napi::Persistent(ModelSessionObject::define(env)),
-                                       Napi::Persistent(ExpertAssignerObject::define(env))});
+                                       Napi::Persistent(ExpertAssignerObject::define(env)),
+                                       Napi::Persistent(GroupMemberObject::define(env))});
   exports.Set("layoutVersion", Napi::Number::New(env, layoutVersion));
   exports.Set("kernelVariants", Napi::Function::New(env, kernelVariants, "kernelVariants"));
   exports.Set("gpuProperties", Napi::Function::New(env, gpuProperties, "gpuProperties"));
   exports.Set("mapFile", Napi::Function::New(env, mapFile, "mapFile"));
   exports.Set("createSession", Napi::Function::New(env, createSession, "createSession"));
   exports.Set("createAssigner", Napi::Function::New(env, createAssigner, "createAssigner"));
+  exports.Set("createGroupMember", Napi::Function::New(env, createGroupMember, "createGroupMember"));
   exports.Set("pretendGpu", Napi::Function::New(env, pretendGpu, "pretendGpu"));
   exports.Set("probeReadSeconds", Napi::Function::New(env, probeReadSeconds, "probeReadSeconds"));
   return exports;

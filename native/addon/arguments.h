@@ -36,6 +36,10 @@ inline const char* codeName(FailureCode code) {
       return "unavailable";
     case FailureCode::deviceLost:
       return "device_lost";
+    case FailureCode::exchange:
+      return "exchange";
+    case FailureCode::interrupted:
+      return "interrupted";
     case FailureCode::internal:
       return "internal";
   }

@@ -28,13 +28,17 @@ std::vector<double> speedOf(const Napi::Value& value) {
 
 }  // namespace
 
+ExpertAssigner assignerOf(const Napi::Value& holderOffsets, const Napi::Value& holders, const Napi::Value& speed) {
+  return {holdersOf(holderOffsets, holders), speedOf(speed)};
+}
+
 Napi::Function ExpertAssignerObject::define(Napi::Env env) {
   return DefineClass(env, "ExpertAssigner", {InstanceMethod<&ExpertAssignerObject::assign>("assign")});
 }
 
 ExpertAssignerObject::ExpertAssignerObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<ExpertAssignerObject>(info) {
-  guarded(info.Env(), [&] { assigner_.emplace(holdersOf(info[0], info[1]), speedOf(info[2])); });
+  guarded(info.Env(), [&] { assigner_.emplace(assignerOf(info[0], info[1], info[2])); });
 }
 
 void ExpertAssignerObject::assign(const Napi::CallbackInfo& info) {

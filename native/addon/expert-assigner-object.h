@@ -22,4 +22,7 @@ class ExpertAssignerObject : public Napi::ObjectWrap<ExpertAssignerObject> {
   std::vector<int32_t> experts_;            // of the last call, for its memory
 };
 
+/** Of the arguments of createAssigner. Throws Failure. */
+ExpertAssigner assignerOf(const Napi::Value& holderOffsets, const Napi::Value& holders, const Napi::Value& speed);
+
 }  // namespace conclave

@@ -4,10 +4,14 @@
 
 #include "arguments.h"
 #include "create-backend.h"
+#include "group-member-object.h"
 #include "mapped-file-object.h"
 
 namespace conclave {
 namespace {
+
+// Tells our objects from others with the same methods.
+constexpr napi_type_tag typeTag = {0x3c5b9e01f7a24d68, 0xb1e08d4c62f93a57};
 
 ModelShape shapeOf(const Napi::Object& object) {
   const auto integer = [&](const char* name) { return int32Of(object.Get(name), name); };
@@ -48,7 +52,8 @@ Napi::Function ModelSessionObject::define(Napi::Env env) {
       {InstanceMethod<&ModelSessionObject::attachShared>("attachShared"),
        InstanceMethod<&ModelSessionObject::attachExpert>("attachExpert"),
        InstanceMethod<&ModelSessionObject::detachExpert>("detachExpert"),
-       InstanceMethod<&ModelSessionObject::step>("step"), InstanceMethod<&ModelSessionObject::begin>("begin"),
+       InstanceMethod<&ModelSessionObject::step>("step"), InstanceMethod<&ModelSessionObject::groupStep>("groupStep"),
+       InstanceMethod<&ModelSessionObject::begin>("begin"),
        InstanceMethod<&ModelSessionObject::attend>("attend"),
        InstanceMethod<&ModelSessionObject::runExperts>("runExperts"),
        InstanceMethod<&ModelSessionObject::sumOutputs>("sumOutputs"),
@@ -68,6 +73,7 @@ ModelSessionObject::ModelSessionObject(const Napi::CallbackInfo& info) : Napi::O
         createBackend(stringOf(limits.Get("backend"), "backend"), int32Of(limits.Get("threads"), "threads"),
                       stringOf(limits.Get("variant"), "variant")));
   });
+  info.This().As<Napi::Object>().TypeTag(&typeTag);
   toJavaScriptThread_ = Napi::ThreadSafeFunction::New(env, Napi::Function(), "conclave step", 0, 1);
   toJavaScriptThread_.Unref(env);
   // Runs before the thread-safe function's own clean-up, which was registered first: no step calls into a dead one.
@@ -79,9 +85,15 @@ ModelSessionObject::~ModelSessionObject() {
   shutDown(this);
 }
 
+ModelSessionObject& ModelSessionObject::of(const Napi::Value& value) {
+  require(value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&typeTag), "session must be a ModelSession");
+  return *Unwrap(value.As<Napi::Object>());
+}
+
 // When the object is collected or its environment ends, whichever is first: waits for a running step.
 void ModelSessionObject::shutDown(void* object) {
   ModelSessionObject& self = *static_cast<ModelSessionObject*>(object);
+  if (const auto waiting = self.waiting_.lock()) waiting->exchange().interrupt();
   self.session_.reset();
   if (!std::exchange(self.shutDown_, true)) self.toJavaScriptThread_.Release();
 }
@@ -120,7 +132,7 @@ ModelSession::Done ModelSessionObject::settling() {
 // Starts a call and returns its promise. Whatever can throw comes before the start: a call that runs has its promise.
 template <typename Start>
 Napi::Value ModelSessionObject::pend(Napi::Env env, std::initializer_list<Napi::Value> arrays, const Start& start) {
-  PendingCall call{Napi::Promise::Deferred::New(env), {}};
+  PendingCall call{Napi::Promise::Deferred::New(env), {}, nullptr};
   for (const Napi::Value& array : arrays) {
     if (array.IsTypedArray()) call.arrays.push_back(Napi::Persistent(array.As<Napi::TypedArray>()));
   }
@@ -140,6 +152,27 @@ Napi::Value ModelSessionObject::step(const Napi::CallbackInfo& info) {
     float* logits = elementsOf<float>(info[6], napi_float32_array, "logits", wanted);
     return pend(info.Env(), {info[6]},
                 [&](ModelSession::Done done) { session.step(std::move(batch), logits, std::move(done)); });
+  });
+}
+
+Napi::Value ModelSessionObject::groupStep(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    ModelSession& session = idle();
+    StepBatch batch = batchOf(info);
+    const std::shared_ptr<GroupMember> member = GroupMemberObject::memberOf(info[7], *this);
+    const StepOrder order = stepOrderOf(info[8]);
+    const int64_t wanted = static_cast<int64_t>(batch.logitRows.size()) * session.shape().vocab;
+    float* logits = info[6].IsNull() ? nullptr : elementsOf<float>(info[6], napi_float32_array, "logits", wanted);
+    const auto report = std::make_shared<GroupStepReport>();
+    const auto compute = [=](Backend& backend, const ModelWeights& weights, const StepBatch& checked) {
+      *report = member->step(backend, weights, checked, order, logits);
+    };
+    const Napi::Value promise = pend(info.Env(), {info[6]}, [&](ModelSession::Done done) {
+      session.stepBy(std::move(batch), compute, std::move(done));
+    });
+    waiting_ = member;
+    pending_->result = [report](Napi::Env env) { return toJavaScript(env, *report); };
+    return promise;
   });
 }
 
@@ -211,13 +244,13 @@ Napi::Value ModelSessionObject::project(const Napi::CallbackInfo& info) {
 void ModelSessionObject::settle(Napi::Env env, const std::optional<Failure>& failure) {
   try {
     const Napi::HandleScope scope(env);
-    const Napi::Promise::Deferred promise = pending_->promise;
+    const PendingCall call = std::move(*pending_);
     pending_.reset();
     toJavaScriptThread_.Unref(env);
     if (failure.has_value()) {
-      promise.Reject(toJavaScript(env, codeName(failure->code), failure->what()).Value());
+      call.promise.Reject(toJavaScript(env, codeName(failure->code), failure->what()).Value());
     } else {
-      promise.Resolve(env.Undefined());
+      call.promise.Resolve(call.result ? call.result(env) : env.Undefined());
     }
     if (closing_.has_value()) settleClose(env);
     Unref();

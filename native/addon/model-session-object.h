@@ -2,11 +2,13 @@
 #pragma once
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "../core/model-session.h"
+#include "../exchange/group-member.h"
 
 namespace conclave {
 
@@ -16,17 +18,24 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   explicit ModelSessionObject(const Napi::CallbackInfo& info);
   ~ModelSessionObject() override;
 
+  /** The object behind a JavaScript value. Throws Failure when it is none of ours. */
+  static ModelSessionObject& of(const Napi::Value& value);
+  /** Throws Failure when it is closed. */
+  ModelSession& open() const;
+
  private:
   // A call whose promise has not settled yet; keeps alive the arrays that it reads and writes.
   struct PendingCall {
     Napi::Promise::Deferred promise;
     std::vector<Napi::Reference<Napi::TypedArray>> arrays;
+    std::function<Napi::Value(Napi::Env env)> result;  // what the promise resolves to; null: undefined
   };
 
   void attachShared(const Napi::CallbackInfo& info);
   void attachExpert(const Napi::CallbackInfo& info);
   void detachExpert(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);
+  Napi::Value groupStep(const Napi::CallbackInfo& info);
   void begin(const Napi::CallbackInfo& info);
   Napi::Value attend(const Napi::CallbackInfo& info);
   Napi::Value runExperts(const Napi::CallbackInfo& info);
@@ -36,7 +45,6 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   Napi::Value routingCounts(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
-  ModelSession& open() const;
   ModelSession& idle() const;
   Contribution contributionOf(const ModelSession& session, const Napi::Value& outputs, const Napi::Value& sums) const;
   ModelSession::Done settling();
@@ -49,6 +57,7 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   std::unique_ptr<ModelSession> session_;
   Napi::ThreadSafeFunction toJavaScriptThread_;
   bool shutDown_ = false;
+  std::weak_ptr<GroupMember> waiting_;  // the latest group step's, which may have to be interrupted
   std::optional<PendingCall> pending_;
   std::optional<Napi::Promise::Deferred> closing_;
 };

@@ -6,8 +6,20 @@
 namespace conclave {
 
 // `unavailable`: this machine has no such device; `deviceLost`: the GPU gave up, and only a new session helps;
-// `internal`: what nobody foresaw.
-enum class FailureCode { invalidArgument, closed, busy, io, outOfMemory, unavailable, deviceLost, internal };
+// `exchange`: the Redis between the nodes is away or refuses; `interrupted`: a wait was ended from outside; `internal`: what
+// nobody foresaw.
+enum class FailureCode {
+  invalidArgument,
+  closed,
+  busy,
+  io,
+  outOfMemory,
+  unavailable,
+  deviceLost,
+  exchange,
+  interrupted,
+  internal
+};
 
 class Failure : public std::runtime_error {
  public:

@@ -102,6 +102,15 @@ void ModelSession::step(StepBatch batch, float* logits, Done done) {
   start([this, batch = std::move(batch), logits] { backend_->step(batch, weights_, logits); }, std::move(done));
 }
 
+void ModelSession::stepBy(StepBatch batch, Compute compute, Done done) {
+  requireIdle();
+  weights_.requireShared();
+  checkBatch(batch, shape_, limits_);
+  begun_.reset();
+  start([this, batch = std::move(batch), compute = std::move(compute)] { compute(*backend_, weights_, batch); },
+        std::move(done));
+}
+
 void ModelSession::begin(StepBatch batch) {
   requireIdle();
   weights_.requireShared();

@@ -53,6 +53,10 @@ class ModelSession {
   /** All layers: logits [logitRows, vocab] are written. */
   void step(StepBatch batch, float* logits, Done done);
 
+  /** A step whose order of parts is the caller's: `compute` runs on the session's thread with a checked batch. */
+  using Compute = std::function<void(Backend& backend, const ModelWeights& weights, const StepBatch& batch)>;
+  void stepBy(StepBatch batch, Compute compute, Done done);
+
   // The parts of a step, in this order: begin, for every layer attend and runExperts, then project. `begin` may come at
   // any time and gives up an unfinished step.
 

@@ -7,6 +7,7 @@ import { connectRedis } from '../../infra/redis/connect.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 import { FrameAssembler } from './assemble-frames.ts';
 import { frameSequence, stepPrefix } from './frame-id.ts';
+import { broadcastStream, directStream, incomingStreams } from './frame-streams.ts';
 import { type LogEntry, logFields, readLogEntry } from './step-log.ts';
 import { type EntryFields, StreamReader } from './stream-reader.ts';
 
@@ -56,6 +57,7 @@ export class ExchangeLink {
   /** Stream -> when its time to live was set, on the monotonic clock. */
   readonly #renewedAtMs = new Map<string, number>();
   #plan: GroupPlan | null = null;
+  #readsFrames = false;
   /** Under the plan in force: to all others, one for each exchange; and to single members, as far as used. */
   #toAll: readonly Route[] | null = null;
   readonly #toMember = new Map<number, Route>();
@@ -87,16 +89,27 @@ export class ExchangeLink {
     this.#toAll = null;
     this.#toMember.clear();
     this.#incoming.clear();
-    const start = `${stepPrefix(plan.epoch, 0)}-0`;
-    const streams = new Map<string, string | null>([[this.#logKey, null]]);
-    for (const [from, { id }] of plan.members.entries()) {
-      if (from === me) continue;
-      for (const stream of [broadcastKey(plan, id), directKey(plan, id, this.#options.nodeId)]) {
-        this.#incoming.set(stream, { from, assembler: new FrameAssembler() });
-        streams.set(stream, start);
-      }
+    for (const { key, from } of incomingStreams(plan, me)) {
+      this.#incoming.set(key, { from, assembler: new FrameAssembler() });
     }
-    this.#reader.follow(streams);
+    this.#readsFrames = false;
+    this.readFrames(0);
+  }
+
+  /** Reads frames too, those of this step and later ones; changes nothing if it does already. */
+  readFrames(step: number): void {
+    if (this.#readsFrames) return;
+    this.#readsFrames = true;
+    const start = `${stepPrefix(this.#planInForce().epoch, step)}-0`;
+    const frames = [...this.#incoming.keys()].map((stream) => [stream, start] as const);
+    this.#reader.follow(new Map<string, string | null>([[this.#logKey, null], ...frames]));
+  }
+
+  /** Reads the log alone until readFrames: somebody else reads the frames. */
+  leaveFrames(): void {
+    if (!this.#readsFrames) return;
+    this.#readsFrames = false;
+    this.#reader.follow(new Map([[this.#logKey, null]]));
   }
 
   /** Writes a plan or step to the log of every exchange among `urls`. Rejects when one of them does not take it. */
@@ -155,7 +168,7 @@ export class ExchangeLink {
   #routesToAll(plan: GroupPlan): readonly Route[] {
     const others = plan.members.filter(({ id }) => id !== this.#options.nodeId);
     const urls = new Set(others.map(({ exchangeUrl }) => exchangeUrl ?? this.#options.exchangeUrl));
-    const stream = broadcastKey(plan, this.#options.nodeId);
+    const stream = broadcastStream(plan, this.#options.nodeId);
     return [...urls].map((url) => ({ writer: this.#writerOf(url), stream }));
   }
 
@@ -163,7 +176,7 @@ export class ExchangeLink {
     const receiver = plan.members[member];
     if (receiver === undefined) throw new RangeError(`The plan has no member ${member}.`);
     const writer = this.#writerOf(receiver.exchangeUrl ?? this.#options.exchangeUrl);
-    const route = { writer, stream: directKey(plan, this.#options.nodeId, receiver.id) };
+    const route = { writer, stream: directStream(plan, this.#options.nodeId, receiver.id) };
     this.#toMember.set(member, route);
     return route;
   }
@@ -224,12 +237,4 @@ export class ExchangeLink {
     const frame = assembler.add(header, chunk);
     if (frame !== null) this.#events.onFrame(from, frame);
   }
-}
-
-function broadcastKey(plan: GroupPlan, sender: string): string {
-  return keyOf('frames', `${plan.group}:${sender}`);
-}
-
-function directKey(plan: GroupPlan, sender: string, receiver: string): string {
-  return keyOf('frames', `${plan.group}:${sender}>${receiver}`);
 }

@@ -30,10 +30,15 @@ export class Superseded extends Error {
 
 export class IncomingFrames {
   #epoch = 0;
-  /** Why no wait of this epoch can succeed any more. */
-  #broken: unknown = null;
+  /** Aborted when no wait of this epoch can succeed any more. */
+  #over = new AbortController();
   #early: { readonly from: number; readonly frame: LayerFrame }[] = [];
   #waiting: Waiting | null = null;
+
+  /** Of the epoch in force; its reason is why it was interrupted. */
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
 
   /** A frame has arrived from member `from`; one of another epoch than that in force goes no further. */
   arrive(from: number, frame: LayerFrame): void {
@@ -51,7 +56,7 @@ export class IncomingFrames {
    */
   wait(point: FramePoint, accept: AcceptFrame, patience: Patience | null): Promise<void> {
     if (point.epoch !== this.#epoch) return Promise.reject(new Superseded());
-    if (this.#broken !== null) return Promise.reject(this.#broken);
+    if (this.signal.aborted) return Promise.reject(this.signal.reason);
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { point, accept, resolve, reject, timer: undefined };
       this.#waiting = waiting;
@@ -62,7 +67,7 @@ export class IncomingFrames {
 
   /** Rejects the wait there is and all that come in this epoch: the node may be computing just now. */
   interrupt(reason: unknown): void {
-    this.#broken ??= reason;
+    this.#over.abort(reason);
     if (this.#waiting !== null) this.#end(this.#waiting).reject(reason);
   }
 
@@ -71,7 +76,7 @@ export class IncomingFrames {
     this.interrupt(new Superseded());
     this.#epoch = epoch;
     this.#early = [];
-    this.#broken = null;
+    this.#over = new AbortController();
   }
 
   #offerEarly(waiting: Waiting): void {

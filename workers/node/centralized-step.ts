@@ -140,7 +140,7 @@ export class CentralizedStep {
   /** A member says that it cannot: its shares go to others at once. */
   #replace(from: number, frame: LayerFrame): boolean {
     if (!this.#open.some(({ member }) => member === from)) return false;
-    this.#handOver(new Set([from]), failureOf(this.#parts.view, from, frame).message);
+    this.#handOver(new Set([from]), failureOf(this.#parts.view, from, frame.body).message);
     return this.#open.length === 0;
   }
 

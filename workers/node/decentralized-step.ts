@@ -189,7 +189,7 @@ export class DecentralizedStep {
     if (expected.size === 0) return;
     const startedMs = performance.now();
     const accept = (from: number, frame: LayerFrame): boolean => {
-      if (frame.kind === 'failure') throw failureOf(this.#view, from, frame);
+      if (frame.kind === 'failure') throw failureOf(this.#view, from, frame.body);
       if (!expected.has(from)) return false;
       take(from, frame);
       expected.delete(from);

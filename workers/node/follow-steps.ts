@@ -12,6 +12,7 @@ import { DecentralizedStep } from './decentralized-step.ts';
 import { type GroupView, viewGroup } from './group-view.ts';
 import { LayerWork, type LoadPolicy } from './layer-work.ts';
 import { failureBody, type NodeParts } from './node-parts.ts';
+import { SmallSteps } from './small-steps.ts';
 import { decodeWork } from './work-body.ts';
 
 export interface FollowOptions {
@@ -48,6 +49,7 @@ class Follower {
   /** Null while no plan names this process, or after it lost its place in the epoch. */
   #view: GroupView | null = null;
   #work: LayerWork | null = null;
+  #small: SmallSteps | null = null;
   #lastStep = 0;
   #jobs: Job[] = [];
   #wake: () => void = () => {};
@@ -113,6 +115,8 @@ class Follower {
     } else {
       this.#node.link.usePlan(plan, this.#view.me);
       this.#work = new LayerWork(session, this.#view, this.#policyOf(this.#view));
+      this.#small =
+        this.#options.policy === undefined ? SmallSteps.open(this.#node, this.#view, this.#options) : null;
     }
     this.#options.onPlan?.(plan, this.#view !== null);
   }
@@ -126,6 +130,8 @@ class Follower {
   #onStep(step: number, batch: StepJob): void {
     if (step === this.#lastStep + 1) {
       this.#lastStep = step;
+      if (this.#small?.takes(batch)) this.#node.link.leaveFrames();
+      else this.#node.link.readFrames(step);
       this.#add({ step, batch });
       return;
     }
@@ -144,6 +150,7 @@ class Follower {
     if (view === null || work === null) return;
     try {
       if ('work' in job) await this.#runWork(view, job.work);
+      else if (this.#small?.takes(job.batch)) await this.#small.run(job.step, job.batch, null, null);
       else await new DecentralizedStep(this.#node, view, work, job.step, null).run(job.batch, null);
     } catch (thrown) {
       if (thrown instanceof Superseded || view !== this.#view || this.#stopped) return;

@@ -28,9 +28,15 @@ export class HopDeadline {
     this.#normalMs[size] = Math.max((this.#normalMs[size] ?? 0) * DECAY, ms);
   }
 
+  /** What ms() is made of for steps of `rows` rows. */
+  terms(rows: number): DeadlineOptions & { readonly normalMs: number } {
+    return { ...this.#options, normalMs: this.#normalMs[sizeOf(rows)] ?? 0 };
+  }
+
   /** How long to wait for answers for `rows` rows when this node's own share took `ownMs`. */
   ms(rows: number, ownMs: number): number {
-    return this.#options.floorMs + this.#options.factor * Math.max(ownMs, this.#normalMs[sizeOf(rows)] ?? 0);
+    const { floorMs, factor, normalMs } = this.terms(rows);
+    return floorMs + factor * Math.max(ownMs, normalMs);
   }
 }
 

@@ -18,13 +18,14 @@ export function failureBody(thrown: unknown): Uint8Array {
   return Buffer.from(`${reason}:${thrown instanceof Error ? thrown.message : String(thrown)}`);
 }
 
-/** What a member reports in a failure frame. */
-export function failureOf(view: GroupView, from: number, frame: LayerFrame): StepFailure {
+/** What a member reports in a failure frame of that body. Routing and the exchange are nobody's fault in particular. */
+export function failureOf(view: GroupView, from: number, body: Uint8Array): StepFailure {
   const id = memberId(view, from);
-  const text = new TextDecoder().decode(frame.body);
+  const text = new TextDecoder().decode(body);
   const separator = text.indexOf(':');
   const message = text.slice(separator + 1);
-  if (text.slice(0, separator) === 'routing') return new StepFailure('routing', `Node ${id}: ${message}`);
+  const reason = text.slice(0, separator);
+  if (reason === 'routing' || reason === 'exchange') return new StepFailure(reason, `Node ${id}: ${message}`);
   return new StepFailure('member', `Node ${id} cannot go on: ${message}`, [id]);
 }
 

@@ -13,6 +13,8 @@ import { DecentralizedStep } from './decentralized-step.ts';
 import { type GroupView, memberId, viewGroup } from './group-view.ts';
 import { DEFAULT_DEADLINES, type DeadlineOptions, HopDeadline } from './hop-deadline.ts';
 import { LayerWork, type LoadPolicy } from './layer-work.ts';
+import type { NodeParts } from './node-parts.ts';
+import { SmallSteps } from './small-steps.ts';
 import { StepFailure } from './step-failure.ts';
 import { type MemberStatistics, type StepSeconds, StepStatistics } from './step-statistics.ts';
 import { SuspectAwarePolicy } from './suspect-aware-policy.ts';
@@ -74,6 +76,8 @@ export function openGroupExecutor(options: GroupExecutorOptions): GroupExecutor 
 interface Lead {
   readonly view: GroupView;
   readonly work: LayerWork;
+  /** Null where steps of any size go layer by layer. */
+  readonly small: SmallSteps | null;
   readonly policy: SuspectAwarePolicy;
   readonly exchanges: ReadonlySet<string>;
 }
@@ -123,7 +127,8 @@ class LeadingExecutor implements GroupExecutor {
     this.#incoming.beginEpoch(plan.epoch);
     const exchanges = this.#link.exchangesOf(plan);
     await this.#append({ kind: 'plan', plan }, exchanges);
-    this.#lead = { view, policy, exchanges, work: new LayerWork(session, view, policy) };
+    const small = this.#options.policy === undefined ? SmallSteps.open(this.#node(), view, this.#options) : null;
+    this.#lead = { view, policy, exchanges, small, work: new LayerWork(session, view, policy) };
   }
 
   async step(batch: StepBatch, logits: Float32Array): Promise<void> {
@@ -152,11 +157,16 @@ class LeadingExecutor implements GroupExecutor {
       seconds: { ...seconds },
       members: this.#statistics.members(),
       waitMs: this.#statistics.waitPercentiles(),
-      sent: this.#link.sent(),
+      sent: this.#sent(),
       badFrames,
       routingCounts: this.#options.session.routingCounts(),
       suspects: lead === null ? [] : lead.policy.suspects.map((member) => memberId(lead.view, member)),
     };
+  }
+
+  #sent(): GroupObservations['sent'] {
+    const { frames, bytes } = this.#link.sent();
+    return { frames: frames + this.#statistics.framesSent, bytes: bytes + this.#statistics.bytesSent };
   }
 
   async close(): Promise<void> {
@@ -165,18 +175,26 @@ class LeadingExecutor implements GroupExecutor {
   }
 
   async #execute(lead: Lead, batch: StepBatch, logits: Float32Array): Promise<void> {
-    const { view, work, policy, exchanges } = lead;
+    const { view, work, policy, exchanges, small } = lead;
     const { session } = this.#options;
-    const node = { session, link: this.#link, incoming: this.#incoming };
+    const node = this.#node();
     const [deadline, statistics, step] = [this.#deadline, this.#statistics, this.#step];
     if (view.plan.members.length === 1) return session.step(batch, logits);
     if (view.plan.topology === 'centralized') {
       return new CentralizedStep({ ...node, view, work, policy, deadline, statistics }, step).run(batch, logits);
     }
+    const whole = small?.takes(batch) ? small : null;
+    if (whole === null) this.#link.readFrames(step);
+    else this.#link.leaveFrames();
     // Nobody waits for the log: a follower that does not get the step misses its deadline.
     const entry = { kind: 'step', epoch: view.plan.epoch, step, job: batch } as const;
     this.#append(entry, exchanges).catch((problem) => this.#incoming.interrupt(problem));
+    if (whole !== null) return whole.run(step, batch, logits, { deadline, statistics });
     return new DecentralizedStep(node, view, work, step, { deadline, statistics }).run(batch, logits);
+  }
+
+  #node(): NodeParts {
+    return { session: this.#options.session, link: this.#link, incoming: this.#incoming };
   }
 
   /** Rejects with StepFailure `exchange`. */

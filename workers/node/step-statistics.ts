@@ -33,6 +33,8 @@ export class StepStatistics {
   rows = 0;
   /** Frames that were dropped because they were not well formed. */
   badFrames = 0;
+  framesSent = 0;
+  bytesSent = 0;
   readonly #members = new Map<string, Writable<MemberStatistics>>();
   readonly #waits = new Float64Array(RECENT_WAITS);
   #waitCount = 0;
@@ -46,15 +48,26 @@ export class StepStatistics {
 
   /** One member's outputs are here. */
   frame(member: string, slots: number, expertMicros: number, waitMs: number): void {
+    this.share(member, { slots, expertSeconds: expertMicros / 1e6, waitSeconds: waitMs / 1e3, frames: 1 });
+  }
+
+  /** Several of one member's frames are here. */
+  share(member: string, { slots, expertSeconds, waitSeconds, frames }: MemberStatistics): void {
     let of = this.#members.get(member);
     if (of === undefined) {
       of = { expertSeconds: 0, slots: 0, waitSeconds: 0, frames: 0 };
       this.#members.set(member, of);
     }
-    of.expertSeconds += expertMicros / 1e6;
+    of.expertSeconds += expertSeconds;
     of.slots += slots;
-    of.waitSeconds += waitMs / 1e3;
-    of.frames += 1;
+    of.waitSeconds += waitSeconds;
+    of.frames += frames;
+  }
+
+  /** Frames that the link knows nothing of. */
+  sent(frames: number, bytes: number): void {
+    this.framesSent += frames;
+    this.bytesSent += bytes;
   }
 
   /** A wait of a layer for all others is over. */

@@ -1,0 +1,132 @@
+#include "group-member-object.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arguments.h"
+#include "expert-assigner-object.h"
+#include "model-session-object.h"
+
+namespace conclave {
+namespace {
+
+constexpr napi_type_tag typeTag = {0x6d2f84c17be05a93, 0x81c4f3a9d05e7b26};
+
+RedisAddress addressOf(const Napi::Object& object) {
+  const auto text = [&](const char* name) { return stringOf(object.Get(name), name); };
+  return {text("path"), text("host"), int32Of(object.Get("port"), "port"), text("username"),
+          text("password"), int32Of(object.Get("db"), "db")};
+}
+
+std::vector<std::string> stringsOf(const Napi::Value& value, const char* name) {
+  require(value.IsArray(), std::string(name) + " must be an array");
+  const auto array = value.As<Napi::Array>();
+  std::vector<std::string> strings;
+  for (uint32_t i = 0; i < array.Length(); ++i) strings.push_back(stringOf(array.Get(i), name));
+  return strings;
+}
+
+ExchangeStreams streamsOf(const Napi::Object& object, int32_t members) {
+  ExchangeStreams streams{stringOf(object.Get("toAll"), "toAll"), stringsOf(object.Get("toMember"), "toMember"), {}};
+  require(streams.toMember.size() == static_cast<size_t>(members), "toMember must have one key for each member");
+  const std::vector<std::string> keys = stringsOf(object.Get("incoming"), "incoming");
+  const std::vector<int32_t> from = int32sOf(object.Get("incomingFrom"), "incomingFrom");
+  require(keys.size() == from.size(), "incoming and incomingFrom must have the same length");
+  for (size_t i = 0; i < keys.size(); ++i) {
+    require(from[i] >= 0 && from[i] < members, "incomingFrom has no such member");
+    streams.incoming.push_back({keys[i], from[i]});
+  }
+  return streams;
+}
+
+const char* nameOf(GroupStepReport::Trouble trouble) {
+  switch (trouble) {
+    case GroupStepReport::Trouble::none:
+      return "none";
+    case GroupStepReport::Trouble::late:
+      return "late";
+    case GroupStepReport::Trouble::routing:
+      return "routing";
+    case GroupStepReport::Trouble::refused:
+      return "refused";
+    case GroupStepReport::Trouble::badFrame:
+      return "bad_frame";
+    case GroupStepReport::Trouble::failure:
+      return "failure";
+  }
+  return "none";
+}
+
+template <typename Array, typename T>
+Array arrayFrom(Napi::Env env, const std::vector<T>& values) {
+  Array array = Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+}  // namespace
+
+Napi::Function GroupMemberObject::define(Napi::Env env) {
+  return DefineClass(env, "GroupMember", {InstanceMethod<&GroupMemberObject::leave>("leave")});
+}
+
+GroupMemberObject::GroupMemberObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<GroupMemberObject>(info) {
+  guarded(info.Env(), [&] {
+    session_ = &ModelSessionObject::of(info[0]);
+    const Napi::Object options = objectOf(info[1], "options");
+    const auto integer = [&](const char* name) { return int32Of(options.Get(name), name); };
+    const GroupMember::Place place{integer("me"), integer("leader"), integer("members")};
+    auto exchange = std::make_unique<FrameExchange>(
+        addressOf(objectOf(options.Get("exchange"), "exchange")), stringOf(options.Get("name"), "name"),
+        static_cast<uint32_t>(integerOf(options.Get("epoch"), "epoch")), streamsOf(options, place.members));
+    ExpertAssigner assigner = assignerOf(options.Get("holderOffsets"), options.Get("holders"), options.Get("speed"));
+    member_ = std::make_shared<GroupMember>(session_->open().shape(), place, std::move(assigner), std::move(exchange));
+  });
+  info.This().As<Napi::Object>().TypeTag(&typeTag);
+}
+
+std::shared_ptr<GroupMember> GroupMemberObject::memberOf(const Napi::Value& value, const ModelSessionObject& session) {
+  require(value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&typeTag), "member must be a GroupMember");
+  const GroupMemberObject* object = Unwrap(value.As<Napi::Object>());
+  require(object->session_ == &session, "member is of another session");
+  if (object->member_ == nullptr) throw Failure(FailureCode::closed, "the member has left its group");
+  return object->member_;
+}
+
+// A step that runs keeps it until that has noticed.
+void GroupMemberObject::leave(const Napi::CallbackInfo&) {
+  if (const auto member = std::exchange(member_, nullptr)) member->exchange().interrupt();
+}
+
+StepOrder stepOrderOf(const Napi::Value& value) {
+  const Napi::Object object = objectOf(value, "order");
+  StepOrder order{static_cast<uint32_t>(integerOf(object.Get("step"), "step")), std::nullopt};
+  if (object.Get("patience").IsNull()) return order;
+  const Napi::Object patience = objectOf(object.Get("patience"), "patience");
+  const auto number = [&](const char* name) { return numberOf(patience.Get(name), name); };
+  order.patience = Patience{number("floorMs"), number("factor"), number("normalMs")};
+  return order;
+}
+
+Napi::Value toJavaScript(Napi::Env env, const GroupStepReport& report) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("trouble", nameOf(report.trouble));
+  object.Set("culprits", arrayFrom<Napi::Int32Array>(env, report.culprits));
+  object.Set("text", report.text);
+  object.Set("attendSeconds", report.attendSeconds);
+  object.Set("expertSeconds", report.expertSeconds);
+  object.Set("projectSeconds", report.projectSeconds);
+  object.Set("waitsMs", arrayFrom<Napi::Float64Array>(env, report.waitsMs));
+  std::vector<double> members;
+  for (const GroupStepReport::Member& member : report.members) {
+    members.insert(members.end(), {member.expertSeconds, member.waitSeconds, static_cast<double>(member.slots),
+                                   static_cast<double>(member.frames)});
+  }
+  object.Set("members", arrayFrom<Napi::Float64Array>(env, members));
+  object.Set("framesSent", static_cast<double>(report.framesSent));
+  object.Set("bytesSent", static_cast<double>(report.bytesSent));
+  return object;
+}
+
+}  // namespace conclave

@@ -1,0 +1,196 @@
+#include "frame-exchange.h"
+
+#include <algorithm>
+#include <charconv>
+#include <tuple>
+#include <utility>
+
+#include "../core/failure.h"
+
+namespace conclave {
+namespace {
+
+constexpr uint32_t mostPieces = 4096;
+
+// Ids as workers/exchange/frame-id.ts makes them.
+uint64_t frameSequence(int32_t layer, uint32_t attempt, uint32_t piece) {
+  return static_cast<uint64_t>(layer + 1) * 0x10000 + attempt * mostPieces + piece;
+}
+
+std::string idText(uint64_t prefix, uint64_t sequence) { return std::to_string(prefix) + "-" + std::to_string(sequence); }
+
+// Which comes first in a step: layer by layer, and within one in the order of kinds (workers/exchange/frame-order.ts).
+std::tuple<uint32_t, uint16_t, FrameKind> pointOf(const FrameHeader& header) {
+  return {header.step, header.layer, header.kind};
+}
+
+[[noreturn]] void strange() { throw Failure(FailureCode::exchange, "The exchange answers something else than was asked."); }
+
+}  // namespace
+
+FrameExchange::FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams)
+    : address_(std::move(address)),
+      name_(std::move(name)),
+      epoch_(epoch),
+      toAll_(std::move(streams.toAll)),
+      toMember_(std::move(streams.toMember)) {
+  for (auto& [key, from] : streams.incoming) streams_.push_back({std::move(key), from, {}, "", 0});
+}
+
+void FrameExchange::beginStep(uint32_t step) {
+  if (!writer_.has_value()) {
+    writer_.emplace(address_, name_, interrupt_);
+    reader_.emplace(address_, name_, interrupt_);
+  }
+  step_ = step;
+  while (!early_.empty() && early_.front().frame.header.step < step) early_.pop_front();
+  // Whatever lies in the streams before is of steps that went another way.
+  for (Stream& stream : streams_) stream.after = std::max(stream.after, Id{prefixOf(step), 0});
+}
+
+void FrameExchange::broadcast(FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers) {
+  send(toAll_, frame, body, keptLayers);
+}
+
+void FrameExchange::sendTo(int32_t member, FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers) {
+  send(toMember_[static_cast<size_t>(member)], frame, body, keptLayers);
+}
+
+void FrameExchange::send(const std::string& stream, FrameHeader& frame, std::span<const std::byte> body,
+                         int32_t keptLayers) {
+  const std::string keptFrom =
+      keptLayers < 0 ? idText(prefixOf(step_ - 1), 0)
+                     : idText(prefixOf(step_), frameSequence(std::max(-1, frame.layer - keptLayers), 0, 0));
+  const std::string_view bytes(reinterpret_cast<const char*>(body.data()), body.size());
+  frame.epoch = epoch_;
+  frame.step = step_;
+  frame.pieces = piecesOf(body.size());
+  frame.bodyBytes = static_cast<uint32_t>(body.size());
+  drainReplies();
+  for (frame.piece = 0; frame.piece < frame.pieces; ++frame.piece) {
+    const std::string id = idText(prefixOf(step_), frameSequence(frame.layer, frame.attempt, frame.piece));
+    const auto header = encodeFrameHeader(frame);
+    writer_->send({"XADD", stream, "MINID", "=", keptFrom, id, "h", {header.data(), header.size()}, "b",
+                   bytes.substr(frame.piece * pieceBytes, pieceBytes)});
+    ++unanswered_;
+  }
+}
+
+// Nobody waits for a write; that one was refused is noticed with the next.
+void FrameExchange::drainReplies() {
+  while (unanswered_ > 0 && writer_->receive(RedisConnection::now).has_value()) --unanswered_;
+}
+
+std::optional<ReceivedFrame> FrameExchange::next(FrameKind kind, uint16_t layer, Clock::time_point deadline) {
+  const std::tuple wanted{step_, layer, kind};
+  if (std::optional<ReceivedFrame> frame = nextEarly(kind, layer); frame.has_value()) return frame;
+  for (;;) {
+    std::optional<ReceivedFrame> frame = read(deadline);
+    if (!frame.has_value()) return std::nullopt;
+    if (frame->header.epoch != epoch_ || pointOf(frame->header) < wanted) continue;
+    if (frame->header.kind == FrameKind::failure || pointOf(frame->header) == wanted) return frame;
+    early_.push_back({*frame, std::string(frame->body)});
+  }
+}
+
+std::optional<ReceivedFrame> FrameExchange::nextEarly(FrameKind kind, uint16_t layer) {
+  const std::tuple wanted{step_, layer, kind};
+  const auto found = std::find_if(early_.begin(), early_.end(),
+                                  [&](const EarlyFrame& early) { return pointOf(early.frame.header) == wanted; });
+  if (found == early_.end()) return std::nullopt;
+  ReceivedFrame frame = found->frame;
+  held_ = std::move(found->body);
+  frame.body = held_;
+  early_.erase(found);
+  return frame;
+}
+
+// The next whole frame of anybody.
+std::optional<ReceivedFrame> FrameExchange::read(Clock::time_point deadline) {
+  for (;;) {
+    for (; nextStream_ < reply_.items.size(); ++nextStream_, nextEntry_ = 0) {
+      Stream& stream = streamNamed(reply_.items[nextStream_].items[0].text);
+      const std::vector<RespValue>& entries = reply_.items[nextStream_].items[1].items;
+      while (nextEntry_ < entries.size()) {
+        std::optional<ReceivedFrame> frame = takeEntry(stream, entries[nextEntry_++]);
+        if (frame.has_value()) return frame;
+      }
+    }
+    if (!takeReply(deadline)) return std::nullopt;
+  }
+}
+
+// A read waits at Redis at all times, also while this node computes.
+bool FrameExchange::takeReply(Clock::time_point deadline) {
+  ask();
+  std::optional<RespValue> reply = reader_->receive(deadline);
+  if (!reply.has_value()) return false;
+  asked_ = false;
+  reply_ = std::move(*reply);
+  nextStream_ = nextEntry_ = 0;
+  noteIds();
+  ask();
+  return true;
+}
+
+// Throws Failure when this is no answer to XREAD, so that what follows need not look.
+void FrameExchange::noteIds() {
+  for (const RespValue& item : reply_.items) {
+    if (item.items.size() != 2 || item.items[1].items.empty()) strange();
+    Stream& stream = streamNamed(item.items[0].text);
+    for (const RespValue& entry : item.items[1].items) stream.after = std::max(stream.after, idOf(entry));
+  }
+}
+
+FrameExchange::Id FrameExchange::idOf(const RespValue& entry) {
+  if (entry.items.size() != 2) strange();
+  const std::string_view text = entry.items[0].text;
+  Id id;
+  const char* const end = text.data() + text.size();
+  const auto [dash, error] = std::from_chars(text.data(), end, id.first);
+  if (error != std::errc() || dash == end || std::from_chars(dash + 1, end, id.second).ptr != end) strange();
+  return id;
+}
+
+void FrameExchange::ask() {
+  if (std::exchange(asked_, true)) return;
+  std::vector<std::string_view> command{"XREAD", "BLOCK", "0", "STREAMS"};
+  std::vector<std::string> after;
+  for (const Stream& stream : streams_) command.push_back(stream.key);
+  for (const Stream& stream : streams_) after.push_back(idText(stream.after.first, stream.after.second));
+  command.insert(command.end(), after.begin(), after.end());
+  reader_->send(command);
+}
+
+std::optional<ReceivedFrame> FrameExchange::takeEntry(Stream& stream, const RespValue& entry) {
+  const std::vector<RespValue>& fields = entry.items[1].items;
+  try {
+    if (fields.size() != 4) throw std::invalid_argument("A frame has other fields than header and body.");
+    return assemble(stream, decodeFramePiece(fields[1].text, fields[3].text), fields[3].text);
+  } catch (const std::invalid_argument& bad) {
+    stream.nextPiece = 0;
+    throw BadFrame(stream.from, bad.what());
+  }
+}
+
+std::optional<ReceivedFrame> FrameExchange::assemble(Stream& stream, const FrameHeader& header, std::string_view chunk) {
+  if (header.pieces == 1) return ReceivedFrame{stream.from, header, chunk};
+  if (header.piece == 0) {
+    stream.body.clear();
+  } else if (header.piece != stream.nextPiece) {
+    throw std::invalid_argument("A frame's piece " + std::to_string(header.piece) + " does not follow those before it.");
+  }
+  stream.body += chunk;
+  stream.nextPiece = static_cast<uint16_t>(header.piece + 1);
+  if (stream.nextPiece < header.pieces) return std::nullopt;
+  return ReceivedFrame{stream.from, header, stream.body};
+}
+
+FrameExchange::Stream& FrameExchange::streamNamed(std::string_view key) {
+  const auto found =
+      std::find_if(streams_.begin(), streams_.end(), [&](const Stream& stream) { return stream.key == key; });
+  if (found == streams_.end()) strange();
+  return *found;
+}
+
+}  // namespace conclave

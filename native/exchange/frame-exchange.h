@@ -1,0 +1,114 @@
+// A member's frames to and from the others of its group under one plan, for the thread that computes (DESIGN.md, Steps and
+// frames; decision 0071 says how they lie on Redis). It writes and reads what workers/exchange/exchange-link.ts does: every
+// member chooses its side for itself.
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "interrupt.h"
+#include "layer-frame.h"
+#include "redis-connection.h"
+
+namespace conclave {
+
+struct ExchangeStreams {
+  struct Incoming {
+    std::string key;
+    int32_t from;  // the member that writes it
+  };
+  std::string toAll;                  // what this member writes and all others read
+  std::vector<std::string> toMember;  // [members]: what one of them alone reads; of this member ''
+  std::vector<Incoming> incoming;
+};
+
+struct ReceivedFrame {
+  int32_t from;
+  FrameHeader header;
+  std::string_view body;  // lives until the next frame is asked for
+};
+
+/** An entry of member `from` that is no frame; it is dropped. */
+class BadFrame : public std::runtime_error {
+ public:
+  BadFrame(int32_t from, const std::string& what) : std::runtime_error(what), from(from) {}
+  const int32_t from;
+};
+
+class FrameExchange {
+ public:
+  /** `name` of its connections, which are opened by the first step. */
+  FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams);
+
+  /** Ends this exchange from any thread: a wait that runs, and all that come, throw Failure `interrupted`. */
+  void interrupt() noexcept { interrupt_.raise(); }
+
+  // All of these throw Failure `exchange` when Redis is away or refuses, `interrupted`. After that another plan must come.
+
+  /** Frames are of this step from now on; steps ascend. */
+  void beginStep(uint32_t step);
+  /**
+   * The frame goes to everybody. Its step, epoch and pieces are filled in. `keptLayers` is how many layers before its own
+   * the stream keeps, at least; -1 keeps all of this step and of the one before.
+   */
+  void broadcast(FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers);
+  /** To one member alone. */
+  void sendTo(int32_t member, FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers);
+  /**
+   * The next frame of this kind and layer of the step, or a failure of whatever point. Earlier frames are dropped, later
+   * ones kept. Null when there is none by `deadline`. Throws BadFrame, too.
+   */
+  std::optional<ReceivedFrame> next(FrameKind kind, uint16_t layer, Clock::time_point deadline);
+
+ private:
+  // Ids are pairs of numbers.
+  using Id = std::pair<uint64_t, uint64_t>;
+  struct Stream {
+    std::string key;
+    int32_t from;
+    Id after;              // of the entry read last
+    std::string body;      // of a frame of which not all pieces have come
+    uint16_t nextPiece = 0;
+  };
+  struct EarlyFrame {
+    ReceivedFrame frame;
+    std::string body;
+  };
+
+  void send(const std::string& stream, FrameHeader& frame, std::span<const std::byte> body, int32_t keptLayers);
+  void drainReplies();
+  void ask();
+  std::optional<ReceivedFrame> nextEarly(FrameKind kind, uint16_t layer);
+  std::optional<ReceivedFrame> read(Clock::time_point deadline);
+  bool takeReply(Clock::time_point deadline);
+  void noteIds();
+  static Id idOf(const RespValue& entry);
+  uint64_t prefixOf(uint32_t step) const { return static_cast<uint64_t>(epoch_) << 32 | step; }
+  std::optional<ReceivedFrame> takeEntry(Stream& stream, const RespValue& entry);
+  std::optional<ReceivedFrame> assemble(Stream& stream, const FrameHeader& header, std::string_view chunk);
+  Stream& streamNamed(std::string_view key);
+
+  const RedisAddress address_;
+  const std::string name_;
+  const uint32_t epoch_;
+  const std::string toAll_;
+  const std::vector<std::string> toMember_;
+  Interrupt interrupt_;
+  std::optional<RedisConnection> writer_, reader_;
+  uint32_t step_ = 0;
+  int64_t unanswered_ = 0;             // commands of the writer without a reply
+  std::vector<Stream> streams_;
+  bool asked_ = false;  // a read waits at Redis
+  RespValue reply_;     // of the latest read; entries [nextStream_, nextEntry_) and after are not handed out
+  size_t nextStream_ = 0, nextEntry_ = 0;
+  std::deque<EarlyFrame> early_;
+  std::string held_;  // the body of the frame handed out last, if it had come early
+};
+
+}  // namespace conclave

@@ -1,0 +1,101 @@
+// A member of a decentralized group under one plan: attention and router here, experts wherever they are, outputs from all
+// to all once per layer, without a way through JavaScript in between (decision 0079). What decentralized-step.ts does for
+// large steps this does for those of up to ALL_TO_ALL_ROWS rows; the two talk to each other.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "../core/backend.h"
+#include "expert-assigner.h"
+#include "frame-exchange.h"
+
+namespace conclave {
+
+/** How long to wait for the others: floorMs + factor * the longer of this node's own share and what is normal. */
+struct Patience {
+  double floorMs, factor, normalMs;
+};
+
+struct StepOrder {
+  uint32_t step;
+  std::optional<Patience> patience;  // the leader's; followers wait until they are interrupted
+};
+
+/** Where the time went, and why a step did not end; what happens then is the caller's business. */
+struct GroupStepReport {
+  enum class Trouble { none, late, routing, refused, badFrame, failure };
+  struct Member {
+    double expertSeconds = 0, waitSeconds = 0;
+    int32_t slots = 0, frames = 0;
+  };
+  double attendSeconds = 0, expertSeconds = 0, projectSeconds = 0;
+  std::vector<double> waitsMs;  // one for each layer that waited for frames
+  std::vector<Member> members;
+  int32_t framesSent = 0;
+  int64_t bytesSent = 0;
+  Trouble trouble = Trouble::none;
+  std::vector<int32_t> culprits;  // members
+  std::string text;  // what is wrong with a frame, the layer that was routed otherwise, or what the member says
+};
+
+class GroupMember {
+ public:
+  struct Place {
+    int32_t me, leader, members;
+  };
+
+  /** Throws Failure invalidArgument unless place and assigner belong to a group of this model. */
+  GroupMember(const ModelShape& shape, Place place, ExpertAssigner assigner, std::unique_ptr<FrameExchange> exchange);
+
+  /**
+   * Executes the batch, at most `mostRows` rows; logits [logitRows, vocab] are written on the leader, null on others.
+   * Throws Failure: `exchange`, `interrupted`, what assigning throws, `invalid_argument` for an expert that is not here.
+   */
+  GroupStepReport step(Backend& backend, const ModelWeights& weights, const StepBatch& batch, const StepOrder& order,
+                       float* logits);
+
+  /** Its frames; interrupting them ends the step that runs and all that come. */
+  FrameExchange& exchange() { return *exchange_; }
+
+  /** Up to so many rows every member gets every output (exchange-mode.ts). */
+  static constexpr int32_t mostRows = 16;
+
+ private:
+  void begin(int32_t rows);
+  void runLayers(Backend& backend, const ModelWeights& weights, const StepBatch& batch);
+  void assign();
+  uint32_t routingDigest() const;
+  void runOwn(Backend& backend, const ModelWeights& weights, int32_t layer);
+  void exchangeOutputs(int32_t layer);
+  void send(int32_t layer, bool toLeader);
+  void gather(int32_t layer);
+  void take(const ReceivedFrame& frame, double waitedSeconds);
+  void check(const ReceivedFrame& frame) const;
+  void place(int32_t member, const std::byte* body);
+  FrameHeader header(int32_t layer) const;
+  int32_t countOf(int32_t member) const;
+  Clock::time_point deadline() const;
+
+  const ModelShape shape_;
+  const Place place_;
+  const size_t rowBytes_;
+  ExpertAssigner assigner_;
+  std::unique_ptr<FrameExchange> exchange_;
+  StepOrder order_;
+  GroupStepReport report_;
+  int32_t rows_ = 0;
+  std::vector<int32_t> experts_, members_;  // [rows, topK]: chosen, and who computes them
+  std::vector<float> weights_;              // [rows, topK]
+  std::vector<int32_t> counts_;             // [members]: slots of each
+  std::vector<int32_t> ownRows_, ownExperts_;
+  std::vector<std::byte> own_;      // [own slots, dModel]
+  std::vector<std::byte> outputs_;  // [rows, topK, dModel]
+  std::vector<int32_t> missing_;    // members whose frame has not come
+  uint32_t digest_ = 0;
+  double ownSeconds_ = 0;
+};
+
+}  // namespace conclave

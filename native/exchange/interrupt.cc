@@ -1,0 +1,45 @@
+#include "interrupt.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "../core/failure.h"
+
+namespace conclave {
+
+Interrupt::Interrupt() {
+  int ends[2];
+  if (pipe(ends) != 0) throw Failure(FailureCode::io, std::string("no pipe: ") + std::strerror(errno));
+  read_ = ends[0];
+  write_ = ends[1];
+  for (int end : ends) {
+    fcntl(end, F_SETFD, FD_CLOEXEC);
+    fcntl(end, F_SETFL, O_NONBLOCK);
+  }
+}
+
+Interrupt::~Interrupt() {
+  close(read_);
+  close(write_);
+}
+
+void Interrupt::raise() noexcept {
+  const char byte = 0;
+  // A pipe that is full says what is to be said.
+  [[maybe_unused]] const ssize_t written = write(write_, &byte, 1);
+}
+
+bool Interrupt::await(int descriptor, bool toWrite, int timeoutMs) const {
+  pollfd waits[2] = {{read_, POLLIN, 0}, {descriptor, static_cast<short>(toWrite ? POLLOUT : POLLIN), 0}};
+  const int ready = poll(waits, 2, timeoutMs);
+  if (ready > 0 && waits[0].revents != 0) throw Failure(FailureCode::interrupted, "the wait was interrupted");
+  // An error or a hang-up is found out by whoever reads or writes.
+  return ready > 0;
+}
+
+}  // namespace conclave

@@ -1,0 +1,26 @@
+// Ends a wait from another thread. Stays raised: whoever waits next does not.
+#pragma once
+
+namespace conclave {
+
+class Interrupt {
+ public:
+  /** Throws Failure `io` when the process has no file descriptors left. */
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  void raise() noexcept;
+
+  /**
+   * Waits until `descriptor` can be read (or written) or `timeoutMs` have passed, negative for ever; returns whether it
+   * can. Throws Failure `interrupted`.
+   */
+  bool await(int descriptor, bool toWrite, int timeoutMs) const;
+
+ private:
+  int read_ = -1, write_ = -1;  // a pipe: a byte in it is the interrupt
+};
+
+}  // namespace conclave

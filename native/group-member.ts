@@ -1,0 +1,110 @@
+// This node's place in a decentralized group under one plan: what native/exchange/group-member.h needs to run small steps
+// with the others, over the exchange and without a way through JavaScript between layers.
+import type { AddonGroupMember, AddonGroupMemberOptions } from './addon-types.ts';
+
+/** Where the exchange Redis is; '' and 0 where there is nothing to say. */
+export interface ExchangeAddress {
+  /** Of a Unix socket; '' for host and port. */
+  readonly path: string;
+  readonly host: string;
+  readonly port: number;
+  readonly username: string;
+  readonly password: string;
+  readonly db: number;
+}
+
+export interface GroupPlace {
+  readonly epoch: number;
+  /** Indices of members. */
+  readonly me: number;
+  readonly leader: number;
+  /** Members that hold each expert, ascending: [experts][...members]. */
+  readonly holders: readonly (readonly number[])[];
+  /** Of each member, relative: [members]. */
+  readonly speed: readonly number[];
+  readonly exchange: ExchangeAddress;
+  /** What CLIENT LIST shows of its connections. */
+  readonly name: string;
+  /** The stream that all others read, and for each member the one that it alone reads ('' for `me`). */
+  readonly toAll: string;
+  readonly toMember: readonly string[];
+  /** What the others write for this node. */
+  readonly incoming: readonly { readonly key: string; readonly from: number }[];
+}
+
+export interface StepOrder {
+  readonly step: number;
+  /**
+   * The leader's: it waits for a layer's frames for floorMs + factor * the longer of normalMs and what its own share took.
+   * Null waits until the place is given up.
+   */
+  readonly patience: { readonly floorMs: number; readonly factor: number; readonly normalMs: number } | null;
+}
+
+export interface MemberShare {
+  readonly expertSeconds: number;
+  readonly waitSeconds: number;
+  readonly slots: number;
+  readonly frames: number;
+}
+
+/** How a step went. With another trouble than `none` it did not end, and the logits are not there. */
+export interface GroupStepReport {
+  /**
+   * late: no frames of the culprits in time. routing: a culprit routed otherwise in layer `text`. refused: a culprit sent
+   * another frame than was asked for; bad_frame: something that is none. failure: a culprit says why it cannot go on.
+   */
+  readonly trouble: 'none' | 'late' | 'routing' | 'refused' | 'bad_frame' | 'failure';
+  readonly culprits: readonly number[];
+  readonly text: string;
+  readonly attendSeconds: number;
+  readonly expertSeconds: number;
+  readonly projectSeconds: number;
+  /** Of each layer that waited for frames. */
+  readonly waitsMs: Float64Array;
+  /** What each member's frames say. */
+  readonly members: readonly MemberShare[];
+  readonly framesSent: number;
+  readonly bytesSent: number;
+}
+
+/** Belongs to the session that made it, ModelSession.joinGroup. */
+export class GroupMember {
+  readonly raw: AddonGroupMember;
+
+  constructor(raw: AddonGroupMember) {
+    this.raw = raw;
+  }
+
+  /** Gives the place up: a step that runs ends with NativeError `interrupted`, connections are closed. */
+  leave(): void {
+    this.raw.leave();
+  }
+}
+
+export function toAddonPlace({ holders, speed, incoming, ...place }: GroupPlace): AddonGroupMemberOptions {
+  let held = 0;
+  const ends = holders.map((of) => {
+    held += of.length;
+    return held;
+  });
+  return {
+    ...place,
+    members: speed.length,
+    holderOffsets: Int32Array.of(0, ...ends),
+    holders: Int32Array.from(holders.flat()),
+    speed: Float64Array.from(speed),
+    incoming: incoming.map(({ key }) => key),
+    incomingFrom: Int32Array.from(incoming, ({ from }) => from),
+  };
+}
+
+const MEMBER_VALUES = 4;
+
+/** members: [members, 4] as the addon writes them. */
+export function memberShares(members: Float64Array): readonly MemberShare[] {
+  return Array.from({ length: members.length / MEMBER_VALUES }, (_, member) => {
+    const [expertSeconds = 0, waitSeconds = 0, slots = 0, frames = 0] = members.subarray(member * MEMBER_VALUES);
+    return { expertSeconds, waitSeconds, slots, frames };
+  });
+}

@@ -1,0 +1,22 @@
+// Names of the streams that frames lie in: of every member one that all others read, and one for each receiver. Pure.
+import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import { keyOf } from '../../infra/redis/keys.ts';
+
+type Members = Pick<GroupPlan, 'group' | 'members'>;
+
+export function broadcastStream({ group }: Members, sender: string): string {
+  return keyOf('frames', `${group}:${sender}`);
+}
+
+export function directStream({ group }: Members, sender: string, receiver: string): string {
+  return keyOf('frames', `${group}:${sender}>${receiver}`);
+}
+
+/** What the others write for member `me`, and who writes it. */
+export function incomingStreams(plan: Members, me: number): readonly { readonly key: string; readonly from: number }[] {
+  const receiver = plan.members[me]?.id ?? '';
+  return [...plan.members.entries()].flatMap(([from, { id }]) => {
+    if (from === me) return [];
+    return [broadcastStream(plan, id), directStream(plan, id, receiver)].map((key) => ({ key, from }));
+  });
+}
