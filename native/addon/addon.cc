@@ -86,10 +86,9 @@ Napi::Value probeReadSeconds(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new Constructors{Napi::Persistent(MappedFileObject::define(env)),
-                                       Napi::Persistent(ModelSessionObject::define(env)),
-                                       Napi::Persistent(ExpertAssignerObject::define(env)),
-                                       Napi::Persistent(GroupMemberObject::define(env))});
+  env.SetInstanceData(new Constructors{
+      Napi::Persistent(MappedFileObject::define(env)), Napi::Persistent(ModelSessionObject::define(env)),
+      Napi::Persistent(ExpertAssignerObject::define(env)), Napi::Persistent(GroupMemberObject::define(env))});
   exports.Set("layoutVersion", Napi::Number::New(env, layoutVersion));
   exports.Set("kernelVariants", Napi::Function::New(env, kernelVariants, "kernelVariants"));
   exports.Set("gpuProperties", Napi::Function::New(env, gpuProperties, "gpuProperties"));

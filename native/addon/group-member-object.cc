@@ -15,8 +15,8 @@ constexpr napi_type_tag typeTag = {0x6d2f84c17be05a93, 0x81c4f3a9d05e7b26};
 
 RedisAddress addressOf(const Napi::Object& object) {
   const auto text = [&](const char* name) { return stringOf(object.Get(name), name); };
-  return {text("path"), text("host"), int32Of(object.Get("port"), "port"), text("username"),
-          text("password"), int32Of(object.Get("db"), "db")};
+  return {text("path"),     text("host"),     int32Of(object.Get("port"), "port"),
+          text("username"), text("password"), int32Of(object.Get("db"), "db")};
 }
 
 std::vector<std::string> stringsOf(const Napi::Value& value, const char* name) {

@@ -17,14 +17,18 @@ uint64_t frameSequence(int32_t layer, uint32_t attempt, uint32_t piece) {
   return static_cast<uint64_t>(layer + 1) * 0x10000 + attempt * mostPieces + piece;
 }
 
-std::string idText(uint64_t prefix, uint64_t sequence) { return std::to_string(prefix) + "-" + std::to_string(sequence); }
+std::string idText(uint64_t prefix, uint64_t sequence) {
+  return std::to_string(prefix) + "-" + std::to_string(sequence);
+}
 
 // Which comes first in a step: layer by layer, and within one in the order of kinds (workers/exchange/frame-order.ts).
 std::tuple<uint32_t, uint16_t, FrameKind> pointOf(const FrameHeader& header) {
   return {header.step, header.layer, header.kind};
 }
 
-[[noreturn]] void strange() { throw Failure(FailureCode::exchange, "The exchange answers something else than was asked."); }
+[[noreturn]] void strange() {
+  throw Failure(FailureCode::exchange, "The exchange answers something else than was asked.");
+}
 
 }  // namespace
 
@@ -70,7 +74,15 @@ void FrameExchange::send(const std::string& stream, FrameHeader& frame, std::spa
   for (frame.piece = 0; frame.piece < frame.pieces; ++frame.piece) {
     const std::string id = idText(prefixOf(step_), frameSequence(frame.layer, frame.attempt, frame.piece));
     const auto header = encodeFrameHeader(frame);
-    writer_->send({"XADD", stream, "MINID", "=", keptFrom, id, "h", {header.data(), header.size()}, "b",
+    writer_->send({"XADD",
+                   stream,
+                   "MINID",
+                   "=",
+                   keptFrom,
+                   id,
+                   "h",
+                   {header.data(), header.size()},
+                   "b",
                    bytes.substr(frame.piece * pieceBytes, pieceBytes)});
     ++unanswered_;
   }
@@ -173,12 +185,14 @@ std::optional<ReceivedFrame> FrameExchange::takeEntry(Stream& stream, const Resp
   }
 }
 
-std::optional<ReceivedFrame> FrameExchange::assemble(Stream& stream, const FrameHeader& header, std::string_view chunk) {
+std::optional<ReceivedFrame> FrameExchange::assemble(Stream& stream, const FrameHeader& header,
+                                                     std::string_view chunk) {
   if (header.pieces == 1) return ReceivedFrame{stream.from, header, chunk};
   if (header.piece == 0) {
     stream.body.clear();
   } else if (header.piece != stream.nextPiece) {
-    throw std::invalid_argument("A frame's piece " + std::to_string(header.piece) + " does not follow those before it.");
+    throw std::invalid_argument("A frame's piece " + std::to_string(header.piece) +
+                                " does not follow those before it.");
   }
   stream.body += chunk;
   stream.nextPiece = static_cast<uint16_t>(header.piece + 1);

@@ -1,6 +1,6 @@
-// A member's frames to and from the others of its group under one plan, for the thread that computes (DESIGN.md, Steps and
-// frames; decision 0071 says how they lie on Redis). It writes and reads what workers/exchange/exchange-link.ts does: every
-// member chooses its side for itself.
+// A member's frames to and from the others of its group under one plan, for the thread that computes (DESIGN.md, Steps
+// and frames; decision 0071 says how they lie on Redis). It writes and reads what workers/exchange/exchange-link.ts
+// does: every member chooses its side for itself.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -49,20 +49,21 @@ class FrameExchange {
   /** Ends this exchange from any thread: a wait that runs, and all that come, throw Failure `interrupted`. */
   void interrupt() noexcept { interrupt_.raise(); }
 
-  // All of these throw Failure `exchange` when Redis is away or refuses, `interrupted`. After that another plan must come.
+  // All of these throw Failure `exchange` when Redis is away or refuses, `interrupted`. After that another plan must
+  // come.
 
   /** Frames are of this step from now on; steps ascend. */
   void beginStep(uint32_t step);
   /**
-   * The frame goes to everybody. Its step, epoch and pieces are filled in. `keptLayers` is how many layers before its own
-   * the stream keeps, at least; -1 keeps all of this step and of the one before.
+   * The frame goes to everybody. Its step, epoch and pieces are filled in. `keptLayers` is how many layers before its
+   * own the stream keeps, at least; -1 keeps all of this step and of the one before.
    */
   void broadcast(FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers);
   /** To one member alone. */
   void sendTo(int32_t member, FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers);
   /**
-   * The next frame of this kind and layer of the step, or a failure of whatever point. Earlier frames are dropped, later
-   * ones kept. Null when there is none by `deadline`. Throws BadFrame, too.
+   * The next frame of this kind and layer of the step, or a failure of whatever point. Earlier frames are dropped,
+   * later ones kept. Null when there is none by `deadline`. Throws BadFrame, too.
    */
   std::optional<ReceivedFrame> next(FrameKind kind, uint16_t layer, Clock::time_point deadline);
 
@@ -72,8 +73,8 @@ class FrameExchange {
   struct Stream {
     std::string key;
     int32_t from;
-    Id after;              // of the entry read last
-    std::string body;      // of a frame of which not all pieces have come
+    Id after;          // of the entry read last
+    std::string body;  // of a frame of which not all pieces have come
     uint16_t nextPiece = 0;
   };
   struct EarlyFrame {
@@ -102,7 +103,7 @@ class FrameExchange {
   Interrupt interrupt_;
   std::optional<RedisConnection> writer_, reader_;
   uint32_t step_ = 0;
-  int64_t unanswered_ = 0;             // commands of the writer without a reply
+  int64_t unanswered_ = 0;  // commands of the writer without a reply
   std::vector<Stream> streams_;
   bool asked_ = false;  // a read waits at Redis
   RespValue reply_;     // of the latest read; entries [nextStream_, nextEntry_) and after are not handed out

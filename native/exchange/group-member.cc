@@ -178,7 +178,8 @@ void GroupMember::check(const ReceivedFrame& frame) const {
     throw StepTrouble{GroupStepReport::Trouble::routing, {frame.from}, std::to_string(got.layer)};
   }
   const uint32_t slots = static_cast<uint32_t>(countOf(frame.from));
-  if (got.slots == slots && got.rows == expected.rows && got.width == expected.width && got.dtype == expected.dtype) return;
+  if (got.slots == slots && got.rows == expected.rows && got.width == expected.width && got.dtype == expected.dtype)
+    return;
   const std::string what =
       "Sent " + std::to_string(got.slots) + " outputs where " + std::to_string(slots) + " were expected.";
   throw StepTrouble{GroupStepReport::Trouble::refused, {frame.from}, what};

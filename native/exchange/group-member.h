@@ -1,6 +1,6 @@
-// A member of a decentralized group under one plan: attention and router here, experts wherever they are, outputs from all
-// to all once per layer, without a way through JavaScript in between (decision 0079). What decentralized-step.ts does for
-// large steps this does for those of up to ALL_TO_ALL_ROWS rows; the two talk to each other.
+// A member of a decentralized group under one plan: attention and router here, experts wherever they are, outputs from
+// all to all once per layer, without a way through JavaScript in between (decision 0079). What decentralized-step.ts
+// does for large steps this does for those of up to ALL_TO_ALL_ROWS rows; the two talk to each other.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -52,7 +52,8 @@ class GroupMember {
 
   /**
    * Executes the batch, at most `mostRows` rows; logits [logitRows, vocab] are written on the leader, null on others.
-   * Throws Failure: `exchange`, `interrupted`, what assigning throws, `invalid_argument` for an expert that is not here.
+   * Throws Failure: `exchange`, `interrupted`, what assigning throws, `invalid_argument` for an expert that is not
+   * here.
    */
   GroupStepReport step(Backend& backend, const ModelWeights& weights, const StepBatch& batch, const StepOrder& order,
                        float* logits);

@@ -92,14 +92,11 @@ FrameHeader decodeFramePiece(std::string_view bytes, std::string_view chunk) {
   const uint8_t kind = get<uint8_t>(bytes, 5);
   const uint16_t dtype = get<uint16_t>(bytes, 6);
   if (kind >= kinds || dtype >= dtypes) bad("has an unknown kind or dtype");
-  const FrameHeader header{static_cast<FrameKind>(kind), static_cast<FrameDtype>(dtype),
-                           get<uint32_t>(bytes, 8),      get<uint32_t>(bytes, 12),
-                           get<uint16_t>(bytes, 16),     get<uint16_t>(bytes, 18),
-                           get<uint16_t>(bytes, 20),     get<uint16_t>(bytes, 22),
-                           get<uint32_t>(bytes, 24),     get<uint32_t>(bytes, 28),
-                           get<uint32_t>(bytes, 32),     get<uint32_t>(bytes, 36),
-                           get<uint32_t>(bytes, 40),     get<uint32_t>(bytes, 44),
-                           get<uint32_t>(bytes, 48)};
+  const FrameHeader header{static_cast<FrameKind>(kind), static_cast<FrameDtype>(dtype), get<uint32_t>(bytes, 8),
+                           get<uint32_t>(bytes, 12),     get<uint16_t>(bytes, 16),       get<uint16_t>(bytes, 18),
+                           get<uint16_t>(bytes, 20),     get<uint16_t>(bytes, 22),       get<uint32_t>(bytes, 24),
+                           get<uint32_t>(bytes, 28),     get<uint32_t>(bytes, 32),       get<uint32_t>(bytes, 36),
+                           get<uint32_t>(bytes, 40),     get<uint32_t>(bytes, 44),       get<uint32_t>(bytes, 48)};
   checkSizes(header, chunk.size());
   return header;
 }

@@ -1,5 +1,5 @@
-// A connection to the exchange Redis for a thread that computes: no event loop, every wait can be interrupted. Once a call
-// has thrown, the connection is of no use any more.
+// A connection to the exchange Redis for a thread that computes: no event loop, every wait can be interrupted. Once a
+// call has thrown, the connection is of no use any more.
 #pragma once
 #include <chrono>
 #include <cstdint>

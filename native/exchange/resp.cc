@@ -13,7 +13,9 @@ constexpr int deepest = 8;
 constexpr int64_t longestText = 512 << 20, mostItems = 1 << 20;
 constexpr std::string_view lineEnd = "\r\n";
 
-[[noreturn]] void malformed() { throw Failure(FailureCode::exchange, "The exchange answers something that is not RESP."); }
+[[noreturn]] void malformed() {
+  throw Failure(FailureCode::exchange, "The exchange answers something that is not RESP.");
+}
 
 class Cursor {
  public:

@@ -115,8 +115,7 @@ class Follower {
     } else {
       this.#node.link.usePlan(plan, this.#view.me);
       this.#work = new LayerWork(session, this.#view, this.#policyOf(this.#view));
-      this.#small =
-        this.#options.policy === undefined ? SmallSteps.open(this.#node, this.#view, this.#options) : null;
+      this.#small = this.#options.policy === undefined ? SmallSteps.open(this.#node, this.#view, this.#options) : null;
     }
     this.#options.onPlan?.(plan, this.#view !== null);
   }
