@@ -140,11 +140,20 @@ export interface AddonRedisAddress {
   readonly db: number;
 }
 
-/** What makes a GroupMember of exchange/group-member.h. */
-export interface AddonGroupMemberOptions {
+/** RedisAddress and ExchangeStreams of exchange/frame-exchange.h. */
+export interface AddonGroupStreams {
   readonly exchange: AddonRedisAddress;
-  /** Of its connections. */
+  /** Of the connections. */
   readonly name: string;
+  readonly toAll: string;
+  /** [members] */
+  readonly toMember: readonly string[];
+  readonly incoming: readonly string[];
+  readonly incomingFrom: Int32Array;
+}
+
+/** What makes a GroupMember of exchange/group-member.h. */
+export interface AddonGroupMemberOptions extends AddonGroupStreams {
   readonly epoch: number;
   readonly me: number;
   readonly leader: number;
@@ -154,11 +163,21 @@ export interface AddonGroupMemberOptions {
   readonly holders: Int32Array;
   /** [members] */
   readonly speed: Float64Array;
-  /** ExchangeStreams of exchange/frame-exchange.h. */
-  readonly toAll: string;
-  readonly toMember: readonly string[];
-  readonly incoming: readonly string[];
-  readonly incomingFrom: Int32Array;
+}
+
+/** What makes a HopProbe of exchange/hop-probe.h. */
+export interface AddonHopProbeOptions extends AddonGroupStreams {
+  /** [nodes] */
+  readonly bare: readonly string[];
+  readonly me: number;
+  readonly slots: number;
+  readonly width: number;
+}
+
+/** See HopProbe of hop-probe.ts. */
+export interface AddonHopProbe {
+  exchangeSeconds(block: number, rounds: number): number;
+  bareSeconds(block: number, rounds: number): number;
 }
 
 export interface AddonGroupMember {
@@ -234,6 +253,7 @@ export interface Addon {
    * [experts + 1]; speed: [members].
    */
   createAssigner(holderOffsets: Int32Array, holders: Int32Array, speed: Float64Array): AddonExpertAssigner;
+  createHopProbe(options: AddonHopProbeOptions): AddonHopProbe;
   createGroupMember(session: AddonModelSession, options: AddonGroupMemberOptions): AddonGroupMember;
   /** Seconds it takes `threads` threads to read all bytes of the files, `passes` times. Blocks. */
   probeReadSeconds(files: readonly AddonMappedFile[], threads: number, passes: number): number;

@@ -7,7 +7,7 @@
       'metal/weight-memory.cc', 'metal/emulated/emulated-device.cc', 'metal/emulated/fiber.cc',
       'metal/emulated/kernels.cc', 'metal/emulated/shadow-memory.cc', 'metal/emulated/threadgroup.cc',
       'cpu/cpu-backend.cc', 'cpu/attention.cc', 'cpu/experts.cc', 'cpu/matmul-reference.cc', 'cpu/select-kernels.cc',
-      'exchange/expert-assigner.cc', 'exchange/frame-exchange.cc', 'exchange/group-member.cc', 'exchange/interrupt.cc',
+      'exchange/expert-assigner.cc', 'exchange/frame-exchange.cc', 'exchange/group-member.cc', 'exchange/hop-probe.cc', 'exchange/interrupt.cc',
       'exchange/layer-frame.cc', 'exchange/redis-connection.cc', 'exchange/resp.cc',
     ],
   },
@@ -27,7 +27,7 @@
   'targets': [
     {
       'target_name': 'conclave',
-      'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/expert-assigner-object.cc', 'addon/group-member-object.cc',
+      'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/expert-assigner-object.cc', 'addon/group-member-object.cc', 'addon/hop-probe-object.cc',
                   'addon/mapped-file-object.cc',
                   'addon/model-session-object.cc', '<@(core_sources)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],

@@ -1,7 +1,7 @@
 // Which member of a group computes each selected expert of a layer: exchange/expert-assigner.h, for one placement.
 import type { AddonExpertAssigner } from './addon-types.ts';
 import { loadAddon } from './load-addon.ts';
-import { toNativeError } from './native-error.ts';
+import { refusing } from './native-error.ts';
 
 export class NativeExpertAssigner {
   readonly #raw: AddonExpertAssigner;
@@ -11,11 +11,8 @@ export class NativeExpertAssigner {
    * `invalid_argument` when a holder is no member or a speed is not positive.
    */
   constructor(holders: readonly (readonly number[])[], speed: readonly number[]) {
-    const offsets = new Int32Array(holders.length + 1);
-    for (const [expert, { length }] of holders.entries()) offsets[expert + 1] = (offsets[expert] ?? 0) + length;
-    this.#raw = guarded(() =>
-      loadAddon().createAssigner(offsets, Int32Array.from(holders.flat()), Float64Array.from(speed)),
-    );
+    const { holderOffsets, holders: flat } = flatHolders(holders);
+    this.#raw = refusing(() => loadAddon().createAssigner(holderOffsets, flat, Float64Array.from(speed)));
   }
 
   /**
@@ -23,14 +20,18 @@ export class NativeExpertAssigner {
    * `unavailable` when nobody holds a selected expert, `invalid_argument` for an expert that does not exist.
    */
   assign(experts: Int32Array, members: Int32Array): void {
-    guarded(() => this.#raw.assign(experts, members));
+    refusing(() => this.#raw.assign(experts, members));
   }
 }
 
-function guarded<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (thrown) {
-    throw toNativeError(thrown);
+/** As the addon takes them: holders of expert e are those from holderOffsets[e] to before holderOffsets[e + 1]. */
+export function flatHolders(holders: readonly (readonly number[])[]): {
+  readonly holderOffsets: Int32Array;
+  readonly holders: Int32Array;
+} {
+  const holderOffsets = new Int32Array(holders.length + 1);
+  for (const [expert, { length }] of holders.entries()) {
+    holderOffsets[expert + 1] = (holderOffsets[expert] ?? 0) + length;
   }
+  return { holderOffsets, holders: Int32Array.from(holders.flat()) };
 }

@@ -1,6 +1,7 @@
 // This node's place in a decentralized group under one plan: what native/exchange/group-member.h needs to run small steps
 // with the others, over the exchange and without a way through JavaScript between layers.
-import type { AddonGroupMember, AddonGroupMemberOptions } from './addon-types.ts';
+import type { AddonGroupMember, AddonGroupMemberOptions, AddonGroupStreams } from './addon-types.ts';
+import { flatHolders } from './expert-assigner.ts';
 
 /** Where the exchange Redis is; '' and 0 where there is nothing to say. */
 export interface ExchangeAddress {
@@ -13,7 +14,19 @@ export interface ExchangeAddress {
   readonly db: number;
 }
 
-export interface GroupPlace {
+/** Where a member's frames lie. */
+export interface GroupStreams {
+  readonly exchange: ExchangeAddress;
+  /** What CLIENT LIST shows of its connections. */
+  readonly name: string;
+  /** The stream that all others read, and for each member the one that it alone reads. */
+  readonly toAll: string;
+  readonly toMember: readonly string[];
+  /** What the others write for this node. */
+  readonly incoming: readonly { readonly key: string; readonly from: number }[];
+}
+
+export interface GroupPlace extends GroupStreams {
   readonly epoch: number;
   /** Indices of members. */
   readonly me: number;
@@ -22,14 +35,6 @@ export interface GroupPlace {
   readonly holders: readonly (readonly number[])[];
   /** Of each member, relative: [members]. */
   readonly speed: readonly number[];
-  readonly exchange: ExchangeAddress;
-  /** What CLIENT LIST shows of its connections. */
-  readonly name: string;
-  /** The stream that all others read, and for each member the one that it alone reads ('' for `me`). */
-  readonly toAll: string;
-  readonly toMember: readonly string[];
-  /** What the others write for this node. */
-  readonly incoming: readonly { readonly key: string; readonly from: number }[];
 }
 
 export interface StepOrder {
@@ -82,19 +87,26 @@ export class GroupMember {
   }
 }
 
-export function toAddonPlace({ holders, speed, incoming, ...place }: GroupPlace): AddonGroupMemberOptions {
-  let held = 0;
-  const ends = holders.map((of) => {
-    held += of.length;
-    return held;
-  });
+export function toAddonPlace({ epoch, me, leader, holders, speed, ...streams }: GroupPlace): AddonGroupMemberOptions {
   return {
-    ...place,
+    ...toAddonStreams(streams),
+    ...flatHolders(holders),
+    epoch,
+    me,
+    leader,
     members: speed.length,
-    holderOffsets: Int32Array.of(0, ...ends),
-    holders: Int32Array.from(holders.flat()),
     speed: Float64Array.from(speed),
-    incoming: incoming.map(({ key }) => key),
+  };
+}
+
+export function toAddonStreams({ exchange, name, toAll, toMember, incoming }: GroupStreams): AddonGroupStreams {
+  const keys = incoming.map(({ key }) => key);
+  return {
+    exchange,
+    name,
+    toAll,
+    toMember,
+    incoming: keys,
     incomingFrom: Int32Array.from(incoming, ({ from }) => from),
   };
 }

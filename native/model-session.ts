@@ -15,7 +15,7 @@ import {
 import { loadAddon } from './load-addon.ts';
 import type { MappedFile } from './mapped-file.ts';
 import type { ModelDescription } from './model-description.ts';
-import { NativeError, toNativeError } from './native-error.ts';
+import { NativeError, refusing, toNativeError } from './native-error.ts';
 
 /** Positions per KV block; attention adds up in blocks of this size, so it is part of the numerics. */
 export const KV_BLOCK_TOKENS = 64;
@@ -181,11 +181,7 @@ export class ModelSession {
 
   /** Takes a place in a group, for groupStep. Throws NativeError naming what does not fit. */
   joinGroup(place: GroupPlace): GroupMember {
-    try {
-      return new GroupMember(loadAddon().createGroupMember(this.#raw.use(), toAddonPlace(place)));
-    } catch (thrown) {
-      throw toNativeError(thrown);
-    }
+    return refusing(() => new GroupMember(loadAddon().createGroupMember(this.#raw.use(), toAddonPlace(place))));
   }
 
   /**
@@ -291,14 +287,6 @@ function outputsOf(contribution: Contribution | null): Uint8Array | null {
 
 function sumsOf(contribution: Contribution | null): Float32Array | null {
   return contribution !== null && 'sums' in contribution ? contribution.sums : null;
-}
-
-function refusing(call: () => void): void {
-  try {
-    call();
-  } catch (thrown) {
-    throw toNativeError(thrown);
-  }
 }
 
 function toAddonShape(model: ModelDescription): AddonModelShape {

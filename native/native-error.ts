@@ -48,3 +48,12 @@ export function toNativeError(thrown: unknown): NativeError {
   }
   return new NativeError('internal', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });
 }
+
+/** What the call returns; what it throws becomes a NativeError. */
+export function refusing<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (thrown) {
+    throw toNativeError(thrown);
+  }
+}

@@ -1,7 +1,7 @@
 // How fast mapped files are read when nothing else is done with them: what decoding is measured against.
 import { loadAddon } from './load-addon.ts';
 import type { MappedFile } from './mapped-file.ts';
-import { toNativeError } from './native-error.ts';
+import { refusing } from './native-error.ts';
 
 /** Small files are read again and again, so that starting the threads does not count. */
 const LEAST_BYTES = 2 ** 30;
@@ -13,10 +13,6 @@ const LEAST_BYTES = 2 ** 30;
 export function readBandwidth(files: readonly MappedFile[], threads: number): number {
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   const passes = Math.max(1, Math.ceil(LEAST_BYTES / bytes));
-  try {
-    const raw = files.map((file) => file.raw);
-    return (bytes * passes) / loadAddon().probeReadSeconds(raw, threads, passes);
-  } catch (thrown) {
-    throw toNativeError(thrown);
-  }
+  const raw = files.map((file) => file.raw);
+  return (bytes * passes) / refusing(() => loadAddon().probeReadSeconds(raw, threads, passes));
 }

@@ -8,6 +8,7 @@
 #include "create-backend.h"
 #include "expert-assigner-object.h"
 #include "group-member-object.h"
+#include "hop-probe-object.h"
 #include "mapped-file-object.h"
 #include "model-session-object.h"
 
@@ -16,7 +17,7 @@ namespace {
 
 // Constructors live as long as the environment (main thread or worker thread) that loaded the addon.
 struct Constructors {
-  Napi::FunctionReference mappedFile, modelSession, expertAssigner, groupMember;
+  Napi::FunctionReference mappedFile, modelSession, expertAssigner, groupMember, hopProbe;
 };
 
 Napi::Value mapFile(const Napi::CallbackInfo& info) {
@@ -33,6 +34,10 @@ Napi::Value createAssigner(const Napi::CallbackInfo& info) {
 
 Napi::Value createGroupMember(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Constructors>()->groupMember.New({info[0], info[1]});
+}
+
+Napi::Value createHopProbe(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Constructors>()->hopProbe.New({info[0]});
 }
 
 Napi::Value kernelVariants(const Napi::CallbackInfo& info) {
@@ -88,7 +93,8 @@ Napi::Value probeReadSeconds(const Napi::CallbackInfo& info) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Constructors{
       Napi::Persistent(MappedFileObject::define(env)), Napi::Persistent(ModelSessionObject::define(env)),
-      Napi::Persistent(ExpertAssignerObject::define(env)), Napi::Persistent(GroupMemberObject::define(env))});
+      Napi::Persistent(ExpertAssignerObject::define(env)), Napi::Persistent(GroupMemberObject::define(env)),
+      Napi::Persistent(HopProbeObject::define(env))});
   exports.Set("layoutVersion", Napi::Number::New(env, layoutVersion));
   exports.Set("kernelVariants", Napi::Function::New(env, kernelVariants, "kernelVariants"));
   exports.Set("gpuProperties", Napi::Function::New(env, gpuProperties, "gpuProperties"));
@@ -96,6 +102,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("createSession", Napi::Function::New(env, createSession, "createSession"));
   exports.Set("createAssigner", Napi::Function::New(env, createAssigner, "createAssigner"));
   exports.Set("createGroupMember", Napi::Function::New(env, createGroupMember, "createGroupMember"));
+  exports.Set("createHopProbe", Napi::Function::New(env, createHopProbe, "createHopProbe"));
   exports.Set("pretendGpu", Napi::Function::New(env, pretendGpu, "pretendGpu"));
   exports.Set("probeReadSeconds", Napi::Function::New(env, probeReadSeconds, "probeReadSeconds"));
   return exports;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "exchange-arguments.h"
 #include "expert-assigner-object.h"
 #include "model-session-object.h"
 
@@ -12,33 +13,6 @@ namespace conclave {
 namespace {
 
 constexpr napi_type_tag typeTag = {0x6d2f84c17be05a93, 0x81c4f3a9d05e7b26};
-
-RedisAddress addressOf(const Napi::Object& object) {
-  const auto text = [&](const char* name) { return stringOf(object.Get(name), name); };
-  return {text("path"),     text("host"),     int32Of(object.Get("port"), "port"),
-          text("username"), text("password"), int32Of(object.Get("db"), "db")};
-}
-
-std::vector<std::string> stringsOf(const Napi::Value& value, const char* name) {
-  require(value.IsArray(), std::string(name) + " must be an array");
-  const auto array = value.As<Napi::Array>();
-  std::vector<std::string> strings;
-  for (uint32_t i = 0; i < array.Length(); ++i) strings.push_back(stringOf(array.Get(i), name));
-  return strings;
-}
-
-ExchangeStreams streamsOf(const Napi::Object& object, int32_t members) {
-  ExchangeStreams streams{stringOf(object.Get("toAll"), "toAll"), stringsOf(object.Get("toMember"), "toMember"), {}};
-  require(streams.toMember.size() == static_cast<size_t>(members), "toMember must have one key for each member");
-  const std::vector<std::string> keys = stringsOf(object.Get("incoming"), "incoming");
-  const std::vector<int32_t> from = int32sOf(object.Get("incomingFrom"), "incomingFrom");
-  require(keys.size() == from.size(), "incoming and incomingFrom must have the same length");
-  for (size_t i = 0; i < keys.size(); ++i) {
-    require(from[i] >= 0 && from[i] < members, "incomingFrom has no such member");
-    streams.incoming.push_back({keys[i], from[i]});
-  }
-  return streams;
-}
 
 const char* nameOf(GroupStepReport::Trouble trouble) {
   switch (trouble) {
@@ -77,9 +51,9 @@ GroupMemberObject::GroupMemberObject(const Napi::CallbackInfo& info) : Napi::Obj
     const Napi::Object options = objectOf(info[1], "options");
     const auto integer = [&](const char* name) { return int32Of(options.Get(name), name); };
     const GroupMember::Place place{integer("me"), integer("leader"), integer("members")};
-    auto exchange = std::make_unique<FrameExchange>(
-        addressOf(objectOf(options.Get("exchange"), "exchange")), stringOf(options.Get("name"), "name"),
-        static_cast<uint32_t>(integerOf(options.Get("epoch"), "epoch")), streamsOf(options, place.members));
+    auto exchange = std::make_unique<FrameExchange>(exchangeAddressOf(options), stringOf(options.Get("name"), "name"),
+                                                    static_cast<uint32_t>(integerOf(options.Get("epoch"), "epoch")),
+                                                    exchangeStreamsOf(options, place.members));
     ExpertAssigner assigner = assignerOf(options.Get("holderOffsets"), options.Get("holders"), options.Get("speed"));
     member_ = std::make_shared<GroupMember>(session_->open().shape(), place, std::move(assigner), std::move(exchange));
   });

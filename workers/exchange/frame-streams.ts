@@ -1,8 +1,8 @@
 // Names of the streams that frames lie in: of every member one that all others read, and one for each receiver. Pure.
-import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import type { GroupPlan, PlanMember } from '../../infra/messages/group-plan.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 
-type Members = Pick<GroupPlan, 'group' | 'members'>;
+type Members = Pick<GroupPlan, 'group'> & { readonly members: readonly Pick<PlanMember, 'id'>[] };
 
 export function broadcastStream({ group }: Members, sender: string): string {
   return keyOf('frames', `${group}:${sender}`);

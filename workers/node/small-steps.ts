@@ -1,12 +1,12 @@
 // Steps of few rows of a decentralized group: one native call each, in which this node's thread talks to the exchange itself
 // (decision 0079). In: a batch. Out: what DecentralizedStep gives, and in the same frames: every member may do it either way.
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
-import { parseRedisUrl } from '../../infra/redis/connect.ts';
-import type { ExchangeAddress, GroupMember, GroupStepReport } from '../../native/group-member.ts';
+import type { GroupMember, GroupStepReport } from '../../native/group-member.ts';
 import type { StepBatch } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
 import { broadcastStream, directStream, incomingStreams } from '../exchange/frame-streams.ts';
 import type { Lead } from './decentralized-step.ts';
+import { exchangeAddress } from './exchange-address.ts';
 import { ALL_TO_ALL_ROWS } from './exchange-mode.ts';
 import { type GroupView, memberId } from './group-view.ts';
 import { failureOf, type NodeParts } from './node-parts.ts';
@@ -39,7 +39,7 @@ export class SmallSteps {
    */
   static open(node: NodeParts, view: GroupView, options: SmallStepOptions): SmallSteps | null {
     const { plan, me, leader, holders, speed } = view;
-    const exchange = plainAddress(options.exchangeUrl);
+    const exchange = exchangeAddress(options.exchangeUrl);
     const shared = plan.members.every(({ exchangeUrl }) => exchangeUrl === null);
     if (plan.topology !== 'decentralized' || exchange === null || !shared) return null;
     const streams = streamsOf(plan, me, options.nodeId);
@@ -102,12 +102,6 @@ export class SmallSteps {
         return new StepFailure('member', `Node ${named}: ${text}`, ids);
     }
   }
-}
-
-/** Null for TLS. */
-function plainAddress(url: string): ExchangeAddress | null {
-  const { path = '', host = '', port = 0, username = '', password = '', db, tls } = parseRedisUrl(url, 'EXCHANGE_URL');
-  return tls === undefined ? { path, host, port, username, password, db } : null;
 }
 
 function streamsOf(plan: GroupPlan, me: number, nodeId: string) {

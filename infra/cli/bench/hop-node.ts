@@ -1,12 +1,8 @@
 // One of the nodes of `conclave bench hop`: the same rounds with everybody else, by the exchange of the product and by bare
 // commands on the same Redis with the same client. In: a configuration. Out: seconds of each block of rounds.
-import type { Redis } from 'ioredis';
-import { ExchangeLink } from '../../../workers/exchange/exchange-link.ts';
-import { IncomingFrames } from '../../../workers/exchange/incoming-frames.ts';
-import type { GroupPlan } from '../../messages/group-plan.ts';
-import type { LayerFrame } from '../../messages/layer-frame.ts';
-import { connectRedis } from '../../redis/connect.ts';
-import { keyOf } from '../../redis/keys.ts';
+import { ALL_TO_ALL_ROWS } from '../../../workers/node/exchange-mode.ts';
+import { openLayeredRounds } from './layered-rounds.ts';
+import { openNativeRounds } from './native-rounds.ts';
 
 export interface HopConfig {
   readonly exchangeUrl: string;
@@ -14,6 +10,8 @@ export interface HopConfig {
   readonly group: string;
   readonly nodes: number;
   readonly index: number;
+  /** Tokens of a step; how many there are decides which side of the exchange they take. */
+  readonly rows: number;
   /** Rows of outputs in every node's frame. */
   readonly slots: number;
   /** Values of a row, 2 bytes each. */
@@ -30,102 +28,33 @@ export interface HopTimes {
   readonly bare: number[];
 }
 
-const BYTES_PER_VALUE = 2;
+/** In a round every node sends a frame to all others and waits for theirs. */
+export interface HopRounds {
+  /** Seconds of `rounds` rounds; block ascends from 1. */
+  exchange(block: number, rounds: number): Promise<number>;
+  bare(block: number, rounds: number): Promise<number>;
+  close(): Promise<void>;
+}
 
-/** In a round every node sends a frame to all others and waits for theirs. A first block of each kind warms up. */
+/** Who talks to Redis in steps of so many rows: the addon, or JavaScript with ioredis. */
+export function hopClient(rows: number): 'native' | 'ioredis' {
+  return rows <= ALL_TO_ALL_ROWS ? 'native' : 'ioredis';
+}
+
+/** A first block of each kind warms up. */
 export async function runHopNode(config: HopConfig): Promise<HopTimes> {
-  const exchange = openExchangeRounds(config);
-  const bare = openBareRounds(config);
+  const { blocks, rounds, warmUp } = config;
+  const open = hopClient(config.rows) === 'native' ? openNativeRounds : openLayeredRounds;
+  const measured = open(config);
   const times: HopTimes = { exchange: [], bare: [] };
-  for (let block = 0; block <= config.blocks; block += 1) {
-    for (const [name, { round }] of Object.entries({ exchange, bare }) as [keyof HopTimes, Rounds][]) {
-      const startedMs = performance.now();
-      const rounds = block === 0 ? config.warmUp : config.rounds;
-      for (let index = 0; index < rounds; index += 1) await round(block, index);
-      if (block > 0) times[name].push((performance.now() - startedMs) / 1e3 / config.rounds);
-    }
+  await measured.exchange(1, warmUp);
+  await measured.bare(1, warmUp);
+  for (let block = 2; block <= blocks + 1; block += 1) {
+    times.exchange.push((await measured.exchange(block, rounds)) / rounds);
+    times.bare.push((await measured.bare(block, rounds)) / rounds);
   }
-  await Promise.all([exchange.close(), bare.close()]);
+  await measured.close();
   return times;
-}
-
-interface Rounds {
-  readonly round: (block: number, index: number) => Promise<void>;
-  readonly close: () => Promise<void>;
-}
-
-/** As a decentralized step does it: block = step, round = layer. */
-function openExchangeRounds({ exchangeUrl, group, nodes, index: me, slots, width }: HopConfig): Rounds {
-  const incoming = new IncomingFrames();
-  const fail = (problem: unknown): void => incoming.interrupt(problem);
-  const link = new ExchangeLink(
-    { group, nodeId: `node-${me}`, exchangeUrl, ownExchangeUrl: null },
-    {
-      onLog: () => {},
-      onFrame: (from, frame) => incoming.arrive(from, frame),
-      onBadEntry: (_, problem) => fail(problem),
-      onProblem: fail,
-    },
-  );
-  const plan = hopPlan(group, nodes);
-  incoming.beginEpoch(plan.epoch);
-  link.usePlan(plan, me);
-  const round = (step: number, layer: number): Promise<void> => {
-    link.broadcast(hopFrame(plan.epoch, step, layer, slots, width), 1);
-    let missing = nodes - 1;
-    const accept = (): boolean => {
-      missing -= 1;
-      return missing === 0;
-    };
-    return incoming.wait({ epoch: plan.epoch, step, layer, kind: 'outputs' }, accept, null);
-  };
-  return { round, close: () => link.close() };
-}
-
-function hopFrame(epoch: number, step: number, layer: number, slots: number, width: number): LayerFrame {
-  const header = { kind: 'outputs', dtype: 'bf16', attempt: 0, digest: 0, expertMicros: 0, padding: 0 } as const;
-  // Experts write into memory of the frame's own, too.
-  const body = Buffer.allocUnsafeSlow(slots * width * BYTES_PER_VALUE);
-  return { ...header, epoch, step, layer, rows: slots, width, slots, body };
-}
-
-function hopPlan(group: string, nodes: number): GroupPlan {
-  const members = Array.from({ length: nodes }, (_, index) => ({
-    id: `node-${index}`,
-    incarnation: '',
-    experts: [],
-    shared: true,
-    exchangeUrl: null,
-    speed: 1,
-  }));
-  const facts = { numericsClass: '', modelHash: '', reason: 'bench', createdAtMs: 0 };
-  return { group, epoch: 1, leader: 'node-0', topology: 'decentralized', members, ...facts };
-}
-
-/** XADD of the same bytes, and blocking XREADs until those of all others are here. */
-function openBareRounds({ exchangeUrl, group, nodes, index: me, slots, width }: HopConfig): Rounds {
-  const connect = (name: string): Redis =>
-    connectRedis({ url: exchangeUrl, role: 'exchange', name, patience: 'forever' });
-  const [writer, reader] = [connect('bare-out'), connect('bare')];
-  const streamOf = (node: number): string => keyOf('frames', `${group}:bare-${node}`);
-  const others = Array.from({ length: nodes }, (_, node) => node).filter((node) => node !== me);
-  const round = async (block: number, index: number): Promise<void> => {
-    const id = `${block + 1}-${index + 1}`;
-    const body = Buffer.allocUnsafeSlow(slots * width * BYTES_PER_VALUE);
-    const writing = writer.call('xadd', streamOf(me), 'MAXLEN', 4, id, 'b', body);
-    const missing = new Set(others.map(streamOf));
-    while (missing.size > 0) {
-      const after = [...missing].map(() => `${block + 1}-${index}`);
-      const reply = await reader.callBuffer('xread', ['BLOCK', 0, 'STREAMS', ...missing, ...after]);
-      for (const [stream] of reply as readonly (readonly [Buffer])[]) missing.delete(stream.toString());
-    }
-    await writing;
-  };
-  const close = async (): Promise<void> => {
-    writer.disconnect();
-    reader.disconnect();
-  };
-  return { round, close };
 }
 
 // As a process of its own, which only takes part: node 0 keeps the time.

@@ -1,0 +1,30 @@
+// Rounds of `conclave bench hop` as small steps take them: the addon's side of the exchange, and bare commands by its client.
+// The thread is blocked meanwhile; this process does nothing else.
+import { HopProbe } from '../../../native/hop-probe.ts';
+import { broadcastStream, directStream, incomingStreams } from '../../../workers/exchange/frame-streams.ts';
+import { exchangeAddress } from '../../../workers/node/exchange-address.ts';
+import { DomainError } from '../../errors/domain-error.ts';
+import { keyOf } from '../../redis/keys.ts';
+import type { HopConfig, HopRounds } from './hop-node.ts';
+
+export function openNativeRounds({ exchangeUrl, group, nodes, index: me, slots, width }: HopConfig): HopRounds {
+  const exchange = exchangeAddress(exchangeUrl);
+  if (exchange === null) throw new DomainError('bad_config', 'Hops of small steps cannot be measured over TLS.');
+  const plan = { group, members: Array.from({ length: nodes }, (_, node) => ({ id: `node-${node}` })) };
+  const probe = HopProbe.open({
+    exchange,
+    name: `conclave:bench-hop:${me}`,
+    toAll: broadcastStream(plan, `node-${me}`),
+    toMember: plan.members.map(({ id }) => directStream(plan, `node-${me}`, id)),
+    incoming: incomingStreams(plan, me),
+    bare: plan.members.map(({ id }) => keyOf('frames', `${group}:bare-${id}`)),
+    me,
+    slots,
+    width,
+  });
+  return {
+    exchange: async (block, rounds) => probe.exchangeSeconds(block, rounds),
+    bare: async (block, rounds) => probe.bareSeconds(block, rounds),
+    close: async () => {},
+  };
+}

@@ -1,0 +1,43 @@
+// How long a hop between nodes takes when nothing is computed: rounds of the exchange of small steps, and of bare commands by
+// the same client.
+import type { AddonHopProbe } from './addon-types.ts';
+import { type GroupStreams, toAddonStreams } from './group-member.ts';
+import { loadAddon } from './load-addon.ts';
+import { refusing } from './native-error.ts';
+
+export interface HopProbeOptions extends GroupStreams {
+  /** Streams of bare rounds; this node writes bare[me]: [nodes]. */
+  readonly bare: readonly string[];
+  readonly me: number;
+  /** Of every node's frame: outputs [slots, width] of 2 bytes each. */
+  readonly slots: number;
+  readonly width: number;
+}
+
+export class HopProbe {
+  readonly #raw: AddonHopProbe;
+
+  private constructor(raw: AddonHopProbe) {
+    this.#raw = raw;
+  }
+
+  /** Connects. Throws NativeError `exchange`. */
+  static open({ bare, me, slots, width, ...streams }: HopProbeOptions): HopProbe {
+    return refusing(
+      () => new HopProbe(loadAddon().createHopProbe({ ...toAddonStreams(streams), bare, me, slots, width })),
+    );
+  }
+
+  /**
+   * Seconds of `rounds` rounds, at most 65,535, in each of which every node sends a frame and waits for all others. Blocks.
+   * `block` ascends from 1. Throws NativeError `exchange`.
+   */
+  exchangeSeconds(block: number, rounds: number): number {
+    return refusing(() => this.#raw.exchangeSeconds(block, rounds));
+  }
+
+  /** The same by one XADD and blocking XREADs. */
+  bareSeconds(block: number, rounds: number): number {
+    return refusing(() => this.#raw.bareSeconds(block, rounds));
+  }
+}
