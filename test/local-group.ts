@@ -4,7 +4,10 @@ import { randomBytes } from 'node:crypto';
 import type { GroupPlan, PlanMember, Topology } from '../infra/messages/group-plan.ts';
 import type { ModelSession, StepBatch } from '../native/model-session.ts';
 import { createModelSession, loadModel } from '../workers/model/load-model.ts';
+import { ExpertAssigner } from '../workers/node/assign-experts.ts';
 import { type FollowOptions, followSteps } from '../workers/node/follow-steps.ts';
+import type { GroupView } from '../workers/node/group-view.ts';
+import type { LoadPolicy } from '../workers/node/layer-work.ts';
 import {
   type GroupExecutor,
   type GroupExecutorOptions,
@@ -55,6 +58,10 @@ export interface LocalGroupOptions {
   /** Exchange of each node's own; default: the group's. */
   readonly ownExchanges?: readonly (string | null)[];
   readonly policy?: FollowOptions['policy'];
+  /** Nodes (by index) that take decentralized steps layer by layer in JavaScript. */
+  readonly layered?: ReadonlySet<number>;
+  /** Ways to the exchange of single nodes (by index); default: exchangeUrl. */
+  readonly ways?: ReadonlyMap<number, string>;
   /** Packs of another checkpoint for some nodes (by index). */
   readonly foreignPacks?: ReadonlyMap<number, OpenedPacks>;
 }
@@ -98,16 +105,14 @@ export class LocalGroup {
   #lead(): GroupExecutor {
     const leader = this.nodes[this.#leader];
     if (leader === undefined) throw new TypeError('There is no such node.');
-    const { exchangeUrl, deadlines, policy, ownExchanges } = this.#options;
+    const { deadlines } = this.#options;
     return openGroupExecutor({
       session: leader.session,
       group: this.name,
       nodeId: leader.id,
       incarnation: leader.incarnation,
-      exchangeUrl,
-      ownExchangeUrl: ownExchanges?.[this.#leader] ?? null,
+      ...exchangeOf(this.#options, this.#leader),
       ...(deadlines === undefined ? {} : { deadlines }),
-      ...(policy === undefined ? {} : { policy }),
     });
   }
 
@@ -156,23 +161,12 @@ function startNode(options: LocalGroupOptions, group: string, index: number, who
   const incarnation = randomBytes(4).toString('hex');
   const problems: unknown[] = [];
   const stopping = new AbortController();
-  const { exchangeUrl, policy } = options;
-  const ownExchangeUrl = options.ownExchanges?.[index] ?? null;
   const onProblem = (problem: unknown) => void problems.push(problem);
   const following =
     index === 0
       ? Promise.resolve()
       : followSteps(
-          {
-            session,
-            group,
-            nodeId: id,
-            incarnation,
-            exchangeUrl,
-            ownExchangeUrl,
-            onProblem,
-            ...(policy === undefined ? {} : { policy }),
-          },
+          { session, group, nodeId: id, incarnation, onProblem, ...exchangeOf(options, index) },
           stopping.signal,
         );
   const stop = (): Promise<void> => {
@@ -180,6 +174,22 @@ function startNode(options: LocalGroupOptions, group: string, index: number, who
     return following;
   };
   return { id, incarnation, session, problems, stop, killAfter };
+}
+
+/** How the node of that index takes part in the exchange. */
+function exchangeOf(options: LocalGroupOptions, index: number) {
+  const { exchangeUrl, ways, ownExchanges, layered } = options;
+  const policy = options.policy ?? (layered?.has(index) ? smallestLargestLoad : undefined);
+  return {
+    exchangeUrl: ways?.get(index) ?? exchangeUrl,
+    ownExchangeUrl: ownExchanges?.[index] ?? null,
+    ...(policy === undefined ? {} : { policy }),
+  };
+}
+
+/** What nodes without a policy do, too; but one that is given is asked in JavaScript. */
+function smallestLargestLoad({ holders, speed, plan }: GroupView): LoadPolicy {
+  return new ExpertAssigner({ holders, speed, members: plan.members.length });
 }
 
 /** A session whose native calls are counted, and refused from a certain one on. */

@@ -12,6 +12,10 @@ namespace {
 
 constexpr uint32_t mostPieces = 4096;
 
+// Streams of nodes that are gone disappear after ten minutes without a frame.
+constexpr std::string_view streamLifeMs = "600000";
+constexpr std::chrono::minutes renewAfter(1);
+
 // Ids as workers/exchange/frame-id.ts makes them.
 uint64_t frameSequence(int32_t layer, uint32_t attempt, uint32_t piece) {
   return static_cast<uint64_t>(layer + 1) * 0x10000 + attempt * mostPieces + piece;
@@ -33,11 +37,8 @@ std::tuple<uint32_t, uint16_t, FrameKind> pointOf(const FrameHeader& header) {
 }  // namespace
 
 FrameExchange::FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams)
-    : address_(std::move(address)),
-      name_(std::move(name)),
-      epoch_(epoch),
-      toAll_(std::move(streams.toAll)),
-      toMember_(std::move(streams.toMember)) {
+    : address_(std::move(address)), name_(std::move(name)), epoch_(epoch), toAll_{std::move(streams.toAll), {}} {
+  for (std::string& key : streams.toMember) toMember_.push_back({std::move(key), {}});
   for (auto& [key, from] : streams.incoming) streams_.push_back({std::move(key), from, {}, "", 0});
 }
 
@@ -60,8 +61,7 @@ void FrameExchange::sendTo(int32_t member, FrameHeader frame, std::span<const st
   send(toMember_[static_cast<size_t>(member)], frame, body, keptLayers);
 }
 
-void FrameExchange::send(const std::string& stream, FrameHeader& frame, std::span<const std::byte> body,
-                         int32_t keptLayers) {
+void FrameExchange::send(Outgoing& stream, FrameHeader& frame, std::span<const std::byte> body, int32_t keptLayers) {
   const std::string keptFrom =
       keptLayers < 0 ? idText(prefixOf(step_ - 1), 0)
                      : idText(prefixOf(step_), frameSequence(std::max(-1, frame.layer - keptLayers), 0, 0));
@@ -74,17 +74,27 @@ void FrameExchange::send(const std::string& stream, FrameHeader& frame, std::spa
   for (frame.piece = 0; frame.piece < frame.pieces; ++frame.piece) {
     const std::string id = idText(prefixOf(step_), frameSequence(frame.layer, frame.attempt, frame.piece));
     const auto header = encodeFrameHeader(frame);
-    writer_->send({"XADD",
-                   stream,
-                   "MINID",
-                   "=",
-                   keptFrom,
-                   id,
-                   "h",
-                   {header.data(), header.size()},
-                   "b",
-                   bytes.substr(frame.piece * pieceBytes, pieceBytes)});
+    const std::string_view chunk = bytes.substr(frame.piece * pieceBytes, pieceBytes);
+    writer_->queue({"XADD", stream.key, "MINID", "=", keptFrom, id, "h", {header.data(), header.size()}, "b", chunk});
     ++unanswered_;
+  }
+  renewTimeToLive(stream);
+  flush();
+}
+
+void FrameExchange::renewTimeToLive(Outgoing& stream) {
+  const Clock::time_point now = Clock::now();
+  if (stream.renewed != Clock::time_point{} && now - stream.renewed < renewAfter) return;
+  stream.renewed = now;
+  writer_->queue({"PEXPIRE", stream.key, streamLifeMs});
+  ++unanswered_;
+}
+
+// Two that wrote to each other without reading might both wait for room.
+void FrameExchange::flush() {
+  while (!writer_->flush()) {
+    interrupt_.await(reader_->descriptor(), writer_->descriptor(), -1);
+    reader_->soak();
   }
 }
 

@@ -68,6 +68,10 @@ class FrameExchange {
   std::optional<ReceivedFrame> next(FrameKind kind, uint16_t layer, Clock::time_point deadline);
 
  private:
+  struct Outgoing {
+    std::string key;
+    Clock::time_point renewed;  // when its time to live was set
+  };
   // Ids are pairs of numbers.
   using Id = std::pair<uint64_t, uint64_t>;
   struct Stream {
@@ -82,7 +86,9 @@ class FrameExchange {
     std::string body;
   };
 
-  void send(const std::string& stream, FrameHeader& frame, std::span<const std::byte> body, int32_t keptLayers);
+  void send(Outgoing& stream, FrameHeader& frame, std::span<const std::byte> body, int32_t keptLayers);
+  void renewTimeToLive(Outgoing& stream);
+  void flush();
   void drainReplies();
   void ask();
   std::optional<ReceivedFrame> nextEarly(FrameKind kind, uint16_t layer);
@@ -98,8 +104,8 @@ class FrameExchange {
   const RedisAddress address_;
   const std::string name_;
   const uint32_t epoch_;
-  const std::string toAll_;
-  const std::vector<std::string> toMember_;
+  Outgoing toAll_;
+  std::vector<Outgoing> toMember_;
   Interrupt interrupt_;
   std::optional<RedisConnection> writer_, reader_;
   uint32_t step_ = 0;

@@ -1,6 +1,6 @@
 // A member of a decentralized group under one plan: attention and router here, experts wherever they are, outputs from
 // all to all once per layer, without a way through JavaScript in between (decision 0079). What decentralized-step.ts
-// does for large steps this does for those of up to ALL_TO_ALL_ROWS rows; the two talk to each other.
+// does where this cannot; the two talk to each other.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -51,7 +51,7 @@ class GroupMember {
   GroupMember(const ModelShape& shape, Place place, ExpertAssigner assigner, std::unique_ptr<FrameExchange> exchange);
 
   /**
-   * Executes the batch, at most `mostRows` rows; logits [logitRows, vocab] are written on the leader, null on others.
+   * Executes the batch; logits [logitRows, vocab] are written on the leader, null on others.
    * Throws Failure: `exchange`, `interrupted`, what assigning throws, `invalid_argument` for an expert that is not
    * here.
    */
@@ -61,23 +61,34 @@ class GroupMember {
   /** Its frames; interrupting them ends the step that runs and all that come. */
   FrameExchange& exchange() { return *exchange_; }
 
-  /** Up to so many rows every member gets every output (exchange-mode.ts). */
-  static constexpr int32_t mostRows = 16;
-
  private:
+  struct Rows {
+    int32_t first, end;
+    int32_t count() const { return end - first; }
+  };
   void begin(int32_t rows);
   void runLayers(Backend& backend, const ModelWeights& weights, const StepBatch& batch);
-  void assign();
   uint32_t routingDigest() const;
   void runOwn(Backend& backend, const ModelWeights& weights, int32_t layer);
-  void exchangeOutputs(int32_t layer);
-  void send(int32_t layer, bool toLeader);
-  void gather(int32_t layer);
-  void take(const ReceivedFrame& frame, double waitedSeconds);
-  void check(const ReceivedFrame& frame) const;
-  void place(int32_t member, const std::byte* body);
-  FrameHeader header(int32_t layer) const;
-  int32_t countOf(int32_t member) const;
+  void exchangeOutputs(Backend& backend, int32_t layer);
+  void allToAll(int32_t layer);
+  void toLeader(int32_t layer);
+  void byOwners(Backend& backend, int32_t layer);
+  void sendToOwners(int32_t layer);
+  bool haveOwners() const;
+  bool isLarge() const;
+  void expect(bool everybody, Rows rows);
+  void gather(FrameKind kind, int32_t layer, Rows rows);
+  void take(const ReceivedFrame& frame, Rows rows, double waitedSeconds);
+  void check(const ReceivedFrame& frame, Rows rows) const;
+  void place(int32_t member, Rows rows, const std::byte* body);
+  void placeSums(int32_t member, const std::byte* body);
+  FrameHeader header(FrameKind kind, int32_t layer, Rows rows) const;
+  void noteSent(size_t bytes);
+  int32_t slotsOf(int32_t member, Rows rows) const;
+  Rows owned(int32_t member) const;
+  Rows allRows() const { return {0, rows_}; }
+  Contribution contribution(int32_t layer) const;
   Clock::time_point deadline() const;
 
   const ModelShape shape_;
@@ -90,10 +101,10 @@ class GroupMember {
   int32_t rows_ = 0;
   std::vector<int32_t> experts_, members_;  // [rows, topK]: chosen, and who computes them
   std::vector<float> weights_;              // [rows, topK]
-  std::vector<int32_t> counts_;             // [members]: slots of each
   std::vector<int32_t> ownRows_, ownExperts_;
   std::vector<std::byte> own_;      // [own slots, dModel]
   std::vector<std::byte> outputs_;  // [rows, topK, dModel]
+  std::vector<float> sums_;         // [rows, dModel], when rows have owners
   std::vector<int32_t> missing_;    // members whose frame has not come
   uint32_t digest_ = 0;
   double ownSeconds_ = 0;

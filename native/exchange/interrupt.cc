@@ -34,9 +34,9 @@ void Interrupt::raise() noexcept {
   [[maybe_unused]] const ssize_t written = write(write_, &byte, 1);
 }
 
-bool Interrupt::await(int descriptor, bool toWrite, int timeoutMs) const {
-  pollfd waits[2] = {{read_, POLLIN, 0}, {descriptor, static_cast<short>(toWrite ? POLLOUT : POLLIN), 0}};
-  const int ready = poll(waits, 2, timeoutMs);
+bool Interrupt::await(int toRead, int toWrite, int timeoutMs) const {
+  pollfd waits[3] = {{read_, POLLIN, 0}, {toRead, POLLIN, 0}, {toWrite, POLLOUT, 0}};
+  const int ready = poll(waits, 3, timeoutMs);
   if (ready > 0 && waits[0].revents != 0) throw Failure(FailureCode::interrupted, "the wait was interrupted");
   // An error or a hang-up is found out by whoever reads or writes.
   return ready > 0;

@@ -14,10 +14,10 @@ class Interrupt {
   void raise() noexcept;
 
   /**
-   * Waits until `descriptor` can be read (or written) or `timeoutMs` have passed, negative for ever; returns whether it
-   * can. Throws Failure `interrupted`.
+   * Waits until there is something to read, or room to write, or `timeoutMs` have passed, negative for ever; -1 for a
+   * descriptor that is not waited for. Returns whether the wait was of use. Throws Failure `interrupted`.
    */
-  bool await(int descriptor, bool toWrite, int timeoutMs) const;
+  bool await(int toRead, int toWrite, int timeoutMs) const;
 
  private:
   int read_ = -1, write_ = -1;  // a pipe: a byte in it is the interrupt

@@ -105,7 +105,7 @@ bool RedisConnection::tryConnect(int family, const void* address, uint32_t addre
   if (errno != EINPROGRESS) return false;
   int error = ETIMEDOUT;
   socklen_t size = sizeof error;
-  if (interrupt_.await(socket_, true, connectMs)) getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size);
+  if (interrupt_.await(-1, socket_, connectMs)) getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size);
   errno = error;
   return error == 0;
 }
@@ -122,53 +122,63 @@ void RedisConnection::call(const std::vector<std::string_view>& command) {
   if (!receive(Clock::now() + std::chrono::milliseconds(replyMs)).has_value()) lost("no answer");
 }
 
-void RedisConnection::send(const std::vector<std::string_view>& command) {
-  out_.clear();
+void RedisConnection::queue(const std::vector<std::string_view>& command) {
+  out_.erase(0, std::exchange(written_, 0));
   appendCommand(out_, command);
-  for (size_t sent = 0; sent < out_.size();) {
-    const ssize_t more = ::send(socket_, out_.data() + sent, out_.size() - sent, sendFlags);
-    if (more >= 0) {
-      sent += static_cast<size_t>(more);
-    } else if (mustWait()) {
-      interrupt_.await(socket_, true, -1);
-    } else {
-      lostByErrno();
-    }
-  }
 }
+
+bool RedisConnection::flush() {
+  while (written_ < out_.size()) {
+    const ssize_t more = ::send(socket_, out_.data() + written_, out_.size() - written_, sendFlags);
+    if (more < 0 && !mustWait()) lostByErrno();
+    if (more < 0) return false;
+    written_ += static_cast<size_t>(more);
+  }
+  return true;
+}
+
+void RedisConnection::send(const std::vector<std::string_view>& command) {
+  queue(command);
+  while (!flush()) interrupt_.await(-1, socket_, -1);
+}
+
+void RedisConnection::soak() { fill(now); }
 
 std::optional<RespValue> RedisConnection::receive(Clock::time_point deadline) {
   for (;;) {
-    std::optional<RespReply> reply = readReply({in_.data() + begin_, end_ - begin_});
-    if (reply.has_value()) {
-      begin_ += reply->size;
-      if (reply->value.type == RespValue::Type::error) lost(std::string(reply->value.text));
-      return std::move(reply->value);
-    }
-    if (!fill(deadline)) return std::nullopt;
+    std::optional<RespValue> reply = takeReply();
+    if (reply.has_value() && reply->type == RespValue::Type::error) lost(std::string(reply->text));
+    if (reply.has_value() || !fill(deadline)) return reply;
   }
+}
+
+// Its texts stay where they are, what comes after it begins anew.
+std::optional<RespValue> RedisConnection::takeReply() {
+  std::optional<RespReply> reply = readReply({in_.data(), received_});
+  if (!reply.has_value()) return std::nullopt;
+  std::swap(in_, held_);
+  const size_t rest = received_ - reply->size;
+  if (in_.size() < rest) in_.resize(held_.size());
+  std::copy_n(held_.begin() + static_cast<ptrdiff_t>(reply->size), rest, in_.begin());
+  received_ = rest;
+  return std::move(reply->value);
 }
 
 // Appends what has come; false when nothing has by the deadline.
 bool RedisConnection::fill(Clock::time_point deadline) {
-  makeRoom();
+  if (in_.size() - received_ < receiveBytes / 2) in_.resize(std::max(receiveBytes, 2 * in_.size()));
   for (;;) {
-    const ssize_t more = recv(socket_, in_.data() + end_, in_.size() - end_, 0);
+    const ssize_t more = recv(socket_, in_.data() + received_, in_.size() - received_, 0);
     if (more > 0) {
-      end_ += static_cast<size_t>(more);
+      received_ += static_cast<size_t>(more);
       return true;
     }
     if (more == 0) lost("the connection was closed");
     if (!mustWait()) lostByErrno();
     const int left = millisecondsUntil(deadline);
-    if (!interrupt_.await(socket_, false, left) && left == 0) return false;
+    if (left == 0) return false;
+    interrupt_.await(socket_, -1, left);
   }
-}
-
-void RedisConnection::makeRoom() {
-  std::copy(in_.begin() + static_cast<ptrdiff_t>(begin_), in_.begin() + static_cast<ptrdiff_t>(end_), in_.begin());
-  end_ -= std::exchange(begin_, 0);
-  if (in_.size() - end_ < receiveBytes / 2) in_.resize(std::max(receiveBytes, 2 * in_.size()));
 }
 
 }  // namespace conclave

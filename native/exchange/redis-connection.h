@@ -31,9 +31,19 @@ class RedisConnection {
   RedisConnection(const RedisConnection&) = delete;
   RedisConnection& operator=(const RedisConnection&) = delete;
 
+  // Whoever writes much while others write to it must read meanwhile: queue, then flush and soak in turns.
+
+  /** A command to be written. */
+  void queue(const std::vector<std::string_view>& command);
+  /** Writes what is queued as far as the system takes it; false when that is not all. Throws Failure `exchange`. */
+  bool flush();
+  /** Takes in what has come, for later calls of receive. Throws Failure `exchange`. */
+  void soak();
+  /** For Interrupt::await. */
+  int descriptor() const { return socket_; }
+
   /** Writes a command and does not wait for its reply. Throws Failure `exchange` or `interrupted`. */
   void send(const std::vector<std::string_view>& command);
-
   /**
    * The next reply, in the order of the commands; its texts live until the next call. Null when there is none by
    * `deadline`. Throws Failure `exchange` for an error reply or a lost connection, `interrupted`.
@@ -50,14 +60,16 @@ class RedisConnection {
   bool tryConnect(int family, const void* address, uint32_t addressBytes);
   void signIn(const RedisAddress& address, const std::string& name);
   void call(const std::vector<std::string_view>& command);
+  std::optional<RespValue> takeReply();
   bool fill(Clock::time_point deadline);
-  void makeRoom();
 
   const Interrupt& interrupt_;
   int socket_ = -1;
-  std::string out_;
-  std::vector<char> in_;  // received and not yet handed out: [begin_, end_)
-  size_t begin_ = 0, end_ = 0;
+  std::string out_;  // from written_ on not yet written
+  size_t written_ = 0;
+  std::vector<char> in_;  // received and not yet handed out: [0, received_)
+  size_t received_ = 0;
+  std::vector<char> held_;  // what the latest reply's texts lie in
 };
 
 }  // namespace conclave

@@ -57,7 +57,6 @@ export class ExchangeLink {
   /** Stream -> when its time to live was set, on the monotonic clock. */
   readonly #renewedAtMs = new Map<string, number>();
   #plan: GroupPlan | null = null;
-  #readsFrames = false;
   /** Under the plan in force: to all others, one for each exchange; and to single members, as far as used. */
   #toAll: readonly Route[] | null = null;
   readonly #toMember = new Map<number, Route>();
@@ -83,33 +82,22 @@ export class ExchangeLink {
     this.#reader.follow(new Map([[this.#logKey, null]]));
   }
 
-  /** Reads the frames that the plan's members write for member `me`, beside the step log. */
-  usePlan(plan: GroupPlan, me: number): void {
+  /**
+   * Writes as member `me` of the plan from now on, and reads the step log; beside it the frames that the others write for
+   * this member, unless somebody else reads those.
+   */
+  usePlan(plan: GroupPlan, me: number, readsFrames: boolean): void {
     this.#plan = plan;
     this.#toAll = null;
     this.#toMember.clear();
     this.#incoming.clear();
-    for (const { key, from } of incomingStreams(plan, me)) {
+    const start = `${stepPrefix(plan.epoch, 0)}-0`;
+    const streams = new Map<string, string | null>([[this.#logKey, null]]);
+    for (const { key, from } of readsFrames ? incomingStreams(plan, me) : []) {
       this.#incoming.set(key, { from, assembler: new FrameAssembler() });
+      streams.set(key, start);
     }
-    this.#readsFrames = false;
-    this.readFrames(0);
-  }
-
-  /** Reads frames too, those of this step and later ones; changes nothing if it does already. */
-  readFrames(step: number): void {
-    if (this.#readsFrames) return;
-    this.#readsFrames = true;
-    const start = `${stepPrefix(this.#planInForce().epoch, step)}-0`;
-    const frames = [...this.#incoming.keys()].map((stream) => [stream, start] as const);
-    this.#reader.follow(new Map<string, string | null>([[this.#logKey, null], ...frames]));
-  }
-
-  /** Reads the log alone until readFrames: somebody else reads the frames. */
-  leaveFrames(): void {
-    if (!this.#readsFrames) return;
-    this.#readsFrames = false;
-    this.#reader.follow(new Map([[this.#logKey, null]]));
+    this.#reader.follow(streams);
   }
 
   /** Writes a plan or step to the log of every exchange among `urls`. Rejects when one of them does not take it. */

@@ -11,8 +11,8 @@ import { ExpertAssigner } from './assign-experts.ts';
 import { DecentralizedStep } from './decentralized-step.ts';
 import { type GroupView, viewGroup } from './group-view.ts';
 import { LayerWork, type LoadPolicy } from './layer-work.ts';
+import { NativeSteps } from './native-steps.ts';
 import { failureBody, type NodeParts } from './node-parts.ts';
-import { SmallSteps } from './small-steps.ts';
 import { decodeWork } from './work-body.ts';
 
 export interface FollowOptions {
@@ -49,7 +49,7 @@ class Follower {
   /** Null while no plan names this process, or after it lost its place in the epoch. */
   #view: GroupView | null = null;
   #work: LayerWork | null = null;
-  #small: SmallSteps | null = null;
+  #native: NativeSteps | null = null;
   #lastStep = 0;
   #jobs: Job[] = [];
   #wake: () => void = () => {};
@@ -110,14 +110,20 @@ class Follower {
     this.#jobs = [];
     this.#view = viewGroup(plan, this.#options, session.description.router.experts);
     this.#node.incoming.beginEpoch(plan.epoch);
-    if (this.#view === null) {
-      this.#node.link.followLog();
-    } else {
-      this.#node.link.usePlan(plan, this.#view.me);
-      this.#work = new LayerWork(session, this.#view, this.#policyOf(this.#view));
-      this.#small = this.#options.policy === undefined ? SmallSteps.open(this.#node, this.#view, this.#options) : null;
-    }
+    this.#native = null;
+    if (this.#view === null) this.#node.link.followLog();
+    else this.#join(this.#view);
     this.#options.onPlan?.(plan, this.#view !== null);
+  }
+
+  #join(view: GroupView): void {
+    try {
+      this.#work = new LayerWork(this.#options.session, view, this.#policyOf(view));
+      this.#native = NativeSteps.open(this.#node, view, this.#options);
+      this.#node.link.usePlan(view.plan, view.me, this.#native === null);
+    } catch (thrown) {
+      this.#leaveEpoch(thrown);
+    }
   }
 
   #policyOf(view: GroupView): LoadPolicy {
@@ -129,8 +135,6 @@ class Follower {
   #onStep(step: number, batch: StepJob): void {
     if (step === this.#lastStep + 1) {
       this.#lastStep = step;
-      if (this.#small?.takes(batch)) this.#node.link.leaveFrames();
-      else this.#node.link.readFrames(step);
       this.#add({ step, batch });
       return;
     }
@@ -149,7 +153,7 @@ class Follower {
     if (view === null || work === null) return;
     try {
       if ('work' in job) await this.#runWork(view, job.work);
-      else if (this.#small?.takes(job.batch)) await this.#small.run(job.step, job.batch, null, null);
+      else if (this.#native !== null) await this.#native.run(job.step, job.batch, null, null);
       else await new DecentralizedStep(this.#node, view, work, job.step, null).run(job.batch, null);
     } catch (thrown) {
       if (thrown instanceof Superseded || view !== this.#view || this.#stopped) return;

@@ -13,8 +13,8 @@ import { DecentralizedStep } from './decentralized-step.ts';
 import { type GroupView, memberId, viewGroup } from './group-view.ts';
 import { DEFAULT_DEADLINES, type DeadlineOptions, HopDeadline } from './hop-deadline.ts';
 import { LayerWork, type LoadPolicy } from './layer-work.ts';
+import { NativeSteps } from './native-steps.ts';
 import type { NodeParts } from './node-parts.ts';
-import { SmallSteps } from './small-steps.ts';
 import { StepFailure } from './step-failure.ts';
 import { type MemberStatistics, type StepSeconds, StepStatistics } from './step-statistics.ts';
 import { SuspectAwarePolicy } from './suspect-aware-policy.ts';
@@ -76,8 +76,8 @@ export function openGroupExecutor(options: GroupExecutorOptions): GroupExecutor 
 interface Lead {
   readonly view: GroupView;
   readonly work: LayerWork;
-  /** Null where steps of any size go layer by layer. */
-  readonly small: SmallSteps | null;
+  /** Null where steps go layer by layer. */
+  readonly native: NativeSteps | null;
   readonly policy: SuspectAwarePolicy;
   readonly exchanges: ReadonlySet<string>;
 }
@@ -123,12 +123,12 @@ class LeadingExecutor implements GroupExecutor {
     this.#epoch = plan.epoch;
     this.#superseded = false;
     this.#step = 0;
-    this.#link.usePlan(plan, view.me);
     this.#incoming.beginEpoch(plan.epoch);
+    const native = NativeSteps.open(this.#node(), view, this.#options);
+    this.#link.usePlan(plan, view.me, native === null);
     const exchanges = this.#link.exchangesOf(plan);
     await this.#append({ kind: 'plan', plan }, exchanges);
-    const small = this.#options.policy === undefined ? SmallSteps.open(this.#node(), view, this.#options) : null;
-    this.#lead = { view, policy, exchanges, small, work: new LayerWork(session, view, policy) };
+    this.#lead = { view, policy, exchanges, native, work: new LayerWork(session, view, policy) };
   }
 
   async step(batch: StepBatch, logits: Float32Array): Promise<void> {
@@ -175,7 +175,7 @@ class LeadingExecutor implements GroupExecutor {
   }
 
   async #execute(lead: Lead, batch: StepBatch, logits: Float32Array): Promise<void> {
-    const { view, work, policy, exchanges, small } = lead;
+    const { view, work, policy, exchanges, native } = lead;
     const { session } = this.#options;
     const node = this.#node();
     const [deadline, statistics, step] = [this.#deadline, this.#statistics, this.#step];
@@ -183,13 +183,10 @@ class LeadingExecutor implements GroupExecutor {
     if (view.plan.topology === 'centralized') {
       return new CentralizedStep({ ...node, view, work, policy, deadline, statistics }, step).run(batch, logits);
     }
-    const whole = small?.takes(batch) ? small : null;
-    if (whole === null) this.#link.readFrames(step);
-    else this.#link.leaveFrames();
     // Nobody waits for the log: a follower that does not get the step misses its deadline.
     const entry = { kind: 'step', epoch: view.plan.epoch, step, job: batch } as const;
     this.#append(entry, exchanges).catch((problem) => this.#incoming.interrupt(problem));
-    if (whole !== null) return whole.run(step, batch, logits, { deadline, statistics });
+    if (native !== null) return native.run(step, batch, logits, { deadline, statistics });
     return new DecentralizedStep(node, view, work, step, { deadline, statistics }).run(batch, logits);
   }
 

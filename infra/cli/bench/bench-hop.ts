@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runRedis } from '../../redis/run-redis.ts';
-import { type HopTimes, hopClient, runHopNode } from './hop-node.ts';
+import { type HopClient, type HopTimes, runHopNode } from './hop-node.ts';
 import { say, spreadText, writeResult } from './report-bench.ts';
 import { median, type Spread, spreadOf } from './statistics.ts';
 
@@ -13,6 +13,7 @@ export interface HopOptions {
   readonly nodes: readonly number[];
   /** Tokens of a step. */
   readonly rows: readonly number[];
+  readonly client: HopClient;
   readonly topK: number;
   readonly width: number;
   readonly blocks: number;
@@ -25,7 +26,6 @@ export interface HopOptions {
 export interface HopResult {
   readonly nodes: number;
   readonly rows: number;
-  readonly client: 'native' | 'ioredis';
   /** Of each node's frame. */
   readonly bytes: number;
   readonly hop_us: Spread;
@@ -42,14 +42,13 @@ export async function benchHop(options: HopOptions): Promise<void> {
     for (const nodes of options.nodes) {
       for (const rows of options.rows) results.push(await measure(options, redis.url, nodes, rows));
     }
-    writeResult(options, { width: options.width, top_k: options.topK, hops: results }, [
-      ['nodes', 'rows', 'client', 'KB', 'hop, us', 'bare, us', 'hop / bare'],
+    writeResult(options, { client: options.client, width: options.width, top_k: options.topK, hops: results }, [
+      ['nodes', 'rows', 'KB', 'hop, us', 'bare, us', 'hop / bare'],
       ...results.map(
-        ({ nodes, rows, client, bytes, hop_us, bare_us, ratio }) =>
+        ({ nodes, rows, bytes, hop_us, bare_us, ratio }) =>
           [
             String(nodes),
             String(rows),
-            client,
             (bytes / 1e3).toFixed(1),
             spreadText(hop_us, 0),
             spreadText(bare_us, 0),
@@ -64,9 +63,9 @@ export async function benchHop(options: HopOptions): Promise<void> {
 }
 
 async function measure(options: HopOptions, exchangeUrl: string, nodes: number, rows: number): Promise<HopResult> {
-  const { width, blocks, rounds, warmUp } = options;
+  const { client, width, blocks, rounds, warmUp } = options;
   const slots = Math.max(1, Math.round((rows * options.topK) / nodes));
-  const config = { exchangeUrl, group: `bench-${nodes}-${rows}`, nodes, rows, slots, width, blocks, rounds, warmUp };
+  const config = { exchangeUrl, group: `bench-${nodes}-${rows}`, client, nodes, slots, width, blocks, rounds, warmUp };
   const others = Array.from({ length: nodes - 1 }, (_, index) => startNode({ ...config, index: index + 1 }));
   try {
     const times = await Promise.race([runHopNode({ ...config, index: 0 }), ...others.map(failed)]);
@@ -96,5 +95,5 @@ function failed(child: ChildProcess): Promise<never> {
 function resultOf(nodes: number, rows: number, bytes: number, { exchange, bare }: HopTimes): HopResult {
   const micros = (seconds: readonly number[]): Spread => spreadOf(seconds.map((value) => value * 1e6));
   const ratio = median(exchange.map((seconds, block) => seconds / (bare[block] ?? Number.NaN)));
-  return { nodes, rows, client: hopClient(rows), bytes, hop_us: micros(exchange), bare_us: micros(bare), ratio };
+  return { nodes, rows, bytes, hop_us: micros(exchange), bare_us: micros(bare), ratio };
 }

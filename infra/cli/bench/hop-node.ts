@@ -1,6 +1,5 @@
 // One of the nodes of `conclave bench hop`: the same rounds with everybody else, by the exchange of the product and by bare
 // commands on the same Redis with the same client. In: a configuration. Out: seconds of each block of rounds.
-import { ALL_TO_ALL_ROWS } from '../../../workers/node/exchange-mode.ts';
 import { openLayeredRounds } from './layered-rounds.ts';
 import { openNativeRounds } from './native-rounds.ts';
 
@@ -10,8 +9,7 @@ export interface HopConfig {
   readonly group: string;
   readonly nodes: number;
   readonly index: number;
-  /** Tokens of a step; how many there are decides which side of the exchange they take. */
-  readonly rows: number;
+  readonly client: HopClient;
   /** Rows of outputs in every node's frame. */
   readonly slots: number;
   /** Values of a row, 2 bytes each. */
@@ -36,15 +34,13 @@ export interface HopRounds {
   close(): Promise<void>;
 }
 
-/** Who talks to Redis in steps of so many rows: the addon, or JavaScript with ioredis. */
-export function hopClient(rows: number): 'native' | 'ioredis' {
-  return rows <= ALL_TO_ALL_ROWS ? 'native' : 'ioredis';
-}
+/** Who talks to Redis: the addon, as in decentralized groups, or JavaScript, as in centralized ones. */
+export type HopClient = 'native' | 'ioredis';
 
 /** A first block of each kind warms up. */
 export async function runHopNode(config: HopConfig): Promise<HopTimes> {
   const { blocks, rounds, warmUp } = config;
-  const open = hopClient(config.rows) === 'native' ? openNativeRounds : openLayeredRounds;
+  const open = config.client === 'native' ? openNativeRounds : openLayeredRounds;
   const measured = open(config);
   const times: HopTimes = { exchange: [], bare: [] };
   await measured.exchange(1, warmUp);

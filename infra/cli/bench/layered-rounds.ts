@@ -48,7 +48,7 @@ function openExchangeRounds({ exchangeUrl, group, nodes, index: me, slots, width
   );
   const plan = hopPlan(group, nodes);
   incoming.beginEpoch(plan.epoch);
-  link.usePlan(plan, me);
+  link.usePlan(plan, me, true);
   const round = (step: number, layer: number): Promise<void> => {
     link.broadcast(hopFrame(plan.epoch, step, layer, slots, width), 1);
     let missing = nodes - 1;

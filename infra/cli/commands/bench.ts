@@ -111,6 +111,14 @@ function addHop(bench: Command): void {
     .description('exchange of one layer between nodes, against bare Redis commands')
     .option('--nodes <counts>', 'numbers of nodes, separated by commas', parseCounts, [2, 3, 4])
     .option('--rows <counts>', 'tokens of a step, separated by commas', parseCounts, [1, 8, 128])
+    .addOption(
+      new Option(
+        '--client <name>',
+        'who talks to Redis: the addon (decentralized groups) or ioredis (centralized ones)',
+      )
+        .choices(['native', 'ioredis'])
+        .default('native'),
+    )
     .option('--top-k <count>', 'experts that a token chooses', parsePositiveInteger, 4)
     .option('--width <count>', 'values of a row, 2 bytes each', parsePositiveInteger, 1536)
     .option('--blocks <count>', 'blocks of rounds of either kind', parsePositiveInteger, 9)

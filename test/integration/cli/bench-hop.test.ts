@@ -9,21 +9,24 @@ import { REPOSITORY_ROOT } from '../../repository-root.ts';
 const run = promisify(execFile);
 const CONCLAVE = join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs');
 
-test('hop reports every combination beside bare commands, and nothing else on stdout', async () => {
-  const small = ['--nodes', '2,3', '--rows', '1,100', '--blocks', '2', '--rounds', '5', '--warm-up', '5', '--json'];
-  const { stdout } = await run(process.execPath, [CONCLAVE, 'bench', 'hop', ...small]);
-  const { hops } = JSON.parse(stdout);
-  assert.deepEqual(
-    hops.map(({ nodes, rows, bytes }: { nodes: number; rows: number; bytes: number }) => [nodes, rows, bytes]),
-    [
-      [2, 1, 2 * 1536 * 2],
-      [2, 100, 200 * 1536 * 2],
-      [3, 1, 1536 * 2],
-      [3, 100, 133 * 1536 * 2],
-    ],
-  );
-  for (const { hop_us, bare_us, ratio } of hops) {
-    assert.ok(hop_us.min > 0 && hop_us.min <= hop_us.median && hop_us.median <= hop_us.max);
-    assert.ok(bare_us.min > 0 && ratio > 0);
-  }
-});
+for (const client of ['native', 'ioredis']) {
+  test(`hop by ${client} reports every combination beside bare commands, and nothing else on stdout`, async () => {
+    const small = ['--nodes', '2,3', '--rows', '1,100', '--blocks', '2', '--rounds', '5', '--warm-up', '5'];
+    const args = [CONCLAVE, 'bench', 'hop', '--client', client, ...small, '--json'];
+    const { stdout } = await run(process.execPath, args);
+    const { hops } = JSON.parse(stdout);
+    assert.deepEqual(
+      hops.map(({ nodes, rows, bytes }: { nodes: number; rows: number; bytes: number }) => [nodes, rows, bytes]),
+      [
+        [2, 1, 2 * 1536 * 2],
+        [2, 100, 200 * 1536 * 2],
+        [3, 1, 1536 * 2],
+        [3, 100, 133 * 1536 * 2],
+      ],
+    );
+    for (const { hop_us, bare_us, ratio } of hops) {
+      assert.ok(hop_us.min > 0 && hop_us.min <= hop_us.median && hop_us.median <= hop_us.max);
+      assert.ok(bare_us.min > 0 && ratio > 0);
+    }
+  });
+}

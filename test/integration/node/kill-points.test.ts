@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Topology } from '../../../infra/messages/group-plan.ts';
 import { StepFailure } from '../../../workers/node/step-failure.ts';
-import { batchOf, Killed, LocalGroup, openAllPacks, openWholeSession } from '../../local-group.ts';
+import { batchOf, LocalGroup, openAllPacks, openWholeSession } from '../../local-group.ts';
+import { openMortalExchange } from '../../mortal-exchange.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
@@ -63,22 +64,34 @@ function placement(nodes: number): number[][] {
 interface Kill {
   readonly nodes: number;
   readonly topology: Topology;
+  /** Decentralized steps go layer by layer in JavaScript, else in one native call. */
+  readonly layered: boolean;
   readonly victim: number;
-  readonly calls: number;
+  /** So many native calls or frames of the victim come through. */
+  readonly after: number;
 }
 
 /** Runs all steps; when the victim is gone, goes on without it as the group's leader would. Returns how often that was. */
-async function survive({ nodes, topology, victim, calls }: Kill): Promise<number> {
+async function survive({ nodes, topology, layered, victim, after: left }: Kill): Promise<number> {
   const deadlines = { floorMs: 500, factor: 8 };
   const experts = placement(nodes);
-  const group = await LocalGroup.open({ packs, exchangeUrl: redis.url, experts, topology, deadlines });
+  const way = await openMortalExchange(redis.url);
+  const group = await LocalGroup.open({
+    ...{ packs, exchangeUrl: redis.url, experts, topology, deadlines },
+    layered: new Set(layered ? experts.keys() : []),
+    ways: new Map([[victim, way.url]]),
+  });
+  let dead = false;
+  const kill = (): void => {
+    dead = true;
+    void (victim === 0 ? group.executor.close() : group.nodes[victim]?.stop());
+  };
   let living = Array.from({ length: nodes }, (_, index) => index);
   let changes = 0;
   try {
-    group.nodes[victim]?.killAfter(
-      calls,
-      () => void (victim === 0 ? group.executor.close() : group.nodes[victim]?.stop()),
-    );
+    // A layer is two native calls of JavaScript or at most one frame.
+    if (layered || topology === 'centralized') group.nodes[victim]?.killAfter(left, kill);
+    else way.dieAfter(Math.floor(left / 2), kill);
     await group.use(living);
     for (let step = 0; step < STEPS.length; ) {
       const batch = STEPS[step];
@@ -90,7 +103,7 @@ async function survive({ nodes, topology, victim, calls }: Kill): Promise<number
         if (failure instanceof assert.AssertionError) throw failure;
         changes += 1;
         assert.ok(changes < 5, `keeps failing: ${failure}`);
-        if (failure instanceof Killed) {
+        if (dead && victim === 0) {
           // A new leader knows the tokens, not the KV: it computes all again.
           await group.promote(1);
           step = 0;
@@ -105,6 +118,7 @@ async function survive({ nodes, topology, victim, calls }: Kill): Promise<number
     return changes;
   } finally {
     await group.close();
+    way.close();
   }
 }
 
@@ -113,7 +127,7 @@ test(`${KILLS} random kills change no bit`, async () => {
   const kills: Kill[] = Array.from({ length: KILLS }, () => {
     const nodes = 2 + below(3);
     const topology = below(2) === 0 ? 'centralized' : 'decentralized';
-    return { nodes, topology, victim: below(nodes), calls: below(20) };
+    return { nodes, topology, layered: below(2) === 0, victim: below(nodes), after: below(20) };
   });
   let noticed = 0;
   const next = async (): Promise<void> => {

@@ -1,4 +1,4 @@
-// Steps of few rows of a decentralized group: one native call each, in which this node's thread talks to the exchange itself
+// Steps of a decentralized group as one native call each, in which the computing thread talks to the exchange itself
 // (decision 0079). In: a batch. Out: what DecentralizedStep gives, and in the same frames: every member may do it either way.
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { GroupMember, GroupStepReport } from '../../native/group-member.ts';
@@ -7,18 +7,20 @@ import { NativeError } from '../../native/native-error.ts';
 import { broadcastStream, directStream, incomingStreams } from '../exchange/frame-streams.ts';
 import type { Lead } from './decentralized-step.ts';
 import { exchangeAddress } from './exchange-address.ts';
-import { ALL_TO_ALL_ROWS } from './exchange-mode.ts';
 import { type GroupView, memberId } from './group-view.ts';
+import type { LoadPolicy } from './layer-work.ts';
 import { failureOf, type NodeParts } from './node-parts.ts';
 import { StepFailure } from './step-failure.ts';
 
-export interface SmallStepOptions {
+export interface NativeStepOptions {
   readonly nodeId: string;
   /** The group's exchange. */
   readonly exchangeUrl: string;
+  /** Who computes what, where that is not ExpertAssigner's choice. */
+  readonly policy?: (view: GroupView) => LoadPolicy;
 }
 
-export class SmallSteps {
+export class NativeSteps {
   readonly #node: NodeParts;
   readonly #view: GroupView;
   readonly #member: GroupMember;
@@ -34,25 +36,22 @@ export class SmallSteps {
   }
 
   /**
-   * For the plan in force; null where steps of any size need DecentralizedStep: the native side knows neither TLS nor
-   * exchanges of members' own.
+   * For the plan in force; null where steps need DecentralizedStep: the native side knows no TLS, no exchanges of members'
+   * own and no policy but ExpertAssigner's.
    */
-  static open(node: NodeParts, view: GroupView, options: SmallStepOptions): SmallSteps | null {
+  static open(node: NodeParts, view: GroupView, options: NativeStepOptions): NativeSteps | null {
     const { plan, me, leader, holders, speed } = view;
     const exchange = exchangeAddress(options.exchangeUrl);
     const shared = plan.members.every(({ exchangeUrl }) => exchangeUrl === null);
-    if (plan.topology !== 'decentralized' || exchange === null || !shared) return null;
+    const plain = plan.topology === 'decentralized' && shared && options.policy === undefined;
+    if (!plain || exchange === null) return null;
     const streams = streamsOf(plan, me, options.nodeId);
-    const name = `conclave:small-steps:${options.nodeId}`;
+    const name = `conclave:native-steps:${options.nodeId}`;
     const place = { epoch: plan.epoch, me, leader, holders, speed, exchange, name, ...streams };
-    return new SmallSteps(node, view, node.session.joinGroup(place));
+    return new NativeSteps(node, view, node.session.joinGroup(place));
   }
 
-  takes(batch: StepBatch): boolean {
-    return batch.tokens.length <= ALL_TO_ALL_ROWS;
-  }
-
-  /** As DecentralizedStep.run. The link must leave the frames alone meanwhile. */
+  /** As DecentralizedStep.run. */
   async run(step: number, batch: StepBatch, logits: Float32Array | null, lead: Lead | null): Promise<void> {
     this.#over.throwIfAborted();
     const rows = batch.tokens.length;
