@@ -135,7 +135,6 @@ async function lead<T>(
   if (own === undefined) throw new TypeError('A group has at least one node.');
   const session = await createBenchSession(own, packs);
   const { group, nodeId, incarnation, exchangeUrl } = own;
-  const policy = benchPolicy(own.policy, packs);
   const executor = openGroupExecutor({
     session,
     group,
@@ -143,7 +142,7 @@ async function lead<T>(
     incarnation,
     exchangeUrl,
     ownExchangeUrl: null,
-    policy,
+    ...benchPolicy(own.policy, packs),
     deadlines: PATIENT,
   });
   try {

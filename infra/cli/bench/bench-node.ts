@@ -17,12 +17,13 @@ const wanted: readonly PackId[] = order.shared ? ['shared', ...order.experts] : 
 const events = { onProgress: () => {}, onWait: () => {} };
 const packs = await loadModel({ folder: order.folder, home: order.home, packs: wanted, events });
 const session = await createBenchSession(order, packs);
+const { policy, ...node } = order;
 const following = followSteps(
   {
-    ...order,
+    ...node,
     session,
     ownExchangeUrl: null,
-    policy: benchPolicy(order.policy, packs),
+    ...benchPolicy(policy, packs),
     onProblem: (problem) => {
       if (!stop.signal.aborted) console.error(`${order.nodeId}:`, problem);
     },

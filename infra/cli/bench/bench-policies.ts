@@ -7,21 +7,23 @@ import type { LoadPolicy } from '../../../workers/node/layer-work.ts';
 import { BusyFull, GroupRoundRobin, LeastRecentlyUsed, type Padding } from '../../../workers/node/paper-policies.ts';
 import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
 
-export const BENCH_POLICIES = ['least', 'cold', 'deal', 'busy-full', 'recent'] as const;
+export const BENCH_POLICIES = ['least', 'layered', 'cold', 'deal', 'busy-full', 'recent'] as const;
 
 /**
- * least: the largest load kept smallest (ours). The paper's: deal, in turn inside its groups; busy-full (L_B) and recent
+ * least: the largest load kept smallest (ours). layered: the same, asked layer by layer in JavaScript, which keeps decentralized
+ * steps from being one native call. The paper's: deal, in turn inside its groups; busy-full (L_B) and recent
  * (L_R), deal with padding; cold, deal with weights that are unmapped after every layer.
  */
 export type BenchPolicy = (typeof BENCH_POLICIES)[number];
 
-export function benchPolicy(name: BenchPolicy, packs: OpenedPacks): (view: GroupView) => LoadPolicy {
-  return (view) => policyFor(name, view, packs);
+/** As FollowOptions and GroupExecutorOptions take it: nothing for what nodes do by themselves. */
+export function benchPolicy(name: BenchPolicy, packs: OpenedPacks): { policy?: (view: GroupView) => LoadPolicy } {
+  return name === 'least' ? {} : { policy: (view) => policyFor(name, view, packs) };
 }
 
-function policyFor(name: BenchPolicy, view: GroupView, packs: OpenedPacks): LoadPolicy {
+function policyFor(name: Exclude<BenchPolicy, 'least'>, view: GroupView, packs: OpenedPacks): LoadPolicy {
   const { holders, speed, plan } = view;
-  if (name === 'least') return new ExpertAssigner({ holders, speed, members: plan.members.length });
+  if (name === 'layered') return new ExpertAssigner({ holders, speed, members: plan.members.length });
   const { layers, router } = packs.description;
   const dealt = new GroupRoundRobin(paperGroups(router.experts, plan.members.length), router.topK);
   const held = plan.members.map(({ experts }) => experts);
