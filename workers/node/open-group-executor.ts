@@ -127,7 +127,7 @@ class LeadingExecutor implements GroupExecutor {
     const native = NativeSteps.open(this.#node(), view, this.#options);
     this.#link.usePlan(plan, view.me, native === null);
     const exchanges = this.#link.exchangesOf(plan);
-    await this.#append({ kind: 'plan', plan }, exchanges);
+    await this.#publish(plan, exchanges);
     this.#lead = { view, policy, exchanges, native, work: new LayerWork(session, view, policy) };
   }
 
@@ -185,7 +185,7 @@ class LeadingExecutor implements GroupExecutor {
     }
     // Nobody waits for the log: a follower that does not get the step misses its deadline.
     const entry = { kind: 'step', epoch: view.plan.epoch, step, job: batch } as const;
-    this.#append(entry, exchanges).catch((problem) => this.#incoming.interrupt(problem));
+    this.#link.appendLog(entry, exchanges).catch((problem) => this.#incoming.interrupt(refusedLog(problem)));
     if (native !== null) return native.run(step, batch, logits, { deadline, statistics });
     return new DecentralizedStep(node, view, work, step, { deadline, statistics }).run(batch, logits);
   }
@@ -194,17 +194,17 @@ class LeadingExecutor implements GroupExecutor {
     return { session: this.#options.session, link: this.#link, incoming: this.#incoming };
   }
 
-  /** Rejects with StepFailure `exchange`. */
-  async #append(entry: LogEntry, exchanges: ReadonlySet<string>): Promise<void> {
+  /** Rejects with StepFailure `exchange`, also when there is no answer for long. */
+  async #publish(plan: GroupPlan, exchanges: ReadonlySet<string>): Promise<void> {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), LOG_MS);
     const lateness = new Promise<never>((_, reject) => {
       late.signal.addEventListener('abort', () => reject(new Error('no answer')));
     });
     try {
-      await Promise.race([this.#link.appendLog(entry, exchanges), lateness]);
+      await Promise.race([this.#link.appendLog({ kind: 'plan', plan }, exchanges), lateness]);
     } catch (cause) {
-      throw new StepFailure('exchange', 'The exchange takes no entries of the step log.', [], cause);
+      throw refusedLog(cause);
     } finally {
       clearTimeout(timer);
     }
@@ -236,4 +236,8 @@ class LeadingExecutor implements GroupExecutor {
     const id = memberId(view, from);
     this.#incoming.interrupt(new StepFailure('member', `Node ${id} sent a frame that cannot be read.`, [id], problem));
   }
+}
+
+function refusedLog(cause: unknown): StepFailure {
+  return new StepFailure('exchange', 'The exchange takes no entries of the step log.', [], cause);
 }

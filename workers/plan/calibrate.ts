@@ -1,7 +1,8 @@
 // Steps measured on one machine -> what the planner needs to know of it: software and link, so that the formulas give back
 // what was measured. In: read rates and the times of one model on one, two and more nodes. Out: rates, link, software.
-// Pure. Everything that reading does not explain goes into three numbers, in this order: with one node the software of a
-// layer, with two the latency of an exchange, with more what each further node adds to it.
+// Pure. What several nodes take around the layers of a step is measured. Everything else that reading does not explain goes into
+// three numbers, in this order: with one node the software of a layer, with two the latency of an exchange, with more what
+// each further node adds to it.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Link, PlannedNode, SoftwareCost } from './machine.ts';
 import { type ClusterInput, planCluster } from './plan-cluster.ts';
@@ -9,6 +10,8 @@ import { type ClusterInput, planCluster } from './plan-cluster.ts';
 export interface MeasuredStep {
   readonly nodes: number;
   readonly secondsPerStep: number;
+  /** Of these what no layer, no wait for frames and no lm_head took. */
+  readonly aroundSeconds: number;
 }
 
 /** Bytes per second that one node reads, and all nodes of a machine together. */
@@ -32,20 +35,27 @@ export interface Calibration {
   readonly software: SoftwareCost;
 }
 
-const NO_LINK: Link = { name: 'none', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: Number.POSITIVE_INFINITY };
+const NO_LINK: Link = {
+  name: 'none',
+  latencySeconds: 0,
+  perNodeSeconds: 0,
+  bytesPerSecond: Number.POSITIVE_INFINITY,
+  stepSeconds: 0,
+};
 const NOTHING: SoftwareCost = { layerSeconds: 0, stepSeconds: 0, computeHidden: true };
 
 /** Throws DomainError `bad_config` without a measurement of one and of two nodes. */
 export function calibrate(input: CalibrationInput): Calibration {
-  const measured = (nodes: number): number => {
+  const measured = (nodes: number): MeasuredStep => {
     const step = input.steps.find((one) => one.nodes === nodes);
-    if (step !== undefined) return step.secondsPerStep;
+    if (step !== undefined) return step;
     throw new DomainError('bad_config', `Calibrating needs a measurement of ${nodes} nodes.`, { param: 'nodes' });
   };
-  const rates = atLeast(input, measured(1));
-  const link = { name: 'measured', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: input.linkBytesPerSecond };
+  const rates = atLeast(input, measured(1).secondsPerStep);
+  const bytesPerSecond = input.linkBytesPerSecond;
+  const link = { ...NO_LINK, name: 'measured', bytesPerSecond, stepSeconds: measured(2).aroundSeconds };
   const rest = (nodes: number, software: SoftwareCost): number =>
-    Math.max(0, measured(nodes) - predicted(input, rates, nodes, link, software));
+    Math.max(0, measured(nodes).secondsPerStep - predicted(input, rates, nodes, link, software));
   const software = { ...NOTHING, layerSeconds: rest(1, NOTHING) / input.model.layers };
   const exchange = (nodes: number): number => {
     const second = { ...link, latencySeconds: 1 };

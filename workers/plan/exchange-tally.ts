@@ -37,7 +37,7 @@ export class ExchangeTally {
     const busiestSlots = this.#busiestSlots / this.#draws;
     const sentRows = others * (topology === 'decentralized' ? busiestSlots : rows + busiestSlots);
     return {
-      latency: model.layers * this.#exchanges() * exchange,
+      latency: model.layers * this.#exchanges() * exchange + link.stepSeconds,
       transfer: (model.layers * sentRows * rowBytes) / link.bytesPerSecond,
     };
   }

@@ -28,6 +28,8 @@ export interface Link {
   readonly perNodeSeconds: number;
   /** Of one node's port. */
   readonly bytesPerSecond: number;
+  /** What a step of several nodes takes beside its layers: everybody has to learn of it. */
+  readonly stepSeconds: number;
 }
 
 /** Time that no roofline explains: calls, scheduling, sampling. */

@@ -45,6 +45,7 @@ export const LINKS: Readonly<Record<string, Link & { readonly description: strin
     description: '10 Gigabit Ethernet, about 1 ms an exchange as the paper implies',
     latencySeconds: 1e-3,
     perNodeSeconds: 0,
+    stepSeconds: 0,
     bytesPerSecond: 1.25e9,
   },
   thunderbolt: {
@@ -52,6 +53,7 @@ export const LINKS: Readonly<Record<string, Link & { readonly description: strin
     description: 'Thunderbolt 5 with TCP: 0.3 ms as reported by users of Apple TN3205, 3.5 GB/s',
     latencySeconds: 0.3e-3,
     perNodeSeconds: 0,
+    stepSeconds: 0,
     bytesPerSecond: 3.5e9,
   },
   'thunderbolt-rdma': {
@@ -60,6 +62,7 @@ export const LINKS: Readonly<Record<string, Link & { readonly description: strin
       'Thunderbolt 5 with RDMA (macOS 26.2): 10 us (users report 5 to 50), 3.5 GB/s. Conclave does not use it yet',
     latencySeconds: 10e-6,
     perNodeSeconds: 0,
+    stepSeconds: 0,
     bytesPerSecond: 3.5e9,
   },
   'rdma-25g': {
@@ -67,6 +70,7 @@ export const LINKS: Readonly<Record<string, Link & { readonly description: strin
     description: '25 Gb/s RDMA card, 0.75 us: the class the paper estimates with. Conclave does not use it',
     latencySeconds: 0.75e-6,
     perNodeSeconds: 0,
+    stepSeconds: 0,
     bytesPerSecond: 3.125e9,
   },
 };

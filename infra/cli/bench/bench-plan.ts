@@ -17,7 +17,7 @@ import type { BenchFlags } from './bench-engine.ts';
 import { prepareBenchModel, withBenchGroup } from './bench-group.ts';
 import { say, spreadText, type TableRow, writeResult } from './report-bench.ts';
 import { median, type Spread, spreadOf } from './statistics.ts';
-import { kvTokensOf, timeSteps, WARM_UP_STEPS } from './time-steps.ts';
+import { kvTokensOf, type StepTimes, timeSteps, WARM_UP_STEPS } from './time-steps.ts';
 
 export interface BenchPlanOptions extends BenchFlags {
   /** Models to predict and measure beside the one that calibrates. */
@@ -54,6 +54,7 @@ export interface PlanResult {
   readonly layer_microseconds: number;
   readonly exchange_microseconds: number;
   readonly further_node_microseconds: number;
+  readonly step_microseconds: number;
   readonly checks: readonly PlanCheck[];
 }
 
@@ -61,8 +62,8 @@ export interface PlanResult {
 interface Measured {
   readonly folder: string;
   readonly model: ModelDescription;
-  /** Seconds of a step, one for each round: by number of nodes. */
-  readonly steps: ReadonlyMap<number, number[]>;
+  /** Of a step, one for each round: by number of nodes. */
+  readonly steps: ReadonlyMap<number, StepTimes[]>;
 }
 
 /** Read rates, one of each for each round, in bytes per second. */
@@ -89,12 +90,16 @@ export async function benchPlan(options: BenchPlanOptions): Promise<void> {
     ...inputOf(options, calibrating.model),
     rates: { bytesPerSecond: median(rates.node), hostBytesPerSecond: median(rates.host) },
     nodesOf: (count, read) => nodesOf(read, calibrating.model, count),
-    steps: [...calibrating.steps].map(([nodes, seconds]) => ({ nodes, secondsPerStep: median(seconds) })),
+    steps: [...calibrating.steps].map(([nodes, rounds]) => ({
+      nodes,
+      secondsPerStep: median(rounds.map(({ step }) => step)),
+      aroundSeconds: median(rounds.map(({ around }) => around)),
+    })),
     linkBytesPerSecond: LOOPBACK_BYTES_PER_SECOND,
   });
   const checks = models.flatMap((measured) => checkModel(options, measured, calibration));
   if (options.out !== undefined) writePlanFile(options, options.out, calibration);
-  const { latencySeconds, perNodeSeconds } = calibration.link;
+  const { latencySeconds, perNodeSeconds, stepSeconds } = calibration.link;
   const { bytesPerSecond, hostBytesPerSecond } = calibration.rates;
   const result: PlanResult = {
     model: options.model,
@@ -107,6 +112,7 @@ export async function benchPlan(options: BenchPlanOptions): Promise<void> {
     layer_microseconds: calibration.software.layerSeconds * 1e6,
     exchange_microseconds: latencySeconds * 1e6,
     further_node_microseconds: perNodeSeconds * 1e6,
+    step_microseconds: stepSeconds * 1e6,
     checks,
   };
   writeResult(options, result, describe(result));
@@ -123,7 +129,7 @@ async function openMeasured(options: BenchPlanOptions, folder: string): Promise<
 
 async function measureRound(options: BenchPlanOptions, measured: Measured, rates: Rates, round: number): Promise<void> {
   const timed = { streams: options.streams, steps: options.tokens, warmUp: WARM_UP_STEPS };
-  for (const [nodes, seconds] of measured.steps) {
+  for (const [nodes, rounds] of measured.steps) {
     const group = {
       folder: measured.folder,
       home: homeFolder(options.home, process.env),
@@ -138,7 +144,7 @@ async function measureRound(options: BenchPlanOptions, measured: Measured, rates
       if (measured.folder === options.model) probe(options, bench.packs, rates);
       return timeSteps(bench, timed);
     });
-    seconds.push(times.step);
+    rounds.push(times);
     const rate = (options.streams / times.step).toFixed(1);
     say(`round ${round} of ${options.rounds}, ${measured.folder} on ${nodes} nodes: ${rate} tokens per second`);
   }
@@ -195,10 +201,10 @@ function checkModel(
   { folder, model, steps }: Measured,
   calibration: Calibration,
 ): readonly PlanCheck[] {
-  return [...steps].map(([nodes, seconds]) => {
+  return [...steps].map(([nodes, rounds]) => {
     const input = { ...inputOf(options, model), ...calibration, nodes: nodesOf(calibration.rates, model, nodes) };
     const predicted = planCluster(input).step.tokensPerSecond;
-    const measured = spreadOf(seconds.map((one) => options.streams / one));
+    const measured = spreadOf(rounds.map(({ step }) => options.streams / step));
     return {
       model: folder,
       nodes,
@@ -232,6 +238,7 @@ function writePlanFile(options: BenchPlanOptions, path: string, { rates, link, s
       latencyMicroseconds: link.latencySeconds * 1e6,
       perNodeMicroseconds: link.perNodeSeconds * 1e6,
       gigabytesPerSecond: link.bytesPerSecond / 1e9,
+      stepMicroseconds: link.stepSeconds * 1e6,
     },
     software: { layerMicroseconds: software.layerSeconds * 1e6 },
   };
@@ -246,6 +253,7 @@ function describe(result: PlanResult): readonly TableRow[] {
     ['software of a layer', micro(result.layer_microseconds)],
     ['exchange of two nodes', micro(result.exchange_microseconds)],
     ['each further node', micro(result.further_node_microseconds)],
+    ['a step of several nodes', micro(result.step_microseconds)],
     ['', ''],
     ['model', 'nodes', 'predicted tok/s', 'measured', 'error'],
     ...result.checks.map(

@@ -2,6 +2,7 @@
 // the model and the exchange; random tokens route like text that is not repetitive.
 import { KV_BLOCK_TOKENS, type StepBatch } from '../../../native/model-session.ts';
 import type { GroupExecutor } from '../../../workers/node/open-group-executor.ts';
+import type { StepSeconds } from '../../../workers/node/step-statistics.ts';
 import type { BenchGroup } from './bench-group.ts';
 import { randomPrompt } from './bench-requests.ts';
 import { median } from './statistics.ts';
@@ -25,6 +26,8 @@ export interface StepTimes {
   /** From then until all outputs of a layer are here, all layers. */
   readonly wait: number;
   readonly rest: number;
+  /** Of the rest what is neither attention nor lm_head. */
+  readonly around: number;
 }
 
 /** Tokens of KV cache that the steps need. */
@@ -45,7 +48,13 @@ export async function timeSteps({ executor, packs }: BenchGroup, timed: TimedSte
     if (at >= warmUp) times.push(one);
   }
   const middle = (of: keyof StepTimes): number => median(times.map((one) => one[of]));
-  return { step: middle('step'), experts: middle('experts'), wait: middle('wait'), rest: middle('rest') };
+  return {
+    step: middle('step'),
+    experts: middle('experts'),
+    wait: middle('wait'),
+    rest: middle('rest'),
+    around: middle('around'),
+  };
 }
 
 async function timeStep(executor: GroupExecutor, batch: StepBatch, logits: Float32Array): Promise<StepTimes> {
@@ -54,8 +63,9 @@ async function timeStep(executor: GroupExecutor, batch: StepBatch, logits: Float
   await executor.step(batch, logits);
   const step = (performance.now() - startedMs) / 1e3;
   const after = executor.observations().seconds;
-  const [experts, wait] = [after.experts - before.experts, after.wait - before.wait];
-  return { step, experts, wait, rest: step - experts - wait };
+  const took = (part: keyof StepSeconds): number => after[part] - before[part];
+  const rest = step - took('experts') - took('wait');
+  return { step, experts: took('experts'), wait: took('wait'), rest, around: rest - took('attend') - took('project') };
 }
 
 /** One row of each stream at position `at`. */

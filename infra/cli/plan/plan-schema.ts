@@ -32,6 +32,8 @@ const linkSchema = z.strictObject({
   /** What each node beyond the second adds. */
   perNodeMicroseconds: z.number().min(0).default(0),
   gigabytesPerSecond: positive,
+  /** What a step of several nodes takes beside its layers. */
+  stepMicroseconds: z.number().min(0).default(0),
 });
 
 const softwareSchema = z.strictObject({

@@ -88,6 +88,7 @@ function resolveLink(link: PlanFile['link']): Link {
     name: 'as given',
     latencySeconds: link.latencyMicroseconds * 1e-6,
     perNodeSeconds: link.perNodeMicroseconds * 1e-6,
+    stepSeconds: link.stepMicroseconds * 1e-6,
     bytesPerSecond: link.gigabytesPerSecond * 1e9,
   };
 }

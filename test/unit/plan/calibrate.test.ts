@@ -21,13 +21,15 @@ const INPUT: Omit<CalibrationInput, 'steps'> = {
 
 for (const topology of ['centralized', 'decentralized'] as const) {
   test(`gives back what a ${topology} machine was made with`, () => {
-    const link = { name: 'made', latencySeconds: 120e-6, perNodeSeconds: 30e-6, bytesPerSecond: 1e9 };
+    const delays = { latencySeconds: 120e-6, perNodeSeconds: 30e-6, stepSeconds: 700e-6 };
+    const link = { name: 'made', ...delays, bytesPerSecond: 1e9 };
     const software = { layerSeconds: 20e-6, stepSeconds: 0, computeHidden: true };
     const steps = [1, 2, 4].map((nodes) => {
       const plan = planCluster({ ...INPUT, topology, link, software, nodes: nodesOf(nodes, rates) });
-      return { nodes, secondsPerStep: plan.step.totalSeconds };
+      return { nodes, secondsPerStep: plan.step.totalSeconds, aroundSeconds: nodes === 1 ? 0 : 700e-6 };
     });
     const found = calibrate({ ...INPUT, topology, steps });
+    assert.equal(found.link.stepSeconds, 700e-6);
     assert.ok(Math.abs(found.link.latencySeconds - 120e-6) < 1e-9);
     assert.ok(Math.abs(found.link.perNodeSeconds - 30e-6) < 1e-9);
     assert.ok(Math.abs(found.software.layerSeconds - 20e-6) < 1e-9);
@@ -35,11 +37,11 @@ for (const topology of ['centralized', 'decentralized'] as const) {
 }
 
 test('takes the steps at their word when the probe read slower than they did', () => {
-  const free = { name: 'free', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: 1e9 };
+  const free = { name: 'free', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: 1e9, stepSeconds: 0 };
   const software = { layerSeconds: 0, stepSeconds: 0, computeHidden: true };
   const steps = [1, 2].map((nodes) => {
     const plan = planCluster({ ...INPUT, link: free, software, nodes: nodesOf(nodes, rates) });
-    return { nodes, secondsPerStep: plan.step.totalSeconds };
+    return { nodes, secondsPerStep: plan.step.totalSeconds, aroundSeconds: 0 };
   });
   const disturbed = { bytesPerSecond: 250e9, hostBytesPerSecond: 400e9 };
   const found = calibrate({ ...INPUT, rates: disturbed, steps });
@@ -48,7 +50,7 @@ test('takes the steps at their word when the probe read slower than they did', (
 });
 
 test('says which measurement is missing', () => {
-  assert.throws(() => calibrate({ ...INPUT, steps: [{ nodes: 2, secondsPerStep: 1 }] }), {
+  assert.throws(() => calibrate({ ...INPUT, steps: [{ nodes: 2, secondsPerStep: 1, aroundSeconds: 0 }] }), {
     code: 'bad_config',
     message: /of 1 nodes/,
   });

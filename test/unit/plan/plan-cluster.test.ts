@@ -9,7 +9,7 @@ import { plannedNodes } from './planned-nodes.ts';
 const INPUT: ClusterInput = {
   model: { ...dbrx.example, dtype: 'bf16' },
   nodes: plannedNodes(4),
-  link: { name: 'test', latencySeconds: 1e-3, perNodeSeconds: 0, bytesPerSecond: 1.25e9 },
+  link: { name: 'test', latencySeconds: 1e-3, perNodeSeconds: 0, bytesPerSecond: 1.25e9, stepSeconds: 0 },
   software: { layerSeconds: 0, stepSeconds: 0, computeHidden: true },
   topology: 'decentralized',
   policy: 'overlap',
@@ -50,7 +50,7 @@ test('one node alone exchanges nothing and reads every active weight once', () =
 });
 
 test('nodes of one host share its memory: two there are no faster than one, on two hosts they are', () => {
-  const none = { name: 'none', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: 1e15 };
+  const none = { name: 'none', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: 1e15, stepSeconds: 0 };
   const [alone, apart] = [plannedNodes(1, { memoryBytes: 1e12 }), plannedNodes(2, { memoryBytes: 1e12 })];
   const together = plannedNodes(2, { memoryBytes: 1e12, host: 'same' });
   assert.ok(rate({ nodes: together, link: none }) < rate({ nodes: alone, link: none }));
@@ -58,7 +58,7 @@ test('nodes of one host share its memory: two there are no faster than one, on t
 });
 
 test('threads that cannot use up the memory leave some to other nodes of the host', () => {
-  const none = { name: 'none', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: 1e15 };
+  const none = { name: 'none', latencySeconds: 0, perNodeSeconds: 0, bytesPerSecond: 1e15, stepSeconds: 0 };
   const half = { memoryBytes: 1e12, host: 'same', bytesPerSecond: 400e9 };
   const ratio = rate({ nodes: plannedNodes(2, half), link: none }) / rate({ nodes: plannedNodes(1, half), link: none });
   assert.ok(ratio > 1.5 && ratio < 2, `${ratio}`);
