@@ -34,16 +34,24 @@ std::tuple<uint32_t, uint16_t, FrameKind> pointOf(const FrameHeader& header) {
   throw Failure(FailureCode::exchange, "The exchange answers something else than was asked.");
 }
 
+uint64_t numberOf(std::string_view digits) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc() || end != digits.data() + digits.size()) strange();
+  return number;
+}
+
 }  // namespace
 
 FrameExchange::FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams)
     : address_(std::move(address)), name_(std::move(name)), epoch_(epoch), toAll_{std::move(streams.toAll), {}} {
   for (std::string& key : streams.toMember) toMember_.push_back({std::move(key), {}});
-  for (auto& [key, from] : streams.incoming) streams_.push_back({std::move(key), from, {}, "", 0});
+  for (auto& [key, from] : streams.incoming) streams_.push_back({std::move(key), from, {}, "", {}});
 }
 
 void FrameExchange::beginStep(uint32_t step) {
-  if (!writer_.has_value()) {
+  interrupt_.check();
+  if (!reader_.has_value()) {
     writer_.emplace(address_, name_, interrupt_);
     reader_.emplace(address_, name_, interrupt_);
   }
@@ -63,7 +71,7 @@ void FrameExchange::sendTo(int32_t member, FrameHeader frame, std::span<const st
 
 void FrameExchange::send(Outgoing& stream, FrameHeader& frame, std::span<const std::byte> body, int32_t keptLayers) {
   const std::string keptFrom =
-      keptLayers < 0 ? idText(prefixOf(step_ - 1), 0)
+      keptLayers < 0 ? idText(prefixOf(std::max(step_, 1u) - 1), 0)
                      : idText(prefixOf(step_), frameSequence(std::max(-1, frame.layer - keptLayers), 0, 0));
   const std::string_view bytes(reinterpret_cast<const char*>(body.data()), body.size());
   frame.epoch = epoch_;
@@ -105,13 +113,14 @@ void FrameExchange::drainReplies() {
 
 std::optional<ReceivedFrame> FrameExchange::next(FrameKind kind, uint16_t layer, Clock::time_point deadline) {
   const std::tuple wanted{step_, layer, kind};
+  interrupt_.check();
   if (std::optional<ReceivedFrame> frame = nextEarly(kind, layer); frame.has_value()) return frame;
   for (;;) {
     std::optional<ReceivedFrame> frame = read(deadline);
     if (!frame.has_value()) return std::nullopt;
-    if (frame->header.epoch != epoch_ || pointOf(frame->header) < wanted) continue;
+    if (frame->header.epoch != epoch_) continue;
     if (frame->header.kind == FrameKind::failure || pointOf(frame->header) == wanted) return frame;
-    early_.push_back({*frame, std::string(frame->body)});
+    if (pointOf(frame->header) > wanted) early_.push_back({*frame, std::string(frame->body)});
   }
 }
 
@@ -148,16 +157,17 @@ bool FrameExchange::takeReply(Clock::time_point deadline) {
   std::optional<RespValue> reply = reader_->receive(deadline);
   if (!reply.has_value()) return false;
   asked_ = false;
+  noteIds(*reply);
   reply_ = std::move(*reply);
   nextStream_ = nextEntry_ = 0;
-  noteIds();
   ask();
   return true;
 }
 
 // Throws Failure when this is no answer to XREAD, so that what follows need not look.
-void FrameExchange::noteIds() {
-  for (const RespValue& item : reply_.items) {
+void FrameExchange::noteIds(const RespValue& reply) {
+  if (reply.type != RespValue::Type::array && reply.type != RespValue::Type::null) strange();
+  for (const RespValue& item : reply.items) {
     if (item.items.size() != 2 || item.items[1].items.empty()) strange();
     Stream& stream = streamNamed(item.items[0].text);
     for (const RespValue& entry : item.items[1].items) stream.after = std::max(stream.after, idOf(entry));
@@ -167,11 +177,9 @@ void FrameExchange::noteIds() {
 FrameExchange::Id FrameExchange::idOf(const RespValue& entry) {
   if (entry.items.size() != 2) strange();
   const std::string_view text = entry.items[0].text;
-  Id id;
-  const char* const end = text.data() + text.size();
-  const auto [dash, error] = std::from_chars(text.data(), end, id.first);
-  if (error != std::errc() || dash == end || std::from_chars(dash + 1, end, id.second).ptr != end) strange();
-  return id;
+  const size_t dash = text.find('-');
+  if (dash == std::string_view::npos) strange();
+  return {numberOf(text.substr(0, dash)), numberOf(text.substr(dash + 1))};
 }
 
 void FrameExchange::ask() {
@@ -190,7 +198,7 @@ std::optional<ReceivedFrame> FrameExchange::takeEntry(Stream& stream, const Resp
     if (fields.size() != 4) throw std::invalid_argument("A frame has other fields than header and body.");
     return assemble(stream, decodeFramePiece(fields[1].text, fields[3].text), fields[3].text);
   } catch (const std::invalid_argument& bad) {
-    stream.nextPiece = 0;
+    stream.next = {};
     throw BadFrame(stream.from, bad.what());
   }
 }
@@ -200,13 +208,13 @@ std::optional<ReceivedFrame> FrameExchange::assemble(Stream& stream, const Frame
   if (header.pieces == 1) return ReceivedFrame{stream.from, header, chunk};
   if (header.piece == 0) {
     stream.body.clear();
-  } else if (header.piece != stream.nextPiece) {
+  } else if (header != stream.next) {
     throw std::invalid_argument("A frame's piece " + std::to_string(header.piece) +
                                 " does not follow those before it.");
   }
   stream.body += chunk;
-  stream.nextPiece = static_cast<uint16_t>(header.piece + 1);
-  if (stream.nextPiece < header.pieces) return std::nullopt;
+  stream.next = header;
+  if (++stream.next.piece < header.pieces) return std::nullopt;
   return ReceivedFrame{stream.from, header, stream.body};
 }
 

@@ -79,7 +79,7 @@ class FrameExchange {
     int32_t from;
     Id after;          // of the entry read last
     std::string body;  // of a frame of which not all pieces have come
-    uint16_t nextPiece = 0;
+    FrameHeader next;  // of the piece of it that must come now
   };
   struct EarlyFrame {
     ReceivedFrame frame;
@@ -94,7 +94,7 @@ class FrameExchange {
   std::optional<ReceivedFrame> nextEarly(FrameKind kind, uint16_t layer);
   std::optional<ReceivedFrame> read(Clock::time_point deadline);
   bool takeReply(Clock::time_point deadline);
-  void noteIds();
+  void noteIds(const RespValue& reply);
   static Id idOf(const RespValue& entry);
   uint64_t prefixOf(uint32_t step) const { return static_cast<uint64_t>(epoch_) << 32 | step; }
   std::optional<ReceivedFrame> takeEntry(Stream& stream, const RespValue& entry);

@@ -29,15 +29,20 @@ Interrupt::~Interrupt() {
 }
 
 void Interrupt::raise() noexcept {
+  raised_ = true;
   const char byte = 0;
   // A pipe that is full says what is to be said.
   [[maybe_unused]] const ssize_t written = write(write_, &byte, 1);
 }
 
+void Interrupt::check() const {
+  if (raised_) throw Failure(FailureCode::interrupted, "the wait was interrupted");
+}
+
 bool Interrupt::await(int toRead, int toWrite, int timeoutMs) const {
   pollfd waits[3] = {{read_, POLLIN, 0}, {toRead, POLLIN, 0}, {toWrite, POLLOUT, 0}};
   const int ready = poll(waits, 3, timeoutMs);
-  if (ready > 0 && waits[0].revents != 0) throw Failure(FailureCode::interrupted, "the wait was interrupted");
+  check();
   // An error or a hang-up is found out by whoever reads or writes.
   return ready > 0;
 }

@@ -1,5 +1,6 @@
 // Ends a wait from another thread. Stays raised: whoever waits next does not.
 #pragma once
+#include <atomic>
 
 namespace conclave {
 
@@ -13,6 +14,9 @@ class Interrupt {
 
   void raise() noexcept;
 
+  /** Throws Failure `interrupted` once it is raised. */
+  void check() const;
+
   /**
    * Waits until there is something to read, or room to write, or `timeoutMs` have passed, negative for ever; -1 for a
    * descriptor that is not waited for. Returns whether the wait was of use. Throws Failure `interrupted`.
@@ -20,6 +24,7 @@ class Interrupt {
   bool await(int toRead, int toWrite, int timeoutMs) const;
 
  private:
+  std::atomic<bool> raised_ = false;
   int read_ = -1, write_ = -1;  // a pipe: a byte in it is the interrupt
 };
 

@@ -29,17 +29,19 @@ T get(std::string_view bytes, size_t at) {
   return value;
 }
 
+// At most 2^40, which no body can hold either: the bytes fit into 64 bits.
+uint64_t valuesOf(uint64_t rows, uint64_t width) { return std::min(rows * width, uint64_t{1} << 40); }
+
 // Bytes of the body that a header announces; a failure's text has any length.
 uint64_t announcedBytes(const FrameHeader& header) {
   const uint64_t bytesPerValue = header.dtype == FrameDtype::bf16 ? 2 : 4;
-  const uint64_t rows = header.rows, width = header.width, slots = header.slots;
   switch (header.kind) {
     case FrameKind::work:
-      return slots * 8 + rows * width * bytesPerValue;
+      return uint64_t{header.slots} * 8 + valuesOf(header.rows, header.width) * bytesPerValue;
     case FrameKind::outputs:
-      return slots * width * bytesPerValue;
+      return valuesOf(header.slots, header.width) * bytesPerValue;
     case FrameKind::sums:
-      return rows * width * 4;
+      return valuesOf(header.rows, header.width) * 4;
     case FrameKind::failure:
       break;
   }

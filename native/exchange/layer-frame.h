@@ -21,6 +21,8 @@ struct FrameHeader {
   uint32_t digest;     // of the layer's routing
   uint32_t expertMicros;
   uint32_t padding;
+
+  bool operator==(const FrameHeader&) const = default;
 };
 
 constexpr size_t frameHeaderBytes = 64;

@@ -36,6 +36,16 @@ function entriesOf(frame: LayerFrame): [header: Buffer, chunk: Buffer][] {
   ]);
 }
 
+// The same literal is in test/native/layer-frame-test.cc.
+test("a frame's header has the bytes that C++ writes", () => {
+  const [, , last] = entriesOf(outputs(101, 3333, { padding: 5 }));
+  const expected =
+    '43564c460101010007000000ffffffff2700010002000300' +
+    '65000000050d000065000000f2450a00efbeadded2040000' +
+    '05000000000000000000000000000000';
+  assert.equal(last?.[0].toString('hex'), expected);
+});
+
 for (const [name, frame] of Object.entries({
   'one piece': outputs(4, 1536),
   'no slots': outputs(0, 1536),
