@@ -55,6 +55,10 @@ auto guarded(Napi::Env env, const Call& call) -> decltype(call()) {
     throw toJavaScript(env, codeName(failure.code), failure.what());
   } catch (const std::bad_alloc&) {
     throw toJavaScript(env, "out_of_memory", "not enough memory");
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& unforeseen) {
+    throw toJavaScript(env, codeName(FailureCode::internal), unforeseen.what());
   }
 }
 
@@ -75,6 +79,12 @@ inline int32_t int32Of(const Napi::Value& value, const char* name) {
   require(number >= std::numeric_limits<int32_t>::min() && number <= std::numeric_limits<int32_t>::max(),
           std::string(name) + " is out of range");
   return static_cast<int32_t>(number);
+}
+
+inline uint32_t uint32Of(const Napi::Value& value, const char* name) {
+  const int64_t number = integerOf(value, name);
+  require(number >= 0 && number <= std::numeric_limits<uint32_t>::max(), std::string(name) + " is out of range");
+  return static_cast<uint32_t>(number);
 }
 
 inline std::string stringOf(const Napi::Value& value, const char* name) {

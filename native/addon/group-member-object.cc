@@ -47,23 +47,24 @@ Napi::Function GroupMemberObject::define(Napi::Env env) {
 
 GroupMemberObject::GroupMemberObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<GroupMemberObject>(info) {
   guarded(info.Env(), [&] {
-    session_ = &ModelSessionObject::of(info[0]);
+    const ModelSessionObject& session = ModelSessionObject::of(info[0]);
+    session_ = Napi::Persistent(info[0].As<Napi::Object>());
     const Napi::Object options = objectOf(info[1], "options");
     const auto integer = [&](const char* name) { return int32Of(options.Get(name), name); };
     const GroupMember::Place place{integer("me"), integer("leader"), integer("members")};
     auto exchange = std::make_unique<FrameExchange>(exchangeAddressOf(options), stringOf(options.Get("name"), "name"),
-                                                    static_cast<uint32_t>(integerOf(options.Get("epoch"), "epoch")),
+                                                    uint32Of(options.Get("epoch"), "epoch"),
                                                     exchangeStreamsOf(options, place.members));
     ExpertAssigner assigner = assignerOf(options.Get("holderOffsets"), options.Get("holders"), options.Get("speed"));
-    member_ = std::make_shared<GroupMember>(session_->open().shape(), place, std::move(assigner), std::move(exchange));
+    member_ = std::make_shared<GroupMember>(session.open().shape(), place, std::move(assigner), std::move(exchange));
   });
   info.This().As<Napi::Object>().TypeTag(&typeTag);
 }
 
 std::shared_ptr<GroupMember> GroupMemberObject::memberOf(const Napi::Value& value, const ModelSessionObject& session) {
   require(value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&typeTag), "member must be a GroupMember");
-  const GroupMemberObject* object = Unwrap(value.As<Napi::Object>());
-  require(object->session_ == &session, "member is of another session");
+  const GroupMemberObject* const object = Unwrap(value.As<Napi::Object>());
+  require(&ModelSessionObject::of(object->session_.Value()) == &session, "member is of another session");
   if (object->member_ == nullptr) throw Failure(FailureCode::closed, "the member has left its group");
   return object->member_;
 }
@@ -75,10 +76,14 @@ void GroupMemberObject::leave(const Napi::CallbackInfo&) {
 
 StepOrder stepOrderOf(const Napi::Value& value) {
   const Napi::Object object = objectOf(value, "order");
-  StepOrder order{static_cast<uint32_t>(integerOf(object.Get("step"), "step")), std::nullopt};
+  StepOrder order{uint32Of(object.Get("step"), "step"), std::nullopt};
   if (object.Get("patience").IsNull()) return order;
   const Napi::Object patience = objectOf(object.Get("patience"), "patience");
-  const auto number = [&](const char* name) { return numberOf(patience.Get(name), name); };
+  const auto number = [&](const char* name) {
+    const double given = numberOf(patience.Get(name), name);
+    require(given >= 0, std::string(name) + " must not be negative");
+    return given;
+  };
   order.patience = Patience{number("floorMs"), number("factor"), number("normalMs")};
   return order;
 }

@@ -22,7 +22,7 @@ class GroupMemberObject : public Napi::ObjectWrap<GroupMemberObject> {
   void leave(const Napi::CallbackInfo& info);
 
   std::shared_ptr<GroupMember> member_;
-  const ModelSessionObject* session_ = nullptr;  // never looked into: it may be gone
+  Napi::ObjectReference session_;
 };
 
 StepOrder stepOrderOf(const Napi::Value& value);

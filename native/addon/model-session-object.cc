@@ -156,10 +156,11 @@ Napi::Value ModelSessionObject::step(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelSessionObject::groupStep(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
+    // Before the session is looked at: reading an object may run JavaScript.
+    const StepOrder order = stepOrderOf(info[8]);
     ModelSession& session = idle();
     StepBatch batch = batchOf(info);
     const std::shared_ptr<GroupMember> member = GroupMemberObject::memberOf(info[7], *this);
-    const StepOrder order = stepOrderOf(info[8]);
     const int64_t wanted = static_cast<int64_t>(batch.logitRows.size()) * session.shape().vocab;
     float* logits = info[6].IsNull() ? nullptr : elementsOf<float>(info[6], napi_float32_array, "logits", wanted);
     const auto report = std::make_shared<GroupStepReport>();

@@ -30,6 +30,10 @@ class ExpertAssigner {
    */
   void assign(std::span<const int32_t> experts, std::span<int32_t> members);
 
+  // Of the placement.
+  int32_t experts() const { return static_cast<int32_t>(experts_.size()); }
+  int32_t members() const { return static_cast<int32_t>(members_.size()); }
+
  private:
   struct Expert {
     std::vector<int32_t> holders;

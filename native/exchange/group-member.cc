@@ -17,6 +17,9 @@ constexpr int32_t allToAllRows = 16;
 // is.
 constexpr int32_t keepStep = -1, keepLayer = 1;
 
+// More does not fit into a clock.
+constexpr double mostPatienceMs = 24 * 3600e3;
+
 double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 size_t slotCount(int32_t rows, const ModelShape& shape) {
@@ -40,6 +43,8 @@ GroupMember::GroupMember(const ModelShape& shape, Place place, ExpertAssigner as
       exchange_(std::move(exchange)) {
   require(place.me >= 0 && place.me < place.members && place.leader >= 0 && place.leader < place.members,
           "there is no such member");
+  require(assigner_.members() == place.members && assigner_.experts() == shape.experts,
+          "holders and speed must be of the model's experts and the group's members");
 }
 
 GroupStepReport GroupMember::step(Backend& backend, const ModelWeights& weights, const StepBatch& batch,
@@ -145,7 +150,7 @@ void GroupMember::toLeader(int32_t layer) {
     return;
   }
   place(place_.me, allRows(), own_.data());
-  expect(true, allRows());
+  expect([](int32_t) { return true; });
   gather(FrameKind::outputs, layer, allRows());
 }
 
@@ -155,25 +160,28 @@ void GroupMember::allToAll(int32_t layer) {
     noteSent(own_.size());
   }
   place(place_.me, allRows(), own_.data());
-  expect(isLarge(), allRows());
+  expect([&](int32_t member) { return isLarge() || slotsOf(member, allRows()) > 0; });
   gather(FrameKind::outputs, layer, allRows());
 }
 
 // Outputs go to the owners of their rows, who sum them; sums go to all.
 void GroupMember::byOwners(Backend& backend, int32_t layer) {
-  const Rows mine = owned(place_.me);
   sendToOwners(layer);
-  expect(false, mine);
+  const Rows mine = owned(place_.me);
+  expect([&](int32_t member) { return slotsOf(member, mine) > 0; });
   gather(FrameKind::outputs, layer, mine);
+  if (mine.count() > 0) spreadSums(backend, layer, mine);
+  expect([&](int32_t member) { return owned(member).count() > 0; });
+  gather(FrameKind::sums, layer, allRows());
+}
+
+void GroupMember::spreadSums(Backend& backend, int32_t layer, Rows mine) {
   const size_t width = static_cast<size_t>(shape_.dModel), first = static_cast<size_t>(mine.first);
   const std::span<float> sums(sums_.data() + first * width, static_cast<size_t>(mine.count()) * width);
   backend.sumOutputs(mine.first, mine.count(), outputs_.data() + slotCount(mine.first, shape_) * rowBytes_,
                      sums.data());
-  FrameHeader sumHeader = header(FrameKind::sums, layer, mine);
-  exchange_->broadcast(sumHeader, std::as_bytes(sums), keepLayer);
+  exchange_->broadcast(header(FrameKind::sums, layer, mine), std::as_bytes(sums), keepLayer);
   noteSent(sums.size_bytes());
-  expect(true, allRows());
-  gather(FrameKind::sums, layer, allRows());
 }
 
 // Slots ascend by row, so that those of one owner lie together.
@@ -206,11 +214,12 @@ bool GroupMember::haveOwners() const {
 
 bool GroupMember::isLarge() const { return rows_ > allToAllRows; }
 
-// Frames are to come of everybody else, or of those who have outputs for `rows`.
-void GroupMember::expect(bool everybody, Rows rows) {
+// Frames are to come of the others who send one.
+template <typename Sends>
+void GroupMember::expect(const Sends& sends) {
   missing_.clear();
   for (int32_t member = 0; member < place_.members; ++member) {
-    if (member != place_.me && (everybody || slotsOf(member, rows) > 0)) missing_.push_back(member);
+    if (member != place_.me && sends(member)) missing_.push_back(member);
   }
 }
 
@@ -306,7 +315,7 @@ GroupMember::Rows GroupMember::owned(int32_t member) const {
 Clock::time_point GroupMember::deadline() const {
   if (!order_.patience.has_value()) return RedisConnection::never;
   const auto [floorMs, factor, normalMs] = *order_.patience;
-  const double ms = floorMs + factor * std::max(ownSeconds_ * 1e3, normalMs);
+  const double ms = std::min(mostPatienceMs, floorMs + factor * std::max(ownSeconds_ * 1e3, normalMs));
   return Clock::now() + std::chrono::microseconds(static_cast<int64_t>(ms * 1e3));
 }
 

@@ -75,9 +75,11 @@ class GroupMember {
   void toLeader(int32_t layer);
   void byOwners(Backend& backend, int32_t layer);
   void sendToOwners(int32_t layer);
+  void spreadSums(Backend& backend, int32_t layer, Rows mine);
   bool haveOwners() const;
   bool isLarge() const;
-  void expect(bool everybody, Rows rows);
+  template <typename Sends>
+  void expect(const Sends& sends);
   void gather(FrameKind kind, int32_t layer, Rows rows);
   void take(const ReceivedFrame& frame, Rows rows, double waitedSeconds);
   void check(const ReceivedFrame& frame, Rows rows) const;

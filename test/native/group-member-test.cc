@@ -1,0 +1,303 @@
+// Members of a decentralized group, each with its own session and experts, give the logits that one session gives; and
+// say what is wrong when one of them does not play its part.
+#include "../../native/exchange/group-member.h"
+
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "../../native/core/failure.h"
+#include "fake-redis.h"
+#include "random-model.h"
+
+using namespace conclave;
+using namespace conclave::test;
+using Holders = std::vector<std::vector<int32_t>>;
+using Trouble = GroupStepReport::Trouble;
+
+namespace {
+
+constexpr uint32_t epoch = 5;
+constexpr StepLimits limits{16, 256};
+// For ever, as far as a test is concerned.
+constexpr Patience patient{20'000, 1, 0};
+
+std::string broadcastOf(int32_t member) { return std::to_string(member) + ">all"; }
+std::string directOf(int32_t from, int32_t to) { return std::to_string(from) + ">" + std::to_string(to); }
+
+ExchangeStreams streamsOf(int32_t me, int32_t members) {
+  ExchangeStreams streams{broadcastOf(me), {}, {}};
+  for (int32_t member = 0; member < members; ++member) {
+    streams.toMember.push_back(directOf(me, member));
+    if (member == me) continue;
+    streams.incoming.push_back({broadcastOf(member), member});
+    streams.incoming.push_back({directOf(member, me), member});
+  }
+  return streams;
+}
+
+// A member with the experts that `holders` gives it; member 0 leads.
+class Node {
+ public:
+  Node(const FakeRedis& server, const ModelShape& shape, const RandomPack& pack, const Holders& holders, int32_t me,
+       int32_t members)
+      : session_(shape, limits, 1, ""),
+        member_(shape, {me, 0, members}, ExpertAssigner(holders, std::vector<double>(static_cast<size_t>(members), 1)),
+                std::make_unique<FrameExchange>(server.address(), "member", epoch, streamsOf(me, members))) {
+    pack.attachSharedTo(session_);
+    for (size_t expert = 0; expert < holders.size(); ++expert) {
+      if (std::ranges::count(holders[expert], me) > 0) pack.attachExpertTo(session_, static_cast<int32_t>(expert));
+    }
+  }
+
+  struct Outcome {
+    GroupStepReport report;
+    std::optional<Failure> failure;
+  };
+  /** Logits are null on followers. */
+  std::future<Outcome> start(StepBatch batch, const StepOrder& order, float* logits) {
+    const auto report = std::make_shared<GroupStepReport>();
+    const auto promise = std::make_shared<std::promise<Outcome>>();
+    session_.stepBy(
+        std::move(batch),
+        [=, this](Backend& backend, const ModelWeights& weights, const StepBatch& checked) {
+          *report = member_.step(backend, weights, checked, order, logits);
+        },
+        [=](const std::optional<Failure>& failure) {
+          promise->set_value({*report, failure});
+        });
+    return promise->get_future();
+  }
+
+  ModelSession& session() { return session_; }
+  void leave() { member_.exchange().interrupt(); }
+
+ private:
+  ModelSession session_;
+  GroupMember member_;
+};
+
+struct Group {
+  Group(const FakeRedis& server, const ModelShape& shape, const RandomPack& pack, const Holders& holders,
+        int32_t members) {
+    for (int32_t me = 0; me < members; ++me) {
+      nodes.push_back(std::make_unique<Node>(server, shape, pack, holders, me, members));
+    }
+  }
+  std::vector<std::unique_ptr<Node>> nodes;
+
+  std::vector<float> step(uint32_t step, const std::vector<Part>& parts) {
+    const StepBatch batch = batchOf(parts);
+    std::vector<float> logits(batch.logitRows.size() * static_cast<size_t>(nodes[0]->session().shape().vocab));
+    std::vector<std::future<Node::Outcome>> outcomes;
+    for (const auto& node : nodes) {
+      const bool leads = node == nodes.front();
+      const StepOrder order{step, leads ? std::optional(patient) : std::nullopt};
+      outcomes.push_back(node->start(batch, order, leads ? logits.data() : nullptr));
+    }
+    for (auto& each : outcomes) {
+      const auto [report, failure] = each.get();
+      CHECK(!failure.has_value(), failure->what());
+      CHECK(report.trouble == Trouble::none, report.text);
+    }
+    return logits;
+  }
+};
+
+// Everybody holds about half of the experts, somebody each.
+Holders randomHolders(Random& random, int32_t experts, int32_t members) {
+  Holders holders;
+  for (int32_t expert = 0; expert < experts; ++expert) {
+    std::vector<int32_t>& of = holders.emplace_back();
+    for (int32_t member = 0; member < members; ++member) {
+      if (random.below(2) == 0) of.push_back(member);
+    }
+    if (of.empty()) of.push_back(random.below(members));
+  }
+  return holders;
+}
+
+// Two members that both have a slot in each row of both layers: expert e is on member e.
+struct Pair {
+  Pair()
+      : random(35),
+        shape(shapeOfTwo(random)),
+        pack(shape, random.bits()),
+        sequence(randomSequence(random, shape, 3, 0)) {}
+
+  static ModelShape shapeOfTwo(Random& random) {
+    ModelShape shape = randomShape(random);
+    shape.layers = shape.experts = shape.topK = 2;
+    return shape;
+  }
+
+  Random random;
+  ModelShape shape;
+  RandomPack pack;
+  Sequence sequence;
+  FakeRedis server;
+  Node leader{server, shape, pack, {{0}, {1}}, 0, 2};
+  std::vector<float> logits = std::vector<float>(static_cast<size_t>(3 * shape.vocab));
+
+  std::future<Node::Outcome> start(const Patience& patience = patient) {
+    return leader.start(batchOf({{&sequence, 0, 3}}), {7, patience}, logits.data());
+  }
+  // What the other would answer in layer 0, by what the leader sends.
+  FrameHeader answer() {
+    const std::vector<std::string> sent = server.commands("XADD", 1)[0];
+    return decodeFramePiece(sent[7], sent[9]);
+  }
+  void send(const FrameHeader& header, const std::string& body) {
+    const auto bytes = encodeFrameHeader(header);
+    const uint64_t prefix = uint64_t{header.epoch} << 32 | header.step;
+    server.add(broadcastOf(1), std::to_string(prefix) + "-" + std::to_string((header.layer + 1) << 16),
+               {"h", {bytes.data(), bytes.size()}, "b", body});
+  }
+};
+
+std::string shown(const Node::Outcome& outcome) {
+  const auto& [report, failure] = outcome;
+  if (failure.has_value()) return failure->what();
+  const std::map<Trouble, std::string> names{{Trouble::none, "none"},       {Trouble::late, "late"},
+                                             {Trouble::routing, "routing"}, {Trouble::refused, "refused"},
+                                             {Trouble::badFrame, "bad"},    {Trouble::failure, "failure"}};
+  std::string all = names.at(report.trouble);
+  for (const int32_t culprit : report.culprits) all += " " + std::to_string(culprit);
+  return all + ": " + report.text;
+}
+
+}  // namespace
+
+TEST("a group's logits have the bits of one session's, in steps of few rows and of many") {
+  Random random(33);
+  for (int trial = 0; trial < 12; ++trial) {
+    const ModelShape shape = randomShape(random);
+    const RandomPack pack(shape, random.bits());
+    const int32_t members = random.between(1, 4), length = 60;
+    const Sequence sequence = randomSequence(random, shape, length, 0);
+    ModelSession alone(shape, limits, 1, "");
+    pack.attachTo(alone);
+    FakeRedis server;
+    Group group(server, shape, pack, randomHolders(random, shape.experts, members), members);
+    uint32_t step = 0;
+    for (int32_t from = 0; from < length;) {
+      const int32_t to = std::min(length, from + random.of<int32_t>({1, 1, 2, 16, 17, 30}));
+      const std::vector<Part> parts{{&sequence, from, to}};
+      CHECK(equal(group.step(++step, parts), conclave::test::step(alone, parts)),
+            "trial " + std::to_string(trial) + ", " + std::to_string(members) + " members, rows " +
+                std::to_string(from) + " to " + std::to_string(to));
+      from = to;
+    }
+  }
+}
+
+TEST("a group of more members than rows have owners agrees, too") {
+  Random random(34);
+  ModelShape shape = randomShape(random);
+  shape.layers = 2;
+  shape.experts = shape.topK = 3;
+  const RandomPack pack(shape, random.bits());
+  const Sequence sequence = randomSequence(random, shape, 17, 0);
+  const int32_t members = 18;
+  ModelSession alone(shape, limits, 1, "");
+  pack.attachTo(alone);
+  FakeRedis server;
+  Group group(server, shape, pack, randomHolders(random, shape.experts, members), members);
+  const std::vector<Part> parts{{&sequence, 0, 17}};
+  CHECK(equal(group.step(1, parts), conclave::test::step(alone, parts)), "logits");
+  // One of them owns no row: it has no sums to spread.
+  int sums = 0;
+  for (const auto& command : server.commands("XADD", server.count("XADD"))) {
+    if (decodeFramePiece(command[7], command[9]).kind == FrameKind::sums) ++sums;
+  }
+  CHECK(sums == 17, std::to_string(sums) + " frames of sums");
+}
+
+TEST("a member of whom nothing comes in time is named") {
+  Pair pair;
+  CHECK(shown(pair.start({20, 1, 0}).get()) == "late 1: ", "late");
+  Pair other;
+  const Clock::time_point start = Clock::now();
+  CHECK(shown(other.start({10, 2, 20}).get()) == "late 1: ", "late");
+  CHECK(Clock::now() - start >= std::chrono::milliseconds(50), "it was waited for twice what is normal and the floor");
+}
+
+TEST("a frame that does not fit the layer is refused, with the reason") {
+  struct Case {
+    std::string expected;
+    std::function<void(FrameHeader& header)> spoil;
+  };
+  const std::string three = "Sent 3 outputs where 3 were expected.";
+  for (const auto& [expected, spoil] : std::vector<Case>{
+           {"routing 1: 0", [](FrameHeader& header) { ++header.digest; }},
+           {"refused 1: Sent 2 outputs where 3 were expected.", [](FrameHeader& header) { header.slots = 2; }},
+           {"refused 1: " + three, [](FrameHeader& header) { ++header.rows; }},
+           {"refused 1: " + three, [](FrameHeader& header) { ++header.width; }},
+           {"failure 1: gone", [](FrameHeader& header) { header.kind = FrameKind::failure; }},
+           {"bad 1: A frame has a wrong piece.", [](FrameHeader& header) { header.pieces = 2; }},
+       }) {
+    Pair pair;
+    auto outcome = pair.start();
+    FrameHeader header = pair.answer();
+    spoil(header);
+    const uint32_t bytesPerValue = header.dtype == FrameDtype::bf16 ? 2 : 4;
+    header.bodyBytes = header.kind == FrameKind::failure ? 4 : header.slots * header.width * bytesPerValue;
+    pair.send(header, header.kind == FrameKind::failure ? "gone" : std::string(header.bodyBytes, '\0'));
+    const std::string told = shown(outcome.get());
+    CHECK(told == expected, expected + " but was told " + told);
+  }
+}
+
+TEST("what the others say of their work is in the report") {
+  Pair pair;
+  Node other(pair.server, pair.shape, pair.pack, {{0}, {1}}, 1, 2);
+  auto led = pair.start(), followed = other.start(batchOf({{&pair.sequence, 0, 3}}), {7, std::nullopt}, nullptr);
+  const GroupStepReport leader = led.get().report, follower = followed.get().report;
+  CHECK(leader.members[1].frames == 2 && leader.members[1].slots == 6, "two layers of three rows");
+  CHECK(leader.waitsMs.size() == 2 && follower.waitsMs.size() == 1,
+        "a follower has nobody to wait for in the last layer");
+  const int64_t bytes = 3 * pair.leader.session().activationBytes();
+  CHECK(leader.framesSent == 1 && leader.bytesSent == bytes, "the leader's frame");
+  CHECK(follower.framesSent == 2 && follower.bytesSent == 2 * bytes, "the follower's frames");
+}
+
+TEST("a member that leaves in the middle of a step is interrupted, and stays so") {
+  Pair pair;
+  auto outcome = pair.start({1e300, 1, 0});
+  pair.server.commands("XREAD", 1);
+  pair.leader.leave();
+  for (int round = 0; round < 2; ++round) {
+    const std::optional<Failure> failure = outcome.get().failure;
+    CHECK(failure.has_value() && failure->code == FailureCode::interrupted, "interrupted");
+    outcome = pair.start();
+  }
+  outcome.get();
+}
+
+TEST("an expert that is to be here and is not is a failure") {
+  Pair pair;
+  pair.leader.session().detachExpert(0);
+  const Node::Outcome outcome = pair.start().get();
+  CHECK(outcome.failure.has_value() && outcome.failure->code == FailureCode::invalidArgument, shown(outcome));
+}
+
+TEST("a place in a group of another model or size is refused") {
+  Pair pair;
+  const auto refused = [&](const Holders& holders, size_t speeds, GroupMember::Place place) {
+    try {
+      GroupMember(pair.shape, place, ExpertAssigner(holders, std::vector<double>(speeds, 1)),
+                  std::make_unique<FrameExchange>(pair.server.address(), "member", epoch, streamsOf(0, 2)));
+    } catch (const Failure& failure) {
+      return failure.code == FailureCode::invalidArgument;
+    }
+    return false;
+  };
+  const Holders two{{0}, {1}};
+  CHECK(!refused(two, 2, {1, 0, 2}), "the right one");
+  for (const GroupMember::Place place : {GroupMember::Place{2, 0, 2}, {-1, 0, 2}, {0, 2, 2}, {0, -1, 2}, {0, 0, -1}}) {
+    CHECK(refused(two, 2, place), "no such member");
+  }
+  CHECK(refused(two, 3, {1, 0, 2}), "more speeds than members");
+  CHECK(refused({{0}}, 2, {1, 0, 2}), "fewer experts than the model");
+  CHECK(refused({{0}, {1}, {1}}, 2, {1, 0, 2}), "more experts than the model");
+}
