@@ -1,48 +1,10 @@
 // The addon by itself: what it exports, and that no argument, however wrong, does worse than throw a coded error.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
-import type {
-  AddonExpertAssigner,
-  AddonMappedFile,
-  AddonModelSession,
-  AddonModelShape,
-} from '../../../native/addon-types.ts';
-import { loadAddon } from '../../../native/load-addon.ts';
-import { REPOSITORY_ROOT } from '../../repository-root.ts';
-
-const addon = loadAddon();
-const folder = await mkdtemp(join(tmpdir(), 'cv-addon-'));
-after(() => rm(folder, { recursive: true, force: true }));
-
-const SHAPE: AddonModelShape = {
-  dtype: 0,
-  layers: 1,
-  dModel: 8,
-  vocab: 5,
-  maxContext: 128,
-  normEpsilon: 1e-5,
-  heads: 2,
-  kvHeads: 1,
-  headDim: 4,
-  clipQkv: Number.POSITIVE_INFINITY,
-  ropeTheta: 10_000,
-  experts: 2,
-  topK: 1,
-  routerNormalization: 1,
-  ffn: 8,
-};
-const LIMITS = { backend: 'cpu', threads: 2, kvBlocks: 4, maxRows: 16, variant: '' };
-
-/** A pack whose every byte is zero: valid weights, so that steps run. */
-const PACK_BYTES = 1 << 16;
-const packPath = join(folder, 'zeros.pack');
-writeFileSync(packPath, new Uint8Array(PACK_BYTES));
+import type { AddonExpertAssigner } from '../../../native/addon-types.ts';
+import { ADDON_PATH, addon, attach, LIMITS, oneRow, packPath, readySession, SHAPE } from './zero-model.ts';
 
 const METHODS: Readonly<Record<string, readonly string[]>> = {
   ExpertAssigner: ['assign'],
@@ -54,6 +16,7 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
     'begin',
     'close',
     'detachExpert',
+    'groupStep',
     'numericsClass',
     'project',
     'routingCounts',
@@ -68,31 +31,16 @@ function methodsOf(object: object): string[] {
   return names.filter((name) => name !== 'constructor').sort();
 }
 
-function attach(session: AddonModelSession, file: AddonMappedFile): void {
-  // Every section may be the same zeros.
-  session.attachShared(file, new Float64Array(SHAPE.layers * 5 + 3));
-  for (let expert = 0; expert < SHAPE.experts; expert += 1) session.attachExpert(expert, file, new Float64Array(2));
-}
-
-function readySession(): AddonModelSession {
-  const session = addon.createSession(SHAPE, LIMITS);
-  attach(session, addon.mapFile(packPath));
-  return session;
-}
-
 /** Expert 0 is on both members, expert 1 on member 0. */
 function twoMembers(): AddonExpertAssigner {
   return addon.createAssigner(Int32Array.of(0, 2, 3), Int32Array.of(0, 1, 0), Float64Array.of(1, 1));
 }
 
-function oneRow(session: AddonModelSession, logits = new Float32Array(SHAPE.vocab)): Promise<void> {
-  const one = new Int32Array(1);
-  return session.step(one, one, one, one, 1, one, logits);
-}
-
 test('exports what addon-types.ts says, nothing more', async () => {
   assert.deepEqual(Object.keys(addon).sort(), [
     'createAssigner',
+    'createGroupMember',
+    'createHopProbe',
     'createSession',
     'gpuProperties',
     'kernelVariants',
@@ -232,7 +180,7 @@ test('a session keeps using a file that was closed', async () => {
 
 test('a worker thread that ends in mid-step takes nothing with it', async () => {
   const script = `
-    const addon = require(${JSON.stringify(join(REPOSITORY_ROOT, 'native/build/Release/conclave.node'))});
+    const addon = require(${JSON.stringify(ADDON_PATH)});
     const session = addon.createSession(${JSON.stringify(SHAPE).replace('null', 'Infinity')}, ${JSON.stringify(LIMITS)});
     const file = addon.mapFile(${JSON.stringify(packPath)});
     session.attachShared(file, new Float64Array(8));

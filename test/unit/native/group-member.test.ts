@@ -1,0 +1,268 @@
+// A group member's place and steps as the addon takes them: no argument does worse than a coded error, a step that waits for
+// others ends with whoever gives it up. What steps compute is the business of test/native and test/integration/node.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import fc from 'fast-check';
+import type {
+  AddonGroupMember,
+  AddonGroupMemberOptions,
+  AddonGroupStepReport,
+  AddonModelSession,
+  AddonStepOrder,
+} from '../../../native/addon-types.ts';
+import { ADDON_PATH, addon, LIMITS, oneRow, packPath, readySession, SHAPE } from './zero-model.ts';
+
+const folder = await mkdtemp(join(tmpdir(), 'cv-group-member-'));
+const socketPath = join(folder, 'exchange');
+
+// In a thread of its own, because the addon may block this one. Says OK to all commands but reads, which wait for ever.
+const EXCHANGE = `
+  const { parentPort } = require('node:worker_threads');
+  const server = require('node:net').createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (chunk) => {
+      for (const [, name] of chunk.toString('latin1').matchAll(/\\*\\d+\\r\\n\\$\\d+\\r\\n([A-Z]+)\\r\\n/g)) {
+        if (name === 'XREAD') parentPort.postMessage('read');
+        else socket.write('+OK\\r\\n');
+      }
+    });
+  });
+  server.listen(${JSON.stringify(socketPath)}, () => parentPort.postMessage('listening'));`;
+const exchange = new Worker(EXCHANGE, { eval: true });
+const heard = (): Promise<unknown> => new Promise((resolve) => exchange.once('message', resolve));
+await heard();
+after(async () => {
+  await exchange.terminate();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const ADDRESS = { path: socketPath, host: '', port: 0, username: '', password: '', db: 0 };
+
+/** Member 0 leads and holds both experts; member 1 holds none, but has to answer the last layer. */
+const TWO: AddonGroupMemberOptions = {
+  exchange: ADDRESS,
+  name: 'member',
+  epoch: 1,
+  me: 0,
+  leader: 0,
+  members: 2,
+  holderOffsets: Int32Array.of(0, 1, 2),
+  holders: Int32Array.of(0, 0),
+  speed: Float64Array.of(1, 1),
+  toAll: '0',
+  toMember: ['', '0>1'],
+  incoming: ['1', '1>0'],
+  incomingFrom: Int32Array.of(1, 1),
+};
+const ALONE: AddonGroupMemberOptions = {
+  ...TWO,
+  members: 1,
+  speed: Float64Array.of(1),
+  toMember: [''],
+  incoming: [],
+  incomingFrom: new Int32Array(0),
+};
+const FOR_EVER: AddonStepOrder = { step: 1, patience: null };
+
+function groupStep(
+  session: AddonModelSession,
+  member: AddonGroupMember,
+  order: AddonStepOrder = FOR_EVER,
+  logits: Float32Array | null = new Float32Array(SHAPE.vocab),
+): Promise<AddonGroupStepReport> {
+  const one = new Int32Array(1);
+  return session.groupStep(one, one, one, one, 1, one, logits, member, order);
+}
+
+test('a step of a group of one gives what its session gives, and says how it went', async () => {
+  const session = readySession();
+  const logits = new Float32Array(SHAPE.vocab).fill(7);
+  const report = await groupStep(session, addon.createGroupMember(session, ALONE), FOR_EVER, logits);
+  assert.deepEqual([...logits], [0, 0, 0, 0, 0]);
+  const { attendSeconds, expertSeconds, projectSeconds, ...rest } = report;
+  assert.ok(attendSeconds > 0 && expertSeconds > 0 && projectSeconds > 0);
+  assert.deepEqual(rest, {
+    trouble: 'none',
+    culprits: new Int32Array(0),
+    text: '',
+    waitsMs: new Float64Array(0),
+    members: new Float64Array(4),
+    framesSent: 0,
+    bytesSent: 0,
+  });
+  await session.close();
+});
+
+test('a step ends with the name of a member that does not answer', async () => {
+  const session = readySession();
+  const order = { step: 1, patience: { floorMs: 1, factor: 0, normalMs: 0 } };
+  const { trouble, culprits } = await groupStep(session, addon.createGroupMember(session, TWO), order);
+  assert.deepEqual({ trouble, culprits: [...culprits] }, { trouble: 'late', culprits: [1] });
+  await session.close();
+});
+
+test('leaving ends a step that waits, and the session goes on', async () => {
+  const session = readySession();
+  const member = addon.createGroupMember(session, TWO);
+  const waits = heard();
+  const running = groupStep(session, member);
+  await waits;
+  assert.throws(() => void groupStep(session, member), { code: 'busy' });
+  member.leave();
+  await assert.rejects(running, { code: 'interrupted' });
+  assert.throws(() => void groupStep(session, member), { code: 'closed' });
+  member.leave();
+  await oneRow(session);
+  await session.close();
+});
+
+test('an exchange that is away is a failure of its own', async () => {
+  const session = readySession();
+  const away = { ...ALONE, exchange: { ...ADDRESS, path: join(folder, 'nobody') } };
+  const member = addon.createGroupMember(session, away);
+  for (const _ of [1, 2])
+    await assert.rejects(groupStep(session, member), { code: 'exchange', message: /No such file/ });
+  await session.close();
+});
+
+for (const [name, changes, message] of [
+  ['me that is no member', { me: 2 }, /no such member/],
+  ['a leader that is no member', { leader: -1 }, /no such member/],
+  ['fewer keys than members', { members: 3 }, /toMember/],
+  ['more speeds than members', { speed: Float64Array.of(1, 1, 1) }, /the group's members/],
+  ['fewer speeds than members', { speed: Float64Array.of(1) }, /the group's members/],
+  ['experts of another model', { holderOffsets: Int32Array.of(0, 2) }, /the model's experts/],
+  ['holders that are no members', { holders: Int32Array.of(0, 2) }, /holders must be members/],
+  ['a sender that is no member', { incomingFrom: Int32Array.of(1, 2) }, /incomingFrom/],
+  ['fewer senders than streams', { incomingFrom: Int32Array.of(1) }, /same length/],
+  ['an epoch below zero', { epoch: -1 }, /epoch is out of range/],
+  ['an epoch beyond 32 bits', { epoch: 2 ** 32 }, /epoch is out of range/],
+  ['half an epoch', { epoch: 0.5 }, /epoch must be a whole number/],
+] as const) {
+  test(`a place with ${name} is refused`, async () => {
+    const session = readySession();
+    const create = () => addon.createGroupMember(session, { ...TWO, ...changes });
+    assert.throws(create, { code: 'invalid_argument', message });
+    await session.close();
+  });
+}
+
+for (const [name, order, message] of [
+  ['a number below zero', { step: -1, patience: null }, /step is out of range/],
+  ['a number beyond 32 bits', { step: 2 ** 32, patience: null }, /step is out of range/],
+  [
+    'a negative patience',
+    { step: 1, patience: { floorMs: 0, factor: -1, normalMs: 0 } },
+    /factor must not be negative/,
+  ],
+  [
+    'a patience of NaN',
+    { step: 1, patience: { floorMs: NaN, factor: 0, normalMs: 0 } },
+    /floorMs must not be negative/,
+  ],
+] as const) {
+  test(`a step with ${name} is refused`, async () => {
+    const session = readySession();
+    const step = () => groupStep(session, addon.createGroupMember(session, ALONE), order);
+    assert.throws(() => void step(), { code: 'invalid_argument', message });
+    await session.close();
+  });
+}
+
+test('a patience longer than any clock counts is a long one', async () => {
+  const session = readySession();
+  const member = addon.createGroupMember(session, TWO);
+  const waits = heard();
+  const running = groupStep(session, member, { step: 1, patience: { floorMs: 1e300, factor: Infinity, normalMs: 1 } });
+  await waits;
+  member.leave();
+  await assert.rejects(running, { code: 'interrupted' });
+  await session.close();
+});
+
+test('a member is of one session, and no step runs in one that is closed', async () => {
+  const [session, other] = [readySession(), readySession()];
+  const member = addon.createGroupMember(session, ALONE);
+  const refused = (step: () => unknown, code: string, message: RegExp) => assert.throws(step, { code, message });
+  refused(() => groupStep(other, member), 'invalid_argument', /of another session/);
+  refused(
+    () => groupStep(session, session as unknown as AddonGroupMember),
+    'invalid_argument',
+    /must be a GroupMember/,
+  );
+  refused(() => groupStep(session, member, FOR_EVER, new Float32Array(4)), 'invalid_argument', /logits must have 5/);
+  await session.close();
+  refused(() => groupStep(session, member), 'closed', /session is closed/);
+  refused(() => addon.createGroupMember(session, ALONE), 'closed', /session is closed/);
+  await other.close();
+});
+
+test('a session that is closed while its arguments are read is closed', () => {
+  const session = readySession();
+  const member = addon.createGroupMember(session, ALONE);
+  const order = {
+    get step() {
+      void session.close();
+      return 1;
+    },
+    patience: null,
+  };
+  assert.throws(() => void groupStep(session, member, order), { code: 'closed' });
+});
+
+test('a worker thread that ends while a step waits for others takes nothing with it', async () => {
+  const script = `
+    const addon = require(${JSON.stringify(ADDON_PATH)});
+    const { workerData: { shape, limits, packPath, place } } = require('node:worker_threads');
+    const session = addon.createSession(shape, limits);
+    const file = addon.mapFile(packPath);
+    session.attachShared(file, new Float64Array(8));
+    for (const expert of [0, 1]) session.attachExpert(expert, file, new Float64Array(2));
+    const one = new Int32Array(1);
+    const member = addon.createGroupMember(session, place);
+    session.groupStep(one, one, one, one, 1, one, new Float32Array(5), member, { step: 1, patience: null });`;
+  for (let round = 0; round < 3; round += 1) {
+    const waits = heard();
+    const workerData = { shape: SHAPE, limits: LIMITS, packPath, place: TWO };
+    const worker = new Worker(script, { eval: true, workerData });
+    await Promise.race([waits, new Promise((_, reject) => worker.once('error', reject))]);
+    await worker.terminate();
+  }
+});
+
+test('no place or order does worse than a coded error', async () => {
+  const session = readySession();
+  const wrong = fc.oneof(
+    fc.anything({ withTypedArray: true, withBigInt: true }),
+    fc.integer({ min: -2, max: 3 }),
+    fc.constantFrom(2 ** 31, 2 ** 32, NaN, Infinity, '', null, session, addon, ADDRESS),
+    fc.array(fc.integer({ min: -1, max: 3 }), { maxLength: 4 }).map((values) => Int32Array.from(values)),
+    fc.array(fc.constantFrom(-1, 0, 1, NaN, Infinity), { maxLength: 4 }).map((values) => Float64Array.from(values)),
+    fc.array(fc.string(), { maxLength: 4 }),
+  );
+  const change = <T extends object>(base: T) =>
+    fc.tuple(fc.constantFrom(...Object.keys(base)), wrong).map(([key, value]) => ({ ...base, [key]: value }));
+  const order = fc.oneof(fc.constant(FOR_EVER), change(FOR_EVER));
+  const steps = { run: 0, refused: 0 };
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(fc.constant(ALONE), change(ALONE)), order, async (place, given) => {
+      try {
+        const member = addon.createGroupMember(session, place);
+        await groupStep(session, member, given);
+        member.leave();
+        steps.run += 1;
+      } catch (error) {
+        const codes = ['invalid_argument', 'exchange', 'unavailable'];
+        assert.ok(error instanceof Error && 'code' in error && codes.includes(String(error.code)), String(error));
+        steps.refused += 1;
+      }
+    }),
+    { numRuns: 500, seed: 15 },
+  );
+  assert.ok(steps.run > 50 && steps.refused > 50, JSON.stringify(steps));
+  await session.close();
+});
