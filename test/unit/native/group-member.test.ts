@@ -1,10 +1,7 @@
 // A group member's place and steps as the addon takes them: no argument does worse than a coded error, a step that waits for
 // others ends with whoever gives it up. What steps compute is the business of test/native and test/integration/node.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import type {
@@ -14,33 +11,10 @@ import type {
   AddonModelSession,
   AddonStepOrder,
 } from '../../../native/addon-types.ts';
+import { startSilentExchange } from './silent-exchange.ts';
 import { ADDON_PATH, addon, LIMITS, oneRow, packPath, readySession, SHAPE } from './zero-model.ts';
 
-const folder = await mkdtemp(join(tmpdir(), 'cv-group-member-'));
-const socketPath = join(folder, 'exchange');
-
-// In a thread of its own, because the addon may block this one. Says OK to all commands but reads, which wait for ever.
-const EXCHANGE = `
-  const { parentPort } = require('node:worker_threads');
-  const server = require('node:net').createServer((socket) => {
-    socket.on('error', () => {});
-    socket.on('data', (chunk) => {
-      for (const [, name] of chunk.toString('latin1').matchAll(/\\*\\d+\\r\\n\\$\\d+\\r\\n([A-Z]+)\\r\\n/g)) {
-        if (name === 'XREAD') parentPort.postMessage('read');
-        else socket.write('+OK\\r\\n');
-      }
-    });
-  });
-  server.listen(${JSON.stringify(socketPath)}, () => parentPort.postMessage('listening'));`;
-const exchange = new Worker(EXCHANGE, { eval: true });
-const heard = (): Promise<unknown> => new Promise((resolve) => exchange.once('message', resolve));
-await heard();
-after(async () => {
-  await exchange.terminate();
-  await rm(folder, { recursive: true, force: true });
-});
-
-const ADDRESS = { path: socketPath, host: '', port: 0, username: '', password: '', db: 0 };
+const { address: ADDRESS, heard } = await startSilentExchange();
 
 /** Member 0 leads and holds both experts; member 1 holds none, but has to answer the last layer. */
 const TWO: AddonGroupMemberOptions = {
@@ -77,6 +51,13 @@ function groupStep(
   const one = new Int32Array(1);
   return session.groupStep(one, one, one, one, 1, one, logits, member, order);
 }
+
+test('a member can leave, nothing more', async () => {
+  const session = readySession();
+  const member = addon.createGroupMember(session, ALONE);
+  assert.deepEqual(Object.getOwnPropertyNames(Object.getPrototypeOf(member)).sort(), ['constructor', 'leave']);
+  await session.close();
+});
 
 test('a step of a group of one gives what its session gives, and says how it went', async () => {
   const session = readySession();
@@ -122,7 +103,7 @@ test('leaving ends a step that waits, and the session goes on', async () => {
 
 test('an exchange that is away is a failure of its own', async () => {
   const session = readySession();
-  const away = { ...ALONE, exchange: { ...ADDRESS, path: join(folder, 'nobody') } };
+  const away = { ...ALONE, exchange: { ...ADDRESS, path: `${ADDRESS.path}-of-nobody` } };
   const member = addon.createGroupMember(session, away);
   for (const _ of [1, 2])
     await assert.rejects(groupStep(session, member), { code: 'exchange', message: /No such file/ });
