@@ -29,7 +29,7 @@ std::string folderOfItsOwn() {
 template <typename Address>
 int listenOn(const Address& address, int family) {
   const int listener = socket(family, SOCK_STREAM, 0);
-  if (bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(listener, 8) != 0) {
+  if (bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(listener, 128) != 0) {
     throw std::runtime_error(std::string("cannot listen: ") + std::strerror(errno));
   }
   return listener;

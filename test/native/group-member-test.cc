@@ -92,8 +92,8 @@ struct Group {
     std::vector<std::future<Node::Outcome>> outcomes;
     for (const auto& node : nodes) {
       const bool leads = node == nodes.front();
-      const StepOrder order{step, leads ? std::optional(patient) : std::nullopt};
-      outcomes.push_back(node->start(batch, order, leads ? logits.data() : nullptr));
+      // Followers, too: where one fails the others would wait for ever.
+      outcomes.push_back(node->start(batch, {step, patient}, leads ? logits.data() : nullptr));
     }
     for (auto& each : outcomes) {
       const auto [report, failure] = each.get();
