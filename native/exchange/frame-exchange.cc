@@ -43,8 +43,13 @@ uint64_t numberOf(std::string_view digits) {
 
 }  // namespace
 
-FrameExchange::FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams)
-    : address_(std::move(address)), name_(std::move(name)), epoch_(epoch), toAll_{std::move(streams.toAll), {}} {
+FrameExchange::FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams,
+                             std::chrono::milliseconds writePatience)
+    : address_(std::move(address)),
+      name_(std::move(name)),
+      epoch_(epoch),
+      writePatience_(writePatience),
+      toAll_{std::move(streams.toAll), {}} {
   for (std::string& key : streams.toMember) toMember_.push_back({std::move(key), {}});
   for (auto& [key, from] : streams.incoming) streams_.push_back({std::move(key), from, {}, "", {}});
 }
@@ -101,7 +106,9 @@ void FrameExchange::renewTimeToLive(Outgoing& stream) {
 // Two that wrote to each other without reading might both wait for room.
 void FrameExchange::flush() {
   while (!writer_->flush()) {
-    interrupt_.await(reader_->descriptor(), writer_->descriptor(), -1);
+    if (!interrupt_.await(reader_->descriptor(), writer_->descriptor(), static_cast<int>(writePatience_.count()))) {
+      throw Failure(FailureCode::exchange, "The exchange takes nothing any more.");
+    }
     reader_->soak();
   }
 }

@@ -43,8 +43,12 @@ class BadFrame : public std::runtime_error {
 
 class FrameExchange {
  public:
-  /** `name` of its connections, which are opened by the first step. */
-  FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams);
+  /**
+   * `name` of its connections, which are opened by the first step. After `writePatience` in which Redis takes nothing
+   * of what is to be written it counts as away.
+   */
+  FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams,
+                std::chrono::milliseconds writePatience = std::chrono::seconds(5));
 
   /** Ends this exchange from any thread: a wait that runs, and all that come, throw Failure `interrupted`. */
   void interrupt() noexcept { interrupt_.raise(); }
@@ -104,6 +108,7 @@ class FrameExchange {
   const RedisAddress address_;
   const std::string name_;
   const uint32_t epoch_;
+  const std::chrono::milliseconds writePatience_;
   Outgoing toAll_;
   std::vector<Outgoing> toMember_;
   Interrupt interrupt_;

@@ -41,7 +41,10 @@ void Interrupt::check() const {
 
 bool Interrupt::await(int toRead, int toWrite, int timeoutMs) const {
   pollfd waits[3] = {{read_, POLLIN, 0}, {toRead, POLLIN, 0}, {toWrite, POLLOUT, 0}};
-  const int ready = poll(waits, 3, timeoutMs);
+  int ready;
+  do {
+    ready = poll(waits, 3, timeoutMs);
+  } while (ready == -1 && errno == EINTR && !raised_);
   check();
   // An error or a hang-up is found out by whoever reads or writes.
   return ready > 0;

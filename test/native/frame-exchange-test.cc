@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -133,6 +134,27 @@ TEST("streams of members that are gone disappear") {
   CHECK((set == std::vector<Command>{{"PEXPIRE", "me>all", "600000"}, {"PEXPIRE", "me>1", "600000"}}),
         "after 10 minutes");
   CHECK(server.count("PEXPIRE") == 2, "said once in a while");
+}
+
+TEST("an exchange that takes nothing any more is away") {
+  std::promise<void> enough;
+  const std::shared_future<void> until = enough.get_future().share();
+  FakeRedis server([&](const Command& command) {
+    if (command[0] == "XADD") until.wait();
+    return std::nullopt;
+  });
+  FrameExchange exchange(server.address(), "me", epoch, {"me>all", {}, {}}, std::chrono::milliseconds(50));
+  exchange.beginStep(7);
+  const std::vector<std::byte> body = bodyOf(8 << 20);
+  std::string thrown;
+  try {
+    exchange.broadcast(outputs(0, static_cast<uint32_t>(body.size() / 4)), body, 1);
+  } catch (const Failure& failure) {
+    CHECK(failure.code == FailureCode::exchange, "of the exchange");
+    thrown = failure.what();
+  }
+  CHECK(thrown == "The exchange takes nothing any more.", thrown);
+  enough.set_value();
 }
 
 TEST("a write that was refused is a failure of the next") {

@@ -1,7 +1,10 @@
 // The connection to the exchange: how it signs in, waits, is interrupted and is lost.
 #include "../../native/exchange/redis-connection.h"
 
+#include <pthread.h>
+
 #include <chrono>
+#include <csignal>
 #include <future>
 #include <thread>
 
@@ -152,6 +155,23 @@ TEST("answers come in the order of the commands, none by the deadline is none") 
   const Clock::time_point start = Clock::now();
   CHECK(!connection.receive(in(30)).has_value(), "no answer");
   CHECK(Clock::now() - start >= std::chrono::milliseconds(30), "it was waited for");
+}
+
+TEST("a signal does not end a wait") {
+  struct sigaction action {
+  }, before{};
+  action.sa_handler = [](int) {};
+  sigaction(SIGUSR1, &action, &before);
+  const Interrupt interrupt;
+  const Clock::time_point start = Clock::now();
+  std::thread other([waiting = pthread_self()] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    pthread_kill(waiting, SIGUSR1);
+  });
+  CHECK(!interrupt.await(-1, -1, 50), "nothing to wait for");
+  CHECK(Clock::now() - start >= std::chrono::milliseconds(50), "it lasts as long as it was to");
+  other.join();
+  sigaction(SIGUSR1, &before, nullptr);
 }
 
 TEST("a wait is interrupted from another thread, and all that come") {
