@@ -26,7 +26,7 @@ interface ExpertsView {
   readonly load: readonly (readonly number[])[] | null;
 }
 
-const MAX_TOKENS = 600;
+const MAX_TOKENS = 1500;
 /** Ids that have arrived when the blow falls. */
 const SOME = 50;
 /** What the durable Redis forgets: less than writers remember. */

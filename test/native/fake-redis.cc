@@ -54,7 +54,7 @@ int listenOnTcp(int& port) {
 }
 
 std::string array(const std::vector<std::string>& items) {
-  std::string all = "*" + std::to_string(items.size()) + "\r\n";
+  std::string all = std::string(1, '*').append(std::to_string(items.size())).append("\r\n");
   for (const std::string& item : items) all += item;
   return all;
 }
@@ -123,7 +123,7 @@ size_t FakeRedis::count(const std::string& name) {
 }
 
 std::string FakeRedis::bulk(const std::string& text) {
-  return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+  return std::string(1, '$').append(std::to_string(text.size())).append("\r\n").append(text).append("\r\n");
 }
 
 void FakeRedis::accept() {

@@ -162,7 +162,7 @@ std::string shown(const Node::Outcome& outcome) {
                                              {Trouble::routing, "routing"}, {Trouble::refused, "refused"},
                                              {Trouble::badFrame, "bad"},    {Trouble::failure, "failure"}};
   std::string all = names.at(report.trouble);
-  for (const int32_t culprit : report.culprits) all += " " + std::to_string(culprit);
+  for (const int32_t culprit : report.culprits) all.append(1, ' ').append(std::to_string(culprit));
   return all + ": " + report.text;
 }
 

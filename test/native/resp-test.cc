@@ -15,9 +15,9 @@ namespace {
 std::string shown(const RespValue& value) {
   switch (value.type) {
     case Type::text:
-      return "\"" + std::string(value.text) + "\"";
+      return std::string(1, '"').append(value.text).append(1, '"');
     case Type::error:
-      return "!" + std::string(value.text);
+      return std::string(1, '!').append(value.text);
     case Type::integer:
       return std::to_string(value.integer);
     case Type::null:
@@ -26,8 +26,8 @@ std::string shown(const RespValue& value) {
       break;
   }
   std::string all = "[";
-  for (const RespValue& item : value.items) all += (all.size() > 1 ? " " : "") + shown(item);
-  return all + "]";
+  for (const RespValue& item : value.items) all.append(all.size() > 1 ? " " : "").append(shown(item));
+  return all.append("]");
 }
 
 std::string read(std::string_view bytes) {
