@@ -1,0 +1,103 @@
+// Which plans are stepped by native calls, and what becomes of a step that does not end.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { GroupPlan, PlanMember } from '../../../infra/messages/group-plan.ts';
+import type { GroupMember, GroupPlace, GroupStepReport } from '../../../native/group-member.ts';
+import type { StepBatch } from '../../../native/model-session.ts';
+import { NativeError } from '../../../native/native-error.ts';
+import { IncomingFrames, Superseded } from '../../../workers/exchange/incoming-frames.ts';
+import { viewGroup } from '../../../workers/node/group-view.ts';
+import { NativeSteps } from '../../../workers/node/native-steps.ts';
+import type { NodeParts } from '../../../workers/node/node-parts.ts';
+
+const OPTIONS = { nodeId: 'a', exchangeUrl: 'redis://user:secret@10.0.0.2:6380/3' };
+const BATCH = { tokens: Int32Array.of(1) } as StepBatch;
+
+function member(id: string, exchangeUrl: string | null = null): PlanMember {
+  return { id, incarnation: '', experts: [0], shared: true, exchangeUrl, speed: 1 };
+}
+
+function planOf(changes: Partial<GroupPlan> = {}): GroupPlan {
+  const facts = { numericsClass: 'cpu', modelHash: '', reason: '', createdAtMs: 0 };
+  return {
+    ...{ group: 'g', epoch: 7, leader: 'a', topology: 'decentralized', members: [member('a'), member('b')], ...facts },
+    ...changes,
+  };
+}
+
+/** A node whose native side takes notes, and ends steps as told. */
+function node(end: () => Promise<GroupStepReport> = () => Promise.reject(new Error('no step'))) {
+  const places: GroupPlace[] = [];
+  let left = false;
+  const joinGroup = (place: GroupPlace): GroupMember => {
+    places.push(place);
+    return { leave: () => (left = true) } as unknown as GroupMember;
+  };
+  const incoming = new IncomingFrames();
+  incoming.beginEpoch(7);
+  const parts = { session: { joinGroup, groupStep: end }, incoming } as unknown as NodeParts;
+  return { parts, incoming, places, left: () => left };
+}
+
+function open(parts: NodeParts, plan = planOf(), options: Parameters<typeof NativeSteps.open>[2] = OPTIONS) {
+  const view = viewGroup(plan, { nodeId: 'a', incarnation: '' }, 1);
+  assert.ok(view !== null);
+  return NativeSteps.open(parts, view, options);
+}
+
+test('a decentralized plan over a plain exchange is stepped natively, with the place that the plan gives', () => {
+  const { parts, places } = node();
+  assert.ok(open(parts) !== null);
+  const [place] = places;
+  assert.deepEqual(place?.exchange, {
+    ...{ path: '', host: '10.0.0.2', port: 6380, username: 'user', password: 'secret', db: 3 },
+  });
+  assert.deepEqual([place?.epoch, place?.me, place?.leader, place?.holders], [7, 0, 0, [[0, 1]]]);
+  assert.deepEqual(place?.toMember, ['', 'cv:frames:g:a>b']);
+  assert.deepEqual(place?.incoming, [
+    { key: 'cv:frames:g:b', from: 1 },
+    { key: 'cv:frames:g:b>a', from: 1 },
+  ]);
+});
+
+test('what the native side does not know is stepped layer by layer', () => {
+  const { parts, places } = node();
+  const policy = () => ({ assign: () => {} });
+  assert.equal(open(parts, planOf({ topology: 'centralized' })), null);
+  assert.equal(open(parts, planOf({ members: [member('a'), member('b', 'redis://b')] })), null);
+  assert.equal(open(parts, planOf(), { ...OPTIONS, exchangeUrl: 'rediss://10.0.0.2' }), null);
+  assert.equal(open(parts, planOf(), { ...OPTIONS, policy }), null);
+  assert.deepEqual(places, []);
+});
+
+test('a newer plan gives the place up, and a step that it ends says so', async () => {
+  const { parts, incoming, left } = node(async () => {
+    incoming.beginEpoch(8);
+    throw new NativeError('interrupted', 'the wait was interrupted');
+  });
+  const steps = open(parts);
+  await assert.rejects(async () => steps?.run(1, BATCH, null, null), Superseded);
+  assert.ok(left());
+  await assert.rejects(async () => steps?.run(2, BATCH, null, null), Superseded);
+});
+
+test('an exchange that is away is nobody’s fault', async () => {
+  const { parts } = node(() => Promise.reject(new NativeError('exchange', 'The exchange: Connection refused')));
+  await assert.rejects(async () => open(parts)?.run(1, BATCH, null, null), { reason: 'exchange', lost: [] });
+});
+
+for (const [trouble, text, expected] of [
+  ['late', '', { reason: 'deadline', lost: ['b'], message: /in time from b/ }],
+  ['routing', '3', { reason: 'routing', lost: [], message: /layer 3 .* node b/ }],
+  ['refused', 'Sent 1 outputs where 2 were expected.', { reason: 'member', lost: ['b'], message: /b: Sent 1/ }],
+  ['bad_frame', 'A frame is none.', { reason: 'member', lost: ['b'], message: /b: A frame is none/ }],
+  ['failure', 'member:no expert', { reason: 'member', lost: ['b'], message: /cannot go on: no expert/ }],
+  ['failure', 'exchange:away', { reason: 'exchange', lost: [], message: /b: away/ }],
+] as const) {
+  test(`a step that ends as ${trouble} (${text}) names who is to be done without`, async () => {
+    const seconds = { attendSeconds: 0, expertSeconds: 0, projectSeconds: 0, waitsMs: new Float64Array(0) };
+    const report = { trouble, culprits: [1], text, ...seconds, members: [], framesSent: 0, bytesSent: 0 };
+    const { parts } = node(() => Promise.resolve(report));
+    await assert.rejects(async () => open(parts)?.run(1, BATCH, null, null), expected);
+  });
+}
