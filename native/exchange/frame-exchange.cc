@@ -62,7 +62,7 @@ void FrameExchange::beginStep(uint32_t step) {
   }
   step_ = step;
   while (!early_.empty() && early_.front().frame.header.step < step) early_.pop_front();
-  // Whatever lies in the streams before is of steps that went another way.
+  // Whatever lies in the streams before is of earlier steps.
   for (Stream& stream : streams_) stream.after = std::max(stream.after, Id{prefixOf(step), 0});
 }
 
