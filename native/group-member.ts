@@ -1,4 +1,4 @@
-// This node's place in a decentralized group under one plan: what native/exchange/group-member.h needs to run small steps
+// This node's place in a decentralized group under one plan: what native/exchange/group-member.h needs to run steps
 // with the others, over the exchange and without a way through JavaScript between layers.
 import type { AddonGroupMember, AddonGroupMemberOptions, AddonGroupStreams } from './addon-types.ts';
 import { flatHolders } from './expert-assigner.ts';

@@ -1,4 +1,4 @@
-// How long a hop between nodes takes when nothing is computed: rounds of the exchange of small steps, and of bare commands by
+// How long a hop between nodes takes when nothing is computed: rounds of the native exchange, and of bare commands by
 // the same client.
 import type { AddonHopProbe } from './addon-types.ts';
 import { type GroupStreams, toAddonStreams } from './group-member.ts';

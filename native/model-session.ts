@@ -185,8 +185,8 @@ export class ModelSession {
   }
 
   /**
-   * As step, with the other members of a decentralized group, for at most 16 rows. Only the leader gets logits, others pass
-   * null. Rejects with NativeError as step does, with `exchange` when Redis is away or refuses, and with `interrupted`.
+   * As step, with the other members of a decentralized group. Only the leader gets logits, others pass null. Rejects with
+   * NativeError as step does, with `exchange` when Redis is away or refuses, and with `interrupted`.
    */
   groupStep(
     member: GroupMember,

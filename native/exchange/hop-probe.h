@@ -1,4 +1,4 @@
-// What it costs that every node of a group gives its rows to every other: rounds of the exchange of small steps, and of
+// What it costs that every node of a group gives its rows to every other: rounds of the native exchange, and of
 // bare commands with the same bytes and the same client, the yardstick for the first. Blocks.
 #pragma once
 #include <cstdint>

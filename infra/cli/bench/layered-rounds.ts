@@ -1,4 +1,5 @@
-// Rounds of `conclave bench hop` as steps of many rows take them: JavaScript's side of the exchange, and bare commands by ioredis.
+// Rounds of `conclave bench hop` as centralized groups take them: JavaScript's side of the exchange, and bare commands by
+// ioredis.
 import type { Redis } from 'ioredis';
 import { ExchangeLink } from '../../../workers/exchange/exchange-link.ts';
 import { IncomingFrames } from '../../../workers/exchange/incoming-frames.ts';

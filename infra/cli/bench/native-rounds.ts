@@ -1,5 +1,5 @@
-// Rounds of `conclave bench hop` as small steps take them: the addon's side of the exchange, and bare commands by its client.
-// The thread is blocked meanwhile; this process does nothing else.
+// Rounds of `conclave bench hop` as decentralized groups take them: the addon's side of the exchange, and bare commands by
+// its client. The thread is blocked meanwhile; this process does nothing else.
 import { HopProbe } from '../../../native/hop-probe.ts';
 import { broadcastStream, directStream, incomingStreams } from '../../../workers/exchange/frame-streams.ts';
 import { exchangeAddress } from '../../../workers/node/exchange-address.ts';
@@ -9,7 +9,7 @@ import type { HopConfig, HopRounds } from './hop-node.ts';
 
 export function openNativeRounds({ exchangeUrl, group, nodes, index: me, slots, width }: HopConfig): HopRounds {
   const exchange = exchangeAddress(exchangeUrl);
-  if (exchange === null) throw new DomainError('bad_config', 'Hops of small steps cannot be measured over TLS.');
+  if (exchange === null) throw new DomainError('bad_config', 'The addon knows no TLS: measure with --client ioredis.');
   const plan = { group, members: Array.from({ length: nodes }, (_, node) => ({ id: `node-${node}` })) };
   const probe = HopProbe.open({
     exchange,
