@@ -25,6 +25,8 @@ import type { StreamFollower } from './stream/follow-streams.ts';
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant';
   readonly content: string | readonly { readonly type: 'text'; readonly text: string }[];
+  /** Who speaks, for templates that say so. */
+  readonly name?: string;
 }
 
 /** A model that workers serve now, with what it takes to prepare a request for it. */

@@ -53,6 +53,6 @@ async function encodeMessages(
   throw new DomainError('invalid_request', message, { param: 'model' });
 }
 
-function copy({ role, content }: ChatMessage) {
-  return { role, content };
+function copy({ role, content, name }: ChatMessage) {
+  return { role, content, ...(name !== undefined && { name }) };
 }

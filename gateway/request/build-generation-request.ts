@@ -49,7 +49,7 @@ export function buildGenerationRequest(body: SharedFields, context: RequestConte
   return Object.freeze(request);
 }
 
-/** What was asked for when it fits; without a wish, what is left of the context. */
+/** What was asked for if it fits; by default what is left of the context. */
 function fitMaxTokens(context: RequestContext): number {
   const { maxContext } = context.model;
   const promptCount = context.promptTokens.length;

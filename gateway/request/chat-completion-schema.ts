@@ -4,10 +4,20 @@ import { samplingFields } from './sampling-schema.ts';
 
 const textPart = z.strictObject({ type: z.literal('text'), text: z.string() });
 
-const messageSchema = z.strictObject({
-  role: z.enum(['system', 'developer', 'user', 'assistant']),
-  content: z.union([z.string(), z.array(textPart).min(1)]).describe('Text, or parts of text that are joined.'),
-});
+const messageSchema = z
+  .strictObject({
+    role: z.enum(['system', 'developer', 'user', 'assistant']),
+    content: z
+      .union([z.string(), z.array(textPart)])
+      .optional()
+      .describe('Text, or parts of text that are joined. An assistant may have said nothing.'),
+    name: z.string().max(256).optional().describe('For chat templates that name the speaker; others do without.'),
+  })
+  .superRefine(({ role, content }, context) => {
+    if (role === 'assistant' || (content !== undefined && (typeof content === 'string' || content.length > 0))) return;
+    const message = 'expected text; only an assistant may have said nothing';
+    context.addIssue({ code: 'custom', path: ['content'], message });
+  });
 
 export const chatCompletionSchema = z
   .strictObject({
@@ -16,30 +26,8 @@ export const chatCompletionSchema = z
     max_completion_tokens: z.int().min(1).nullish().describe('Newer name of max_tokens.'),
     logprobs: z.boolean().nullish(),
     top_logprobs: z.int().min(0).max(20).nullish().describe('Alternatives per token; needs logprobs.'),
-    response_format: z.strictObject({ type: z.literal('text') }).nullish(),
+    response_format: z.strictObject({ type: z.literal('text').optional() }).nullish(),
   })
   .openapi('ChatCompletionRequest');
 
 export type ChatCompletionBody = z.infer<typeof chatCompletionSchema>;
-
-/** Fields of OpenAI's API that we do not support, and values that ask for nothing and so may be sent all the same. */
-export const UNSUPPORTED_CHAT_FIELDS: Readonly<Record<string, readonly unknown[]>> = {
-  tools: [],
-  tool_choice: ['none'],
-  parallel_tool_calls: [],
-  functions: [],
-  function_call: ['none'],
-  audio: [],
-  modalities: [],
-  prediction: [],
-  reasoning_effort: [],
-  verbosity: [],
-  web_search_options: [],
-  service_tier: ['auto', 'default'],
-  store: [false],
-  metadata: [],
-  moderation: [],
-  prompt_cache_key: [],
-  prompt_cache_retention: [],
-  safety_identifier: [],
-};

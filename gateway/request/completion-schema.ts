@@ -15,10 +15,3 @@ export const completionSchema = z
   .openapi('CompletionRequest');
 
 export type CompletionBody = z.infer<typeof completionSchema>;
-
-/** Fields of OpenAI's API that we do not support, and values that ask for nothing and so may be sent all the same. */
-export const UNSUPPORTED_COMPLETION_FIELDS: Readonly<Record<string, readonly unknown[]>> = {
-  best_of: [1],
-  echo: [false],
-  suffix: [''],
-};

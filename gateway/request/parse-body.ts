@@ -1,75 +1,52 @@
 // unknown -> a body of the type its zod schema describes. In: JSON value. Out: typed body, or a DomainError naming the field.
 import type { z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
-
-type Fields = Readonly<Record<string, unknown>>;
+import { dropIdleFields, type Fields, isFields } from './drop-idle-fields.ts';
+import type { Level } from './unserved-fields.ts';
 
 /**
- * Checks a body against its schema.
- * `unsupported`: OpenAI's fields that are known but not served, with values that may be sent all the same.
+ * Checks a value against a schema.
+ * @throws DomainError `invalid_request`, whose `param` is the path of the field.
+ */
+export function parseBody<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
+  return parseFields(schema, value, requireFields(value));
+}
+
+/**
+ * Checks the body of a completion endpoint, less what asks for nothing.
  * @throws DomainError `unsupported_parameter` or `invalid_request`, whose `param` is the path of the field.
  */
-export function parseBody<S extends z.ZodType>(
-  schema: S,
-  value: unknown,
-  unsupported: Readonly<Record<string, readonly unknown[]>> = {},
-): z.infer<S> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new DomainError('invalid_request', 'Expected the request body to be a JSON object.');
-  }
-  const result = schema.safeParse(withoutUnsupported(value as Fields, unsupported));
+export function parseGenerationBody<S extends z.ZodObject>(schema: S, value: unknown, level: Level): z.infer<S> {
+  const served = new Set(Object.keys(schema.shape));
+  return parseFields(schema, value, dropIdleFields(requireFields(value), level, served));
+}
+
+/** `value`: what was sent, from which messages name what was received. */
+function parseFields<S extends z.ZodType>(schema: S, value: unknown, fields: Fields): z.infer<S> {
+  const result = schema.safeParse(fields);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   if (issue === undefined) throw new TypeError('zod failed without an issue');
   throw explain(issue, value);
 }
 
-/** Refuses fields that ask for something; those that ask for nothing are left out, so that the schema need not know them. */
-function withoutUnsupported(fields: Fields, unsupported: Readonly<Record<string, readonly unknown[]>>): Fields {
-  const kept = Object.entries(fields).filter(([name, value]) => {
-    const neutral = Object.hasOwn(unsupported, name) ? unsupported[name] : undefined;
-    if (neutral === undefined) return true;
-    if (value !== null && !isEmptyArray(value) && !neutral.includes(value)) throw notSupported(name);
-    return false;
-  });
-  return Object.fromEntries(kept);
+function requireFields(value: unknown): Fields {
+  if (isFields(value)) return value;
+  throw new DomainError('invalid_request', 'Expected the request body to be a JSON object.');
 }
-
-function isEmptyArray(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0;
-}
-
-function notSupported(param: string): DomainError {
-  return new DomainError('unsupported_parameter', `Unsupported parameter: '${param}' is not supported.`, { param });
-}
-
-/** Content of a kind we do not serve (images, tools) is well-formed OpenAI, so it is named as unsupported, not as wrong. */
-const OPENAI_MESSAGE_FIELDS = new Set(['name', 'tool_calls', 'tool_call_id', 'function_call', 'refusal', 'audio']);
-const OPENAI_ROLES = new Set(['tool', 'function']);
-const OPENAI_PARTS = new Set(['image_url', 'input_audio', 'file', 'refusal']);
-const OPENAI_FORMATS = new Set(['json_object', 'json_schema']);
 
 function explain(issue: z.core.$ZodIssue, body: unknown): DomainError {
   const deepest = deepestIssue(issue);
   const path = [...deepest.path, ...(deepest.code === 'unrecognized_keys' ? deepest.keys.slice(0, 1) : [])];
   const param = path.map(pathStep).join('').replace(/^\./, '');
-  if (isUnsupported(path, valueAt(body, path))) return notSupported(param);
   if (deepest.code === 'unrecognized_keys') {
     return new DomainError('invalid_request', `Unrecognized request argument supplied: '${param}'.`, { param });
   }
-  return new DomainError('invalid_request', `Invalid '${param}': ${sayWhatIsWrong(deepest, body)}.`, { param });
+  return new DomainError('invalid_request', `Invalid '${param}': ${describeFault(deepest, body)}.`, { param });
 }
 
 function pathStep(step: PropertyKey): string {
   return typeof step === 'number' ? `[${step}]` : `.${String(step).slice(0, 64)}`;
-}
-
-function isUnsupported(path: readonly PropertyKey[], value: unknown): boolean {
-  const field = String(path.at(-1));
-  if (path[0] === 'messages' && OPENAI_MESSAGE_FIELDS.has(field)) return true;
-  if (field === 'role') return OPENAI_ROLES.has(String(value));
-  if (field !== 'type') return false;
-  return path[0] === 'messages' ? OPENAI_PARTS.has(String(value)) : OPENAI_FORMATS.has(String(value));
 }
 
 /** Of a union's branches, the one that got furthest into the value is the one that its author meant. */
@@ -85,7 +62,7 @@ function depth(issue: z.core.$ZodIssue): number {
   return issue.code === 'invalid_type' ? issue.path.length : 100 + issue.path.length;
 }
 
-function sayWhatIsWrong(issue: z.core.$ZodIssue, body: unknown): string {
+function describeFault(issue: z.core.$ZodIssue, body: unknown): string {
   const received = nameType(valueAt(body, issue.path));
   if (issue.code === 'invalid_union') return `expected ${unionTypes(issue)} but received ${received}`;
   if (issue.code === 'invalid_type') return `expected ${nameExpected(issue.expected)} but received ${received}`;

@@ -7,9 +7,9 @@ import type { GatewayContext } from '../environment.ts';
 import type { ChatMessage, GatewayParts, ServedModel } from '../parts.ts';
 import { findModel } from './admit-generation.ts';
 import { buildGenerationRequest, type RequestContext } from './build-generation-request.ts';
-import { type ChatCompletionBody, chatCompletionSchema, UNSUPPORTED_CHAT_FIELDS } from './chat-completion-schema.ts';
-import { type CompletionBody, completionSchema, UNSUPPORTED_COMPLETION_FIELDS } from './completion-schema.ts';
-import { parseBody } from './parse-body.ts';
+import { type ChatCompletionBody, chatCompletionSchema } from './chat-completion-schema.ts';
+import { type CompletionBody, completionSchema } from './completion-schema.ts';
+import { parseGenerationBody } from './parse-body.ts';
 import { jsonBodyOf } from './read-ahead.ts';
 import { type Idempotency, readIdempotency, readResumeSeconds } from './read-client-headers.ts';
 import { type GenerationKind, makeRequestId } from './request-id.ts';
@@ -29,7 +29,7 @@ export interface PreparedGeneration {
 /** Prepares POST /v1/chat/completions. @throws DomainError for anything wrong with the request. */
 export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await jsonBodyOf(c, parts.config.limits);
-  const body = parseBody(chatCompletionSchema, json.value, UNSUPPORTED_CHAT_FIELDS);
+  const body = parseGenerationBody(chatCompletionSchema, json.value, 'chat');
   refuseTooManyMessages(body, parts.config.limits.messages);
   const logprobs = chatLogprobsOptions(body);
   const maxTokens = chatMaxTokens(body);
@@ -42,11 +42,11 @@ export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitt
 /** Prepares POST /v1/completions. @throws DomainError for anything wrong with the request. */
 export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await jsonBodyOf(c, parts.config.limits);
-  const body = parseBody(completionSchema, json.value, UNSUPPORTED_COMPLETION_FIELDS);
+  const body = parseGenerationBody(completionSchema, json.value, 'completion');
   const model = await findModel(parts, admitted.policy, body.model);
   const promptTokens = await readPrompt(body, model);
   const logprobs = body.logprobs === undefined || body.logprobs === null ? null : { top: body.logprobs };
-  const maxTokens = wish('max_tokens', body.max_tokens);
+  const maxTokens = tokenLimit('max_tokens', body.max_tokens);
   const input = { kind: 'text', promptField: 'prompt', promptTokens, maxTokens, logprobs } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }
@@ -77,9 +77,9 @@ function finish(parts: GatewayParts, c: GatewayContext, admitted: Caller, input:
   return { request, kind, model, stream: body.stream ?? false, includeUsage, idempotency, endUser: body.user ?? null };
 }
 
-/** As in OpenAI's API. Elsewhere the option would be ignored, and nothing is ignored. */
+/** As in OpenAI's API: an answer that does not stream always has its usage. */
 function refuseStreamOptions(body: SharedFields): void {
-  if (body.stream === true || (body.stream_options ?? null) === null) return;
+  if (body.stream === true || body.stream_options?.include_usage !== true) return;
   const message = "Invalid 'stream_options': expected 'stream' to be true with it.";
   throw new DomainError('invalid_request', message, { param: 'stream_options' });
 }
@@ -98,20 +98,22 @@ function chatLogprobsOptions(body: ChatCompletionBody): LogprobsOptions | null {
 }
 
 function chatMaxTokens(body: ChatCompletionBody): RequestContext['maxTokens'] {
-  const older = wish('max_tokens', body.max_tokens);
-  const newer = wish('max_completion_tokens', body.max_completion_tokens);
+  const older = tokenLimit('max_tokens', body.max_tokens);
+  const newer = tokenLimit('max_completion_tokens', body.max_completion_tokens);
   if (older === null || newer === null || older.value === newer.value) return newer ?? older;
   const message = "Invalid 'max_tokens': expected it or 'max_completion_tokens', not two different values.";
   throw new DomainError('invalid_request', message, { param: 'max_tokens' });
 }
 
-function wish(field: string, value: number | null | undefined): RequestContext['maxTokens'] {
+function tokenLimit(field: string, value: number | null | undefined): RequestContext['maxTokens'] {
   return value === undefined || value === null ? null : { field, value };
 }
 
 /** `developer` is the newer name of the system role; chat templates know the older one. */
-function toChatMessage({ role, content }: ChatCompletionBody['messages'][number]): ChatMessage {
-  return { role: role === 'developer' ? 'system' : role, content };
+function toChatMessage({ role, content, name }: ChatCompletionBody['messages'][number]): ChatMessage {
+  // Templates join texts; one that meets a null or an empty list would print it or fail.
+  const text = content === undefined || content.length === 0 ? '' : content;
+  return { role: role === 'developer' ? 'system' : role, content: text, ...(name !== undefined && { name }) };
 }
 
 async function readPrompt({ prompt }: CompletionBody, model: ServedModel): Promise<readonly number[]> {

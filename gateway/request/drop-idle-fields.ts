@@ -1,0 +1,76 @@
+// A client's body -> the same body without what asks for nothing, so that schemas list only what is served. In: any JSON object.
+// Out: a copy, or a DomainError that names a field which asks for something that is not served. Checks no served value.
+import { isDeepStrictEqual } from 'node:util';
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import { type Level, type Treatment, UNSERVED_FIELDS } from './unserved-fields.ts';
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Fields that hold an object of another level, or a list of them. */
+const NESTED: Readonly<Record<Level, Readonly<Record<string, Level>>>> = {
+  chat: { messages: 'message', stream_options: 'stream_options', response_format: 'response_format' },
+  completion: { stream_options: 'stream_options' },
+  message: { content: 'part' },
+  part: {},
+  stream_options: {},
+  response_format: {},
+};
+
+const TREATMENTS: ReadonlyMap<string, Treatment> = new Map(
+  UNSERVED_FIELDS.flatMap(({ levels, field, treatment }) => levels.map((level) => [`${level}.${field}`, treatment])),
+);
+
+/**
+ * Leaves out nulls on every level, hints, and values of fields that are not served where they ask for nothing.
+ * `served`: the names of the body's own fields, whose empty lists and objects stay.
+ * @throws DomainError `unsupported_parameter` whose `param` is the path of the field.
+ */
+export function dropIdleFields(body: Fields, level: Level, served: ReadonlySet<string>): Fields {
+  return dropAt(body, level, '', served);
+}
+
+/** The fields of the levels below a body. */
+const SERVED_BELOW: ReadonlySet<string> = new Set(['role', 'content', 'name', 'type', 'text', 'include_usage']);
+
+function dropAt(fields: Fields, level: Level, prefix: string, served: ReadonlySet<string>): Fields {
+  const kept = Object.entries(fields).flatMap(([name, value]) => {
+    const path = `${prefix}${name.slice(0, 64)}`;
+    const treatment = TREATMENTS.get(`${level}.${name}`);
+    if (isIdle(value, treatment, served.has(name))) return [];
+    if (treatment !== undefined && asksForMore(value, treatment)) throw notSupported(path);
+    const below = NESTED[level];
+    return [[name, Object.hasOwn(below, name) ? dropBelow(value, below[name] as Level, path) : value] as const];
+  });
+  return Object.fromEntries(kept);
+}
+
+function dropBelow(value: unknown, level: Level, path: string): unknown {
+  if (Array.isArray(value)) return value.map((element, at) => dropBelow(element, level, `${path}[${at}]`));
+  return isFields(value) ? dropAt(value, level, `${path}.`, SERVED_BELOW) : value;
+}
+
+function isIdle(value: unknown, treatment: Treatment | undefined, served: boolean): boolean {
+  if (value === null || treatment?.kind === 'hint') return true;
+  if (treatment?.kind !== 'refused') return !served && isEmpty(value);
+  if (isEmpty(value)) return treatment.emptyIsIdle;
+  return treatment.idle.some((idle) => isDeepStrictEqual(value, idle));
+}
+
+function asksForMore(value: unknown, treatment: Treatment): boolean {
+  return treatment.kind === 'refused' || (treatment.kind === 'refused-values' && treatment.values.includes(value));
+}
+
+/** True of empty lists, and of objects that hold nothing but nulls and empty values. */
+function isEmpty(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  return isFields(value) && Object.values(value).every((inner) => inner === null || isEmpty(inner));
+}
+
+/** Whether a JSON value is an object. */
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function notSupported(param: string): DomainError {
+  return new DomainError('unsupported_parameter', `Unsupported parameter: '${param}' is not supported.`, { param });
+}

@@ -1,0 +1,97 @@
+// The fields of OpenAI's request bodies that are not served, and what becomes of each (decision 0116). `null`, an empty list and
+// an empty object ask for nothing in any field, unless the table says otherwise.
+
+/** Objects of a body that have fields of their own. */
+export type Level = 'chat' | 'completion' | 'message' | 'part' | 'stream_options' | 'response_format';
+
+/**
+ * `hint`: taken whatever its value, and not kept, as it cannot change the answer of a text model.
+ * `refused`: a 400 that names the field, except for the values that ask for nothing (`idle`).
+ * `refused-values`: the field is served; these values of it are not.
+ */
+export type Treatment =
+  | { readonly kind: 'hint' }
+  | { readonly kind: 'refused'; readonly idle: readonly unknown[]; readonly emptyIsIdle: boolean }
+  | { readonly kind: 'refused-values'; readonly values: readonly unknown[] };
+
+export interface UnservedField {
+  readonly levels: readonly Level[];
+  readonly field: string;
+  readonly treatment: Treatment;
+  readonly reason: string;
+}
+
+const CHAT: readonly Level[] = ['chat'];
+const COMPLETION: readonly Level[] = ['completion'];
+/** Clients send the fields of one endpoint to the other as well. */
+const BODIES: readonly Level[] = ['chat', 'completion'];
+const MESSAGE: readonly Level[] = ['message'];
+const PART: readonly Level[] = ['part'];
+
+export const UNSERVED_FIELDS: readonly UnservedField[] = [
+  hint(BODIES, 'metadata', 'labels for a dashboard of stored completions'),
+  hint(BODIES, 'store', 'nothing is stored, and the answer is the same'),
+  hint(BODIES, 'safety_identifier', "the provider's key for finding abuse by an end user"),
+  hint(
+    BODIES,
+    'prompt_cache_key',
+    'where to look for a cached prefix; the cache here finds every prefix of the tenant',
+  ),
+  hint(BODIES, 'prompt_cache_retention', 'how long a prefix is cached; changes time, not text'),
+  hint(BODIES, 'prompt_cache_options', 'how a prefix is cached; changes time, not text'),
+  hint(BODIES, 'service_tier', 'price and priority at the provider; here the tenant has a weight'),
+  hint(CHAT, 'verbosity', 'advice to models trained to follow it; no model served here is'),
+  hint(CHAT, 'reasoning_effort', 'no model served here reasons before it answers'),
+  hint(CHAT, 'prediction', 'a guess at the answer that saves time; the answer is the same'),
+  hint(['stream_options'], 'include_obfuscation', 'padding against observers of the network; no part of the answer'),
+  hint(MESSAGE, 'annotations', 'citations beside an earlier answer; no chat template shows them to the model'),
+  hint(PART, 'prompt_cache_breakpoint', 'where a cached prefix ends; changes time, not text'),
+
+  refused(CHAT, 'tools', [], 'the client would wait for calls that never come'),
+  refused(CHAT, 'tool_choice', ['none', 'auto'], 'without tools both of these mean: answer with text'),
+  refused(CHAT, 'parallel_tool_calls', [true, false], 'limits the calls of tools, of which there are none'),
+  refused(CHAT, 'functions', [], 'older name of tools'),
+  refused(CHAT, 'function_call', ['none', 'auto'], 'older name of tool_choice'),
+  refused(CHAT, 'modalities', [['text']], 'text is the only modality served'),
+  refused(CHAT, 'audio', [], 'the client would wait for sound'),
+  refusedEvenEmpty(CHAT, 'web_search_options', 'an empty object asks for a search with default options'),
+  refused(CHAT, 'moderation', [], 'the client would rely on a verdict that was never made'),
+  refused(COMPLETION, 'suffix', [''], 'the text would not lead to the suffix'),
+  refused(COMPLETION, 'best_of', [1], 'one answer is the best of one; more would have to be ranked'),
+  refused(COMPLETION, 'echo', [false], 'the prompt would be missing from the text'),
+
+  refused(MESSAGE, 'refusal', [''], 'a refusal is text that the model would not see'),
+  refused(MESSAGE, 'tool_calls', [], 'the model would not see its own calls'),
+  refused(MESSAGE, 'tool_call_id', [], 'belongs to results of tools, which are not served'),
+  refused(MESSAGE, 'function_call', [], 'older name of tool_calls'),
+  refused(MESSAGE, 'audio', [], 'the model would not hear it'),
+  refusedValues(MESSAGE, 'role', ['tool', 'function'], 'results of tools, which are not served'),
+  refusedValues(PART, 'type', ['image_url', 'input_audio', 'file', 'refusal'], 'the model would see the text only'),
+  refusedValues(
+    ['response_format'],
+    'type',
+    ['json_object', 'json_schema'],
+    'the client would parse text that is not JSON',
+  ),
+];
+
+function hint(levels: readonly Level[], field: string, reason: string): UnservedField {
+  return { levels, field, reason, treatment: { kind: 'hint' } };
+}
+
+function refused(levels: readonly Level[], field: string, idle: readonly unknown[], reason: string): UnservedField {
+  return { levels, field, reason, treatment: { kind: 'refused', idle, emptyIsIdle: true } };
+}
+
+function refusedEvenEmpty(levels: readonly Level[], field: string, reason: string): UnservedField {
+  return { levels, field, reason, treatment: { kind: 'refused', idle: [], emptyIsIdle: false } };
+}
+
+function refusedValues(
+  levels: readonly Level[],
+  field: string,
+  values: readonly unknown[],
+  reason: string,
+): UnservedField {
+  return { levels, field, reason, treatment: { kind: 'refused-values', values } };
+}
