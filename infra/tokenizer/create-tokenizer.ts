@@ -29,7 +29,7 @@ export async function createTokenizerWith(
     const controls = controlTokens(addedTokensOf(json), config.chatTemplates.values());
     return tokenizerOf(createEngine(json, new Set(controls)), config, files.family);
   }
-  if (files.family === 'dbrx') return tokenizerOf(await createDbrxEngine(), config, files.family);
+  if (files.family === 'dbrx') return tokenizerOf(createDbrxEngine(), config, files.family);
   throw new DomainError('bad_tokenizer', `Expected tokenizer.json for a model of family ${files.family}, found none`);
 }
 
