@@ -6,11 +6,13 @@ import { matchedRoutes } from 'hono/route';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { DomainError, toDomainError } from '../infra/errors/domain-error.ts';
 import { JOB_BOARD_PATH } from './admin/job-board.ts';
+import { answerOtherMethods } from './answer-other-methods.ts';
 import { authenticateOperator } from './auth/authenticate-operator.ts';
 import { requireScope } from './auth/principal.ts';
 import type { GatewayContext, GatewayEnv } from './environment.ts';
 import { errorBody, errorHeaders, httpStatus, thrownToDomainError } from './errors/error-to-http.ts';
 import type { GatewayParts } from './parts.ts';
+import { makeHttpRequestId, readClientRequestId } from './request/http-request-id.ts';
 import { readAhead } from './request/read-ahead.ts';
 import { addGroupAdminRoutes } from './routes/admin-groups.ts';
 import { addQueueAdminRoutes } from './routes/admin-queues.ts';
@@ -31,6 +33,7 @@ export function createApp(parts: GatewayParts): App {
   app.notFound((c) => refuse(parts, c, unknownRoute(c)));
   app.use(frameRequest(parts));
   app.use(refuseManyHeaders(parts.config.limits.headers));
+  app.use(answerOtherMethods(app));
   addHealthRoutes(app, parts);
   addLoginRoutes(app, parts);
   app.use('/v1/*', readAhead(parts.config.limits));
@@ -49,7 +52,7 @@ export function createApp(parts: GatewayParts): App {
 function frameRequest(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
   return async (c, next) => {
     const startedAtMs = parts.clock();
-    const requestId = `req_${Buffer.from(parts.random(12)).toString('hex')}`;
+    const requestId = makeHttpRequestId(parts.random);
     c.set('startedAtMs', startedAtMs);
     c.set('requestId', requestId);
     await next();
@@ -91,7 +94,9 @@ function report(parts: GatewayParts, c: GatewayContext, durationMs: number): voi
   const principal = c.get('principal') as GatewayEnv['Variables']['principal'] | undefined;
   const who = { tenant: principal?.tenant, subject: principal?.subject };
   parts.metrics.request(route, status, durationMs / 1000);
-  const line = { requestId: c.get('requestId'), method, route, status, durationMs, ...who, ...c.get('generation') };
+  const clientRequestId = readClientRequestId((name) => c.req.header(name));
+  const ids = { requestId: c.get('requestId'), ...(clientRequestId && { clientRequestId }) };
+  const line = { ...ids, method, route, status, durationMs, ...who, ...c.get('generation') };
   if (QUIET_ROUTES.has(route)) parts.log.debug(line, 'request');
   else parts.log.info(line, 'request');
 }

@@ -1,10 +1,11 @@
 // The app behind a Node server: limits that only the server can set, and a shutdown that leaves no client with a cut answer.
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { createServer, type RequestListener, type Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import type { Config } from '../infra/config/config-schema.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';
-import { errorBody } from './errors/error-to-http.ts';
+import type { Logger } from '../infra/log/logger.ts';
+import { createMalformedRefusals } from './refuse-malformed.ts';
 
 export interface RunningServer {
   /** `http://host:port` with the port that was really taken. */
@@ -38,24 +39,45 @@ type Fetch = (request: Request) => Response | Promise<Response>;
 const LAST_BYTES_MS = 1000;
 
 /** Listens. @throws DomainError `bad_config` when the port cannot be had. */
-export async function listen(fetch: Fetch, config: Config): Promise<RunningServer> {
+export async function listen(fetch: Fetch, config: Config, log: Logger): Promise<RunningServer> {
   const { limits } = config;
-  const server = createServer(
-    {
-      maxHeaderSize: limits.headerBytes,
-      requestTimeout: limits.requestSeconds * 1000,
-      headersTimeout: Math.min(limits.requestSeconds, 10) * 1000,
-      keepAliveTimeout: 65_000,
-      connectionsCheckingInterval: 1000,
-      ServerResponse: PatientResponse,
-    },
-    getRequestListener(fetch) as (request: IncomingMessage, response: ServerResponse) => void,
-  );
+  const server = createServer({
+    maxHeaderSize: limits.headerBytes,
+    requestTimeout: limits.requestSeconds * 1000,
+    headersTimeout: Math.min(limits.requestSeconds, 10) * 1000,
+    keepAliveTimeout: 65_000,
+    connectionsCheckingInterval: 1000,
+    // Node's own refusal has no body; ours follows.
+    requireHostHeader: false,
+    ServerResponse: PatientResponse,
+  });
+  serveRequests(server, fetch, log);
   // Node drops headers past this count without a word; the app refuses one more than it allows.
   server.maxHeadersCount = limits.headers + 1;
-  server.on('clientError', answerClientError);
   await bind(server, config);
   return { url: urlOf(server, config.host), shutDown: (drainMs, leave) => shutDown(server, drainMs, leave) };
+}
+
+/** What the app is told in place of the Host that HTTP/1.0 does without; health checks of load balancers are such requests. */
+const UNNAMED_HOST = 'localhost';
+
+function serveRequests(server: Server, fetch: Fetch, log: Logger): void {
+  // Several when a client sends requests ahead of their answers.
+  const answering = new WeakMap<Duplex, Set<ServerResponse>>();
+  const headersSent = (socket: Duplex) => [...(answering.get(socket) ?? [])].some((outgoing) => outgoing.headersSent);
+  const refuse = createMalformedRefusals(log, headersSent);
+  const serve = getRequestListener(fetch, { hostname: UNNAMED_HOST, errorHandler: refuse.thrown }) as RequestListener;
+  server.on('request', (incoming, outgoing) => {
+    const answers = answering.get(incoming.socket) ?? new Set();
+    answering.set(incoming.socket, answers.add(outgoing));
+    outgoing.once('finish', () => answers.delete(outgoing));
+    // `OPTIONS *` asks about the whole server, which has no other path in a URL.
+    if (incoming.url === '*') incoming.url = '/';
+    if (!refuse.lacksHost(incoming, outgoing)) serve(incoming, outgoing);
+  });
+  server.on('checkExpectation', refuse.expectation);
+  server.on('connect', refuse.tunnel);
+  server.on('clientError', refuse.clientError);
 }
 
 function bind(server: Server, { host, port }: Config): Promise<void> {
@@ -72,23 +94,6 @@ function urlOf(server: Server, host: string): string {
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-const CLIENT_ERRORS: Readonly<Record<string, readonly [status: string, message: string]>> = {
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The request headers are too large.'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request was not sent in time.'],
-};
-
-/** What fails before the app sees it is answered in the API's shape too. */
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const [status, message] = CLIENT_ERRORS[error.code ?? ''] ?? ['400 Bad Request', 'The request is not valid HTTP.'];
-  const body = JSON.stringify(errorBody(new DomainError('invalid_request', message)));
-  const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\nconnection: close`;
-  socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 }
 
 async function shutDown(server: Server, drainMs: number, leave: () => Promise<void>): Promise<void> {

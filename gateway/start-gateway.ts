@@ -63,7 +63,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   const connected = connectLate(late, { url, gatewayId, giveUp: giveUp.signal }, redis, log);
   // Awaited by whoever started us; until then a rejection must not end the process.
   connected.catch(() => {});
-  const server = await listen(createApp(parts).fetch, config);
+  const server = await listen(createApp(parts).fetch, config, log);
   log.info({ address: server.url, gatewayId }, 'listening');
   const close = async () => {
     late.draining = true;
@@ -129,6 +129,7 @@ function createParts(config: Config, log: Logger, { redis, queue, late }: Opened
     streams: {
       expect: (id) => orAway(late.follower).expect(id),
       follow: (...call) => orAway(late.follower).follow(...call),
+      length: (id) => orAway(late.follower).length(id),
       get size() {
         return late.follower?.size ?? 0;
       },

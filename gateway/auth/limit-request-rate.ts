@@ -6,18 +6,51 @@ import { keyOf } from '../../infra/redis/keys.ts';
 
 const WINDOW_SECONDS = 60;
 
-/** Counts one request; returns OpenAI's rate limit headers. @throws DomainError `rate_limit_exceeded`. */
-export type RequestRateLimit = (tenant: string, perMinute: number) => Promise<Record<string, string>>;
+/** Where a tenant stands in its window. */
+export interface RateState {
+  /** OpenAI's rate limit headers; none without a limit. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Set when the request is over the limit. */
+  readonly refusal: DomainError | null;
+}
+
+export interface RequestRateLimit {
+  /** Counts one request. */
+  count(tenant: string, perMinute: number): Promise<RateState>;
+  /** Counts nothing and refuses nothing. */
+  read(tenant: string, perMinute: number): Promise<RateState>;
+}
+
+const UNLIMITED: RateState = { headers: {}, refusal: null };
 
 /** A limit of 0 means none. */
 export function createRequestRateLimit(redis: Redis): RequestRateLimit {
   const limiters = new Map<number, RateLimiterRedis>();
-  return async (tenant, perMinute) => {
-    if (perMinute === 0) return {};
+  const limiterOf = (perMinute: number) => {
     const limiter = limiters.get(perMinute) ?? createLimiter(redis, perMinute);
     limiters.set(perMinute, limiter);
-    const result = await limiter.consume(tenant).catch((error: unknown) => refuse(error));
-    return rateHeaders(perMinute, result);
+    return limiter;
+  };
+  return {
+    count: async (tenant, perMinute) => {
+      if (perMinute === 0) return UNLIMITED;
+      const state = (result: RateLimiterRes) => rateHeaders(perMinute, result.remainingPoints, result.msBeforeNext);
+      return limiterOf(perMinute)
+        .consume(tenant)
+        .then(
+          (result) => ({ headers: state(result), refusal: null }),
+          (thrown: unknown) => {
+            const result = refusedResult(thrown);
+            return { headers: state(result), refusal: tooMany(result) };
+          },
+        );
+    },
+    read: async (tenant, perMinute) => {
+      if (perMinute === 0) return UNLIMITED;
+      const result = await limiterOf(perMinute).get(tenant);
+      const remaining = Math.max(0, result?.remainingPoints ?? perMinute);
+      return { headers: rateHeaders(perMinute, remaining, result?.msBeforeNext ?? 0), refusal: null };
+    },
   };
 }
 
@@ -28,17 +61,21 @@ function createLimiter(redis: Redis, points: number): RateLimiterRedis {
 }
 
 /** A refusal is thrown as a plain result, a failure as an Error. */
-function refuse(thrown: unknown): never {
+function refusedResult(thrown: unknown): RateLimiterRes {
   if (thrown instanceof Error) throw thrown;
-  const waitSeconds = Math.max(1, Math.ceil((thrown as RateLimiterRes).msBeforeNext / 1000));
-  const message = `Too many requests: the limit of this tenant is reached; try again in ${waitSeconds} s.`;
-  throw new DomainError('rate_limit_exceeded', message, { retryAfterSeconds: waitSeconds });
+  return thrown as RateLimiterRes;
 }
 
-function rateHeaders(perMinute: number, result: RateLimiterRes): Record<string, string> {
+function tooMany({ msBeforeNext }: RateLimiterRes): DomainError {
+  const waitSeconds = Math.max(1, Math.ceil(msBeforeNext / 1000));
+  const message = `Too many requests: the limit of this tenant is reached; try again in ${waitSeconds} s.`;
+  return new DomainError('rate_limit_exceeded', message, { retryAfterSeconds: waitSeconds });
+}
+
+function rateHeaders(perMinute: number, remaining: number, msBeforeNext: number): RateState['headers'] {
   return {
     'x-ratelimit-limit-requests': String(perMinute),
-    'x-ratelimit-remaining-requests': String(result.remainingPoints),
-    'x-ratelimit-reset-requests': `${Math.ceil(result.msBeforeNext / 1000)}s`,
+    'x-ratelimit-remaining-requests': String(remaining),
+    'x-ratelimit-reset-requests': `${Math.ceil(msBeforeNext / 1000)}s`,
   };
 }

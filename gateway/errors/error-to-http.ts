@@ -26,10 +26,12 @@ const HTTP_KINDS: Readonly<Record<ErrorCode, HttpKind>> = {
   unsupported_parameter: refused(400),
   context_length_exceeded: refused(400),
   payload_too_large: refused(413),
+  unsupported_media_type: refused(415),
   invalid_api_key: { status: 401, type: 'authentication_error' },
   insufficient_scope: { status: 403, type: 'permission_error' },
   model_not_found: refused(404),
   not_found: refused(404),
+  method_not_allowed: refused(405),
   conflict: refused(409),
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error' },
   queue_full: { status: 429, type: 'rate_limit_error' },
@@ -71,10 +73,16 @@ export function errorBody(error: DomainError): ErrorBody {
   };
 }
 
-/** Headers that go with an error: when to retry, or how to authenticate (RFC 9110 section 11.6.1). */
+/** Every 503 names a time: clients that wait for one otherwise retry at once. */
+const RETRY_UNAVAILABLE_SECONDS = 5;
+
+/** Headers that go with an error: when to retry, how to authenticate, what is allowed (RFC 9110 sections 10.2.3, 11.6.1, 10.2.1). */
 export function errorHeaders(error: DomainError): Record<string, string> {
   const headers: Record<string, string> = {};
-  if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(Math.ceil(error.retryAfterSeconds));
+  const fallback = httpStatus(error.code) === 503 ? RETRY_UNAVAILABLE_SECONDS : undefined;
+  const retryAfterSeconds = error.retryAfterSeconds ?? fallback;
+  if (retryAfterSeconds !== undefined) headers['retry-after'] = String(Math.ceil(retryAfterSeconds));
+  if (error.allowedMethods !== undefined) headers['allow'] = error.allowedMethods.join(', ');
   if (error.code === 'invalid_api_key') headers['www-authenticate'] = 'Bearer';
   return headers;
 }

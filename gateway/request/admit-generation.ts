@@ -10,17 +10,29 @@ import type { GatewayParts, ServedModel } from '../parts.ts';
  * @throws DomainError `insufficient_scope`, `rate_limit_exceeded` or `unavailable`.
  */
 export async function admitGeneration(parts: GatewayParts, c: GatewayContext): Promise<Caller> {
-  const { principal, policy } = admitTenant(c);
-  const headers = await parts.rateLimit(principal.tenant, policy.requestsPerMinute);
-  for (const [name, value] of Object.entries(headers)) c.header(name, value);
-  return { principal, policy };
+  const caller = requireTenant(c);
+  const { headers, refusal } = await parts.rateLimit.count(caller.principal.tenant, caller.policy.requestsPerMinute);
+  setHeaders(c, headers);
+  if (refusal !== null) throw refusal;
+  return caller;
 }
 
 /**
- * Admits the caller of any endpoint that serves a tenant.
- * @throws DomainError `insufficient_scope`, also for a tenant that an operator has blocked.
+ * Admits the caller of an endpoint that generates nothing; it is told its rate, which this request does not count against.
+ * @throws DomainError `insufficient_scope` or `unavailable`.
  */
-export function admitTenant(c: GatewayContext): Caller {
+export async function admitReader(parts: GatewayParts, c: GatewayContext): Promise<Caller> {
+  const caller = requireTenant(c);
+  setHeaders(c, (await parts.rateLimit.read(caller.principal.tenant, caller.policy.requestsPerMinute)).headers);
+  return caller;
+}
+
+function setHeaders(c: GatewayContext, headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) c.header(name, value);
+}
+
+/** @throws DomainError `insufficient_scope`, also for a tenant that an operator has blocked. */
+function requireTenant(c: GatewayContext): Caller {
   const principal = c.get('principal');
   requireScope(principal, 'chat');
   const policy = c.get('policy');

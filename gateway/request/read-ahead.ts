@@ -8,11 +8,12 @@ import { type JsonBody, readJsonBody } from './read-json-body.ts';
 /** Larger bodies are read when it is known who sends them. */
 const LARGEST_BYTES = 64 * 1024;
 
-/** Begins to read the body of a POST whose size is announced and small. */
+/** Begins to read the body of a POST whose size is announced and small; what a compressed body becomes is not announced. */
 export function readAhead(limits: Limits): MiddlewareHandler<GatewayEnv> {
   return async (c, next) => {
     const announced = Number(c.req.header('content-length'));
-    if (c.req.method === 'POST' && announced <= LARGEST_BYTES) {
+    const isSmall = announced <= LARGEST_BYTES && c.req.header('content-encoding') === undefined;
+    if (c.req.method === 'POST' && isSmall) {
       const body = readJsonBody(c.req.raw, limits);
       // Whoever wants the body sees what is wrong with it; if nobody does, nobody needs to know.
       body.catch(() => {});

@@ -1,27 +1,59 @@
 // Request body -> text, within a size limit: bytes are counted as they arrive, whatever was announced.
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import { decodeBody, readContentEncoding } from './decode-body.ts';
 
 /**
- * Reads the bytes of a body.
- * @throws DomainError `payload_too_large` past `limit` bytes, `invalid_request` when the client stops before the end.
+ * Reads the bytes of a body, decoded when it is compressed. The limit holds for what arrives and for what it becomes.
+ * @throws DomainError `payload_too_large` past `limit` bytes, `unsupported_media_type` for an unknown content-encoding,
+ * `invalid_request` when the client stops before the end.
  */
 export async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
+  const encoding = readContentEncoding(request.headers.get('content-encoding'));
+  refuseAnnounced(request, limit);
+  if (encoding !== null) return collect(within(decodeBody(within(arriving(request), limit), encoding), limit));
+  if (request.headers.get('content-length') === null) return collect(within(arriving(request), limit));
+  return readWhole(request);
+}
+
+function refuseAnnounced(request: Request, limit: number): void {
+  const announced = request.headers.get('content-length');
+  if (announced !== null && !(Number(announced) <= limit)) throw tooLarge(limit);
+}
+
+/** The fast path: the server delivers exactly what was announced. */
+async function readWhole(request: Request): Promise<Uint8Array> {
   try {
-    return await readWithin(request, limit);
+    return new Uint8Array(await request.arrayBuffer());
   } catch (cause) {
-    if (cause instanceof DomainError) throw cause;
-    throw new DomainError('invalid_request', 'The request body did not arrive completely.', { cause });
+    throw incomplete(cause);
   }
 }
 
-async function readWithin(request: Request, limit: number): Promise<Uint8Array> {
-  const announced = request.headers.get('content-length');
-  if (announced === null) return readCounted(request.body, limit);
-  // The server delivers exactly what was announced, so reading it whole (the fast path) is bounded too.
-  if (!(Number(announced) <= limit)) throw tooLarge(limit);
-  const bytes = new Uint8Array(await request.arrayBuffer());
-  if (bytes.length > limit) throw tooLarge(limit);
-  return bytes;
+async function* arriving(request: Request): AsyncGenerator<Uint8Array> {
+  try {
+    yield* request.body ?? [];
+  } catch (cause) {
+    throw incomplete(cause);
+  }
+}
+
+async function* within(chunks: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    if (size > limit) throw tooLarge(limit);
+    yield chunk;
+  }
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const collected: Uint8Array[] = [];
+  for await (const chunk of chunks) collected.push(chunk);
+  return Buffer.concat(collected);
+}
+
+function incomplete(cause: unknown): DomainError {
+  return new DomainError('invalid_request', 'The request body did not arrive completely.', { cause });
 }
 
 /**
@@ -39,17 +71,6 @@ export function decodeUtf8(bytes: Uint8Array): string {
   } catch (cause) {
     throw new DomainError('invalid_request', 'The request body is not valid UTF-8.', { cause });
   }
-}
-
-async function readCounted(body: ReadableStream<Uint8Array> | null, limit: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body ?? []) {
-    size += chunk.length;
-    if (size > limit) throw tooLarge(limit);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function tooLarge(limit: number): DomainError {

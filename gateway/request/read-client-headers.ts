@@ -35,11 +35,20 @@ export function readIdempotency(header: string | undefined, path: string, body: 
 
 /**
  * The last seq that a client has, 0 without the header.
- * @throws DomainError `invalid_request` unless it is one of our event ids.
+ * @throws DomainError `invalid_request` unless it has the form of our event ids.
  */
 export function readLastEventId(header: string | undefined): number {
   if (header === undefined || header === '') return 0;
   if (/^\d{1,15}$/.test(header)) return Number(header);
-  const message = "Invalid 'Last-Event-ID': expected the id of an event of this stream.";
-  throw new DomainError('invalid_request', message, { param: 'Last-Event-ID' });
+  throw wrongEventId(`expected the id of an event of this stream but received '${header.slice(0, 64)}'`);
+}
+
+/** What is wrong with an id that a stream which has ended never gave; undefined when nothing is. */
+export function beyondEnd(afterSeq: number, lastSeq: number): DomainError | undefined {
+  if (afterSeq <= lastSeq) return undefined;
+  return wrongEventId(`the last event of this stream has the id ${lastSeq} but received '${afterSeq}'`);
+}
+
+function wrongEventId(what: string): DomainError {
+  return new DomainError('invalid_request', `Invalid 'Last-Event-ID': ${what}.`, { param: 'Last-Event-ID' });
 }

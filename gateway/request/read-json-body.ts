@@ -12,7 +12,8 @@ export interface JsonBody {
 
 /**
  * Reads and parses the body.
- * @throws DomainError `payload_too_large`; `invalid_request` for another content type, bad UTF-8, bad JSON or deep nesting.
+ * @throws DomainError `payload_too_large`; `unsupported_media_type` for another content type or an unknown encoding;
+ * `invalid_request` for bad UTF-8, bad JSON or deep nesting.
  */
 export async function readJsonBody(request: Request, limits: Limits): Promise<JsonBody> {
   refuseOtherTypes(request.headers.get('content-type'));
@@ -25,8 +26,8 @@ function refuseOtherTypes(contentType: string | null): void {
   const type = contentType?.split(';')[0]?.trim().toLowerCase() ?? '';
   if (type === 'application/json') return;
   const received = type === '' ? 'none' : `'${type.slice(0, 64)}'`;
-  const message = `Expected content-type 'application/json' but received ${received}.`;
-  throw new DomainError('invalid_request', message, { param: 'content-type' });
+  const message = `Expected the header 'Content-Type: application/json' but received ${received}.`;
+  throw new DomainError('unsupported_media_type', message, { param: 'content-type' });
 }
 
 function parseJson(text: string): unknown {

@@ -1,14 +1,24 @@
 // GET /v1/streams/:id resumes a stream after Last-Event-ID, DELETE cancels it. Both are the owner's alone: to any other tenant
 // the id does not exist.
-import type { OpenAPIHono } from '@hono/zod-openapi';
+import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GenerationRecord } from '../../infra/queue/generation-record.ts';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';
 import type { GatewayParts } from '../parts.ts';
-import { admitTenant } from '../request/admit-generation.ts';
-import { readLastEventId } from '../request/read-client-headers.ts';
+import { admitReader } from '../request/admit-generation.ts';
+import { parseQuery } from '../request/parse-query.ts';
+import { beyondEnd, readLastEventId } from '../request/read-client-headers.ts';
 import { readRequestId } from '../request/request-id.ts';
 import { answerWithStream, type Entries } from '../stream/answer-generation.ts';
+
+/** A browser's EventSource repeats its URL with a newer header: the header counts. */
+const streamQuerySchema = z.strictObject({
+  last_event_id: z
+    .string()
+    .optional()
+    .describe('In place of the header Last-Event-ID, which counts when both are given.'),
+  include_usage: z.enum(['true', 'false', '1', '0']).optional().describe('Ends the stream with a usage chunk.'),
+});
 
 /** Adds the stream endpoints. */
 export function addStreamRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
@@ -19,11 +29,13 @@ export function addStreamRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayPart
   });
 }
 
-/** What a client asked for when it started the stream and the stream does not record: it says so again. */
+/** What a client asked for when it started the stream and the stream does not record: it asks for it again. */
 async function resume(parts: GatewayParts, c: GatewayContext, idText: string): Promise<Response> {
-  const { id, kind, createdAtMs, model } = await ownStream(parts, c, idText);
-  const afterSeq = readLastEventId(c.req.header('last-event-id') ?? c.req.query('last_event_id'));
-  const includeUsage = c.req.query('include_usage') === 'true';
+  const { id, kind, createdAtMs, model, ended } = await ownStream(parts, c, idText);
+  const query = parseQuery(streamQuerySchema, c);
+  const afterSeq = readLastEventId(c.req.header('last-event-id') ?? query.last_event_id);
+  if (ended) await refuseBeyondEnd(parts, id, afterSeq);
+  const includeUsage = query.include_usage === 'true' || query.include_usage === '1';
   const served = await parts.models.find(model);
   const tokenBytes = (token: number) => served?.tokenBytes(token) ?? new Uint8Array();
   const view = { id, kind, created: Math.floor(createdAtMs / 1000), model, tokenBytes };
@@ -31,12 +43,17 @@ async function resume(parts: GatewayParts, c: GatewayContext, idText: string): P
   return answerWithStream(parts, c, { view, entries, includeUsage, afterSeq });
 }
 
+async function refuseBeyondEnd(parts: GatewayParts, id: string, afterSeq: number): Promise<void> {
+  const error = beyondEnd(afterSeq, await parts.streams.length(id));
+  if (error !== undefined) throw error;
+}
+
 async function ownStream(parts: GatewayParts, c: GatewayContext, id: string) {
-  const { principal } = admitTenant(c);
+  const { principal } = await admitReader(parts, c);
   const named = readRequestId(id);
   const record: GenerationRecord | null = named === undefined ? null : await parts.findGeneration(id);
   if (named === undefined || record === null || record.tenant !== principal.tenant) {
     throw new DomainError('not_found', 'There is no stream with this id.', { param: 'id' });
   }
-  return { ...named, id, model: record.model, tenant: record.tenant };
+  return { ...named, id, model: record.model, tenant: record.tenant, ended: record.state === 'ended' };
 }

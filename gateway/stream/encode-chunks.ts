@@ -8,6 +8,7 @@
 import type { DomainError } from '../../infra/errors/domain-error.ts';
 import type { TerminalEvent, TokensEvent } from '../../infra/messages/token-event.ts';
 import { errorBody } from '../errors/error-to-http.ts';
+import { beyondEnd } from '../request/read-client-headers.ts';
 import { type AnswerView, usageObject } from './answer-view.ts';
 import { terminalError } from './collect-answer.ts';
 import type { StreamEntry } from './follow-streams.ts';
@@ -86,10 +87,11 @@ function isSilent(event: TokensEvent): boolean {
   return event.text === '' && event.logprobs === null && event.finish === null;
 }
 
-/** How a stream ends is said again to a client that already knows, as it asked. */
+/** How a stream ends is repeated to a client that has seen it, as it asked. */
 function terminalEvents(options: ChunkOptions, frame: Frame, seq: number, event: TerminalEvent): string {
   const id = `id: ${seq}\n`;
-  const error = terminalError(event);
+  // While it runs, a stream may be behind its client, after Redis lost its last second; once it has ended it is not.
+  const error = terminalError(event) ?? beyondEnd(options.afterSeq, seq);
   if (error !== undefined) return id + failureEvent(error);
   const wanted = options.includeUsage && seq > options.afterSeq;
   const usage = wanted ? frame('', '', JSON.stringify(usageObject(event.usage))) : '';

@@ -37,6 +37,8 @@ export interface StreamFollower {
    * follower is closed.
    */
   follow(id: string, fromSeq?: number, signal?: AbortSignal): AsyncIterable<StreamEntry>;
+  /** How many entries a stream has now, which is the seq of the last one. */
+  length(id: string): Promise<number>;
   /** Streams followed at this moment. */
   readonly size: number;
   /** Stops following; requests keep running and their clients have 30 s to come back elsewhere. */
@@ -117,6 +119,11 @@ class Follower implements StreamFollower {
   follow(id: string, fromSeq = 1, signal?: AbortSignal): AsyncIterable<StreamEntry> {
     const stream = new FollowedStream(id, fromSeq);
     return this.#entries(stream, () => this.#join(stream), signal);
+  }
+
+  async length(id: string): Promise<number> {
+    const [length = 0] = await this.#lengths([id]);
+    return Math.max(0, length);
   }
 
   async *#entries(
@@ -216,15 +223,15 @@ class Follower implements StreamFollower {
   async #look(streams: readonly FollowedStream[]): Promise<void> {
     for (let first = 0; first < streams.length; first += STREAMS_A_LOOK) {
       const some = streams.slice(first, first + STREAMS_A_LOOK);
-      const reply = await runScript(
-        this.#commands,
-        'check-streams',
-        [],
-        some.map(({ id }) => id),
-      );
-      const lengths = Array.isArray(reply) ? reply.slice(1).map(Number) : [];
+      const lengths = await this.#lengths(some.map(({ id }) => id));
       for (const [index, stream] of some.entries()) this.#observe(stream, lengths[index] ?? -1);
     }
+  }
+
+  /** -1 for a request that Redis does not know. */
+  async #lengths(ids: readonly string[]): Promise<readonly number[]> {
+    const reply = await runScript(this.#commands, 'check-streams', [], ids);
+    return Array.isArray(reply) ? reply.slice(1).map(Number) : [];
   }
 
   #observe(stream: FollowedStream, length: number): void {

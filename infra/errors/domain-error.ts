@@ -8,6 +8,8 @@ export type ErrorCode =
   | 'unsupported_parameter'
   | 'context_length_exceeded'
   | 'payload_too_large'
+  | 'unsupported_media_type'
+  | 'method_not_allowed'
   | 'invalid_api_key'
   | 'insufficient_scope'
   | 'model_not_found'
@@ -35,6 +37,8 @@ export interface ErrorDetails {
   readonly param?: string;
   /** Seconds after which a retry can succeed. */
   readonly retryAfterSeconds?: number;
+  /** The methods that the path has, for a method that it lacks. */
+  readonly allowedMethods?: readonly string[];
   /** Log-only: whatever was caught. */
   readonly cause?: unknown;
 }
@@ -44,6 +48,7 @@ export class DomainError extends Error {
   readonly code: ErrorCode;
   readonly param: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly allowedMethods: readonly string[] | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -51,6 +56,7 @@ export class DomainError extends Error {
     this.code = code;
     this.param = details.param;
     this.retryAfterSeconds = details.retryAfterSeconds;
+    this.allowedMethods = details.allowedMethods;
   }
 }
 

@@ -37,6 +37,8 @@ const BYTE_MODEL: ServedModel = {
   tokenBytes: (id) => (id < 256 ? Uint8Array.of(id) : new Uint8Array()),
 };
 
+const UNLIMITED = { headers: {}, refusal: null };
+
 const HELLO: Script = () => [tokens('Hel'), tokens('lo', { finish: 'stop' }), finished()];
 
 export interface GatewayOptions {
@@ -68,7 +70,7 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
     audit,
     authenticator: createAuthenticator(keys, tenants, createJwtVerifier(config.auth.jwt)),
     sessions: createSessions(keys, Buffer.alloc(32, 1), config.auth.sessionSeconds),
-    rateLimit: async () => ({}),
+    rateLimit: { count: async () => UNLIMITED, read: async () => UNLIMITED },
     models: { list: () => [BYTE_MODEL], find: async (name) => (name === BYTE_MODEL.name ? BYTE_MODEL : undefined) },
     queue: worker.queue,
     streams: worker.streams,

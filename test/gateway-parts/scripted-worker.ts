@@ -84,6 +84,7 @@ export function createScriptedWorker(script: Script): ScriptedWorker {
     // By way of the object, so that a test which replaces `follow` sees these too.
     expect: (id) => ({ follow: (signal) => streams.follow(id, 1, signal), forget: () => {} }),
     follow,
+    length: async (id) => written.get(id)?.length ?? 0,
     size: 0,
     close: async () => {},
   };
@@ -99,7 +100,8 @@ export function createScriptedWorker(script: Script): ScriptedWorker {
     },
     record: (id) => {
       const request = find(id);
-      return request === undefined ? null : toRecord(request);
+      const ended = written.get(id)?.at(-1)?.event.type === 'end';
+      return request === undefined ? null : { ...toRecord(request), state: ended ? 'ended' : 'running' };
     },
     queue: {
       enqueue: async ({ request, idempotency }) => {

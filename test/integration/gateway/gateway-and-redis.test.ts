@@ -251,11 +251,29 @@ test('requests per minute are limited across gateways', async (t) => {
   const other = await startOne(redis, home);
   await other.connected;
   await admin('PATCH', '/admin/api/tenants/acme', { requestsPerMinute: 2 });
-  const statuses = [];
-  for (const ask of [call, caller(other.url, key.text), call]) {
-    statuses.push((await ask('POST', '/v1/chat/completions', CHAT)).status);
-  }
-  assert.deepEqual(statuses, [404, 404, 429]);
+  const seen: [status: number, remaining: number][] = [];
+  const ask = async (on: typeof call, method: 'GET' | 'POST', path: string) => {
+    const { status, headers } = await on(method, path, method === 'POST' ? CHAT : undefined);
+    assert.match(String(headers['x-ratelimit-reset-requests']), /^\d+s$/);
+    assert.equal(headers['x-ratelimit-limit-requests'], '2');
+    assert.equal(headers['retry-after'] !== undefined, status === 429);
+    seen.push([status, Number(headers['x-ratelimit-remaining-requests'])]);
+  };
+  await ask(call, 'GET', '/v1/models');
+  await ask(call, 'POST', '/v1/chat/completions');
+  await ask(caller(other.url, key.text), 'POST', '/v1/chat/completions');
+  await ask(call, 'GET', '/v1/models/words');
+  await ask(call, 'POST', '/v1/chat/completions');
+  await ask(call, 'GET', '/v1/streams/unknown');
+  const expected = [
+    [200, 2],
+    [404, 1],
+    [404, 0],
+    [404, 0],
+    [429, 0],
+    [404, 0],
+  ];
+  assert.deepEqual(seen, expected);
 });
 
 test('with Redis away everything but /healthz is a 503, and comes back with it', async (t) => {

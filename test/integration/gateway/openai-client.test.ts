@@ -10,7 +10,7 @@ const ASK = { model: 'tiny', messages: [{ role: 'user' as const, content: 'Hi' }
 
 async function connect(t: TestContext, options: GatewayOptions = {}) {
   const gateway = await createScriptedGateway({ ...options, config: { port: 0, ...options.config } });
-  const server = await listen(gateway.app.fetch, gateway.parts.config);
+  const server = await listen(gateway.app.fetch, gateway.parts.config, gateway.parts.log);
   t.after(() => server.shutDown(100, async () => {}));
   const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: gateway.key, maxRetries: 0 });
   return { gateway, server, client };

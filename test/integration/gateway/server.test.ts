@@ -11,7 +11,7 @@ import { finished, tokens } from '../../gateway-parts/scripted-worker.ts';
 
 async function start(t: TestContext, options: GatewayOptions = {}) {
   const gateway = await createScriptedGateway({ ...options, config: { port: 0, ...options.config } });
-  const server = await listen(gateway.app.fetch, gateway.parts.config);
+  const server = await listen(gateway.app.fetch, gateway.parts.config, gateway.parts.log);
   t.after(() => server.shutDown(0, async () => {}));
   const ask = (body: object) =>
     request(`${server.url}/v1/chat/completions`, {

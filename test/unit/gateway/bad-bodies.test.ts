@@ -28,8 +28,10 @@ testRefusals([
     title: 'another content type',
     body: 'model=tiny',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    status: 415,
+    code: 'unsupported_media_type',
     param: 'content-type',
-    message: "Expected content-type 'application/json' but received 'application/x-www-form-urlencoded'.",
+    message: "Expected the header 'Content-Type: application/json' but received 'application/x-www-form-urlencoded'.",
   },
   {
     title: 'deep nesting',

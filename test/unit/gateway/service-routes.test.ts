@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { DomainError } from '../../../infra/errors/domain-error.ts';
+import { scriptError } from '../../../infra/redis/script-errors.ts';
 import { chatBody, createScriptedGateway } from '../../gateway-parts/scripted-gateway.ts';
 import { failed, finished, tokens } from '../../gateway-parts/scripted-worker.ts';
 
@@ -163,6 +164,29 @@ test('a full queue is a 429 that says when to come back', async () => {
   assert.deepEqual(await response.json(), {
     error: { message: 'Too many requests are waiting.', type: 'rate_limit_error', param: null, code: 'queue_full' },
   });
+});
+
+test('a queue that is drained is a 503 that says when to come back', async () => {
+  const gateway = await createScriptedGateway();
+  Object.assign(gateway.parts.queue, { enqueue: () => Promise.reject(scriptError(-4)) });
+  const response = await gateway.post(CHAT, chatBody());
+  assert.deepEqual([response.status, response.headers.get('retry-after')], [503, '5']);
+});
+
+test("a client's name for its request is kept in the log beside ours, if it fits there", async () => {
+  const lines: string[] = [];
+  const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
+  const gateway = await createScriptedGateway({ log });
+  const logged = async (headers: Record<string, string>) => {
+    const own = (await gateway.get('/v1/models', headers)).headers.get('x-request-id') ?? '';
+    assert.match(own, /^req_/);
+    return JSON.parse(lines.find((line) => line.includes(own)) ?? '').clientRequestId;
+  };
+  assert.equal(await logged({ 'x-request-id': 'abc/7' }), 'abc/7');
+  assert.equal(await logged({ 'x-request-id': 'proxy', 'x-client-request-id': 'client' }), 'client');
+  for (const unfit of ['', 'a b', 'x'.repeat(513), 'ä'])
+    assert.equal(await logged({ 'x-request-id': unfit }), undefined);
+  assert.equal(await logged({}), undefined);
 });
 
 test('a generation that fails is a 500 without partial text', async () => {

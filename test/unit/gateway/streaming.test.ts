@@ -194,13 +194,64 @@ test('its owner cancels a stream', async () => {
   assert.deepEqual([last?.event, JSON.parse(last?.data ?? '')], ['error', { error }]);
 });
 
-test('a wrong Last-Event-ID is refused', async () => {
+test('a Last-Event-ID of another form, or beyond the end, is refused', async () => {
   const gateway = await createScriptedGateway();
   const id = (await gateway.post(CHAT, chatBody({ stream: true }))).headers.get('conclave-id');
-  const refused = await gateway.get(`/v1/streams/${id}`, { 'last-event-id': 'x' });
-  const message = "Invalid 'Last-Event-ID': expected the id of an event of this stream.";
-  const error = { message, type: 'invalid_request_error', param: 'Last-Event-ID', code: 'invalid_request' };
-  assert.deepEqual([refused.status, await refused.json()], [400, { error }]);
+  const beyond = (text: string) => `the last event of this stream has the id 3 but received '${text}'`;
+  const malformed = (text: string) => `expected the id of an event of this stream but received '${text}'`;
+  const cases = {
+    x: malformed('x'),
+    '-1': malformed('-1'),
+    '1.5': malformed('1.5'),
+    4: beyond('4'),
+    999: beyond('999'),
+  };
+  for (const [text, what] of Object.entries(cases)) {
+    const error = {
+      message: `Invalid 'Last-Event-ID': ${what}.`,
+      type: 'invalid_request_error',
+      param: 'Last-Event-ID',
+      code: 'invalid_request',
+    };
+    const byHeader = await gateway.get(`/v1/streams/${id}`, { 'last-event-id': text });
+    assert.deepEqual([byHeader.status, await byHeader.json()], [400, { error }]);
+    const byQuery = await gateway.get(`/v1/streams/${id}?last_event_id=${text}`);
+    assert.deepEqual([byQuery.status, await byQuery.json()], [400, { error }]);
+  }
+  const both = await gateway.get(`/v1/streams/${id}?last_event_id=x`, { 'last-event-id': '3' });
+  assert.deepEqual(parseEvents(await both.text()), [{ id: '3', data: '[DONE]' }]);
+});
+
+test('a stream that ends before its Last-Event-ID ends with an error event', async () => {
+  const gateway = await createScriptedGateway({ script: () => [tokens('a')] });
+  const id = (await gateway.post(CHAT, chatBody({ stream: true }))).headers.get('conclave-id') ?? '';
+  const response = await gateway.get(`/v1/streams/${id}`, { 'last-event-id': '9' });
+  assert.equal(response.status, 200, 'it may get there');
+  gateway.worker.write(id, tokens('b', { finish: 'stop' }), finished());
+  const [event, ...more] = parseEvents(await response.text());
+  assert.deepEqual(more, []);
+  assert.equal(event?.event, 'error');
+  assert.match(event?.data ?? '', /the last event of this stream has the id 3 but received '9'/);
+});
+
+test('the query of a stream takes both spellings of a truth value and nothing else', async () => {
+  const gateway = await createScriptedGateway();
+  const id = (await gateway.post(CHAT, chatBody({ stream: true }))).headers.get('conclave-id');
+  for (const [value, wanted] of Object.entries({ true: true, 1: true, false: false, 0: false })) {
+    const text = await (await gateway.get(`/v1/streams/${id}?include_usage=${value}`)).text();
+    assert.equal(text.includes('"total_tokens"'), wanted, value);
+  }
+  const refused = {
+    'include_usage=yes': 'include_usage',
+    'include_usage=': 'include_usage',
+    'include_usage=1&include_usage=1': 'include_usage',
+    'usage=1': 'usage',
+  };
+  for (const [query, param] of Object.entries(refused)) {
+    const response = await gateway.get(`/v1/streams/${id}?${query}`);
+    const { error } = (await response.json()) as { error: { param: string; code: string } };
+    assert.deepEqual([response.status, error.param, error.code], [400, param, 'invalid_request'], query);
+  }
 });
 
 test('a failed generation ends with an error event and no [DONE]', async () => {
