@@ -40,13 +40,20 @@ export function buildGenerationRequest(body: SharedFields, context: RequestConte
     maxTokens: fitMaxTokens(context),
     choices: body.n ?? 1,
     sampling: Object.freeze(samplingParams(body, model.vocab, context)),
-    stop: typeof body.stop === 'string' ? [body.stop] : (body.stop ?? []),
+    stop: stopStrings(body, limits.stopStrings),
     stopTokens: model.eosTokenIds,
     createdAtMs: context.nowMs,
     resumeSeconds: context.resumeSeconds,
     traceparent: context.traceparent,
   };
   return Object.freeze(request);
+}
+
+function stopStrings({ stop }: SharedFields, limit: number): readonly string[] {
+  const strings = typeof stop === 'string' ? [stop] : (stop ?? []);
+  if (strings.length <= limit) return strings;
+  const message = `Invalid 'stop': expected at most ${limit} strings but received ${strings.length}.`;
+  throw new DomainError('invalid_request', message, { param: 'stop' });
 }
 
 /** What was asked for if it fits; by default what is left of the context. */
@@ -90,15 +97,19 @@ function samplingParams(body: SharedFields, vocab: number, context: RequestConte
   };
 }
 
-/** Negative seeds are legal in the API and get a place of their own below 2^53. */
-function unsignedSeed(seed: number): number {
-  return seed < 0 ? seed + 2 ** 53 : seed;
+/** The seed's 64 bits as an unsigned integer, in digits where a JSON number would lose some. */
+function unsignedSeed(seed: number | bigint): number | string {
+  if (typeof seed === 'number' && seed >= 0) return seed;
+  return BigInt.asUintN(64, BigInt(seed)).toString();
 }
 
-function logitBias(biases: Readonly<Record<string, number>>, vocab: number): (readonly [number, number])[] {
-  return Object.entries(biases).map(([token, bias]) => {
+type Biases = Readonly<Record<string, number | null>>;
+
+function logitBias(biases: Biases, vocab: number): (readonly [number, number])[] {
+  return Object.entries(biases).flatMap(([token, bias]) => {
+    if (bias === null) return [];
     const param = `logit_bias.${token}`;
-    if (Number(token) < vocab) return [Number(token), bias];
+    if (Number(token) < vocab) return [[Number(token), bias] as const];
     throw new DomainError('invalid_request', `Invalid '${param}': the model has ${vocab} tokens.`, { param });
   });
 }

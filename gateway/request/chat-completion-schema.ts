@@ -1,17 +1,17 @@
 // The body of POST /v1/chat/completions, as zod schema: what it lists is supported, everything else is refused by name.
 import { z } from '@hono/zod-openapi';
-import { samplingFields } from './sampling-schema.ts';
+import { samplingFields, text } from './sampling-schema.ts';
 
-const textPart = z.strictObject({ type: z.literal('text'), text: z.string() });
+const textPart = z.strictObject({ type: z.literal('text'), text });
 
 const messageSchema = z
   .strictObject({
     role: z.enum(['system', 'developer', 'user', 'assistant']),
     content: z
-      .union([z.string(), z.array(textPart)])
+      .union([text, z.array(textPart)])
       .optional()
       .describe('Text, or parts of text that are joined. An assistant may have said nothing.'),
-    name: z.string().max(256).optional().describe('For chat templates that name the speaker; others do without.'),
+    name: text.max(256).optional().describe('For chat templates that name the speaker; others do without.'),
   })
   .superRefine(({ role, content }, context) => {
     if (role === 'assistant' || (content !== undefined && (typeof content === 'string' || content.length > 0))) return;

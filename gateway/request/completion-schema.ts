@@ -1,6 +1,6 @@
 // The body of POST /v1/completions, as zod schema: what it lists is supported, everything else is refused by name.
 import { z } from '@hono/zod-openapi';
-import { samplingFields } from './sampling-schema.ts';
+import { samplingFields, text } from './sampling-schema.ts';
 
 const tokenIds = z.array(z.int().min(0)).min(1);
 
@@ -8,7 +8,7 @@ export const completionSchema = z
   .strictObject({
     ...samplingFields,
     prompt: z
-      .union([z.string(), tokenIds, z.array(z.string()).length(1), z.array(tokenIds).length(1)])
+      .union([text, tokenIds, z.array(text).length(1), z.array(tokenIds).length(1)])
       .describe('One prompt: text or token ids, alone or as the only element of an array.'),
     logprobs: z.int().min(0).max(20).nullish().describe('Alternatives per token.'),
   })

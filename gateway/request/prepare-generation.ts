@@ -12,8 +12,12 @@ import { type CompletionBody, completionSchema } from './completion-schema.ts';
 import { parseGenerationBody } from './parse-body.ts';
 import { jsonBodyOf } from './read-ahead.ts';
 import { type Idempotency, readIdempotency, readResumeSeconds } from './read-client-headers.ts';
+import { withExactSeed } from './read-exact-seed.ts';
 import { type GenerationKind, makeRequestId } from './request-id.ts';
 import type { SharedFields } from './sampling-schema.ts';
+
+/** As OpenAI's API has it; conversations have no such default. */
+const DEFAULT_COMPLETION_TOKENS = 16;
 
 export interface PreparedGeneration {
   readonly request: GenerationRequest;
@@ -29,7 +33,7 @@ export interface PreparedGeneration {
 /** Prepares POST /v1/chat/completions. @throws DomainError for anything wrong with the request. */
 export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await jsonBodyOf(c, parts.config.limits);
-  const body = parseGenerationBody(chatCompletionSchema, json.value, 'chat');
+  const body = parseGenerationBody(chatCompletionSchema, withExactSeed(json), 'chat');
   refuseTooManyMessages(body, parts.config.limits.messages);
   const logprobs = chatLogprobsOptions(body);
   const maxTokens = chatMaxTokens(body);
@@ -42,11 +46,11 @@ export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitt
 /** Prepares POST /v1/completions. @throws DomainError for anything wrong with the request. */
 export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await jsonBodyOf(c, parts.config.limits);
-  const body = parseGenerationBody(completionSchema, json.value, 'completion');
+  const body = parseGenerationBody(completionSchema, withExactSeed(json), 'completion');
   const model = await findModel(parts, admitted.policy, body.model);
   const promptTokens = await readPrompt(body, model);
   const logprobs = body.logprobs === undefined || body.logprobs === null ? null : { top: body.logprobs };
-  const maxTokens = tokenLimit('max_tokens', body.max_tokens);
+  const maxTokens = tokenLimit('max_tokens', body.max_tokens ?? DEFAULT_COMPLETION_TOKENS);
   const input = { kind: 'text', promptField: 'prompt', promptTokens, maxTokens, logprobs } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }

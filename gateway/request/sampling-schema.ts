@@ -4,16 +4,66 @@ import { z } from '@hono/zod-openapi';
 
 const penalty = z.number().min(-2).max(2).nullish();
 
-const stopSchema = z
-  .union([z.string().min(1).max(256), z.array(z.string().min(1).max(256)).max(4)])
-  .nullish()
-  .describe('Up to 4 strings that end an answer; they are not part of it.');
+const MOST_STOP_CHARACTERS = 256;
 
-/** Token ids are object keys in JSON; their range is checked against the model. */
+/** Text of a client. JSON can spell one half of a surrogate pair, which is no text: it could not even be sent back. */
+export const text = z
+  .string()
+  .refine(isWellFormed, 'expected Unicode text, but it has one half of a surrogate pair without the other');
+
+function isWellFormed(value: string): boolean {
+  return !/\p{Surrogate}/u.test(value);
+}
+
+const stopString = text.min(1).max(MOST_STOP_CHARACTERS);
+
+const stopSchema = z
+  .union([stopString, z.array(stopString)])
+  .nullish()
+  .describe('Strings that end an answer; they are not part of it. Their number is limited by the server.');
+
+const LARGEST_BIAS = 100;
+const MOST_BIASES = 1024;
+
+type Biases = Readonly<Record<string, number | null>>;
+
+/** Token ids are keys of an object in JSON; their range is checked against the model. Not a record, which drops some keys. */
 const logitBiasSchema = z
-  .record(z.string().regex(/^\d{1,9}$/, 'expected a token id'), z.number().min(-100).max(100))
-  .refine((biases) => Object.keys(biases).length <= 1024, 'expected at most 1024 entries')
-  .nullish();
+  .custom<Biases>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected object')
+  .superRefine((biases, context) => {
+    const entries = Object.entries(biases);
+    if (entries.length > MOST_BIASES) {
+      context.addIssue({ code: 'custom', message: `expected at most ${MOST_BIASES} entries` });
+    }
+    for (const [token, bias] of entries) {
+      const message = biasFault(token, bias);
+      if (message !== null) context.addIssue({ code: 'custom', path: [token], message });
+    }
+  })
+  .nullish()
+  .openapi({
+    type: 'object',
+    additionalProperties: { type: 'number', minimum: -LARGEST_BIAS, maximum: LARGEST_BIAS },
+    description: 'Token id to what is added to its logit.',
+  });
+
+function biasFault(token: string, bias: unknown): string | null {
+  if (!/^\d{1,9}$/.test(token)) return 'expected a token id as key';
+  if (bias === null) return null;
+  if (typeof bias !== 'number') return `expected number but received ${typeof bias}`;
+  return Math.abs(bias) <= LARGEST_BIAS ? null : `expected a number of -${LARGEST_BIAS} to ${LARGEST_BIAS}`;
+}
+
+/** JSON numbers beyond 2^53 arrive as bigint (read-exact-seed.ts). */
+const seedSchema = z
+  .custom<number | bigint>(isInt64, 'expected an integer of 64 bits')
+  .nullish()
+  .openapi({ type: 'integer', format: 'int64', description: 'The same seed and request give the same answer.' });
+
+function isInt64(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isSafeInteger(value);
+  return typeof value === 'bigint' && BigInt.asIntN(64, value) === value;
+}
 
 export const samplingFields = {
   model: z.string().min(1).max(256).describe('Id of a model listed by /v1/models.'),
@@ -21,17 +71,17 @@ export const samplingFields = {
   top_p: z.number().min(0).max(1).nullish(),
   top_k: z.int().min(0).max(1_000_000).nullish().describe('Extension: 0 keeps the whole vocabulary.'),
   min_p: z.number().min(0).max(1).nullish().describe('Extension: least chance relative to the most likely token.'),
-  repetition_penalty: z.number().positive().max(10).nullish().describe('Extension: 1 changes nothing.'),
+  repetition_penalty: z.number().min(0.01).max(10).nullish().describe('Extension: 1 changes nothing.'),
   frequency_penalty: penalty,
   presence_penalty: penalty,
   logit_bias: logitBiasSchema,
-  seed: z.int().nullish().describe('The same seed and request give the same answer.'),
+  seed: seedSchema,
   stop: stopSchema,
-  max_tokens: z.int().min(1).nullish().describe('Default: what is left of the context.'),
+  max_tokens: z.int().min(1).nullish().describe('Default: 16 for completions, for chat what is left of the context.'),
   n: z.int().min(1).nullish().describe('Number of answers; default 1.'),
   stream: z.boolean().nullish(),
   stream_options: z.strictObject({ include_usage: z.boolean().nullish() }).nullish(),
-  user: z.string().max(512).nullish().describe('Your name for the end user; kept in the log only.'),
+  user: text.max(512).nullish().describe('Your name for the end user; kept in the log only.'),
 };
 
 /** The part of a parsed body that `samplingFields` describes. */

@@ -59,6 +59,8 @@ const limitsSchema = z.strictObject({
   jsonDepth: count(32),
   /** Largest `n`. */
   choices: count(16),
+  /** Most `stop` strings of a request. */
+  stopStrings: count(32),
   /** Most tokens one choice may ask for; also caps the default, which is what is left of the context. */
   maxTokens: count(131_072),
   /** Time a client has to send its whole request. */

@@ -21,8 +21,11 @@ export interface SamplingParams {
   readonly repetitionPenalty: number;
   /** Added to the logits of these token ids: [id, bias] pairs. */
   readonly logitBias: readonly (readonly [number, number])[];
-  /** Key of the counter-based random numbers, an integer below 2^53; fixed by the gateway when the client gives none. */
-  readonly seed: number;
+  /**
+   * Key of the counter-based random numbers, an unsigned integer of 64 bits; decimal digits where it is above 2^53, which a JSON
+   * number does not hold exactly. The gateway chooses one when the client gives none.
+   */
+  readonly seed: number | string;
   readonly logprobs: LogprobsOptions | null;
 }
 

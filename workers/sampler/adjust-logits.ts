@@ -13,11 +13,21 @@ export function adjustsLogits(params: SamplingParams): boolean {
   );
 }
 
-/** All adjustments in their order: the bias comes last, so that nothing scales what the client asked for. */
+/**
+ * All adjustments in their order: the bias comes last, so that nothing scales what the client asked for. Finite logits stay
+ * finite, however large they are.
+ */
 export function adjustLogits(logits: Float32Array, params: SamplingParams, counts: TokenCounts): void {
   penalizeRepetition(logits, params.repetitionPenalty, counts);
   penalizeFrequency(logits, params.frequencyPenalty, params.presencePenalty, counts);
   addBias(logits, params.logitBias);
+}
+
+const LARGEST_FLOAT = (2 - 2 ** -23) * 2 ** 127;
+
+/** The nearest finite f32. Only a factor can take a logit out of range: what else is added is far below the last bit there. */
+function finite(logit: number): number {
+  return Math.min(Math.max(logit, -LARGEST_FLOAT), LARGEST_FLOAT);
 }
 
 /** Moves every token of the prompt or the answer towards unlikely: l / penalty where l > 0, l * penalty elsewhere. */
@@ -25,7 +35,7 @@ export function penalizeRepetition(logits: Float32Array, penalty: number, counts
   if (penalty === 1) return;
   const penalize = (id: number) => {
     const logit = logits[id] ?? 0;
-    logits[id] = logit > 0 ? logit / penalty : logit * penalty;
+    logits[id] = finite(logit > 0 ? logit / penalty : logit * penalty);
   };
   for (const id of counts.prompt) penalize(id);
   for (const id of counts.generated.keys()) if (!counts.prompt.has(id)) penalize(id);

@@ -8,8 +8,8 @@ export const PURPOSE = { token: 0 } as const;
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];
 
 export interface SamplingKey {
-  /** Integer, 0 <= seed < 2^53. */
-  readonly seed: number;
+  /** SamplingParams.seed. */
+  readonly seed: number | string;
   readonly choice: number;
   /** Index of the token among the generated ones of its choice. */
   readonly position: number;
@@ -18,7 +18,13 @@ export interface SamplingKey {
 
 /** A number in [0, 1), uniform over the multiples of 2^-53. */
 export function uniform(key: SamplingKey): number {
-  const seed = [key.seed >>> 0, Math.floor(key.seed / 2 ** 32) >>> 0] as const;
-  const [high, low] = philox4x32([key.position, key.choice, key.purpose, 0], seed);
+  const [high, low] = philox4x32([key.position, key.choice, key.purpose, 0], seedWords(key.seed));
   return ((high >>> 5) * 2 ** 26 + (low >>> 6)) / 2 ** 53;
+}
+
+/** The lower and the upper 32 bits of a seed. */
+function seedWords(seed: number | string): readonly [number, number] {
+  if (typeof seed === 'number') return [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
+  const bits = BigInt(seed);
+  return [Number(BigInt.asUintN(32, bits)), Number(BigInt.asUintN(32, bits >> 32n))];
 }

@@ -4,6 +4,8 @@ import { chatBody } from '../../gateway-parts/scripted-gateway.ts';
 
 const user = (content: unknown) => chatBody({ messages: [{ role: 'user', content }] });
 
+const HALF = 'expected Unicode text, but it has one half of a surrogate pair without the other';
+
 testRefusals([
   {
     title: 'no model',
@@ -138,10 +140,10 @@ testRefusals([
     message: "Invalid 'top_p': too small: expected number to be >=0.",
   },
   {
-    title: 'five stop strings',
-    body: chatBody({ stop: ['a', 'b', 'c', 'd', 'e'] }),
+    title: 'more stop strings than the operator allows',
+    body: chatBody({ stop: Array.from({ length: 33 }, String) }),
     param: 'stop',
-    message: "Invalid 'stop': too big: expected array to have <=4 items.",
+    message: "Invalid 'stop': expected at most 32 strings but received 33.",
   },
   {
     title: 'an empty stop string',
@@ -157,10 +159,53 @@ testRefusals([
     message: "Invalid 'n': too small: expected number to be >=1.",
   },
   {
-    title: 'a seed beyond exact integers',
-    body: chatBody({ seed: 2 ** 60 }),
+    title: 'a seed beyond 64 bits',
+    body: chatBody({ seed: 2 ** 63 }),
     param: 'seed',
-    message: `Invalid 'seed': too big: expected int to be <=9007199254740991.`,
+    message: "Invalid 'seed': expected an integer of 64 bits.",
+  },
+  {
+    title: 'a seed that is no integer',
+    body: chatBody({ seed: 1.5 }),
+    param: 'seed',
+    message: "Invalid 'seed': expected an integer of 64 bits.",
+  },
+  {
+    title: 'a repetition penalty next to 0',
+    body: chatBody({ repetition_penalty: 1e-38 }),
+    param: 'repetition_penalty',
+    message: "Invalid 'repetition_penalty': too small: expected number to be >=0.01.",
+  },
+  {
+    title: 'half a character as content',
+    body: `{"model":"tiny","messages":[{"role":"user","content":"a\\ud83d"}]}`,
+    param: 'messages[0].content',
+    message: `Invalid 'messages[0].content': ${HALF}.`,
+  },
+  {
+    title: 'half a character in a part',
+    body: `{"model":"tiny","messages":[{"role":"user","content":[{"type":"text","text":"\\ude00a"}]}]}`,
+    param: 'messages[0].content[0].text',
+    message: `Invalid 'messages[0].content[0].text': ${HALF}.`,
+  },
+  {
+    title: 'half a character as a stop string',
+    body: `{"model":"tiny","messages":[{"role":"user","content":"Hi"}],"stop":"\\ude00"}`,
+    param: 'stop',
+    message: `Invalid 'stop': ${HALF}.`,
+  },
+  {
+    title: 'half a character in a list of stop strings',
+    body: `{"model":"tiny","messages":[{"role":"user","content":"Hi"}],"stop":["a","\\ude00\\ud83d"]}`,
+    param: 'stop[1]',
+    message: `Invalid 'stop[1]': ${HALF}.`,
+  },
+  {
+    title: 'half a character as a prompt',
+    path: TEXT,
+    body: `{"model":"tiny","prompt":"\\ud83d"}`,
+    param: 'prompt',
+    message: `Invalid 'prompt': ${HALF}.`,
   },
   {
     title: 'a biased token that the model lacks',
@@ -172,13 +217,31 @@ testRefusals([
     title: 'a bias for no token',
     body: chatBody({ logit_bias: { x: 1 } }),
     param: 'logit_bias.x',
-    message: "Invalid 'logit_bias.x': invalid key in record.",
+    message: "Invalid 'logit_bias.x': expected a token id as key.",
+  },
+  {
+    title: 'a bias for a token called __proto__',
+    body: `{"model":"tiny","messages":[{"role":"user","content":"Hi"}],"logit_bias":{"__proto__":5}}`,
+    param: 'logit_bias.__proto__',
+    message: "Invalid 'logit_bias.__proto__': expected a token id as key.",
+  },
+  {
+    title: 'a bias that is no number',
+    body: chatBody({ logit_bias: { 5: 'a' } }),
+    param: 'logit_bias.5',
+    message: "Invalid 'logit_bias.5': expected number but received string.",
+  },
+  {
+    title: 'biases in a list',
+    body: chatBody({ logit_bias: [5] }),
+    param: 'logit_bias',
+    message: "Invalid 'logit_bias': expected object.",
   },
   {
     title: 'a bias out of range',
     body: chatBody({ logit_bias: { 5: 101 } }),
     param: 'logit_bias.5',
-    message: "Invalid 'logit_bias.5': too big: expected number to be <=100.",
+    message: "Invalid 'logit_bias.5': expected a number of -100 to 100.",
   },
   {
     title: 'top_logprobs without logprobs',

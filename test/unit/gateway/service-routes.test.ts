@@ -109,7 +109,7 @@ test('every field reaches the queue as the request that workers read', async () 
       presencePenalty: -0.2,
       repetitionPenalty: 1.1,
       logitBias: [[5, -100]],
-      seed: 2 ** 53 - 1,
+      seed: '18446744073709551615',
       logprobs: { top: 3 },
     },
     stop: ['a', 'b'],
@@ -121,12 +121,12 @@ test('every field reaches the queue as the request that workers read', async () 
   assert.ok(Object.isFrozen(gateway.worker.requests[0]));
 });
 
-test('without a wish the answer may fill the context, and the seed is drawn once', async () => {
+test('by default a chat may fill the context, a completion has 16 tokens, and the seed is drawn once', async () => {
   const gateway = await createScriptedGateway();
   await gateway.post(CHAT, chatBody({ max_tokens: null }), { traceparent: 'garbage' });
   await gateway.post('/v1/completions', { model: 'tiny', prompt: [1, 2, 3], stop: 'x' });
   const [chat, text] = gateway.worker.requests;
-  assert.deepEqual([chat?.maxTokens, text?.maxTokens, text?.promptTokens, text?.stop], [62, 61, [1, 2, 3], ['x']]);
+  assert.deepEqual([chat?.maxTokens, text?.maxTokens, text?.promptTokens, text?.stop], [62, 16, [1, 2, 3], ['x']]);
   assert.ok(Number.isSafeInteger(chat?.sampling.seed) && chat?.sampling.seed !== text?.sampling.seed);
   assert.equal(chat?.traceparent, '');
 });

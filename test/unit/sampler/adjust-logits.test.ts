@@ -68,3 +68,10 @@ test('counting token by token is counting all at once', () => {
     { seed: 7 },
   );
 });
+
+test('finite logits stay finite, however large they are', () => {
+  const params = { ...DEFAULTS, repetitionPenalty: 0.01, frequencyPenalty: -2, presencePenalty: -2 };
+  const logits = Float32Array.of(3.4e38, -3.4e38, 1);
+  adjustLogits(logits, { ...params, logitBias: [[0, 100]] }, countTokens([0, 1], [0, 1]));
+  assert.ok(logits.every(Number.isFinite), String(logits));
+});

@@ -53,6 +53,9 @@ test('every part of the key changes the number, the upper bits of the seed too',
     KEY,
     { ...KEY, seed: 8 },
     { ...KEY, seed: 7 + 2 ** 40 },
+    { ...KEY, seed: '9007199254740993' },
+    { ...KEY, seed: '9007199254740995' },
+    { ...KEY, seed: '18446744073709551615' },
     { ...KEY, choice: 1 },
     { ...KEY, position: 1 },
   ];
@@ -76,4 +79,10 @@ test('numbers of successive positions are uniform and independent', () => {
   const chiSquare = pairs.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
   // 255 degrees of freedom: 99.9 % lie below 331.
   assert.ok(chiSquare < 331, `chi-square ${chiSquare}`);
+});
+
+test('a seed in digits is the number that they spell', () => {
+  for (const seed of [0, 7, 2 ** 40 + 1, 2 ** 53 - 1]) {
+    assert.equal(uniform({ ...KEY, seed: String(seed) }), uniform({ ...KEY, seed }));
+  }
 });
