@@ -87,7 +87,7 @@ async function connectLate(
   redis: Redis,
   log: Logger,
 ): Promise<void> {
-  const onProblem = (problem: unknown) => log.warn({ err: problem }, 'background work failed and is tried again');
+  const onProblem = (problem: unknown) => log.warn({ err: problem }, 'background work met a problem and goes on');
   const starting = [watchModelCards(to), startStreamFollower({ ...to, onProblem })] as const;
   [late.cards, late.follower] = await Promise.race([Promise.all(starting), rejectedBy(to.giveUp)]);
   for (const warning of await checkRedisServer(redis, 'durable')) log.warn(warning);

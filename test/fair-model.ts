@@ -1,4 +1,5 @@
 // Fair dispatch as a pure model: what the Lua scripts must do, and the claim about it. Used as an oracle.
+import { REBASE_ABOVE } from '../infra/redis/fair-limits.ts';
 
 export interface FairJob {
   readonly queue: string;
@@ -8,7 +9,7 @@ export interface FairJob {
 
 interface FairQueue {
   counter: number;
-  readonly weight: number;
+  weight: number;
   readonly waiting: FairJob[];
 }
 
@@ -16,10 +17,29 @@ interface FairQueue {
 export class FairModel {
   readonly #queues = new Map<string, FairQueue>();
   /** Largest counter at which a queue was picked. */
-  #virtualTime = 0;
+  #virtualTime: number;
+
+  /** `startAt`: the virtual time after a history of so many tokens over weight. */
+  constructor(startAt = 0) {
+    this.#virtualTime = startAt;
+  }
 
   addQueue(name: string, weight: number): void {
     this.#queues.set(name, { counter: 0, weight, waiting: [] });
+  }
+
+  /** What a queue is ahead or behind stays the same in tokens. */
+  reweigh(name: string, weight: number): void {
+    const queue = this.#of(name);
+    const ahead = queue.counter - this.#virtualTime;
+    const kept = queue.waiting.length > 0 ? ahead : Math.max(0, ahead);
+    if (queue.weight !== weight) queue.counter = this.#virtualTime + (kept * queue.weight) / weight;
+    queue.weight = weight;
+  }
+
+  /** The largest magnitude of any number that dispatch keeps. */
+  largest(): number {
+    return Math.max(this.#virtualTime, ...[...this.#queues.values()].map(({ counter }) => Math.abs(counter)));
   }
 
   isWaiting(name: string): boolean {
@@ -33,6 +53,7 @@ export class FairModel {
   }
 
   take(): FairJob | null {
+    this.#rebase();
     const ready = [...this.#queues].filter(([, { waiting }]) => waiting.length > 0);
     const [first] = ready.sort(([a, one], [b, other]) => one.counter - other.counter || (a < b ? -1 : 1));
     const job = first?.[1].waiting.shift();
@@ -45,6 +66,18 @@ export class FairModel {
   settle(job: FairJob): void {
     const queue = this.#of(job.queue);
     queue.counter -= (job.reserved - job.used) / queue.weight;
+  }
+
+  #rebase(): void {
+    const queues = [...this.#queues.values()];
+    const smallest = Math.min(...queues.flatMap(({ counter, waiting }) => (waiting.length > 0 ? [counter] : [])));
+    const base = Math.min(smallest, this.#virtualTime);
+    if (base <= REBASE_ABOVE) return;
+    for (const queue of queues) {
+      const kept = queue.waiting.length > 0 || queue.counter > this.#virtualTime;
+      queue.counter = kept ? queue.counter - base : 0;
+    }
+    this.#virtualTime -= base;
   }
 
   #of(name: string): FairQueue {
@@ -60,18 +93,25 @@ export class FairModel {
  */
 export class FairnessWitness {
   readonly #served = new Map<string, number>();
+  /** Of each queue, in tokens. */
   readonly #largest = new Map<string, number>();
   readonly #ranges = new Map<string, { low: number; high: number }>();
   readonly #slots: number;
-  readonly #weights: ReadonlyMap<string, number>;
+  readonly #weights: Map<string, number>;
 
   constructor(slots: number, weights: ReadonlyMap<string, number>) {
     this.#slots = slots;
-    this.#weights = weights;
+    this.#weights = new Map(weights);
   }
 
   reserve(queue: string, tokens: number): void {
-    this.#largest.set(queue, Math.max(this.#largest.get(queue) ?? 0, tokens / (this.#weights.get(queue) ?? 1)));
+    this.#largest.set(queue, Math.max(this.#largest.get(queue) ?? 0, tokens));
+  }
+
+  /** The claim is about constant weights: it starts again for this queue's pairs. */
+  reweigh(queue: string, weight: number): void {
+    this.#weights.set(queue, weight);
+    for (const pair of this.#ranges.keys()) if (pair.split(' ').includes(queue)) this.#ranges.delete(pair);
   }
 
   serve(queue: string, tokens: number): void {
@@ -100,7 +140,8 @@ export class FairnessWitness {
     const range = this.#ranges.get(pair) ?? { low: difference, high: difference };
     const wider = { low: Math.min(range.low, difference), high: Math.max(range.high, difference) };
     this.#ranges.set(pair, wider);
-    const bound = (this.#slots + 1) * ((this.#largest.get(a) ?? 0) + (this.#largest.get(b) ?? 0));
-    return wider.high - wider.low > bound + 1e-6 ? `${pair}: ${wider.high - wider.low} > ${bound}` : null;
+    const largest = (queue: string) => (this.#largest.get(queue) ?? 0) / (this.#weights.get(queue) ?? 1);
+    const bound = (this.#slots + 1) * (largest(a) + largest(b));
+    return wider.high - wider.low > bound * (1 + 1e-9) + 1e-6 ? `${pair}: ${wider.high - wider.low} > ${bound}` : null;
   }
 }

@@ -2,7 +2,7 @@
 // else of the token is believed before its signature holds. Algorithms are asymmetric by configuration, so a public key can
 // never serve as an HMAC secret.
 import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
-import type { IssuerConfig } from '../../infra/config/config-schema.ts';
+import type { IssuerConfig } from '../../infra/config/issuer-schema.ts';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { knownScopes } from '../../infra/tenants/scope.ts';
 import { issuedTenantId } from '../../infra/tenants/tenant-id.ts';

@@ -1,6 +1,7 @@
 // /admin/api/tenants, /keys and /audit: who may use the system, and who changed what. A key's text appears in one answer, once.
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import { MAX_WEIGHT, MIN_WEIGHT } from '../../infra/redis/fair-limits.ts';
 import { SCOPES } from '../../infra/tenants/scope.ts';
 import type { TenantPolicy } from '../../infra/tenants/tenant-store.ts';
 import { audited } from '../admin/audited.ts';
@@ -12,7 +13,7 @@ import { parseBody } from '../request/parse-body.ts';
 import { readJsonBody } from '../request/read-json-body.ts';
 
 const policyFields = {
-  weight: z.number().positive().max(1000).optional(),
+  weight: z.number().min(MIN_WEIGHT).max(MAX_WEIGHT).optional(),
   maxWaiting: z.int().min(1).max(1_000_000).optional(),
   requestsPerMinute: z.int().min(0).max(10_000_000).optional().describe('0 sets no limit.'),
   models: z.array(z.string().min(1)).max(1000).nullable().optional().describe('null allows every model.'),

@@ -2,51 +2,16 @@
 // environment is read-config.ts. Unknown keys are refused at every level.
 import { z } from 'zod';
 import { TOPOLOGIES } from '../messages/group-plan.ts';
-import { SCOPES } from '../tenants/scope.ts';
-
-/** Asymmetric only: a shared-secret algorithm beside them is what makes RS256/HS256 key confusion possible. */
-const JWT_ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-] as const;
+import { MAX_WEIGHT, MIN_WEIGHT } from '../redis/fair-limits.ts';
+import { issuersSchema } from './issuer-schema.ts';
 
 const seconds = (fallback: number) => z.number().positive().max(86_400).default(fallback);
 const count = (fallback: number) => z.int().min(1).default(fallback);
 
-const issuerSchema = z.strictObject({
-  /** Names the issuer inside tenant ids: tenant `acme` of issuer `corp` is `corp/acme`. */
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/),
-  /** Exactly the `iss` claim. */
-  issuer: z.string().min(1),
-  /** One of them must be in the `aud` claim. */
-  audiences: z.array(z.string().min(1)).min(1),
-  algorithms: z.array(z.enum(JWT_ALGORITHMS)).min(1).default(['RS256']),
-  /** Where the issuer publishes its keys; plain http only on this machine. */
-  jwksUri: z.url({ protocol: /^https?$/ }),
-  /** Dots reach into objects: `org.id`. */
-  tenantClaim: z.string().min(1).default('tenant'),
-  /** A string of words or an array of strings. */
-  scopeClaim: z.string().min(1).default('scope'),
-  /** What its tokens can grant at most; admin scopes reach beyond one tenant. */
-  scopes: z.array(z.enum(SCOPES)).default(['chat']),
-  clockToleranceSeconds: z.number().min(0).max(300).default(5),
-  /** At most one fetch of the keys in this time, however many unknown key ids arrive. */
-  cooldownSeconds: seconds(30),
-  cacheSeconds: seconds(600),
-});
-
 const authSchema = z.strictObject({
   /** Key of the keyed hashes of API keys; default `<home>/pepper`, made on first use. Gateways share it. */
   pepperFile: z.string().min(1).optional(),
-  jwt: z.array(issuerSchema).default([]),
+  jwt: issuersSchema.default([]),
   /** How long a browser stays signed in to /admin. */
   sessionSeconds: seconds(8 * 3600),
 });
@@ -78,7 +43,7 @@ const streamSchema = z.strictObject({
 
 /** What a tenant gets that has no record of its own. */
 const tenantDefaultsSchema = z.strictObject({
-  weight: z.number().positive().max(1000).default(1),
+  weight: z.number().min(MIN_WEIGHT).max(MAX_WEIGHT).default(1),
   maxWaiting: count(1000),
   /** 0 sets no limit. */
   requestsPerMinute: z.int().min(0).default(0),
@@ -150,7 +115,6 @@ export const configSchema = z.strictObject({
 export type Config = z.infer<typeof configSchema>;
 /** What conclave.yaml may say. */
 export type ConfigInput = z.input<typeof configSchema>;
-export type IssuerConfig = z.infer<typeof issuerSchema>;
 export type TenantDefaults = z.infer<typeof tenantDefaultsSchema>;
 
 export type Limits = z.infer<typeof limitsSchema>;

@@ -1,6 +1,7 @@
 // What operators may do to queues: pause, resume, drain, weigh. In: queue names. Must not touch jobs.
 import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
+import { MAX_WEIGHT, MIN_WEIGHT, WEIGHT_RANGE } from '../redis/fair-limits.ts';
 import { keyOf, singleKeys } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
 import { runScript } from '../redis/scripts.ts';
@@ -14,7 +15,7 @@ export interface QueueControl {
   resume(queue: string): Promise<void>;
   /** Refuses new requests (`unavailable`) while on; deletes nothing. */
   setDraining(queue: string, on: boolean): Promise<void>;
-  /** Share relative to other tenants, > 0; 1 is the default. Throws `invalid_request`. */
+  /** Share relative to other tenants, 0.001 to 1000; 1 is the default. Throws `invalid_request`. */
   setWeight(queue: string, weight: number): Promise<void>;
   /** Stops a request of any tenant, waiting or running; false when it had ended. Throws `not_found`. */
   cancel(id: string): Promise<boolean>;
@@ -51,14 +52,10 @@ export async function wakeQueue(redis: Redis, queue: string): Promise<void> {
 }
 
 async function setWeight(redis: Redis, queue: string, weight: number): Promise<void> {
-  if (!(weight > 0 && weight <= 1_000)) {
-    throw new DomainError(
-      'invalid_request',
-      `Expected a number above 0, at most 1000, for \`weight\` but received ${weight}.`,
-      {
-        param: 'weight',
-      },
-    );
+  if (!(weight >= MIN_WEIGHT && weight <= MAX_WEIGHT)) {
+    const message = `Expected ${WEIGHT_RANGE} for \`weight\` but received ${weight}.`;
+    throw new DomainError('invalid_request', message, { param: 'weight' });
   }
-  await askRedis(redis.hset(keyOf('fair', decodeQueueName(queue).model), `w:${queue}`, weight));
+  const { model } = decodeQueueName(queue);
+  await runScript(redis, 'set-weight', [keyOf('fair', model)], [model, queue, weight]);
 }

@@ -1,5 +1,6 @@
 // What operators may see of queues: counts, rates, waits, counters of fair dispatch. One round trip per 100 queues.
 import type { Redis } from 'ioredis';
+import { boundedWeight } from '../redis/fair-limits.ts';
 import { keyOf, singleKeys } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
 import { decodeQueueName } from './queue-name.ts';
@@ -72,7 +73,7 @@ function toView(queue: string, nowMs: number, replies: readonly unknown[]): Queu
     draining: draining === 1,
     oldestWaitMs: oldestAtMs === undefined ? null : Math.max(0, nowMs - Number(oldestAtMs)),
     virtualTokens: Number(counter ?? 0),
-    weight: Number(weight ?? 1),
+    weight: boundedWeight(Number(weight ?? 1)),
     dispatchGapMs: counts.get('gap') ? Number(counts.get('gap')) : null,
     finished: Number(counts.get('finished') ?? 0),
     failed: Number(counts.get('failed') ?? 0),

@@ -1,12 +1,14 @@
 // The reaper: ends what nobody else will. Gateways that died, clients that did not come back, reservations with neither
 // job nor terminal entry. Every process with a durable connection may run one; a short lock lets one work at a time.
 import type { Redis } from 'ioredis';
+import { DomainError } from '../errors/domain-error.ts';
 import { keyOf, singleKeys } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
 import { runScript } from '../redis/scripts.ts';
 import { type Repeating, repeatEvery } from '../timing/repeat-every.ts';
 import type { BullmqQueues } from './bullmq-queues.ts';
 import { removeJob } from './cancel-generation.ts';
+import { decodeQueueName } from './queue-name.ts';
 
 /** A gateway that is silent for this long is dead: its clients had that long to come back elsewhere. */
 export const GATEWAY_SILENCE_MS = 30_000;
@@ -36,7 +38,9 @@ export function startReaper(options: ReapOptions): Repeating {
       const lock = await askRedis(options.redis.set(singleKeys.reaping, '1', 'PX', TURN_MS, 'NX'));
       if (lock === null) return;
       await reapOrphans(options);
-      if (turn % TURNS_A_SWEEP === 0) await reapLost(options);
+      if (turn % TURNS_A_SWEEP !== 0) return;
+      await reapLost(options);
+      await repairCounters(options);
     },
     options.onProblem,
   );
@@ -61,6 +65,17 @@ export async function reapLost(options: ReapOptions): Promise<number> {
     ended += await reapList(options, keyOf('running', queue), queue);
   }
   return ended;
+}
+
+/** Repairs fair counters that a weight outside of the bounds has damaged, and reports those that dispatch has repaired. */
+export async function repairCounters({ redis, onProblem }: Pick<ReapOptions, 'redis' | 'onProblem'>): Promise<void> {
+  const queues = await askRedis(redis.smembers(singleKeys.queues));
+  for (const model of new Set(queues.map((queue) => decodeQueueName(queue).model))) {
+    const repaired = Number(await runScript(redis, 'repair-counters', [keyOf('fair', model)], [model]));
+    if (repaired === 0) continue;
+    const message = `Set ${repaired} damaged fair counters of the model '${model}' back: their tenants start level again.`;
+    onProblem(new DomainError('internal', message));
+  }
 }
 
 async function reapList(options: ReapOptions, list: string, queue: string): Promise<number> {

@@ -121,7 +121,7 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:fair:*',
     'hash',
-    'fair dispatch of a model: v, and c: w: of each queue',
+    'fair dispatch of a model: v, repaired, and c: w: of each queue',
     'gateway, leader',
     'leader, admin',
     'stays',

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { PACKAGE_ROOT } from '../package-facts.ts';
 import { bullmqFunction, JOB_NAME, JOB_OPTIONS, LOCK_MS, LOCK_TOKEN, QUEUE_EVENTS } from './bullmq-scripts.ts';
+import { LARGEST_COUNTER, MAX_WEIGHT, MIN_WEIGHT, REBASE_ABOVE } from './fair-limits.ts';
 import { ENDED_LIST_LENGTH, ENDED_TTL_MS, prefixes, REQUEST_TTL_MS, singleKeys } from './keys.ts';
 import { asRedisError, throwIfErrorCode } from './script-errors.ts';
 
@@ -33,6 +34,8 @@ export const SCRIPT_NAMES = [
   'release-generation',
   'release-lease',
   'renew-lease',
+  'repair-counters',
+  'set-weight',
   'take-generation',
   'wake-queues',
 ] as const;
@@ -114,6 +117,10 @@ const NAMES: Readonly<Record<string, object>> = {
     requestTtlMs: REQUEST_TTL_MS,
     endedTtlMs: ENDED_TTL_MS,
     endedList: ENDED_LIST_LENGTH,
+    minWeight: MIN_WEIGHT,
+    maxWeight: MAX_WEIGHT,
+    rebaseAbove: REBASE_ABOVE,
+    largestCounter: LARGEST_COUNTER,
     jobName: JOB_NAME,
     jobOptions: JSON.stringify(JOB_OPTIONS),
     queueEvents: QUEUE_EVENTS,

@@ -3,13 +3,14 @@
 import type { Redis } from 'ioredis';
 import type { TenantDefaults } from '../config/config-schema.ts';
 import { DomainError } from '../errors/domain-error.ts';
+import { boundedWeight } from '../redis/fair-limits.ts';
 import { keyOf, singleKeys } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
 import { isTenantId } from './tenant-id.ts';
 
 /** What rules a tenant's requests. */
 export interface TenantPolicy {
-  /** Share of the machine relative to other tenants, > 0. */
+  /** Share of the machine relative to other tenants, 0.001 to 1000. */
   readonly weight: number;
   /** Requests that may wait at once; more are refused with `queue_full`. */
   readonly maxWaiting: number;
@@ -99,7 +100,7 @@ function toRecord(id: string, fields: Readonly<Record<string, string>>, defaults
 function toPolicy(fields: Readonly<Record<string, string>>, defaults: TenantDefaults): TenantPolicy {
   const field = <T>(name: string, fallback: T): T => (fields[name] === undefined ? fallback : JSON.parse(fields[name]));
   return {
-    weight: field('weight', defaults.weight),
+    weight: boundedWeight(field('weight', defaults.weight)),
     maxWaiting: field('maxWaiting', defaults.maxWaiting),
     requestsPerMinute: field('requestsPerMinute', defaults.requestsPerMinute),
     models: field('models', defaults.models),

@@ -59,7 +59,7 @@ async function runGenerations(
   stop: AbortSignal,
 ): Promise<void> {
   const { url, redis, name, group, config, held, size, tokenizer, state, log } = node;
-  const onProblem = (problem: unknown): void => log.warn({ err: problem }, 'background work failed and is tried again');
+  const onProblem = (problem: unknown): void => log.warn({ err: problem }, 'background work met a problem and goes on');
   const fence = () => lease.fence();
   const scheduler = createScheduler(held.source.description, size.kvBlocks, config.worker);
   state.statistics.watch(scheduler);

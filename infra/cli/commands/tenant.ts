@@ -1,5 +1,6 @@
 // `conclave tenant …`: the options of its subcommands. What they do is in tenant-run.ts.
 import { type Command, InvalidArgumentError } from 'commander';
+import { MAX_WEIGHT, MIN_WEIGHT, WEIGHT_RANGE } from '../../redis/fair-limits.ts';
 import { withAdministratorOptions } from '../administration/administrator-options.ts';
 import { parseNonNegativeInteger, parsePositiveInteger } from '../parse-option.ts';
 import type { TenantListOptions, TenantPolicyOptions } from './tenant-run.ts';
@@ -40,8 +41,8 @@ function withPolicyOptions(command: Command): Command {
 
 function parseWeight(text: string): number {
   const weight = Number(text);
-  if (text.trim() === '' || !(weight > 0 && weight <= 1000)) {
-    throw new InvalidArgumentError('Expected a number above 0, at most 1000.');
+  if (text.trim() === '' || !(weight >= MIN_WEIGHT && weight <= MAX_WEIGHT)) {
+    throw new InvalidArgumentError(`Expected ${WEIGHT_RANGE}.`);
   }
   return weight;
 }

@@ -4,10 +4,20 @@ import fc from 'fast-check';
 import type { GenerationQueue } from '../../../gateway/queue/enqueue-generation.ts';
 import { controlQueues } from '../../../infra/queue/control-queues.ts';
 import { encodeQueueName } from '../../../infra/queue/queue-name.ts';
+import { repairCounters } from '../../../infra/queue/reap-generations.ts';
+import { REBASE_ABOVE } from '../../../infra/redis/fair-limits.ts';
+import { runScript } from '../../../infra/redis/scripts.ts';
 import { takeNext } from '../../../workers/queue/take-next.ts';
 import { type FairJob, FairModel, FairnessWitness } from '../../fair-model.ts';
 import { type FairSchedule, fairSchedules, SEED } from '../../fair-schedule.ts';
-import { FINISHED, type Leader, makeRequest, startQueueFixture, tokensEvent } from '../../queue-fixture.ts';
+import {
+  FINISHED,
+  type Leader,
+  makeRequest,
+  type QueueFixture,
+  startQueueFixture,
+  tokensEvent,
+} from '../../queue-fixture.ts';
 
 interface RunningJob extends FairJob {
   readonly id: string;
@@ -20,7 +30,8 @@ async function run(schedule: FairSchedule, queue: GenerationQueue, leader: Leade
   const tenants = schedule.weights.map((_weight, index) => `tenant-${index}`);
   const weights = new Map(schedule.weights.map((weight, index) => [nameOf(model, tenants[index] ?? ''), weight]));
   const names = [...weights.keys()];
-  const oracle = new FairModel();
+  const oracle = new FairModel(schedule.startAt);
+  await leader.parts.redis.hset(`cv:fair:${model}`, 'v', schedule.startAt);
   for (const [name, weight] of weights) {
     oracle.addQueue(name, weight);
     await leader.parts.redis.hset(`cv:fair:${model}`, `w:${name}`, weight);
@@ -35,6 +46,11 @@ async function run(schedule: FairSchedule, queue: GenerationQueue, leader: Leade
       const name = names[index] ?? '';
       witness.reserve(name, step.reserved);
       oracle.enqueue({ queue: name, reserved: step.reserved, used: 0 });
+    } else if (step.kind === 'reweigh') {
+      const name = names[step.queue % names.length] ?? '';
+      oracle.reweigh(name, step.weight);
+      witness.reweigh(name, step.weight);
+      await runScript(leader.parts.redis, 'set-weight', [`cv:fair:${model}`], [model, name, step.weight]);
     } else if (step.kind === 'take') {
       if (running.length < schedule.slots) await take(running, oracle, leader);
     } else {
@@ -160,6 +176,113 @@ test('control over a queue that never was is not_found', async (t) => {
   await fixture.gatewayQueue().enqueue({ request: makeRequest(), waitingLimit: 1, idempotency: null });
   await assert.rejects(control.setWeight('demo@key=3Aacme', 0), {
     code: 'invalid_request',
-    message: 'Expected a number above 0, at most 1000, for `weight` but received 0.',
+    message: 'Expected a number from 0.001 to 1000 for `weight` but received 0.',
   });
+});
+
+/** Requests of two tenants that wait, so that both have counters. */
+async function twoTenants(fixture: QueueFixture): Promise<void> {
+  const queue = fixture.gatewayQueue();
+  for (let index = 0; index < 6; index += 1) {
+    for (const tenant of ['a', 'b']) {
+      await queue.enqueue({ request: makeRequest({ tenant }), waitingLimit: 100, idempotency: null });
+    }
+  }
+}
+
+const DAMAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'a counter that is infinite': { 'c:demo@a': 'inf' },
+  'a counter that is minus infinite': { 'c:demo@a': '-inf' },
+  'a counter that is not a number': { 'c:demo@a': '-nan' },
+  'a virtual time that is infinite': { 'c:demo@a': 'inf', v: 'inf' },
+  'numbers so large that a request adds nothing to them': { 'c:demo@a': '1e23', 'c:demo@b': '1e23', v: '1e23' },
+};
+
+for (const [damage, fields] of Object.entries(DAMAGES)) {
+  test(`${damage} is repaired, reported, and dispatch is fair again`, async (t) => {
+    const fixture = await startQueueFixture(t);
+    const { parts } = await fixture.lead('g');
+    await twoTenants(fixture);
+    await fixture.redis.hset('cv:fair:demo', fields);
+    for (const [field, value] of Object.entries(fields)) {
+      const score = value === '-nan' ? '0' : value;
+      if (field !== 'v') await fixture.redis.zadd('cv:ready:demo', 'XX', score, field.slice(2));
+    }
+    const problems: unknown[] = [];
+    const onProblem = (problem: unknown) => void problems.push(problem);
+    await repairCounters({ redis: fixture.redis, onProblem });
+    assert.match(String(problems), /^DomainError: Set \d damaged fair counters of the model 'demo' back/);
+    await repairCounters({ redis: fixture.redis, onProblem });
+    assert.equal(problems.length, 1, 'reported once');
+    const served = new Map<string, number>();
+    for (let index = 0; index < 8; index += 1) {
+      const tenant = (await takeNext(parts))?.request.tenant ?? '';
+      served.set(tenant, (served.get(tenant) ?? 0) + 1);
+    }
+    assert.deepEqual(Object.fromEntries([...served].sort()), { a: 4, b: 4 });
+  });
+}
+
+test('a weight that is older than the bounds harms no counter, at dispatch or at the end', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const leader = await fixture.lead('g');
+  await twoTenants(fixture);
+  for (const weight of ['5e-324', '1e-20', 'nan', '0', 'inf']) {
+    await fixture.redis.hset('cv:fair:demo', 'w:demo@a', weight);
+    const taken = [await takeNext(leader.parts), await takeNext(leader.parts)];
+    for (const generation of taken) await leader.writer.finish(generation?.request.id ?? '', 1, FINISHED);
+    const { v, ...fair } = await fixture.redis.hgetall('cv:fair:demo');
+    for (const number of [v, fair['c:demo@a'], fair['c:demo@b']]) assert.ok(Math.abs(Number(number)) < 1e6, number);
+  }
+});
+
+test('a dispatch repairs what it finds before the reaper comes', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const { parts } = await fixture.lead('g');
+  await twoTenants(fixture);
+  await fixture.redis.hset('cv:fair:demo', { 'c:demo@a': '1e23', 'c:demo@b': 'inf', v: '1e23' });
+  await fixture.redis.zadd('cv:ready:demo', 'XX', '1e23', 'demo@a', 'inf', 'demo@b');
+  const order = [await takeNext(parts), await takeNext(parts), await takeNext(parts)];
+  assert.deepEqual(
+    order.map((taken) => taken?.request.tenant),
+    ['a', 'b', 'a'],
+  );
+  assert.equal(await fixture.redis.hget('cv:fair:demo', 'repaired'), '3');
+});
+
+test('a debt from a moment at the smallest weight is the same number of tokens afterwards', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const { parts } = await fixture.lead('g');
+  const control = controlQueues(fixture.redis);
+  await twoTenants(fixture);
+  await control.setWeight('demo@a', 0.001);
+  assert.deepEqual((await takeNext(parts))?.request.tenant, 'a');
+  await control.setWeight('demo@a', 1);
+  assert.equal(Number(await fixture.redis.hget('cv:fair:demo', 'c:demo@a')), 13);
+  assert.equal(Number(await fixture.redis.zscore('cv:ready:demo', 'demo@a')), 13);
+  const order = [await takeNext(parts), await takeNext(parts), await takeNext(parts)];
+  assert.deepEqual(
+    order.map((taken) => taken?.request.tenant),
+    ['b', 'a', 'b'],
+  );
+});
+
+test('two leaders that dispatch while counters are rebased serve two tenants alike', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const leaders = [await fixture.lead('g1'), await fixture.lead('g2')];
+  await fixture.redis.hset('cv:fair:demo', 'v', REBASE_ABOVE - 30);
+  const queue = fixture.gatewayQueue();
+  for (let index = 0; index < 20; index += 1) {
+    for (const tenant of ['a', 'b']) {
+      await queue.enqueue({ request: makeRequest({ tenant }), waitingLimit: 100, idempotency: null });
+    }
+  }
+  const takeTen = async (leader: Leader): Promise<string[]> => {
+    const tenants: string[] = [];
+    while (tenants.length < 10) tenants.push((await takeNext(leader.parts))?.request.tenant ?? '');
+    return tenants;
+  };
+  const taken = (await Promise.all(leaders.map(takeTen))).flat();
+  assert.equal(taken.filter((tenant) => tenant === 'a').length, 10);
+  assert.ok(Number(await fixture.redis.hget('cv:fair:demo', 'v')) < 1_000, 'they were rebased');
 });

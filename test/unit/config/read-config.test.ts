@@ -88,6 +88,57 @@ test('a wrong variable or flag is named, not the file', (t) => {
   );
 });
 
+test('a weight outside of its bounds cannot be configured', (t) => {
+  for (const weight of ['5e-324', '0.0009', '1001', '.inf', '.nan']) {
+    const config = writeYaml(t, `tenants: { weight: ${weight} }\n`);
+    assert.match(
+      errorOf(() => readConfig({ config }, {})),
+      /:1:\d+: `tenants\.weight`/,
+      weight,
+    );
+  }
+});
+
+function issuersError(t: TestContext, ...issuers: readonly object[]): string {
+  const base = { audiences: ['a'], jwksUri: 'https://id/jwks' };
+  const config = writeYaml(t, JSON.stringify({ auth: { jwt: issuers.map((issuer) => ({ ...base, ...issuer })) } }));
+  return errorOf(() => readConfig({ config }, {}));
+}
+
+test('two issuers of one name or one URL are refused, and both are named', (t) => {
+  const corp = { name: 'corp', issuer: 'https://id' };
+  assert.match(
+    issuersError(t, corp, { name: 'other', issuer: 'https://other' }, { ...corp, issuer: 'https://new' }),
+    /`auth\.jwt\.2\.name`: is the same as `auth\.jwt\.0\.name`; .*Give each its own/,
+  );
+  assert.match(
+    issuersError(t, corp, { ...corp, name: 'corp-2' }),
+    /`auth\.jwt\.1\.issuer`: is the same as `auth\.jwt\.0\.issuer`/,
+  );
+});
+
+test('keys of an issuer come over https, or over http from this machine', (t) => {
+  const withKeysAt = (jwksUri: string) => issuersError(t, { name: 'corp', issuer: 'https://id', jwksUri });
+  for (const host of ['id.example', '10.0.0.1', '127.0.0.1.example', 'localhost.example', '[::2]', '0.0.0.0']) {
+    assert.match(withKeysAt(`http://${host}/jwks`), /`auth\.jwt\.0\.jwksUri`: expected https/, host);
+  }
+  assert.match(
+    withKeysAt('https://user:secret@id.example/jwks'),
+    /jwksUri`: expected a URL without user and password\.$/,
+  );
+  for (const host of ['localhost:8080', '127.0.0.1', '127.1.2.3:1', '[::1]:9']) {
+    assert.equal(withKeysAt(`http://${host}/jwks`), 'no error', host);
+  }
+});
+
+test('a key that is there twice is refused by its line', (t) => {
+  const config = writeYaml(t, 'port: 1\nport: 2\n');
+  assert.match(
+    errorOf(() => readConfig({ config }, {})),
+    /unique.* at line 2/s,
+  );
+});
+
 test('symmetric JWT algorithms cannot be configured', (t) => {
   const issuer = 'issuer: https://id, name: corp, audiences: [a], jwksUri: "https://id/jwks"';
   const config = writeYaml(t, `auth:\n  jwt:\n    - { ${issuer}, algorithms: [HS256] }\n`);

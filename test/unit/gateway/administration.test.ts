@@ -54,6 +54,20 @@ test('tenants are created, changed, listed and blocked', async () => {
   assert.equal((body['error'] as { message: string }).message, "Unrecognized request argument supplied: 'weigth'.");
 });
 
+test('a weight outside of its bounds is refused, as are numbers that are not finite', async () => {
+  const { admin } = await withOperator();
+  for (const weight of [5e-324, 1e-20, 0, -1, 0.0009, 1001, 1e308, null, '1']) {
+    for (const [method, path, body] of [
+      ['POST', '/tenants', { id: 'beta', weight }],
+      ['PATCH', '/tenants/acme', { weight }],
+    ] as const) {
+      const { status, body: answer } = await admin(method, path, body);
+      assert.deepEqual([status, (answer['error'] as { param: string }).param], [400, 'weight'], String(weight));
+    }
+  }
+  assert.equal((await admin('PATCH', '/tenants/acme', { weight: 0.001 })).status, 200);
+});
+
 test('every change is in the audit log, a failed one too, and reading is not', async () => {
   const { gateway, admin } = await withOperator();
   await admin('GET', '/keys');

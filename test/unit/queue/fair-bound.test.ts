@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { MAX_WEIGHT, MIN_WEIGHT, REBASE_ABOVE } from '../../../infra/redis/fair-limits.ts';
 import { type FairJob, FairModel, FairnessWitness } from '../../fair-model.ts';
 import { type FairSchedule, fairSchedules, SEED } from '../../fair-schedule.ts';
 
@@ -8,7 +9,7 @@ import { type FairSchedule, fairSchedules, SEED } from '../../fair-schedule.ts';
 function run(schedule: FairSchedule): string | null {
   const weights = new Map(schedule.weights.map((weight, index) => [`q${index}`, weight]));
   const names = [...weights.keys()];
-  const model = new FairModel();
+  const model = new FairModel(schedule.startAt);
   for (const [name, weight] of weights) model.addQueue(name, weight);
   const witness = new FairnessWitness(schedule.slots, weights);
   const running: FairJob[] = [];
@@ -22,6 +23,10 @@ function run(schedule: FairSchedule): string | null {
       const queue = names[step.queue % names.length] ?? '';
       witness.reserve(queue, step.reserved);
       model.enqueue({ queue, reserved: step.reserved, used: 0 });
+    } else if (step.kind === 'reweigh') {
+      const queue = names[step.queue % names.length] ?? '';
+      model.reweigh(queue, step.weight);
+      witness.reweigh(queue, step.weight);
     } else if (step.kind === 'take') {
       const job = running.length < schedule.slots ? model.take() : null;
       if (job !== null) running.push(job);
@@ -47,6 +52,22 @@ test('tokens served to two backlogged queues stay within (slots + 1) x their lar
     }),
     { seed: SEED, numRuns: 2_000 },
   );
+});
+
+test('counters stay small over a long history at the smallest and the largest weight', () => {
+  const model = new FairModel();
+  model.addQueue('light', MIN_WEIGHT);
+  model.addQueue('heavy', MAX_WEIGHT);
+  const reserved = 2_000_000;
+  for (let turn = 0; turn < 20_000; turn += 1) {
+    if (!model.isWaiting('light')) model.enqueue({ queue: 'light', reserved, used: 0 });
+    if (turn % 2 === 0) model.enqueue({ queue: 'heavy', reserved: 1, used: 0 });
+    const job = model.take();
+    assert.ok(job);
+    job.used = job.reserved;
+    model.settle(job);
+    assert.ok(model.largest() <= REBASE_ABOVE + 2 * (reserved / MIN_WEIGHT), String(model.largest()));
+  }
 });
 
 test('a queue that wakes up gets no credit for the time that it was idle', () => {

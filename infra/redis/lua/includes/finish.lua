@@ -5,7 +5,9 @@
 local function settle(id, job)
   if job.charged == 0 then return end
   local used = job.prompt + job.tokens
-  set_counter(job.model, job.queue, counter_of(job.model, job.queue) - (job.charged - used) / job.weight)
+  -- By the weight of now: set-weight has converted what was charged before.
+  local unused = (job.charged - used) / weight_of(job.model, job.queue)
+  set_counter(job.model, job.queue, counter_of(job.model, job.queue) - unused)
   redis.call('HINCRBY', P.stat .. job.queue, 'tokens', used)
 end
 

@@ -13,15 +13,15 @@ local function take_job(queue, group)
   return id ~= 0 and id or nil
 end
 
--- Returns queue, id and the queue's counter.
+-- Returns queue and id.
 local function take_fairly(model, group)
   local skipped = 0
   while true do
-    local candidate = redis.call('ZRANGE', P.ready .. model, skipped, skipped, 'WITHSCORES')
+    local candidate = redis.call('ZRANGE', P.ready .. model, skipped, skipped)
     if #candidate == 0 then return nil end
     local queue = candidate[1]
     local id = has_job(queue) and take_job(queue, group)
-    if id then return queue, id, tonumber(candidate[2]) end
+    if id then return queue, id end
     if rest(model, queue) == 0 then skipped = skipped + 1 end
   end
 end
@@ -54,15 +54,16 @@ end
 -- was cancelled, attempt}; {2, queue, id} when it has ended or is forgotten: only its BullMQ job is left to remove;
 -- {3, queue, id} when it stalled too often.
 local function take(model, group)
-  local queue, id, counter = take_fairly(model, group)
+  tidy_counters(model)
+  local queue, id = take_fairly(model, group)
   if not queue then return {0} end
-  redis.call('HSET', P.fair .. model, 'v', string.format('%.17g', math.max(virtual_time(model), counter)))
+  local counter = counter_of(model, queue)
+  redis.call('HSET', P.fair .. model, 'v', number_text(math.max(virtual_time(model), counter)))
   local job = read_job(id)
   local charge = 0
   if job and job.state ~= 'ended' and job.charged == 0 then
-    local weight = weight_of(model, queue)
-    charge = job.reserved / weight
-    redis.call('HSET', P.job .. id, 'charged', job.reserved, 'weight', weight)
+    charge = job.reserved / weight_of(model, queue)
+    redis.call('HSET', P.job .. id, 'charged', job.reserved)
   end
   set_counter(model, queue, counter + charge)
   rest(model, queue)
