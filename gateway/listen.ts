@@ -24,7 +24,7 @@ const HEADERS_WAIT_MS = 100;
  * Sends headers with the first bytes of the body, or after a moment without any. The adapter flushes a stream's headers at
  * once; the client would be woken for them while its first token is computed.
  */
-class PatientResponse extends ServerResponse {
+class DrainAwareResponse extends ServerResponse {
   override flushHeaders(): void {
     const written = this.socket?.bytesWritten;
     setTimeout(() => {
@@ -49,7 +49,7 @@ export async function listen(fetch: Fetch, config: Config, log: Logger): Promise
     connectionsCheckingInterval: 1000,
     // Node's own refusal has no body; ours follows.
     requireHostHeader: false,
-    ServerResponse: PatientResponse,
+    ServerResponse: DrainAwareResponse,
   });
   serveRequests(server, fetch, log);
   // Node drops headers past this count without a word; the app refuses one more than it allows.

@@ -3,11 +3,11 @@ import { parseArgs } from 'node:util';
 import { readConfig } from '../infra/config/read-config.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';
 import { createLogger } from '../infra/log/logger.ts';
-import { endWithParent } from '../infra/process/end-with-parent.ts';
+import { exitWithParent } from '../infra/process/exit-with-parent.ts';
 import { startGateway } from './start-gateway.ts';
 
 async function main(): Promise<void> {
-  endWithParent();
+  exitWithParent();
   const { values } = parseArgs({ options: { config: { type: 'string' } } });
   const config = readConfig(values.config === undefined ? {} : { config: values.config });
   const log = createLogger('gateway', config.logLevel);

@@ -55,7 +55,7 @@ interface LateParts {
 export async function startGateway(config: Config, log: Logger): Promise<RunningGateway> {
   const url = requireRedisUrl(config);
   const gatewayId = `gw-${randomBytes(8).toString('hex')}`;
-  const redis = connectRedis({ url, role: 'durable', name: 'gateway', patience: 'bounded' });
+  const redis = connectRedis({ url, role: 'durable', name: 'gateway', retry: 'bounded' });
   const queue = openGenerationQueue({ url, gatewayId });
   const late: LateParts = { cards: undefined, follower: undefined, draining: false };
   const parts = createParts(config, log, { redis, queue, late });

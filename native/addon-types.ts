@@ -90,7 +90,7 @@ export interface AddonModelSession {
     logitRows: Int32Array,
     logits: Float32Array | null,
     member: AddonGroupMember,
-    order: AddonStepOrder,
+    order: AddonStepCommand,
   ): Promise<AddonGroupStepReport>;
   /** See ModelSession.begin. */
   begin(
@@ -177,7 +177,7 @@ export interface AddonHopProbeOptions extends AddonGroupStreams {
 /** See HopProbe of hop-probe.ts. */
 export interface AddonHopProbe {
   exchangeSeconds(block: number, rounds: number): number;
-  bareSeconds(block: number, rounds: number): number;
+  transportSeconds(block: number, rounds: number): number;
 }
 
 export interface AddonGroupMember {
@@ -185,10 +185,10 @@ export interface AddonGroupMember {
   leave(): void;
 }
 
-export interface AddonStepOrder {
+export interface AddonStepCommand {
   readonly step: number;
   /** Of the leader; null waits until it is interrupted. */
-  readonly patience: { readonly floorMs: number; readonly factor: number; readonly normalMs: number } | null;
+  readonly timeout: { readonly floorMs: number; readonly factor: number; readonly normalMs: number } | null;
 }
 
 /** GroupStepReport of exchange/group-member.h. */
@@ -222,7 +222,7 @@ export interface AddonGpuProperties {
 }
 
 /** What backend 'metal-emulated' pretends to be, for tests of what a GPU may refuse. */
-export interface AddonPretendedGpu {
+export interface AddonEmulatedGpu {
   readonly appleSilicon: boolean;
   /** What the GPU may hold. */
   readonly workingSetBytes: number;
@@ -245,7 +245,7 @@ export interface Addon {
   /** The GPU of backend 'metal' or 'metal-emulated'. */
   gpuProperties(backend: string): AddonGpuProperties;
   /** Holds for emulated GPUs that are opened afterwards, in the whole process. */
-  pretendGpu(gpu: AddonPretendedGpu): void;
+  setEmulatedGpu(gpu: AddonEmulatedGpu): void;
   mapFile(path: string): AddonMappedFile;
   createSession(shape: AddonModelShape, limits: AddonSessionLimits): AddonModelSession;
   /**

@@ -37,13 +37,13 @@ export interface GroupPlace extends GroupStreams {
   readonly speed: readonly number[];
 }
 
-export interface StepOrder {
+export interface StepCommand {
   readonly step: number;
   /**
    * The leader's: it waits for a layer's frames for floorMs + factor * the longer of normalMs and what its own share took.
    * Null waits until the place is given up.
    */
-  readonly patience: { readonly floorMs: number; readonly factor: number; readonly normalMs: number } | null;
+  readonly timeout: { readonly floorMs: number; readonly factor: number; readonly normalMs: number } | null;
 }
 
 export interface MemberShare {

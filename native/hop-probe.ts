@@ -37,7 +37,7 @@ export class HopProbe {
   }
 
   /** The same by one XADD and blocking XREADs. */
-  bareSeconds(block: number, rounds: number): number {
-    return refusing(() => this.#raw.bareSeconds(block, rounds));
+  transportSeconds(block: number, rounds: number): number {
+    return refusing(() => this.#raw.transportSeconds(block, rounds));
   }
 }

@@ -9,7 +9,7 @@ import {
   type GroupPlace,
   type GroupStepReport,
   memberShares,
-  type StepOrder,
+  type StepCommand,
   toAddonPlace,
 } from './group-member.ts';
 import { loadAddon } from './load-addon.ts';
@@ -190,7 +190,7 @@ export class ModelSession {
    */
   groupStep(
     member: GroupMember,
-    order: StepOrder,
+    order: StepCommand,
     batch: StepBatch,
     logits: Float32Array | null,
   ): Promise<GroupStepReport> {

@@ -4,7 +4,7 @@ import type { MappedFile } from './mapped-file.ts';
 import { refusing } from './native-error.ts';
 
 /** Small files are read again and again, so that starting the threads does not count. */
-const LEAST_BYTES = 2 ** 30;
+const MIN_BYTES = 2 ** 30;
 
 /**
  * Bytes per second at which `threads` threads read `files` from memory, each line of 64 bytes with one load where the CPU
@@ -12,7 +12,7 @@ const LEAST_BYTES = 2 ** 30;
  */
 export function readBandwidth(files: readonly MappedFile[], threads: number): number {
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  const passes = Math.max(1, Math.ceil(LEAST_BYTES / bytes));
+  const passes = Math.max(1, Math.ceil(MIN_BYTES / bytes));
   const raw = files.map((file) => file.raw);
   return (bytes * passes) / refusing(() => loadAddon().probeReadSeconds(raw, threads, passes));
 }

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import type { ConfigInput } from '../infra/config/config-schema.ts';
 import { readConfig } from '../infra/config/read-config.ts';
 import { createLogger } from '../infra/log/logger.ts';
-import type { AddonPretendedGpu } from '../native/addon-types.ts';
+import type { AddonEmulatedGpu } from '../native/addon-types.ts';
 import type { ServeOptions } from '../workers/serve/open-node.ts';
 import type { StepExecutor } from '../workers/step/run-step.ts';
 import { batchOf, openAllPacks, openWholeSession } from './local-group.ts';
@@ -22,7 +22,7 @@ const NEW_TOKENS = 12;
 /** f32 weights: classes differ in the order of sums only. Relative to the largest logit. */
 const TOLERANCE = 1e-4;
 /** Refuses nothing. */
-export const WHOLE_GPU: AddonPretendedGpu = {
+export const WHOLE_GPU: AddonEmulatedGpu = {
   appleSilicon: true,
   workingSetBytes: 2 ** 46,
   dispatchesUntilLost: Number.MAX_SAFE_INTEGER,

@@ -91,7 +91,7 @@ export class FairModel {
  * The claim: while two queues both have requests waiting, the tokens served to them per weight differ by at most
  * (slots + 1) x the sum of their largest reservations per weight. Watches a run and keeps the worst case.
  */
-export class FairnessWitness {
+export class FairnessMonitor {
   readonly #served = new Map<string, number>();
   /** Of each queue, in tokens. */
   readonly #largest = new Map<string, number>();

@@ -156,7 +156,7 @@ export class LocalGroup {
 }
 
 function startNode(options: LocalGroupOptions, group: string, index: number, whole: ModelSession): TestNode {
-  const { session, killAfter } = mortal(whole);
+  const { session, killAfter } = withKillSwitch(whole);
   const id = `node-${index}`;
   const incarnation = randomBytes(4).toString('hex');
   const problems: unknown[] = [];
@@ -193,7 +193,7 @@ function smallestLargestLoad({ holders, speed, plan }: GroupView): LoadPolicy {
 }
 
 /** A session whose native calls are counted, and refused from a certain one on. */
-function mortal(whole: ModelSession): Pick<TestNode, 'session' | 'killAfter'> {
+function withKillSwitch(whole: ModelSession): Pick<TestNode, 'session' | 'killAfter'> {
   let left = Number.POSITIVE_INFINITY;
   let onDeath = (): void => {};
   const call = (method: (...args: unknown[]) => unknown, args: unknown[]): unknown => {

@@ -38,7 +38,7 @@ export async function startQueueFixture(
   fsync: 'everysec' | 'always' = 'everysec',
 ): Promise<QueueFixture> {
   const server = await startRedis(test, 'durable', fsync);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   const queues = bullmqQueues(redis);
   server.defer(() => redis.disconnect());
   return {

@@ -36,7 +36,7 @@ const SETTINGS: ConfigInput = {
 };
 
 /** Long enough for a machine that does much else. */
-const PATIENCE_MS = 60_000;
+const DEADLINE_MS = 60_000;
 
 /** `worker` is the first one. */
 export type ClusterPart = 'gateway' | 'worker' | `worker-${number}` | 'redis' | 'exchange';
@@ -68,7 +68,7 @@ export interface PreparedHome {
 }
 
 /** A streamed chat whose answer has exactly `maxTokens` tokens, the same ones in every run. */
-export function storyOf(maxTokens: number, changes: object = {}): object {
+export function longChatBody(maxTokens: number, changes: object = {}): object {
   return {
     model: 'tiny',
     messages: [{ role: 'user', content: 'Tell me a story' }],
@@ -82,7 +82,7 @@ export function storyOf(maxTokens: number, changes: object = {}): object {
 }
 
 /** What is started last ends first: node:test has the other order. */
-export function lastFirst(test: Cleanup): Cleanup {
+export function cleanupInReverse(test: Cleanup): Cleanup {
   const closing: (() => Promise<void>)[] = [];
   test.after(async () => {
     for (const close of closing.reverse()) await close();
@@ -122,7 +122,7 @@ export function sharedCluster(settings: ConfigInput = {}): () => TestCluster {
 
 /** Starts a cluster that ends with the test. */
 export async function startCluster(test: Cleanup, settings: ConfigInput = {}): Promise<TestCluster> {
-  const cleanup = lastFirst(test);
+  const cleanup = cleanupInReverse(test);
   const prepared = await prepareHome(cleanup, settings);
   const { home, modelFolder, configFile } = prepared;
   const config = readConfig({ config: configFile, home, port: 0, model: modelFolder }, {});
@@ -178,7 +178,7 @@ export async function eventually<Value>(
   ask: () => Promise<Value>,
   accept: (value: Value) => boolean,
 ): Promise<Value> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + DEADLINE_MS;
   for (;;) {
     const value = await ask();
     if (accept(value)) return value;

@@ -6,14 +6,14 @@ import { parseArgs } from 'node:util';
 import { readConfig } from '../infra/config/read-config.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';
 import { createLogger, type Logger } from '../infra/log/logger.ts';
-import { endWithParent } from '../infra/process/end-with-parent.ts';
+import { exitWithParent } from '../infra/process/exit-with-parent.ts';
 import { serveModel } from './serve/serve-model.ts';
 
 /** Time beyond draining to give back to Redis what has not ended. */
 const GOODBYE_MS = 3_000;
 
 async function main(): Promise<void> {
-  endWithParent();
+  exitWithParent();
   const { values } = parseArgs({
     options: {
       config: { type: 'string' },
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   const leave = () => {
     if (stop.signal.aborted) return;
     stop.abort();
-    leaveAnyway(config.drainSeconds * 1000 + GOODBYE_MS, log);
+    exitAfter(config.drainSeconds * 1000 + GOODBYE_MS, log);
   };
   // Again and again: a service manager may send it to every process, and then who started us does.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, leave);
@@ -44,7 +44,7 @@ async function main(): Promise<void> {
 }
 
 /** Without Redis there is nobody to give anything back to, and nothing is lost: locks and lease run out. */
-function leaveAnyway(afterMs: number, log: Logger): void {
+function exitAfter(afterMs: number, log: Logger): void {
   const exit = () => {
     log.warn('Redis does not answer; leaving without giving anything back');
     process.exit(1);

@@ -45,7 +45,7 @@ export interface GenerationQueue {
 
 /** Opens one connection. `gatewayId` (no spaces) is this process' id, the same as its stream follower's. */
 export function openGenerationQueue(options: { readonly url: string; readonly gatewayId: string }): GenerationQueue {
-  const redis = connectRedis({ url: options.url, role: 'durable', name: 'enqueue', patience: 'bounded' });
+  const redis = connectRedis({ url: options.url, role: 'durable', name: 'enqueue', retry: 'bounded' });
   const queues = bullmqQueues(redis);
   return {
     enqueue: (input) => enqueue(redis, options.gatewayId, input),

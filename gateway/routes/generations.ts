@@ -24,7 +24,7 @@ async function generate(parts: GatewayParts, c: GatewayContext, prepare: Prepare
   const caller = await admitGeneration(parts, c);
   const prepared = await prepare(parts, c, caller);
   const { id, repeated, entries } = await enqueueExpected(parts, c, caller, prepared);
-  await tellWeight(parts, caller, prepared.model.name, syncWeight);
+  await syncTenantWeight(parts, caller, prepared.model.name, syncWeight);
   if (repeated) c.header('conclave-repeated', 'true');
   c.set('generation', { id, endUser: prepared.endUser, repeated });
   const view = answerView(id, prepared);
@@ -58,7 +58,12 @@ function enqueue(parts: GatewayParts, c: GatewayContext, { policy }: Caller, pre
 }
 
 /** The request is queued whatever becomes of this: the next one tells the weight again. */
-async function tellWeight(parts: GatewayParts, { principal, policy }: Caller, model: string, syncWeight: WeightSync) {
+async function syncTenantWeight(
+  parts: GatewayParts,
+  { principal, policy }: Caller,
+  model: string,
+  syncWeight: WeightSync,
+) {
   await syncWeight(model, principal.tenant, policy.weight).catch((error: unknown) => {
     parts.log.warn({ err: error }, 'the weight of a tenant could not be told');
   });

@@ -93,13 +93,13 @@ function watched(c: GatewayContext, view: AnswerView) {
 /** One line for a client that waits: where it stands in its queue, or that its answer is worked on or waits for nodes. */
 async function describeWait(parts: GatewayParts, { id, model }: AnswerView): Promise<string> {
   const waiting = (await parts.queue.positions([id])).get(id);
-  if (waiting === undefined) return (await lacksNodes(parts, model)) ? 'waiting for nodes' : 'generating';
+  if (waiting === undefined) return (await isWaitingForNodes(parts, model)) ? 'waiting for nodes' : 'generating';
   const wait = waiting.waitMs === null ? '' : ` estimated_wait_seconds=${Math.ceil(waiting.waitMs / 1000)}`;
   return `queued position=${waiting.position}${wait}`;
 }
 
 /** Whether the model's nodes say that they cannot compute now; which and why is for operators. */
-async function lacksNodes({ operations }: GatewayParts, model: string): Promise<boolean> {
+async function isWaitingForNodes({ operations }: GatewayParts, model: string): Promise<boolean> {
   const leaders = (await operations.nodes()).filter((node) => node.model === model && node.role === 'leader');
   return leaders.length > 0 && leaders.every(({ waitsFor }) => waitsFor !== '');
 }

@@ -55,11 +55,11 @@ export interface StreamFollowerOptions {
   readonly giveUp?: AbortSignal;
 }
 
-const BEAT_MS = 5_000;
-const LOOK_MS = 1_000;
+const HEARTBEAT_MS = 5_000;
+const POLL_MS = 1_000;
 const STREAMS_A_LOOK = 500;
 /** A request that Redis does not know at so many looks in a row was lost. */
-const LOOKS_UNTIL_LOST = 5;
+const MISSED_POLLS_UNTIL_LOST = 5;
 
 /** Starts following for a gateway: subscribes, and announces that the gateway lives. Waits for Redis, or gives up. */
 export async function startStreamFollower(options: StreamFollowerOptions): Promise<StreamFollower> {
@@ -81,7 +81,7 @@ class Follower implements StreamFollower {
   #background: readonly { stop(): Promise<void> }[] = [];
 
   constructor(options: StreamFollowerOptions) {
-    const connect = (name: string) => connectRedis({ url: options.url, role: 'durable', name, patience: 'forever' });
+    const connect = (name: string) => connectRedis({ url: options.url, role: 'durable', name, retry: 'forever' });
     this.#gatewayId = options.gatewayId;
     this.#commands = connect('streams');
     this.#subscription = connect('streams-sub');
@@ -101,8 +101,8 @@ class Follower implements StreamFollower {
     // What was published while the subscription was gone is lost; and Redis may have come back without its last second.
     this.#subscription.on('ready', () => void this.#look([...this.#all()]).catch(this.#onProblem));
     this.#background = [
-      repeatEvery(BEAT_MS, () => this.#beat(), this.#onProblem),
-      repeatEvery(LOOK_MS, () => this.#lookAtQuietOnes(), this.#onProblem),
+      repeatEvery(HEARTBEAT_MS, () => this.#beat(), this.#onProblem),
+      repeatEvery(POLL_MS, () => this.#checkSilentStreams(), this.#onProblem),
       startReaper({ redis: this.#commands, queues: this.#queues, onProblem: this.#onProblem }),
     ];
   }
@@ -187,11 +187,11 @@ class Follower implements StreamFollower {
     this.#remove(stream);
     if (this.#streams.has(stream.id) || ended || stream.failed) return;
     this.#leaving.add(stream.id);
-    this.#tellLeft(stream.id).catch(this.#onProblem);
+    this.#cancelIfAbandoned(stream.id).catch(this.#onProblem);
   }
 
   // Kept in #leaving until Redis knows: this gateway lives on, so nobody else would cancel the request.
-  async #tellLeft(id: string): Promise<void> {
+  async #cancelIfAbandoned(id: string): Promise<void> {
     const reply = await runScript(this.#commands, 'leave-stream', [keyOf('job', id)], [id, this.#gatewayId]);
     this.#leaving.delete(id);
     const [done, queue] = Array.isArray(reply) ? reply.map(String) : [];
@@ -213,8 +213,8 @@ class Follower implements StreamFollower {
     await runScript(this.#commands, 'mark-alive', [singleKeys.gateways], [this.#gatewayId, 0]);
   }
 
-  async #lookAtQuietOnes(): Promise<void> {
-    for (const id of this.#leaving) await this.#tellLeft(id);
+  async #checkSilentStreams(): Promise<void> {
+    for (const id of this.#leaving) await this.#cancelIfAbandoned(id);
     const quiet = [...this.#all()].filter((stream) => !stream.active);
     for (const stream of this.#all()) stream.active = false;
     await this.#look(quiet);
@@ -238,7 +238,7 @@ class Follower implements StreamFollower {
     stream.missing = length < 0 ? stream.missing + 1 : 0;
     if (length >= 0) stream.observeLength(length);
     this.#gaps.fill(stream);
-    if (stream.missing >= LOOKS_UNTIL_LOST) stream.fail(new DomainError('unavailable', 'The request was lost.'));
+    if (stream.missing >= MISSED_POLLS_UNTIL_LOST) stream.fail(new DomainError('unavailable', 'The request was lost.'));
   }
 
   *#all(): Iterable<FollowedStream> {

@@ -17,7 +17,7 @@ export interface MacFacts {
 /** Residency sets. */
 const RESIDENCY_MACOS = 15;
 /** What the system and the processes should keep. */
-const LEAST_RESERVE_BYTES = 8 * 1024 ** 3;
+const MIN_RESERVE_BYTES = 8 * 1024 ** 3;
 const RESERVE_SHARE = 1 / 16;
 /** More than this part of the memory out of the GPU's reach is worth a line. */
 const USUAL_SHARE = 0.8;
@@ -41,7 +41,7 @@ function checkWiredLimit({ gpu, memoryBytes }: MacFacts): Finding {
   if (typeof gpu === 'string') return { what, state: 'ok', detail: 'no GPU to wire memory for' };
   const detail = `the GPU may hold ${formatBytes(gpu.workingSetBytes)} of ${formatBytes(memoryBytes)}`;
   if (gpu.workingSetBytes >= memoryBytes * USUAL_SHARE) return { what, state: 'ok', detail };
-  const reserve = Math.max(LEAST_RESERVE_BYTES, memoryBytes * RESERVE_SHARE);
+  const reserve = Math.max(MIN_RESERVE_BYTES, memoryBytes * RESERVE_SHARE);
   const megabytes = Math.floor((memoryBytes - reserve) / 1024 ** 2);
   if (megabytes * 1024 ** 2 <= gpu.workingSetBytes) return { what, state: 'ok', detail };
   const remedy = `large models need more: sudo sysctl iogpu.wired_limit_mb=${megabytes}`;

@@ -19,7 +19,7 @@ export function stopRequest(): AbortSignal {
 }
 
 /** Ends this process as `request`'s signal would have: shells and service managers see that it was stopped, and did not fail. */
-export function endBySignal({ reason }: AbortSignal): void {
+export function exitBySignal({ reason }: AbortSignal): void {
   for (const signal of SIGNALS) process.removeAllListeners(signal);
   process.kill(process.pid, reason);
 }

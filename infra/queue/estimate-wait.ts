@@ -9,7 +9,7 @@ export interface DispatchRate {
 }
 
 const UNMEASURED_RETRY_SECONDS = 5;
-const LONGEST_RETRY_SECONDS = 300;
+const MAX_RETRY_SECONDS = 300;
 
 /** Reads the two fields of a script's reply. */
 export function parseDispatchRate(gap: unknown, idle: unknown): DispatchRate {
@@ -26,7 +26,7 @@ export function estimateWaitMs(ahead: number, rate: DispatchRate): number | null
 export function retryAfterSeconds(rate: DispatchRate): number {
   const gap = currentGapMs(rate);
   if (gap === null) return UNMEASURED_RETRY_SECONDS;
-  return Math.min(LONGEST_RETRY_SECONDS, Math.max(1, Math.ceil(gap / 1_000)));
+  return Math.min(MAX_RETRY_SECONDS, Math.max(1, Math.ceil(gap / 1_000)));
 }
 
 // A queue that stopped moving gets slower by the minute, although no dispatch measures it.

@@ -6,7 +6,7 @@ export interface QueueOwner {
   readonly tenant: string;
 }
 
-const LONGEST_PART_BYTES = 256;
+const MAX_PART_BYTES = 256;
 const PLAIN_BYTE = /[A-Za-z0-9._-]/;
 const PLAIN_PART = /^[A-Za-z0-9._-]{1,256}$/;
 const ENCODED_PART = /^(?:[A-Za-z0-9._-]|=[0-9A-F]{2})+$/;
@@ -39,10 +39,10 @@ export function checkRequestId(id: string): void {
 function encodePart(field: string, text: string): string {
   if (PLAIN_PART.test(text)) return text;
   const bytes = Buffer.from(text, 'utf8');
-  if (bytes.length === 0 || bytes.length > LONGEST_PART_BYTES) {
+  if (bytes.length === 0 || bytes.length > MAX_PART_BYTES) {
     throw new DomainError(
       'invalid_request',
-      `Expected 1 to ${LONGEST_PART_BYTES} bytes for \`${field}\` but received ${bytes.length}.`,
+      `Expected 1 to ${MAX_PART_BYTES} bytes for \`${field}\` but received ${bytes.length}.`,
       { param: field },
     );
   }

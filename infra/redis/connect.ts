@@ -17,7 +17,7 @@ export interface ConnectOptions {
    * bounded: a command fails after about two seconds without Redis (requests of clients).
    * forever: a command waits for Redis to return (workers, subscriptions, blocking reads).
    */
-  readonly patience: 'bounded' | 'forever';
+  readonly retry: 'bounded' | 'forever';
 }
 
 /** Where a URL points, in ioredis' words. */
@@ -35,7 +35,7 @@ export interface RedisTarget {
 const SETTING: Readonly<Record<RedisRole, string>> = { durable: 'REDIS_URL', exchange: 'EXCHANGE_URL' };
 
 const FIRST_RETRY_MS = 50;
-const LONGEST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 1_000;
 /** 50 + 100 + 200 + 400 + 800 ms of reconnecting, then a bounded command gives up. */
 const BOUNDED_RETRIES = 5;
 const BOUNDED_COMMAND_MS = 5_000;
@@ -47,8 +47,8 @@ export function connectRedis(options: ConnectOptions): Redis {
     connectionName: `conclave:${options.name}`,
     connectTimeout: 3_000,
     keepAlive: 10_000,
-    retryStrategy: (attempt) => Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempt - 1)),
-    ...(options.patience === 'forever'
+    retryStrategy: (attempt) => Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempt - 1)),
+    ...(options.retry === 'forever'
       ? { maxRetriesPerRequest: null }
       : { maxRetriesPerRequest: BOUNDED_RETRIES, commandTimeout: BOUNDED_COMMAND_MS }),
   });

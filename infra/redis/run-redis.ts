@@ -37,7 +37,7 @@ const STOP_MS = 10_000;
 const LEFTOVER_PROBE_MS = 500;
 const PROBE_AGAIN_MS = 20;
 /** sun_path of macOS, the shortest of the systems we run on, without its closing zero. */
-const LONGEST_SOCKET_PATH = 103;
+const MAX_SOCKET_PATH_BYTES = 103;
 
 /**
  * Starts the server and waits until it answers PING. A server that an earlier, killed process left in the same folder
@@ -56,14 +56,14 @@ export async function runRedis(options: RunRedisOptions): Promise<RunningRedis> 
   writePrivate(join(options.dir, 'redis.conf'), redisConfig(options, address, password));
   // In a process group of its own: Ctrl-C in a terminal goes to a whole group, and the server has to outlive those that need it.
   const child = spawn(binary, ['redis.conf'], { stdio: 'ignore', cwd: options.dir, detached: true });
-  endWithUs(child);
+  killOnExit(child);
   const running = describe(child, url);
   await waitUntilUp(running, options.dir);
   return running;
 }
 
 /** A shell waits at a pipe that closes when this process ends, by whatever means, and stops the server then. */
-function endWithUs(server: ChildProcess): void {
+function killOnExit(server: ChildProcess): void {
   if (server.pid === undefined) return;
   const shell = spawn('/bin/sh', ['-c', 'read closed; kill "$0"', String(server.pid)], {
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -76,7 +76,7 @@ function endWithUs(server: ChildProcess): void {
 
 async function chooseAddress(options: RunRedisOptions): Promise<RedisAddress> {
   const socket = join(options.dir, 'redis.sock');
-  if (options.listen === 'unix' && Buffer.byteLength(socket) <= LONGEST_SOCKET_PATH) return { socket };
+  if (options.listen === 'unix' && Buffer.byteLength(socket) <= MAX_SOCKET_PATH_BYTES) return { socket };
   return { port: options.listen === 'unix' || options.listen === 0 ? await freePort() : options.listen };
 }
 

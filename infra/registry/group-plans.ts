@@ -8,7 +8,7 @@ import { askRedis } from '../redis/script-errors.ts';
 import { runScript } from '../redis/scripts.ts';
 
 /** What one node is to hold. */
-export interface WantedHoldings {
+export interface DesiredHoldings {
   readonly id: string;
   /** Ids, ascending. */
   readonly experts: readonly number[];
@@ -18,7 +18,7 @@ export interface WantedHoldings {
 export interface Placement {
   readonly modelHash: string;
   /** By id, ascending. */
-  readonly nodes: readonly WantedHoldings[];
+  readonly nodes: readonly DesiredHoldings[];
 }
 
 /** Plans that the history keeps. */

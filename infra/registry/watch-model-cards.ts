@@ -21,14 +21,14 @@ interface KnownCard {
   readonly card: ModelCard;
 }
 
-const LOOK_MS = 1_000;
+const POLL_MS = 1_000;
 
 /** Reads all cards and keeps them current, over two connections. Waits for Redis, until `giveUp` is aborted. */
 export async function watchModelCards(options: {
   readonly url: string;
   readonly giveUp?: AbortSignal;
 }): Promise<ModelCards> {
-  const connect = (name: string) => connectRedis({ url: options.url, role: 'durable', name, patience: 'forever' });
+  const connect = (name: string) => connectRedis({ url: options.url, role: 'durable', name, retry: 'forever' });
   const [subscription, commands] = [connect('cards-sub'), connect('cards')];
   let known: ReadonlyMap<string, KnownCard> = new Map();
   let refreshing = Promise.resolve();
@@ -50,7 +50,7 @@ export async function watchModelCards(options: {
   subscription.on('message', () => void refresh().catch(ignore));
   await subscription.subscribe(singleKeys.cards);
   await refresh();
-  const looking = repeatEvery(LOOK_MS, refresh, ignore);
+  const looking = repeatEvery(POLL_MS, refresh, ignore);
   return {
     get: (name) => known.get(name)?.card ?? null,
     list: () => [...known.values()].map(({ card }) => card).sort((a, b) => (a.name < b.name ? -1 : 1)),

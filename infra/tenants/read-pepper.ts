@@ -12,7 +12,7 @@ const MIN_BYTES = 32;
  */
 export function readPepper(path: string): Buffer {
   try {
-    const pepper = readOrMake(path);
+    const pepper = readOrCreate(path);
     if (pepper.length < MIN_BYTES) throw new DomainError('bad_config', `${path}: expected at least 32 bytes.`);
     return pepper;
   } catch (cause) {
@@ -21,7 +21,7 @@ export function readPepper(path: string): Buffer {
   }
 }
 
-function readOrMake(path: string): Buffer {
+function readOrCreate(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {

@@ -33,7 +33,7 @@ export class IncrementalDetokenizer {
     if (text.length > this.#contextText.length && (!text.endsWith('\uFFFD') || this.#waitsForNothing())) {
       return this.#show(this.#window.length, text);
     }
-    return this.#window.length - this.#contextSize > WAITING_TOKENS ? this.#showBrokenBytes(text) : '';
+    return this.#window.length - this.#contextSize > WAITING_TOKENS ? this.#flushInvalidBytes(text) : '';
   }
 
   /** Ends the text: what is still open is shown as `decode` has it. */
@@ -56,7 +56,7 @@ export class IncrementalDetokenizer {
   }
 
   // An open character is at most three tokens at the end. A border that can be cut without changing the text is not inside it.
-  #showBrokenBytes(text: string): string {
+  #flushInvalidBytes(text: string): string {
     const decode = (from: number, to?: number) => this.#tokenizer.decode(this.#window.slice(from, to));
     for (let count = this.#window.length - 1; count > this.#window.length - 4; count -= 1) {
       const head = decode(0, count);

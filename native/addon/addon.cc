@@ -62,7 +62,7 @@ Napi::Value gpuProperties(const Napi::CallbackInfo& info) {
   });
 }
 
-void pretendGpu(const Napi::CallbackInfo& info) {
+void setEmulatedGpu(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
     const Napi::Object wanted = objectOf(info[0], "gpu");
     EmulatedOptions options;
@@ -71,7 +71,7 @@ void pretendGpu(const Napi::CallbackInfo& info) {
     options.dispatchesUntilLost = integerOf(wanted.Get("dispatchesUntilLost"), "dispatchesUntilLost");
     options.refusedKernel = stringOf(wanted.Get("refusedKernel"), "refusedKernel");
     options.compilerLog = "this kernel was to be refused";
-    conclave::pretendGpu(options);
+    conclave::setEmulatedGpu(options);
   });
 }
 
@@ -103,7 +103,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("createAssigner", Napi::Function::New(env, createAssigner, "createAssigner"));
   exports.Set("createGroupMember", Napi::Function::New(env, createGroupMember, "createGroupMember"));
   exports.Set("createHopProbe", Napi::Function::New(env, createHopProbe, "createHopProbe"));
-  exports.Set("pretendGpu", Napi::Function::New(env, pretendGpu, "pretendGpu"));
+  exports.Set("setEmulatedGpu", Napi::Function::New(env, setEmulatedGpu, "setEmulatedGpu"));
   exports.Set("probeReadSeconds", Napi::Function::New(env, probeReadSeconds, "probeReadSeconds"));
   return exports;
 }

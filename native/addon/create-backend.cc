@@ -14,21 +14,21 @@ namespace {
 constexpr int mostThreads = 1024;
 
 // Threads of JavaScript may open sessions at once.
-struct Pretence {
+struct EmulatedGpu {
   std::mutex mutex;
   EmulatedOptions options;
 };
 
-Pretence& pretence() {
-  static Pretence pretence;
-  return pretence;
+EmulatedGpu& emulatedGpu() {
+  static EmulatedGpu emulatedGpu;
+  return emulatedGpu;
 }
 
 std::unique_ptr<GpuDevice> openDevice(const std::string& name) {
   if (name == "metal") return openAppleDevice();
   require(name == "metal-emulated", "unknown backend '" + name + "'; there are cpu, metal, metal-emulated");
-  const std::lock_guard lock(pretence().mutex);
-  return std::make_unique<EmulatedDevice>(pretence().options);
+  const std::lock_guard lock(emulatedGpu().mutex);
+  return std::make_unique<EmulatedDevice>(emulatedGpu().options);
 }
 
 }  // namespace
@@ -39,9 +39,9 @@ std::unique_ptr<GpuDevice> openGpu(const std::string& name) {
   return device;
 }
 
-void pretendGpu(const EmulatedOptions& options) {
-  const std::lock_guard lock(pretence().mutex);
-  pretence().options = options;
+void setEmulatedGpu(const EmulatedOptions& options) {
+  const std::lock_guard lock(emulatedGpu().mutex);
+  emulatedGpu().options = options;
 }
 
 ModelSession::CreateBackend createBackend(const std::string& name, int threads, const std::string& variant) {

@@ -14,6 +14,6 @@ ModelSession::CreateBackend createBackend(const std::string& name, int threads, 
 std::unique_ptr<GpuDevice> openGpu(const std::string& name);
 
 /** What emulated GPUs that are opened from now on pretend to be, in this process. */
-void pretendGpu(const EmulatedOptions& options);
+void setEmulatedGpu(const EmulatedOptions& options);
 
 }  // namespace conclave

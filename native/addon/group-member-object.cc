@@ -74,17 +74,17 @@ void GroupMemberObject::leave(const Napi::CallbackInfo&) {
   if (const auto member = std::exchange(member_, nullptr)) member->exchange().interrupt();
 }
 
-StepOrder stepOrderOf(const Napi::Value& value) {
+StepCommand stepOrderOf(const Napi::Value& value) {
   const Napi::Object object = objectOf(value, "order");
-  StepOrder order{uint32Of(object.Get("step"), "step"), std::nullopt};
-  if (object.Get("patience").IsNull()) return order;
-  const Napi::Object patience = objectOf(object.Get("patience"), "patience");
+  StepCommand order{uint32Of(object.Get("step"), "step"), std::nullopt};
+  if (object.Get("timeout").IsNull()) return order;
+  const Napi::Object timeout = objectOf(object.Get("timeout"), "timeout");
   const auto number = [&](const char* name) {
-    const double given = numberOf(patience.Get(name), name);
+    const double given = numberOf(timeout.Get(name), name);
     require(given >= 0, std::string(name) + " must not be negative");
     return given;
   };
-  order.patience = Patience{number("floorMs"), number("factor"), number("normalMs")};
+  order.timeout = StepTimeout{number("floorMs"), number("factor"), number("normalMs")};
   return order;
 }
 

@@ -25,7 +25,7 @@ class GroupMemberObject : public Napi::ObjectWrap<GroupMemberObject> {
   Napi::ObjectReference session_;
 };
 
-StepOrder stepOrderOf(const Napi::Value& value);
+StepCommand stepOrderOf(const Napi::Value& value);
 
 /** AddonGroupStepReport. */
 Napi::Value toJavaScript(Napi::Env env, const GroupStepReport& report);

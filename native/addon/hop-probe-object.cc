@@ -38,7 +38,7 @@ HopProbe::Load loadOf(const Napi::Object& options) {
 Napi::Function HopProbeObject::define(Napi::Env env) {
   return DefineClass(env, "HopProbe",
                      {InstanceMethod<&HopProbeObject::exchangeSeconds>("exchangeSeconds"),
-                      InstanceMethod<&HopProbeObject::bareSeconds>("bareSeconds")});
+                      InstanceMethod<&HopProbeObject::transportSeconds>("transportSeconds")});
 }
 
 HopProbeObject::HopProbeObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<HopProbeObject>(info) {
@@ -58,9 +58,9 @@ Napi::Value HopProbeObject::exchangeSeconds(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value HopProbeObject::bareSeconds(const Napi::CallbackInfo& info) {
+Napi::Value HopProbeObject::transportSeconds(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return Napi::Number::New(info.Env(), probe_->bareSeconds(blockOf(info[0]), roundsOf(info[1])));
+    return Napi::Number::New(info.Env(), probe_->transportSeconds(blockOf(info[0]), roundsOf(info[1])));
   });
 }
 

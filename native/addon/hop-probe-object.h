@@ -15,7 +15,7 @@ class HopProbeObject : public Napi::ObjectWrap<HopProbeObject> {
 
  private:
   Napi::Value exchangeSeconds(const Napi::CallbackInfo& info);
-  Napi::Value bareSeconds(const Napi::CallbackInfo& info);
+  Napi::Value transportSeconds(const Napi::CallbackInfo& info);
 
   std::unique_ptr<HopProbe> probe_;  // always there, once the constructor is through
 };

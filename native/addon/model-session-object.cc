@@ -157,7 +157,7 @@ Napi::Value ModelSessionObject::step(const Napi::CallbackInfo& info) {
 Napi::Value ModelSessionObject::groupStep(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     // Before the session is looked at: reading an object may run JavaScript.
-    const StepOrder order = stepOrderOf(info[8]);
+    const StepCommand order = stepOrderOf(info[8]);
     ModelSession& session = idle();
     StepBatch batch = batchOf(info);
     const std::shared_ptr<GroupMember> member = GroupMemberObject::memberOf(info[7], *this);

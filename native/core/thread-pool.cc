@@ -25,7 +25,7 @@ inline void pause() {
 #endif
 }
 
-inline void waitALittle(int look) {
+inline void spinWait(int look) {
   if (look < spinsBeforeYield) {
     pause();
   } else {
@@ -63,7 +63,7 @@ void ThreadPool::runItems(int32_t items, const void* task, Invoke invoke) {
 // The last items are in other threads' hands.
 void ThreadPool::awaitDone(int32_t items) const {
   for (int look = 0; done_.load(std::memory_order_acquire) < items; look = std::min(look + 1, spinsBeforeYield)) {
-    waitALittle(look);
+    spinWait(look);
   }
 }
 
@@ -93,7 +93,7 @@ uint32_t ThreadPool::awaitChange(uint32_t seen) {
   for (int look = 0; look < looksBeforeSleep; ++look) {
     const uint32_t now = generation_.load(std::memory_order_acquire);
     if (now != seen) return now;
-    waitALittle(look);
+    spinWait(look);
   }
   sleepers_.fetch_add(1);
   generation_.wait(seen);

@@ -30,25 +30,25 @@ std::tuple<uint32_t, uint16_t, FrameKind> pointOf(const FrameHeader& header) {
   return {header.step, header.layer, header.kind};
 }
 
-[[noreturn]] void strange() {
+[[noreturn]] void throwUnexpectedReply() {
   throw Failure(FailureCode::exchange, "The exchange answers something else than was asked.");
 }
 
 uint64_t numberOf(std::string_view digits) {
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc() || end != digits.data() + digits.size()) strange();
+  if (error != std::errc() || end != digits.data() + digits.size()) throwUnexpectedReply();
   return number;
 }
 
 }  // namespace
 
 FrameExchange::FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams,
-                             std::chrono::milliseconds writePatience)
+                             std::chrono::milliseconds writeTimeout)
     : address_(std::move(address)),
       name_(std::move(name)),
       epoch_(epoch),
-      writePatience_(writePatience),
+      writeTimeout_(writeTimeout),
       toAll_{std::move(streams.toAll), {}} {
   for (std::string& key : streams.toMember) toMember_.push_back({std::move(key), {}});
   for (auto& [key, from] : streams.incoming) streams_.push_back({std::move(key), from, {}, "", {}});
@@ -106,10 +106,10 @@ void FrameExchange::renewTimeToLive(Outgoing& stream) {
 // Two that wrote to each other without reading might both wait for room.
 void FrameExchange::flush() {
   while (!writer_->flush()) {
-    if (!interrupt_.await(reader_->descriptor(), writer_->descriptor(), static_cast<int>(writePatience_.count()))) {
+    if (!interrupt_.await(reader_->descriptor(), writer_->descriptor(), static_cast<int>(writeTimeout_.count()))) {
       throw Failure(FailureCode::exchange, "The exchange takes nothing any more.");
     }
-    reader_->soak();
+    reader_->readAvailable();
   }
 }
 
@@ -164,7 +164,7 @@ bool FrameExchange::takeReply(Clock::time_point deadline) {
   std::optional<RespValue> reply = reader_->receive(deadline);
   if (!reply.has_value()) return false;
   asked_ = false;
-  noteIds(*reply);
+  recordIds(*reply);
   reply_ = std::move(*reply);
   nextStream_ = nextEntry_ = 0;
   ask();
@@ -172,20 +172,20 @@ bool FrameExchange::takeReply(Clock::time_point deadline) {
 }
 
 // Throws Failure when this is no answer to XREAD, so that what follows need not look.
-void FrameExchange::noteIds(const RespValue& reply) {
-  if (reply.type != RespValue::Type::array && reply.type != RespValue::Type::null) strange();
+void FrameExchange::recordIds(const RespValue& reply) {
+  if (reply.type != RespValue::Type::array && reply.type != RespValue::Type::null) throwUnexpectedReply();
   for (const RespValue& item : reply.items) {
-    if (item.items.size() != 2 || item.items[1].items.empty()) strange();
+    if (item.items.size() != 2 || item.items[1].items.empty()) throwUnexpectedReply();
     Stream& stream = streamNamed(item.items[0].text);
     for (const RespValue& entry : item.items[1].items) stream.after = std::max(stream.after, idOf(entry));
   }
 }
 
 FrameExchange::Id FrameExchange::idOf(const RespValue& entry) {
-  if (entry.items.size() != 2) strange();
+  if (entry.items.size() != 2) throwUnexpectedReply();
   const std::string_view text = entry.items[0].text;
   const size_t dash = text.find('-');
-  if (dash == std::string_view::npos) strange();
+  if (dash == std::string_view::npos) throwUnexpectedReply();
   return {numberOf(text.substr(0, dash)), numberOf(text.substr(dash + 1))};
 }
 
@@ -228,7 +228,7 @@ std::optional<ReceivedFrame> FrameExchange::assemble(Stream& stream, const Frame
 FrameExchange::Stream& FrameExchange::streamNamed(std::string_view key) {
   const auto found =
       std::find_if(streams_.begin(), streams_.end(), [&](const Stream& stream) { return stream.key == key; });
-  if (found == streams_.end()) strange();
+  if (found == streams_.end()) throwUnexpectedReply();
   return *found;
 }
 

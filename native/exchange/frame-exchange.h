@@ -44,11 +44,11 @@ class BadFrame : public std::runtime_error {
 class FrameExchange {
  public:
   /**
-   * `name` of its connections, which are opened by the first step. After `writePatience` in which Redis takes nothing
+   * `name` of its connections, which are opened by the first step. After `writeTimeout` in which Redis takes nothing
    * of what is to be written it counts as away.
    */
   FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams,
-                std::chrono::milliseconds writePatience = std::chrono::seconds(5));
+                std::chrono::milliseconds writeTimeout = std::chrono::seconds(5));
 
   /** Ends this exchange from any thread: a wait that runs, and all that come, throw Failure `interrupted`. */
   void interrupt() noexcept { interrupt_.raise(); }
@@ -98,7 +98,7 @@ class FrameExchange {
   std::optional<ReceivedFrame> nextEarly(FrameKind kind, uint16_t layer);
   std::optional<ReceivedFrame> read(Clock::time_point deadline);
   bool takeReply(Clock::time_point deadline);
-  void noteIds(const RespValue& reply);
+  void recordIds(const RespValue& reply);
   static Id idOf(const RespValue& entry);
   uint64_t prefixOf(uint32_t step) const { return static_cast<uint64_t>(epoch_) << 32 | step; }
   std::optional<ReceivedFrame> takeEntry(Stream& stream, const RespValue& entry);
@@ -108,7 +108,7 @@ class FrameExchange {
   const RedisAddress address_;
   const std::string name_;
   const uint32_t epoch_;
-  const std::chrono::milliseconds writePatience_;
+  const std::chrono::milliseconds writeTimeout_;
   Outgoing toAll_;
   std::vector<Outgoing> toMember_;
   Interrupt interrupt_;

@@ -48,7 +48,7 @@ GroupMember::GroupMember(const ModelShape& shape, Place place, ExpertAssigner as
 }
 
 GroupStepReport GroupMember::step(Backend& backend, const ModelWeights& weights, const StepBatch& batch,
-                                  const StepOrder& order, float* logits) {
+                                  const StepCommand& order, float* logits) {
   order_ = order;
   report_ = {};
   report_.members.resize(static_cast<size_t>(place_.members));
@@ -313,8 +313,8 @@ GroupMember::Rows GroupMember::owned(int32_t member) const {
 }
 
 Clock::time_point GroupMember::deadline() const {
-  if (!order_.patience.has_value()) return RedisConnection::never;
-  const auto [floorMs, factor, normalMs] = *order_.patience;
+  if (!order_.timeout.has_value()) return RedisConnection::never;
+  const auto [floorMs, factor, normalMs] = *order_.timeout;
   const double ms = std::min(mostPatienceMs, floorMs + factor * std::max(ownSeconds_ * 1e3, normalMs));
   return Clock::now() + std::chrono::microseconds(static_cast<int64_t>(ms * 1e3));
 }

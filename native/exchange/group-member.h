@@ -15,13 +15,13 @@
 namespace conclave {
 
 /** How long to wait for the others: floorMs + factor * the longer of this node's own share and what is normal. */
-struct Patience {
+struct StepTimeout {
   double floorMs, factor, normalMs;
 };
 
-struct StepOrder {
+struct StepCommand {
   uint32_t step;
-  std::optional<Patience> patience;  // the leader's; followers wait until they are interrupted
+  std::optional<StepTimeout> timeout;  // the leader's; followers wait until they are interrupted
 };
 
 /** Where the time went, and why a step did not end; what happens then is the caller's business. */
@@ -55,7 +55,7 @@ class GroupMember {
    * Throws Failure: `exchange`, `interrupted`, what assigning throws, `invalid_argument` for an expert that is not
    * here.
    */
-  GroupStepReport step(Backend& backend, const ModelWeights& weights, const StepBatch& batch, const StepOrder& order,
+  GroupStepReport step(Backend& backend, const ModelWeights& weights, const StepBatch& batch, const StepCommand& order,
                        float* logits);
 
   /** Its frames; interrupting them ends the step that runs and all that come. */
@@ -98,7 +98,7 @@ class GroupMember {
   const size_t rowBytes_;
   ExpertAssigner assigner_;
   std::unique_ptr<FrameExchange> exchange_;
-  StepOrder order_;
+  StepCommand order_;
   GroupStepReport report_;
   int32_t rows_ = 0;
   std::vector<int32_t> experts_, members_;  // [rows, topK]: chosen, and who computes them

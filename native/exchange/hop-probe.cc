@@ -48,12 +48,13 @@ void HopProbe::exchangeRound(uint16_t layer) {
   }
 }
 
-double HopProbe::bareSeconds(uint32_t block, uint16_t rounds) {
+double HopProbe::transportSeconds(uint32_t block, uint16_t rounds) {
   const auto idOf = [&](uint16_t index) { return std::to_string(block) + "-" + std::to_string(index); };
-  return secondsOf(rounds, [&](uint16_t index) { bareRound(idOf(static_cast<uint16_t>(index + 1)), idOf(index)); });
+  return secondsOf(rounds,
+                   [&](uint16_t index) { transportRound(idOf(static_cast<uint16_t>(index + 1)), idOf(index)); });
 }
 
-void HopProbe::bareRound(const std::string& id, const std::string& before) {
+void HopProbe::transportRound(const std::string& id, const std::string& before) {
   const std::string_view body(reinterpret_cast<const char*>(body_.data()), body_.size());
   writer_.send({"XADD", bareStreams_[me_], "MAXLEN", "4", id, "b", body});
   std::vector<std::string_view> missing(bareStreams_.begin(), bareStreams_.end());

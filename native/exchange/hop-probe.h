@@ -21,11 +21,11 @@ class HopProbe {
   // Seconds of `rounds` rounds, in each of which this node sends and waits for all others. `block` ascends from 1.
   // Throw Failure `exchange`.
   double exchangeSeconds(uint32_t block, uint16_t rounds);
-  double bareSeconds(uint32_t block, uint16_t rounds);
+  double transportSeconds(uint32_t block, uint16_t rounds);
 
  private:
   void exchangeRound(uint16_t layer);
-  void bareRound(const std::string& id, const std::string& before);
+  void transportRound(const std::string& id, const std::string& before);
 
   const size_t others_;
   const Load load_;

@@ -142,7 +142,7 @@ void RedisConnection::send(const std::vector<std::string_view>& command) {
   while (!flush()) interrupt_.await(-1, socket_, -1);
 }
 
-void RedisConnection::soak() { fill(now); }
+void RedisConnection::readAvailable() { fill(now); }
 
 std::optional<RespValue> RedisConnection::receive(Clock::time_point deadline) {
   for (;;) {

@@ -38,7 +38,7 @@ class RedisConnection {
   /** Writes what is queued as far as the system takes it; false when that is not all. Throws Failure `exchange`. */
   bool flush();
   /** Takes in what has come, for later calls of receive. Throws Failure `exchange`. */
-  void soak();
+  void readAvailable();
   /** For Interrupt::await. */
   int descriptor() const { return socket_; }
 

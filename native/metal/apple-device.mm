@@ -84,7 +84,7 @@ class AppleCommands final : public GpuCommands {
       if ([buffer_ status] != MTLCommandBufferStatusError) return;
       NSError* error = [buffer_ error];
       const bool memory = error != nil && [error code] == MTLCommandBufferErrorOutOfMemory;
-      throw gaveUp(memory ? FailureCode::outOfMemory : FailureCode::deviceLost, textOf(error));
+      throw deviceFailure(memory ? FailureCode::outOfMemory : FailureCode::deviceLost, textOf(error));
     }
   }
 

@@ -40,7 +40,7 @@ inline Failure didNotCompile(const std::string& compilerLog) {
 }
 
 /** Why commands did not run to their end. */
-inline Failure gaveUp(FailureCode code, const std::string& reason) {
+inline Failure deviceFailure(FailureCode code, const std::string& reason) {
   return Failure(code, "the GPU gave up a step: " + reason + "; restart this node");
 }
 

@@ -7,7 +7,7 @@ import { Agent, request } from 'undici';
 import { encodeQueueName } from '../../infra/queue/queue-name.ts';
 import { ENDED_TTL_MS } from '../../infra/redis/keys.ts';
 import { takeNext } from '../../workers/queue/take-next.ts';
-import { FairnessWitness } from '../fair-model.ts';
+import { FairnessMonitor } from '../fair-model.ts';
 import { WORD_CARD } from '../gateway-parts/word-worker.ts';
 import { eventually, FINISHED, type Leader, type QueueFixture, tokensEvent } from '../queue-fixture.ts';
 import { benchGateway, type GatewayBench } from './gateway-process.ts';
@@ -81,7 +81,7 @@ interface Running {
 
 /** Takes and answers all that wait, SLOTS at a time, and holds the bound against every step. Returns how many there were. */
 async function answerAll(leader: Leader, reservations: ReadonlyMap<string, number>): Promise<number> {
-  const witness = new FairnessWitness(SLOTS, new Map([...reservations.keys()].map((queue) => [queue, 1])));
+  const witness = new FairnessMonitor(SLOTS, new Map([...reservations.keys()].map((queue) => [queue, 1])));
   for (const [queue, tokens] of reservations) witness.reserve(queue, tokens);
   const random = pseudoRandom();
   const waiting = new Map([...reservations.keys()].map((queue) => [queue, REQUESTS / TENANTS.length]));

@@ -62,7 +62,7 @@ async function startGatewayProcess(home: string, redisUrl: string, maxWaiting: n
 }
 
 async function makeKeys(home: string, redisUrl: string, tenants: readonly string[], scope: Scope): Promise<string[]> {
-  const redis = connectRedis({ url: redisUrl, role: 'durable', name: 'bench', patience: 'bounded' });
+  const redis = connectRedis({ url: redisUrl, role: 'durable', name: 'bench', retry: 'bounded' });
   const keys = createKeyStore(redis, readPepper(join(home, 'pepper')));
   const create = (tenant: string) => keys.create({ tenant, name: '', scopes: [scope], expiresAtMs: null }, Date.now());
   const made = await Promise.all(tenants.map(create));

@@ -45,14 +45,14 @@ async function main(): Promise<void> {
   const config = readConfig({ config: configFile, home, port: 0 }, {});
   const cluster = await runCluster({ config, configFile, say });
   try {
-    await strikeAgainAndAgain(home, cluster.ready);
+    await killRepeatedly(home, cluster.ready);
   } finally {
     await cluster.stop();
     rmSync(home, { recursive: true, force: true });
   }
 }
 
-async function strikeAgainAndAgain(home: string, ready: ReadyFile): Promise<void> {
+async function killRepeatedly(home: string, ready: ReadyFile): Promise<void> {
   const free = new Transcript();
   await (await count(ready, free)).read();
   assert.ok(free.done, free.error);
@@ -97,7 +97,7 @@ async function strike(home: string, ready: ReadyFile, free: Transcript, random: 
   assert.equal(transcript.error, '');
   assert.equal(transcript.text, free.text);
   assert.deepEqual(transcript.ids, free.ids);
-  const noticedAtMs = noticed(home, struckAtMs);
+  const noticedAtMs = detectedAfterMs(home, struckAtMs);
   return {
     victim: roleOf(node, group),
     stallMs,
@@ -110,7 +110,7 @@ function roleOf(node: string, group: Group): Round['victim'] {
 }
 
 /** When a worker first said that it missed a node, or that it leads now. */
-function noticed(home: string, struckAtMs: number): number | null {
+function detectedAfterMs(home: string, struckAtMs: number): number | null {
   const lines = Array.from({ length: nodes }, (_, index) =>
     join(home, index === 0 ? 'worker.log' : `worker-${index + 1}.log`),
   )

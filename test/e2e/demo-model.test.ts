@@ -39,7 +39,7 @@ describe('the demo model', () => {
   test("holds the README's conversations as they stand there", async () => {
     const written = readmeConversations();
     assert.equal(written.length, 3);
-    for (const conversation of written) assert.equal(await heldAgain(ask, conversation), conversation);
+    for (const conversation of written) assert.equal(await replayConversation(ask, conversation), conversation);
   });
 });
 
@@ -49,7 +49,7 @@ function readmeConversations(): string[] {
   return Array.from(blocks, ([, text]) => text ?? '').filter((text) => /^> /m.test(text));
 }
 
-async function heldAgain(ask: Ask, conversation: string): Promise<string> {
+async function replayConversation(ask: Ask, conversation: string): Promise<string> {
   const [opening = '', ...exchanges] = conversation.split(/^> /m);
   const system = opening.trimEnd();
   const messages: HeldOutPrompt['messages'] = system === '' ? [] : [{ role: 'system', content: system }];

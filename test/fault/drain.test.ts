@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { openStream, Transcript } from '../chat-stream.ts';
-import { lastFirst, prepareHome, readReadyFile, storyOf } from '../start-cluster.ts';
+import { cleanupInReverse, longChatBody, prepareHome, readReadyFile } from '../start-cluster.ts';
 import { processesOf, type StartedConclave, startConclave } from '../start-conclave.ts';
 
 /** Longer than a start takes on any machine: who waits for a lease that was not given back is found out. */
 const LEASE_SECONDS = 50;
 
 function longCall(url: string, key: string, maxTokens: number) {
-  return { method: 'POST' as const, url: `${url}/v1/chat/completions`, key, body: storyOf(maxTokens) };
+  return { method: 'POST' as const, url: `${url}/v1/chat/completions`, key, body: longChatBody(maxTokens) };
 }
 
 async function finishesAnswer(
@@ -17,7 +17,7 @@ async function finishesAnswer(
   interrupt: (conclave: StartedConclave) => Promise<void>,
   end: 0 | NodeJS.Signals = 0,
 ): Promise<string> {
-  const cleanup = lastFirst(t);
+  const cleanup = cleanupInReverse(t);
   const prepared = await prepareHome(cleanup, { drainSeconds: 60, worker: { leaseSeconds: LEASE_SECONDS } });
   const conclave = startConclave(cleanup, prepared);
   const { url, apiKey } = await conclave.ready();
@@ -72,7 +72,7 @@ test('so does SIGTERM to each single process, as systemd sends it by default', a
 });
 
 test('npm passes SIGTERM on and waits', async (t) => {
-  const cleanup = lastFirst(t);
+  const cleanup = cleanupInReverse(t);
   const prepared = await prepareHome(cleanup);
   const npm = startConclave(cleanup, prepared, ['npm', 'start', '--']);
   await npm.ready();
@@ -82,7 +82,7 @@ test('npm passes SIGTERM on and waits', async (t) => {
 });
 
 test('an answer longer than the drain time is continued after the next start', async (t) => {
-  const cleanup = lastFirst(t);
+  const cleanup = cleanupInReverse(t);
   const prepared = await prepareHome(cleanup, { drainSeconds: 0.05 });
   const first = startConclave(cleanup, prepared);
   const before = await first.ready();

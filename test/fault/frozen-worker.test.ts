@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import { openStream, Transcript } from '../chat-stream.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
-import { eventually, lastFirst, startCluster, storyOf, type TestCluster } from '../start-cluster.ts';
+import { cleanupInReverse, eventually, longChatBody, startCluster, type TestCluster } from '../start-cluster.ts';
 import type { Cleanup } from '../start-redis.ts';
 
 const SOME = 50;
@@ -36,10 +36,10 @@ function startSecondWorker(cleanup: Cleanup, cluster: TestCluster): void {
 }
 
 test('a frozen worker is replaced, and once awake writes nothing more', async (t) => {
-  const cleanup = lastFirst(t);
+  const cleanup = cleanupInReverse(t);
   const cluster = await startCluster(cleanup);
   const url = `${cluster.url}/v1/chat/completions`;
-  const call = { method: 'POST' as const, url, key: cluster.apiKey, body: storyOf(1500) };
+  const call = { method: 'POST' as const, url, key: cluster.apiKey, body: longChatBody(1500) };
   const undisturbed = new Transcript();
   await (await openStream(call, undisturbed)).read();
   startSecondWorker(cleanup, cluster);

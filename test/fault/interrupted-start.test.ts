@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ConfigInput } from '../../infra/config/config-schema.ts';
 import { isAlive } from '../../infra/process/is-alive.ts';
-import { eventually, lastFirst, prepareHome, readReadyFile } from '../start-cluster.ts';
+import { cleanupInReverse, eventually, prepareHome, readReadyFile } from '../start-cluster.ts';
 import { processesOf, type StartedConclave, startConclave } from '../start-conclave.ts';
 
 /** Less than an answer may take to finish: a start has none. */
@@ -14,7 +14,7 @@ const SOON_MS = 20_000;
 const NO_ROOM = { worker: { memoryBytes: 1 } };
 
 async function starting(t: TestContext, file: string, settings: ConfigInput = {}) {
-  const cleanup = lastFirst(t);
+  const cleanup = cleanupInReverse(t);
   const prepared = await prepareHome(cleanup, { drainSeconds: 60, ...settings });
   const conclave = startConclave(cleanup, prepared);
   const there = async () => existsSync(join(prepared.home, file));

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { openStream, Transcript } from '../chat-stream.ts';
-import { type ClusterPart, eventually, sharedCluster, storyOf } from '../start-cluster.ts';
+import { type ClusterPart, eventually, longChatBody, sharedCluster } from '../start-cluster.ts';
 
 /** Takes half a second on a fast machine. */
 const MAX_TOKENS = 1500;
@@ -42,7 +42,7 @@ describe('a stream survives kill -9', () => {
 
   const open = (transcript: Transcript, changes: object = {}) => {
     const { url, apiKey: key } = cluster();
-    const body = storyOf(MAX_TOKENS, changes);
+    const body = longChatBody(MAX_TOKENS, changes);
     return openStream({ method: 'POST', url: `${url}/v1/chat/completions`, key, body }, transcript);
   };
 

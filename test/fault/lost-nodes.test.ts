@@ -9,7 +9,7 @@ import { request } from 'undici';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import { openStream, Transcript } from '../chat-stream.ts';
-import { type ClusterPart, eventually, sharedCluster, storyOf, type TestCluster } from '../start-cluster.ts';
+import { type ClusterPart, eventually, longChatBody, sharedCluster, type TestCluster } from '../start-cluster.ts';
 import { appendOnlyFile } from '../start-redis.ts';
 
 interface GroupSummary {
@@ -34,7 +34,7 @@ const LOST_MS = 700;
 
 describe('decentralized nodes that all hold everything', () => {
   const cluster = sharedCluster({ nodes: 3, worker: { topology: 'decentralized' } });
-  const strike = strikesIn(cluster, 3);
+  const strike = killsIn(cluster, 3);
 
   test('one that does not lead is killed', async () => {
     await strike(async () => cluster().kill(await memberOf(cluster())));
@@ -73,7 +73,7 @@ describe('decentralized nodes that all hold everything', () => {
   }
 
   test('the durable Redis loses the last part of its file', async () => {
-    await strike(() => loseSome(cluster()));
+    await strike(() => killTwoNodes(cluster()));
   });
 
   test('operators see who holds and computes what, its load, and how it came to that', async () => {
@@ -103,7 +103,7 @@ describe('centralized nodes that each hold a part', () => {
     worker: { topology: 'centralized', maxExperts: 2 },
     stream: { keepAliveSeconds: 0.3 },
   });
-  const strike = strikesIn(cluster, 2);
+  const strike = killsIn(cluster, 2);
 
   test('the only holder of experts is frozen: the stream waits, visibly, until it is back', async () => {
     const pid = cluster().pid(await memberOf(cluster()));
@@ -127,7 +127,7 @@ describe('centralized nodes that each hold a part', () => {
     const { url, apiKey: key } = cluster();
     const transcript = new Transcript();
     const stream = await openStream(
-      { method: 'POST', url: `${url}/v1/chat/completions`, key, body: storyOf(MAX_TOKENS) },
+      { method: 'POST', url: `${url}/v1/chat/completions`, key, body: longChatBody(MAX_TOKENS) },
       transcript,
     );
     await stream.read(() => transcript.ids.length > SOME);
@@ -163,12 +163,12 @@ describe('centralized nodes that each hold a part', () => {
 });
 
 /** `count`: nodes that take part when nothing has happened to them. */
-function strikesIn(cluster: () => TestCluster, count: number) {
+function killsIn(cluster: () => TestCluster, count: number) {
   let free: Transcript;
   const open = (transcript: Transcript) => {
     const { url, apiKey: key } = cluster();
     return openStream(
-      { method: 'POST', url: `${url}/v1/chat/completions`, key, body: storyOf(MAX_TOKENS) },
+      { method: 'POST', url: `${url}/v1/chat/completions`, key, body: longChatBody(MAX_TOKENS) },
       transcript,
     );
   };
@@ -196,7 +196,7 @@ function strikesIn(cluster: () => TestCluster, count: number) {
 }
 
 /** What a power loss does: the server ends, and its file lacks what was written last. It cannot write while it is cut. */
-async function loseSome(cluster: TestCluster): Promise<void> {
+async function killTwoNodes(cluster: TestCluster): Promise<void> {
   const file = appendOnlyFile(join(cluster.home, 'redis-durable'));
   const length = statSync(file).size;
   await delay(LOST_MS);

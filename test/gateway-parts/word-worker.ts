@@ -39,7 +39,7 @@ export async function startWordWorker(
   options: { readonly group?: string; readonly paced?: boolean } = {},
 ): Promise<WordWorker> {
   const group = options.group ?? 'group-1';
-  const redis = connectRedis({ url, role: 'durable', name: 'worker', patience: 'forever' });
+  const redis = connectRedis({ url, role: 'durable', name: 'worker', retry: 'forever' });
   await publishModelCard(redis, WORD_CARD);
   const lease = await leadSoon(redis, group);
   const fence = () => lease.fence();

@@ -16,7 +16,7 @@ namespace conclave::test {
 namespace {
 
 // Longer than a busy machine takes; only a test that fails waits for it.
-constexpr auto patience = std::chrono::seconds(20);
+constexpr auto timeout = std::chrono::seconds(20);
 // Between the pieces of an answer, so that they arrive apart.
 constexpr auto pause = std::chrono::milliseconds(10);
 
@@ -111,7 +111,7 @@ std::vector<FakeRedis::Command> FakeRedis::commands(const std::string& name, siz
     return found.size() >= count;
   };
   std::unique_lock lock(mutex_);
-  if (!changed_.wait_for(lock, patience, haveCome)) throw std::runtime_error("too few commands " + name);
+  if (!changed_.wait_for(lock, timeout, haveCome)) throw std::runtime_error("too few commands " + name);
   found.resize(count);
   return found;
 }

@@ -20,7 +20,7 @@ namespace {
 constexpr uint32_t epoch = 5;
 constexpr StepLimits limits{16, 256};
 // For ever, as far as a test is concerned.
-constexpr Patience patient{20'000, 1, 0};
+constexpr StepTimeout generous{20'000, 1, 0};
 
 std::string broadcastOf(int32_t member) { return std::to_string(member) + ">all"; }
 std::string directOf(int32_t from, int32_t to) { return std::to_string(from) + ">" + std::to_string(to); }
@@ -55,7 +55,7 @@ class Node {
     std::optional<Failure> failure;
   };
   /** Logits are null on followers. */
-  std::future<Outcome> start(StepBatch batch, const StepOrder& order, float* logits) {
+  std::future<Outcome> start(StepBatch batch, const StepCommand& order, float* logits) {
     const auto report = std::make_shared<GroupStepReport>();
     const auto promise = std::make_shared<std::promise<Outcome>>();
     session_.stepBy(
@@ -93,7 +93,7 @@ struct Group {
     for (const auto& node : nodes) {
       const bool leads = node == nodes.front();
       // Followers, too: where one fails the others would wait for ever.
-      outcomes.push_back(node->start(batch, {step, patient}, leads ? logits.data() : nullptr));
+      outcomes.push_back(node->start(batch, {step, generous}, leads ? logits.data() : nullptr));
     }
     for (auto& each : outcomes) {
       const auto [report, failure] = each.get();
@@ -139,8 +139,8 @@ struct Pair {
   Node leader{server, shape, pack, {{0}, {1}}, 0, 2};
   std::vector<float> logits = std::vector<float>(static_cast<size_t>(3 * shape.vocab));
 
-  std::future<Node::Outcome> start(const Patience& patience = patient) {
-    return leader.start(batchOf({{&sequence, 0, 3}}), {7, patience}, logits.data());
+  std::future<Node::Outcome> start(const StepTimeout& timeout = generous) {
+    return leader.start(batchOf({{&sequence, 0, 3}}), {7, timeout}, logits.data());
   }
   // What the other would answer in layer 0, by what the leader sends.
   FrameHeader answer() {

@@ -6,7 +6,7 @@ import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 export const PROTOCOL_VERSION = 1;
 
 /** Why `node` cannot compute together with `leader`; null when it can. */
-export function whyRefused(node: NodeReport, leader: NodeReport): string | null {
+export function refusalReason(node: NodeReport, leader: NodeReport): string | null {
   return otherSoftware(node, leader) ?? otherModel(node, leader);
 }
 
@@ -14,7 +14,7 @@ export function whyRefused(node: NodeReport, leader: NodeReport): string | null 
 export function admitNodes(nodes: readonly NodeReport[], group: string, leaderId: string): readonly NodeReport[] {
   const leader = nodes.find((node) => node.group === group && node.id === leaderId);
   if (leader === undefined) return [];
-  return nodes.filter((node) => node.group === group && whyRefused(node, leader) === null);
+  return nodes.filter((node) => node.group === group && refusalReason(node, leader) === null);
 }
 
 function otherSoftware(node: NodeReport, leader: NodeReport): string | null {

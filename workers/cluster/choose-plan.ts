@@ -3,7 +3,7 @@
 import type { GroupPlan, PlanMember, Topology } from '../../infra/messages/group-plan.ts';
 import type { Placement } from '../../infra/registry/group-plans.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
-import { relativeSpeed } from './known-bandwidth.ts';
+import { relativeSpeed } from './cached-bandwidth.ts';
 
 export interface GroupView {
   readonly leader: string;

@@ -50,7 +50,7 @@ export function refuseOutOfReach({ url, host }: PublishedExchange, group: string
 
 /** One that does not answer may come back; one that is a cluster or evicts will stay one. */
 async function refuseUnfit(url: string): Promise<void> {
-  const redis = connectRedis({ url, role: 'exchange', name: 'check', patience: 'bounded' });
+  const redis = connectRedis({ url, role: 'exchange', name: 'check', retry: 'bounded' });
   try {
     await checkRedisServer(redis, 'exchange');
   } catch (thrown) {

@@ -2,11 +2,11 @@
 // plan counts on them.
 import type { Redis } from 'ioredis';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
-import { readPlacement, readPlan, type WantedHoldings } from '../../infra/registry/group-plans.ts';
+import { type DesiredHoldings, readPlacement, readPlan } from '../../infra/registry/group-plans.ts';
 import { repeatEvery } from '../../infra/timing/repeat-every.ts';
 import type { BuildEvents } from '../pack/build-packs.ts';
 import type { PackId } from '../pack/pack-format.ts';
-import type { HeldModel } from './held-model.ts';
+import type { LoadedModel } from './loaded-model.ts';
 
 export interface PlacementFollower {
   /** Looks at once. */
@@ -18,7 +18,7 @@ export interface FollowPlacementParts {
   readonly redis: Redis;
   readonly group: string;
   readonly nodeId: string;
-  readonly held: HeldModel;
+  readonly held: LoadedModel;
   readonly events: BuildEvents;
   /** Called after what is held has changed. */
   readonly onChange: () => Promise<void>;
@@ -31,16 +31,16 @@ interface Holdings {
   readonly shared: boolean;
 }
 
-const LOOK_MS = 250;
+const POLL_MS = 250;
 
 /** Follows until stopped. */
 export function followPlacement(parts: FollowPlacementParts): PlacementFollower {
   let looking = Promise.resolve();
   const look = (): Promise<void> => {
-    looking = looking.then(() => meetPlacement(parts)).catch(parts.onProblem);
+    looking = looking.then(() => applyPlacement(parts)).catch(parts.onProblem);
     return looking;
   };
-  const repeating = repeatEvery(LOOK_MS, look, parts.onProblem);
+  const repeating = repeatEvery(POLL_MS, look, parts.onProblem);
   return {
     wake: () => void look(),
     stop: async () => {
@@ -50,7 +50,7 @@ export function followPlacement(parts: FollowPlacementParts): PlacementFollower 
   };
 }
 
-async function meetPlacement({ redis, group, nodeId, held, events, onChange }: FollowPlacementParts): Promise<void> {
+async function applyPlacement({ redis, group, nodeId, held, events, onChange }: FollowPlacementParts): Promise<void> {
   const placement = await readPlacement(redis, group);
   const wanted = placement?.nodes.find(({ id }) => id === nodeId);
   if (placement === null || wanted === undefined || placement.modelHash !== held.source.packed.modelHash) return;
@@ -63,14 +63,14 @@ async function meetPlacement({ redis, group, nodeId, held, events, onChange }: F
   await onChange();
 }
 
-function isMet(wanted: WantedHoldings, held: Holdings): boolean {
+function isMet(wanted: DesiredHoldings, held: Holdings): boolean {
   const { load, drop } = whatToMove(wanted, held, null, '');
   return load.length + drop.length === 0;
 }
 
 /** Packs to load and to let go of. Attention stays once it is held: with it the node can lead. */
 export function whatToMove(
-  wanted: WantedHoldings,
+  wanted: DesiredHoldings,
   held: Holdings,
   plan: GroupPlan | null,
   nodeId: string,

@@ -7,9 +7,9 @@ import { type NodeReport, readNodes } from '../../infra/registry/node-heartbeats
 import type { ModelDescription } from '../../native/model-description.ts';
 import { admitNodes } from './admit-nodes.ts';
 import { choosePlan, type PlanChoice, type PlannedGroup } from './choose-plan.ts';
+import { desiredPlacement } from './desired-placement.ts';
 import type { HeldLease } from './lease.ts';
 import { Suspects } from './suspects.ts';
-import { wantPlacement } from './want-placement.ts';
 
 export interface AuthorParts {
   readonly redis: Redis;
@@ -92,7 +92,7 @@ export class PlanAuthor {
   async #place(): Promise<Placement> {
     const { redis, lease, leader, onPlacement } = this.#parts;
     const staying = this.#nodes.filter((node) => !node.leaving || node.id === leader);
-    if (this.#placement !== null && !this.#placesAnew(staying)) return this.#placement;
+    if (this.#placement !== null && !this.#mustReplace(staying)) return this.#placement;
     const placement = this.#want(staying);
     if (placement === this.#placement) return placement;
     await publishPlacement(redis, lease.group, placement);
@@ -107,14 +107,14 @@ export class PlanAuthor {
   #want(nodes: readonly NodeReport[]): Placement {
     const { leader, model, counts } = this.#parts;
     try {
-      return wantPlacement({ model, leader, nodes, counts: counts() });
+      return desiredPlacement({ model, leader, nodes, counts: counts() });
     } catch (thrown) {
       if (this.#placement === null) throw thrown;
       return this.#placement;
     }
   }
 
-  #placesAnew(nodes: readonly NodeReport[]): boolean {
+  #mustReplace(nodes: readonly NodeReport[]): boolean {
     const known = new Set(this.#placedFor.map(identityOf));
     if (nodes.some((node) => !known.has(identityOf(node)))) return true;
     if (nodes.length === this.#placedFor.length) {

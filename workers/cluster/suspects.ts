@@ -11,7 +11,7 @@ interface Suspect {
 }
 
 const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 60_000;
+const MAX_PAUSE_MS = 60_000;
 
 export class Suspects {
   readonly #suspects = new Map<string, Suspect>();
@@ -19,7 +19,7 @@ export class Suspects {
   /** Notes that a process failed. */
   add(incarnation: string, nowMs: number): void {
     const times = (this.#suspects.get(incarnation)?.times ?? 0) + 1;
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (times - 1));
+    const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (times - 1));
     this.#suspects.set(incarnation, { times, untilMs: nowMs + pauseMs, beats: null });
   }
 

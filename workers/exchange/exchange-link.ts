@@ -71,7 +71,7 @@ export class ExchangeLink {
     this.#logKey = keyOf('steps', options.group);
     const url = options.ownExchangeUrl ?? options.exchangeUrl;
     this.#reader = new StreamReader(
-      connectRedis({ url, role: 'exchange', name: `frames:${options.nodeId}`, patience: 'forever' }),
+      connectRedis({ url, role: 'exchange', name: `frames:${options.nodeId}`, retry: 'forever' }),
       { onEntry: (stream, fields) => this.#onEntry(stream, fields), onProblem: events.onProblem },
     );
   }
@@ -173,7 +173,7 @@ export class ExchangeLink {
     const known = this.#writers.get(url);
     if (known !== undefined) return known;
     const name = `frames-out:${this.#options.nodeId}`;
-    const writer = connectRedis({ url, role: 'exchange', name, patience: 'forever' });
+    const writer = connectRedis({ url, role: 'exchange', name, retry: 'forever' });
     this.#writers.set(url, writer);
     return writer;
   }

@@ -6,7 +6,7 @@ import { comparePoints, type FramePoint } from './frame-order.ts';
 /** Takes a frame of member `from`; true when the wait is over. May throw: the wait then rejects. */
 export type AcceptFrame = (from: number, frame: LayerFrame) => boolean;
 
-export interface Patience {
+export interface WaitTimeout {
   readonly ms: number;
   /** The wait lasts too long: returns how long to wait on, in ms, or null when it is over; throws to reject it. */
   readonly onLate: () => number | null;
@@ -54,14 +54,14 @@ export class IncomingFrames {
    * Waits until `accept` has taken all it needs of the frames of `point`, or a failure. One wait at a time. Rejects with
    * Superseded once another epoch is in force, with what `accept` or `onLate` throws, or as interrupt says.
    */
-  wait(point: FramePoint, accept: AcceptFrame, patience: Patience | null): Promise<void> {
+  wait(point: FramePoint, accept: AcceptFrame, timeout: WaitTimeout | null): Promise<void> {
     if (point.epoch !== this.#epoch) return Promise.reject(new Superseded());
     if (this.signal.aborted) return Promise.reject(this.signal.reason);
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { point, accept, resolve, reject, timer: undefined };
       this.#waiting = waiting;
       if (this.#early.length > 0) this.#offerEarly(waiting);
-      if (this.#waiting === waiting && patience !== null) this.#startTimer(waiting, patience.ms, patience.onLate);
+      if (this.#waiting === waiting && timeout !== null) this.#startTimer(waiting, timeout.ms, timeout.onLate);
     });
   }
 
@@ -96,7 +96,7 @@ export class IncomingFrames {
     }
   }
 
-  #startTimer(waiting: Waiting, ms: number, onLate: Patience['onLate']): void {
+  #startTimer(waiting: Waiting, ms: number, onLate: WaitTimeout['onLate']): void {
     waiting.timer = setTimeout(() => {
       try {
         const moreMs = onLate();

@@ -2,7 +2,7 @@
 // outputs back. A member that is late gets nothing more; its share goes to others that hold the same experts.
 import type { LayerFrame } from '../../infra/messages/layer-frame.ts';
 import type { Contribution, StepBatch } from '../../native/model-session.ts';
-import { MOST_ATTEMPTS } from '../exchange/frame-id.ts';
+import { MAX_ATTEMPTS } from '../exchange/frame-id.ts';
 import { type GroupView, memberId } from './group-view.ts';
 import type { HopDeadline } from './hop-deadline.ts';
 import type { LayerWork } from './layer-work.ts';
@@ -102,13 +102,13 @@ export class CentralizedStep {
     const { view, incoming, deadline, statistics } = this.#parts;
     const startedMs = performance.now();
     const point = { epoch: view.plan.epoch, step: this.#step, layer: this.#layer, kind: 'outputs' } as const;
-    const patience = {
+    const timeout = {
       ms: deadline.ms(this.#rows, ownMs),
       onLate: () => this.#reassign(deadline.ms(this.#rows, ownMs)),
     };
     const accept = (from: number, frame: LayerFrame) => this.#take(from, frame, performance.now() - startedMs);
     try {
-      await incoming.wait(point, accept, patience);
+      await incoming.wait(point, accept, timeout);
     } finally {
       await this.#takenOver;
     }
@@ -155,7 +155,7 @@ export class CentralizedStep {
     const { view, work, policy } = this.#parts;
     for (const member of late) policy.suspect(member, `${memberId(view, member)}: ${why}`);
     this.#attempt += 1;
-    if (this.#attempt >= MOST_ATTEMPTS) {
+    if (this.#attempt >= MAX_ATTEMPTS) {
       const lost = policy.suspects.map((member) => memberId(view, member));
       throw new StepFailure('deadline', 'No member answers in time.', lost);
     }
@@ -168,14 +168,14 @@ export class CentralizedStep {
       nodes,
     );
     for (const member of new Set(nodes)) {
-      this.#giveAgain(
+      this.#reassignLost(
         member,
         slots.filter((_, index) => nodes[index] === member),
       );
     }
   }
 
-  #giveAgain(member: number, slots: Int32Array): void {
+  #reassignLost(member: number, slots: Int32Array): void {
     const { view, work } = this.#parts;
     if (member !== view.me) {
       this.#send(member, slots, []);

@@ -2,7 +2,7 @@
 // all to all, once per layer. Leader and followers run the same; only the leader gets the last layer's outputs.
 import type { FrameKind, LayerFrame } from '../../infra/messages/layer-frame.ts';
 import type { Contribution, StepBatch } from '../../native/model-session.ts';
-import type { Patience } from '../exchange/incoming-frames.ts';
+import type { WaitTimeout } from '../exchange/incoming-frames.ts';
 import { ALL_TO_ALL_ROWS, type ExchangeMode, exchangeMode, ownedRows } from './exchange-mode.ts';
 import { type GroupView, memberId } from './group-view.ts';
 import type { HopDeadline } from './hop-deadline.ts';
@@ -198,14 +198,14 @@ export class DecentralizedStep {
       return expected.size === 0;
     };
     const point = { epoch: this.#view.plan.epoch, step: this.#step, layer, kind };
-    await this.#node.incoming.wait(point, accept, this.#patience(expected, ownMs));
+    await this.#node.incoming.wait(point, accept, this.#timeout(expected, ownMs));
     const waitedMs = performance.now() - startedMs;
     this.#lead?.statistics.wait(waitedMs);
     this.#lead?.deadline.answered(this.#rows, waitedMs);
   }
 
-  /** Followers wait until the leader loses its patience and a newer plan comes. */
-  #patience(expected: ReadonlySet<number>, ownMs: number): Patience | null {
+  /** Followers wait until the leader times out and a newer plan comes. */
+  #timeout(expected: ReadonlySet<number>, ownMs: number): WaitTimeout | null {
     if (this.#lead === null) return null;
     const onLate = (): never => {
       const lost = [...expected].map((member) => memberId(this.#view, member));

@@ -55,7 +55,7 @@ export class NativeSteps {
   async run(step: number, batch: StepBatch, logits: Float32Array | null, lead: Lead | null): Promise<void> {
     this.#over.throwIfAborted();
     const rows = batch.tokens.length;
-    const order = { step, patience: lead?.deadline.terms(rows) ?? null };
+    const order = { step, timeout: lead?.deadline.terms(rows) ?? null };
     const report = await this.#step(() => this.#node.session.groupStep(this.#member, order, batch, logits));
     if (lead !== null) this.#note(report, rows, lead);
     if (report.trouble !== 'none') throw this.#failure(report);

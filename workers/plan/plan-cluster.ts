@@ -129,7 +129,7 @@ function assignerOf({ model, nodes, policy }: ClusterInput, holders: readonly (r
 }
 
 /** More choices than this are drawn instead of enumerated. */
-const MOST_CHOICES = 20_000;
+const MAX_ROUTINGS = 20_000;
 const DRAWS = 2_000;
 /** Any: the same plan every time. */
 const SEED = 1;
@@ -139,7 +139,7 @@ function routingsFor({ model, streams, counts }: ClusterInput): Routings {
   if (counts !== null && counts.length !== model.layers * experts) {
     throw new DomainError('bad_config', `Expected routing counts of ${model.layers} layers and ${experts} experts.`);
   }
-  if (counts === null && streams === 1 && choices(experts, topK) <= MOST_CHOICES) return everyRouting(experts, topK);
+  if (counts === null && streams === 1 && choices(experts, topK) <= MAX_ROUTINGS) return everyRouting(experts, topK);
   return drawRoutings({ experts, topK, rows: streams, draws: DRAWS, seed: SEED, counts });
 }
 

@@ -17,7 +17,7 @@ export async function openCancelSignals(options: {
   readonly url: string;
   readonly group: string;
 }): Promise<CancelSignals> {
-  const connect = (name: string) => connectRedis({ url: options.url, role: 'durable', name, patience: 'forever' });
+  const connect = (name: string) => connectRedis({ url: options.url, role: 'durable', name, retry: 'forever' });
   const [subscription, commands] = [connect('cancel-sub'), connect('cancel')];
   let heard = new Set<string>();
   const readAll = async (): Promise<void> => {

@@ -6,11 +6,11 @@ import type { WriterFence } from '../../infra/queue/finish-generation.ts';
 import { startReaper } from '../../infra/queue/reap-generations.ts';
 import { connectRedis } from '../../infra/redis/connect.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
-import { GivenJobs } from './given-jobs.ts';
+import { AssignedJobs } from './assigned-jobs.ts';
+import { startQueueMaintenance } from './maintain-queues.ts';
 import { OwnedJobs } from './owned-jobs.ts';
 import { recoverGenerations } from './recover-generations.ts';
 import { takeNext } from './take-next.ts';
-import { startTending } from './tend-queues.ts';
 import { WakeSignal } from './wake-signal.ts';
 
 export interface TakenGeneration {
@@ -61,17 +61,17 @@ export interface GenerationSourceOptions {
 
 /** Opens the source of a group over two connections. Renews locks, finds jobs of dead groups and reaps until closed. */
 export function openGenerationSource(options: GenerationSourceOptions): GenerationSource {
-  const redis = connectRedis({ url: options.url, role: 'durable', name: 'source', patience: 'forever' });
+  const redis = connectRedis({ url: options.url, role: 'durable', name: 'source', retry: 'forever' });
   const queues = bullmqQueues(redis);
   const onProblem = options.onProblem ?? (() => {});
   const owned = new OwnedJobs(redis, queues, options.group, options.fence);
   const channels = { wake: keyOf('wake', options.model), given: keyOf('given', options.group) };
   const wake = new WakeSignal(options.url, channels);
   const parts = { redis, queues, owned, model: options.model, group: options.group, fence: options.fence };
-  const given = new GivenJobs(parts, wake);
+  const given = new AssignedJobs(parts, wake);
   const background = [
     owned.startRenewing(onProblem),
-    startTending({ redis, queues, model: options.model, onProblem }),
+    startQueueMaintenance({ redis, queues, model: options.model, onProblem }),
     startReaper({ redis, queues, onProblem }),
   ];
   return {

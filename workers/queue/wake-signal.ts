@@ -19,7 +19,7 @@ export class WakeSignal {
 
   /** Subscribes over a connection of its own. */
   constructor(url: string, channels: WakeChannels) {
-    this.#redis = connectRedis({ url, role: 'durable', name: 'wake', patience: 'forever' });
+    this.#redis = connectRedis({ url, role: 'durable', name: 'wake', retry: 'forever' });
     this.#redis.on('message', (channel: string, message: string) => {
       if (channel === channels.given) this.#given.push(message.split('\n'));
       this.#ring();
@@ -42,7 +42,7 @@ export class WakeSignal {
   }
 
   /** The next job that was handed over, or null. */
-  takeGiven(): readonly string[] | null {
+  takeAssigned(): readonly string[] | null {
     return this.#given.shift() ?? null;
   }
 

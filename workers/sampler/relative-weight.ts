@@ -2,15 +2,15 @@
 // sampling spends its time.
 
 /** e^-38 is below 2^-54: such a token cannot be told from an impossible one by a number of 53 bits. */
-export const FAINTEST = -38;
+export const MIN_LOG_WEIGHT = -38;
 
 const STEPS = 64;
-/** e^(-k/64) for every step down to FAINTEST. */
-const POWERS = Float64Array.from({ length: -FAINTEST * STEPS + 1 }, (_, step) => Math.exp(-step / STEPS));
+/** e^(-k/64) for every step down to MIN_LOG_WEIGHT. */
+const POWERS = Float64Array.from({ length: -MIN_LOG_WEIGHT * STEPS + 1 }, (_, step) => Math.exp(-step / STEPS));
 
-/** e^x for x <= 0 within 3e-14 of its size; 0 below FAINTEST. */
+/** e^x for x <= 0 within 3e-14 of its size; 0 below MIN_LOG_WEIGHT. */
 export function relativeWeight(x: number): number {
-  if (!(x >= FAINTEST)) return 0;
+  if (!(x >= MIN_LOG_WEIGHT)) return 0;
   const step = Math.floor(x * -STEPS);
   const rest = x + step / STEPS;
   const series = 1 + rest * (1 + rest * (1 / 2 + rest * (1 / 6 + rest * (1 / 24 + rest * (1 / 120)))));

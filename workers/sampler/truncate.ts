@@ -1,7 +1,7 @@
 // Which tokens may be drawn: top_k, then top_p of what is left, then min_p. Each keeps a prefix of the ranking, at least the
 // best token. The ids stand in scratch.ids, ascending, their weights e^((l - l_max) / temperature) in scratch.weights.
 import type { SamplingParams } from '../../infra/messages/generation-request.ts';
-import { FAINTEST, relativeWeight } from './relative-weight.ts';
+import { MIN_LOG_WEIGHT, relativeWeight } from './relative-weight.ts';
 import type { SamplerScratch } from './sampler-scratch.ts';
 import { selectCutoff, sumAmounts } from './select-cutoff.ts';
 
@@ -15,8 +15,8 @@ interface Scale {
 export function truncate(scratch: SamplerScratch, params: SamplingParams, largest: number): number {
   const { temperature, topK, topP, minP } = params;
   const scale = { largest, temperature };
-  const likely = Math.max(FAINTEST, Math.log(minP));
-  const all = collect(scratch, scale, topP < 1 ? FAINTEST : likely);
+  const likely = Math.max(MIN_LOG_WEIGHT, Math.log(minP));
+  const all = collect(scratch, scale, topP < 1 ? MIN_LOG_WEIGHT : likely);
   const best =
     topK > 0 && topK < all ? keepDownTo(scratch, selectCutoff({ ...scratch, amounts: null }, all, topK)) : all;
   weigh(scratch, best, scale);

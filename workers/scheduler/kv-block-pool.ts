@@ -73,7 +73,7 @@ export class KvBlockPool {
   }
 
   /** Of these blocks, those that holding would take from `available`. */
-  countUnheld(blocks: readonly number[]): number {
+  countUnreferenced(blocks: readonly number[]): number {
     return blocks.reduce((count, block) => count + (this.#holders[block] === 0 ? 1 : 0), 0);
   }
 

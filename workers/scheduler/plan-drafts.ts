@@ -4,7 +4,7 @@
 import { type StepCost, stepMs } from './step-cost.ts';
 
 /** What an answer's drafter offers. */
-export interface Guess {
+export interface DraftOffer {
   /** How likely the first guessed token is right, the second when the first is, and so on. */
   readonly chance: number;
   /** Tokens that may be guessed. */
@@ -17,7 +17,12 @@ const WORTHWHILE = 1.05;
 const UNLIKELY = 0.05;
 
 /** Guessed rows for each of `guesses`, given `rows` rows of answers and `room` for more. */
-export function planDrafts(guesses: readonly Guess[], rows: number, room: number, cost: StepCost): readonly number[] {
+export function planDrafts(
+  guesses: readonly DraftOffer[],
+  rows: number,
+  room: number,
+  cost: StepCost,
+): readonly number[] {
   const ranked = rank(guesses).slice(0, Math.max(0, room));
   const plain = rows / stepMs(cost, rows);
   let [expected, best, taken] = [rows, plain * WORTHWHILE, 0];
@@ -39,7 +44,7 @@ interface RankedRow {
 }
 
 /** Every row that may be guessed, the likeliest first; of one answer in their order. */
-function rank(guesses: readonly Guess[]): readonly RankedRow[] {
+function rank(guesses: readonly DraftOffer[]): readonly RankedRow[] {
   const rows: RankedRow[] = [];
   for (const [owner, { chance, most }] of guesses.entries()) {
     for (let [count, gain] = [0, chance]; count < most && gain >= UNLIKELY; count += 1, gain *= chance) {

@@ -5,7 +5,7 @@
 // already begun, then the head of the waiting line. Nothing overtakes a head that does not fit. A prompt's blocks are all
 // reserved when it is admitted, so only answers can run out of blocks; then the sequence admitted last gives way and is
 // computed again later.
-import { type Guess, planDrafts } from './plan-drafts.ts';
+import { type DraftOffer, planDrafts } from './plan-drafts.ts';
 import { type ChunkLimits, sizeChunk } from './size-chunk.ts';
 import type { StepCost } from './step-cost.ts';
 
@@ -22,7 +22,7 @@ export interface RunningSequence {
   /** Of those, blocks that become available when it gives way. */
   readonly ownBlocks: number;
   /** What may be guessed behind its last token. */
-  readonly guess: Guess;
+  readonly guess: DraftOffer;
 }
 
 /** A sequence that has none yet. */
@@ -85,7 +85,7 @@ export function blocksFor(tokens: number, blockTokens: number): number {
 }
 
 export function planStep(view: SchedulerView): StepPlan {
-  const answers = addGuesses(view, planAnswers(view));
+  const answers = addDrafts(view, planAnswers(view));
   const prompts = planPrompts(view, answers);
   return {
     preempt: [...answers.preempted],
@@ -128,7 +128,7 @@ function planAnswers({ running, availableBlocks, limits }: SchedulerView): Answe
 }
 
 // Guesses take no block that somebody who runs may soon ask for, and are not made while blocks are scarce.
-function addGuesses({ running, limits, answerCost, measuresPace }: SchedulerView, answers: AnswerPlan): AnswerPlan {
+function addDrafts({ running, limits, answerCost, measuresPace }: SchedulerView, answers: AnswerPlan): AnswerPlan {
   const { rows, preempted, available } = answers;
   const answering = running.filter(isAnswering).slice(0, rows.length);
   const nothingToGuess = answering.every(({ guess }) => guess.chance === 0);

@@ -1,10 +1,10 @@
 // What runs and what waits in a group, and the KV blocks of each. Asks planStep what to do and does the bookkeeping: blocks
 // are taken and given back here, full ones are offered to the tenant's later requests.
 import type { Drafter } from '../speculation/drafter.ts';
-import { AnswerPace } from './answer-pace.ts';
-import { findForerunner, mayStart } from './find-forerunner.ts';
+import { DecodePace } from './decode-pace.ts';
+import { findPrefixSource, mayStart } from './find-prefix-source.ts';
 import type { KvBlockPool, PrefixMatch } from './kv-block-pool.ts';
-import type { Guess } from './plan-drafts.ts';
+import type { DraftOffer } from './plan-drafts.ts';
 import {
   blocksFor,
   type PlannedRows,
@@ -16,9 +16,9 @@ import {
 } from './plan-step.ts';
 import type { Sequence } from './sequence.ts';
 import type { CostShape } from './step-cost.ts';
-import { countGuessed, countRows, type StepRows } from './step-rows.ts';
+import { countDraftRows, countRows, type StepRows } from './step-rows.ts';
 
-const NO_GUESS: Guess = { chance: 0, most: 0 };
+const NO_OFFER: DraftOffer = { chance: 0, most: 0 };
 const NO_DRAFT: readonly number[] = [];
 
 export class Scheduler {
@@ -26,7 +26,7 @@ export class Scheduler {
   readonly #limits: SchedulerLimits;
   readonly #running: Sequence[] = [];
   readonly #waiting: Sequence[] = [];
-  readonly #pace: AnswerPace;
+  readonly #pace: DecodePace;
   readonly #createDrafter: (() => Drafter) | null;
   /** Rows of answers in the step that was planned last. */
   #answerRows = 0;
@@ -44,7 +44,7 @@ export class Scheduler {
     this.#createDrafter = createDrafter;
     this.#pool = pool;
     this.#limits = limits;
-    this.#pace = new AnswerPace(shape, limits.interTokenTarget);
+    this.#pace = new DecodePace(shape, limits.interTokenTarget);
   }
 
   get running(): number {
@@ -75,7 +75,7 @@ export class Scheduler {
   remove(sequence: Sequence): void {
     dropFrom(this.#waiting, sequence);
     if (dropFrom(this.#running, sequence)) this.#giveBlocksBack(sequence);
-    for (const other of this.#waiting) if (other.forerunner?.sequence === sequence) this.#line(other);
+    for (const other of this.#waiting) if (other.prefixSource?.sequence === sequence) this.#line(other);
   }
 
   /**
@@ -97,7 +97,7 @@ export class Scheduler {
       cost: this.#pace.cost,
       answerCost: this.#pace.answerCost,
       owedMs: this.#pace.owedMs,
-      measuresPace: this.#pace.isToBeMeasured,
+      measuresPace: this.#pace.isMeasurementDue,
     });
     const byId = new Map([...this.#running, ...this.#waiting].map((sequence) => [sequence.id, sequence]));
     const find = (id: string): Sequence => {
@@ -113,7 +113,7 @@ export class Scheduler {
 
   /** The step has run in `ms`: its rows of known tokens are in the cache. */
   complete(step: readonly StepRows[], ms: number): void {
-    this.#pace.observe(countRows(step), this.#answerRows, countGuessed(step), ms);
+    this.#pace.observe(countRows(step), this.#answerRows, countDraftRows(step), ms);
     for (const { sequence, from, count } of step) {
       sequence.computed = from + count;
       this.#publishFullBlocks(sequence);
@@ -123,7 +123,7 @@ export class Scheduler {
   /** Waits only for those who have their turn before it, so that no two wait for each other. */
   #line(sequence: Sequence): void {
     const before = [...this.#running, ...this.#waiting.slice(0, this.#waiting.indexOf(sequence))];
-    sequence.forerunner = findForerunner(sequence, before, this.#limits.blockTokens);
+    sequence.prefixSource = findPrefixSource(sequence, before, this.#limits.blockTokens);
   }
 
   #viewRunning(sequence: Sequence): RunningSequence {
@@ -142,10 +142,10 @@ export class Scheduler {
     };
   }
 
-  #guess(sequence: Sequence): Guess {
-    if (sequence.tokens.length === sequence.promptTokens) return NO_GUESS;
+  #guess(sequence: Sequence): DraftOffer {
+    if (sequence.tokens.length === sequence.promptTokens) return NO_OFFER;
     sequence.drafter ??= this.#createDrafter?.() ?? null;
-    if (sequence.drafter === null) return NO_GUESS;
+    if (sequence.drafter === null) return NO_OFFER;
     sequence.drafter.follow(sequence.tokens, sequence.promptTokens);
     // The step yields a token more than were guessed.
     const room = sequence.maxTokens - sequence.tokens.length - 1;
@@ -162,7 +162,7 @@ export class Scheduler {
         id: sequence.id,
         length: sequence.tokens.length,
         cachedTokens: blocks.length * this.#limits.blockTokens,
-        takesBlocks: all - blocks.length + this.#pool.countUnheld(blocks),
+        takesBlocks: all - blocks.length + this.#pool.countUnreferenced(blocks),
       };
     }
   }

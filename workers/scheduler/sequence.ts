@@ -15,7 +15,7 @@ export interface Sequence {
   /** Identity of the cached prefix after each full block that was published (KvBlockPool.publish). */
   readonly nodes: number[];
   /** Who computes a prefix of these tokens right now, while this sequence waits to start from its blocks. */
-  forerunner: Forerunner | null;
+  prefixSource: PrefixSource | null;
   readonly promptTokens: number;
   /** Tokens that it may have at most, prompt and answer. */
   readonly maxTokens: number;
@@ -25,7 +25,7 @@ export interface Sequence {
   cachedAtStart: number | null;
 }
 
-export interface Forerunner {
+export interface PrefixSource {
   readonly sequence: Sequence;
   /** Tokens at the start of both, in whole blocks. */
   readonly sharedTokens: number;
@@ -47,7 +47,7 @@ export function createSequence(options: {
     computed: 0,
     blocks: [],
     nodes: [],
-    forerunner: null,
+    prefixSource: null,
     promptTokens: options.promptTokens.length,
     maxTokens: options.promptTokens.length + options.maxTokens,
     drafter: null,

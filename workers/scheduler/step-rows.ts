@@ -17,6 +17,6 @@ export function countRows(step: readonly StepRows[]): number {
 }
 
 /** Of these, the ones for guessed tokens. */
-export function countGuessed(step: readonly StepRows[]): number {
+export function countDraftRows(step: readonly StepRows[]): number {
   return step.reduce((sum, { draft }) => sum + draft.length, 0);
 }

@@ -4,7 +4,7 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import { readPlan } from '../../infra/registry/group-plans.ts';
 import { readNodes } from '../../infra/registry/node-heartbeats.ts';
-import { whyRefused } from '../cluster/admit-nodes.ts';
+import { refusalReason } from '../cluster/admit-nodes.ts';
 import { findExchange } from '../cluster/find-exchange.ts';
 import { type HeldLease, readLease } from '../cluster/lease.ts';
 import { followSteps } from '../node/follow-steps.ts';
@@ -60,7 +60,7 @@ async function followExchange(node: ServingNode, over: AbortSignal): Promise<voi
 async function refuseOtherGroup({ redis, group, nodeId, state }: ServingNode): Promise<void> {
   const [lease, nodes] = await Promise.all([readLease(redis, group), readNodes(redis)]);
   const leader = nodes.find(({ id }) => id === lease?.nodeId && id !== nodeId);
-  const why = leader === undefined ? null : whyRefused(state.report(), leader);
+  const why = leader === undefined ? null : refusalReason(state.report(), leader);
   if (why !== null) throw new DomainError('bad_config', why, { param: 'model' });
 }
 

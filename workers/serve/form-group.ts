@@ -4,9 +4,9 @@
 import { readPlan } from '../../infra/registry/group-plans.ts';
 import { readRoutingCounts, writeRoutingCounts } from '../../infra/registry/routing-counts.ts';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
+import { FaultTolerantExecutor } from '../cluster/fault-tolerant-executor.ts';
 import { findExchange, publishExchange } from '../cluster/find-exchange.ts';
 import type { PlacementFollower } from '../cluster/follow-placement.ts';
-import { KeptGroup } from '../cluster/kept-group.ts';
 import type { HeldLease } from '../cluster/lease.ts';
 import { PlanAuthor } from '../cluster/plan-author.ts';
 import { RoutingCounts } from '../cluster/routing-counts.ts';
@@ -42,20 +42,20 @@ export async function formGroup(node: ServingNode, options: FormGroupOptions): P
   const routing = await openRouting(node);
   const executors = new PlannedExecutors(node, exchangeUrl);
   const author = planAuthor(node, options, routing, exchangeUrl === null, await formerLeader(node));
-  const kept = keepGroup(node, options, author, executors);
+  const executor = createFaultTolerantExecutor(node, options, author, executors);
   const remembering = rememberRouting(node, routing);
   const observing = observeGroup(node, author, executors);
   const close = async (): Promise<void> => {
-    await Promise.allSettled([remembering.stop(), observing.stop(), kept.close()]);
+    await Promise.allSettled([remembering.stop(), observing.stop(), executor.close()]);
     await executors.close();
   };
   try {
-    await kept.formed();
+    await executor.formed();
   } catch (thrown) {
     await close();
     throw thrown;
   }
-  return { executor: kept, members: () => author.active?.members.map(({ id }) => id) ?? [], close };
+  return { executor, members: () => author.active?.members.map(({ id }) => id) ?? [], close };
 }
 
 function planAuthor(
@@ -80,19 +80,19 @@ function planAuthor(
   });
 }
 
-function keepGroup(
+function createFaultTolerantExecutor(
   node: ServingNode,
   { lease, giveUp }: FormGroupOptions,
   author: PlanAuthor,
   executors: PlannedExecutors,
-): KeptGroup {
+): FaultTolerantExecutor {
   const { held, state, heartbeat, log } = node;
   const canary = new CanaryCheck(node, () => author.nodes);
-  return new KeptGroup({
+  return new FaultTolerantExecutor({
     author,
     lease,
     vocab: held.source.description.vocab,
-    turns: held.turns,
+    mutex: held.mutex,
     executorFor: (plan) => executors.use(plan),
     check: (executor, plan) => canary.check(executor, plan),
     late: () => executors.observations()?.suspects ?? [],
@@ -122,7 +122,7 @@ async function openRouting({ redis, name, held }: ServingNode): Promise<RoutingC
 function rememberRouting({ redis, name, held, log }: ServingNode, routing: RoutingCounts): Repeating {
   const { layers, router } = held.source.description;
   const remember = async (): Promise<void> => {
-    routing.observe(await held.turns.run(async () => held.session.routingCounts()));
+    routing.observe(await held.mutex.runExclusive(async () => held.session.routingCounts()));
     const record = { layers, experts: router.experts, counts: [...routing.counts], writtenAtMs: Date.now() };
     await writeRoutingCounts(redis, name, record);
   };
@@ -132,7 +132,7 @@ function rememberRouting({ redis, name, held, log }: ServingNode, routing: Routi
 /** Puts numbers of the group into the leader's heartbeat. */
 function observeGroup({ held, state }: ServingNode, author: PlanAuthor, executors: PlannedExecutors): Repeating {
   const observe = async (): Promise<void> => {
-    const seen = await held.turns.run(async () => executors.observations());
+    const seen = await held.mutex.runExclusive(async () => executors.observations());
     state.groupNumbers = {
       epoch: author.active?.epoch ?? 0,
       members: author.active?.members.length ?? 0,

@@ -26,7 +26,7 @@ export interface GroupParts {
   readonly readPublished: (id: string) => Promise<readonly TokensEvent[]>;
   /** Requests taken from the queue at once; beyond them the queue keeps the order fair. */
   readonly maxGenerations: number;
-  /** Least time between two writes of tokens, in ms (HeldAppends). */
+  /** Least time between two writes of tokens, in ms (AppendBuffer). */
   readonly eventIntervalMs: number;
   /** Told of everything in this order; what they do must not throw. */
   readonly observers: readonly GroupObserver[];
@@ -59,7 +59,7 @@ interface Owner {
 }
 
 /** A worker looks for work at least this often, should a wake-up get lost. */
-const LONGEST_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 1_000;
 
 export class GenerationGroup {
   readonly #parts: GroupParts;
@@ -115,18 +115,18 @@ export class GenerationGroup {
       // Between two steps, because a step that runs uses their blocks.
       for (const id of this.#publisher.takeRefused()) this.#forget(id);
       this.#cancel(this.#parts.cancels.drain());
-      if (admits && this.#shouldLook()) await this.#admit();
+      if (admits && this.#isPollDue()) await this.#admit();
       const worked = await this.#step();
       if (worked || !goesOn()) continue;
-      await this.#parts.source.waitForWork(LONGEST_WAIT_MS);
+      await this.#parts.source.waitForWork(MAX_WAIT_MS);
       this.#mayHaveWork = true;
     }
   }
 
   // Looking is a round trip to Redis for which every running answer waits, so it needs a reason.
-  #shouldLook(): boolean {
+  #isPollDue(): boolean {
     const heard = this.#parts.source.heardOfWork();
-    const longAgo = performance.now() - this.#foundEmptyMs > LONGEST_WAIT_MS;
+    const longAgo = performance.now() - this.#foundEmptyMs > MAX_WAIT_MS;
     this.#mayHaveWork ||= heard || longAgo;
     return this.#mayHaveWork;
   }
@@ -173,7 +173,7 @@ export class GenerationGroup {
       },
       onFailure: (sequence, reason) => this.#fail(this.#owners.get(sequence)?.generation, reason),
     });
-    if (result.rows > 0) this.#tellStep(result, performance.now() - startedMs);
+    if (result.rows > 0) this.#reportStep(result, performance.now() - startedMs);
     const appends = result.tokens.flatMap((token) => this.#accept(token));
     await this.#publisher.publish(appends, this.#ending.splice(0));
     return result.rows > 0 || result.again;
@@ -183,7 +183,7 @@ export class GenerationGroup {
     for (const observer of this.#parts.observers) report(observer);
   }
 
-  #tellStep({ rows, guessed, tokens }: StepResult, milliseconds: number): void {
+  #reportStep({ rows, guessed, tokens }: StepResult, milliseconds: number): void {
     const sequences = new Set(tokens.map(({ sequence }) => sequence));
     const owners = [...sequences].map((sequence) => this.#owners.get(sequence)?.generation);
     const generations = new Set(owners.filter((generation) => generation !== undefined));

@@ -7,7 +7,7 @@ import { VERSION } from '../../infra/package-facts.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import type { Backend } from '../../native/choose-backend.ts';
 import { PROTOCOL_VERSION } from '../cluster/admit-nodes.ts';
-import type { HeldModel } from '../cluster/held-model.ts';
+import type { LoadedModel } from '../cluster/loaded-model.ts';
 import { PACK_LAYOUT_VERSION } from '../pack/pack-format.ts';
 import { gpuBytes } from './gpu-memory.ts';
 import type { EngineSize } from './open-engine.ts';
@@ -101,7 +101,7 @@ export interface NodeStateOptions {
   readonly nodeId: string;
   /** Name of the model. */
   readonly name: string;
-  readonly held: HeldModel;
+  readonly held: LoadedModel;
   readonly size: EngineSize;
   readonly packsUrl: string | null;
   readonly log: Logger;

@@ -13,7 +13,7 @@ import { ModelSession } from '../../native/model-session.ts';
 import { CANARY_BLOCKS } from '../cluster/canary.ts';
 import { describeClockSkew, measureClockSkew } from '../cluster/clock-skew.ts';
 import { findPeersIn, readPackToken } from '../cluster/find-peers.ts';
-import { HeldModel } from '../cluster/held-model.ts';
+import { LoadedModel } from '../cluster/loaded-model.ts';
 import { refusedByNative } from '../model/native-failures.ts';
 import { type ServedPacks, servePacks } from '../pack/serve-packs.ts';
 import { loadEvents } from './load-events.ts';
@@ -40,7 +40,7 @@ export interface ServingNode extends NodeModel {
   /** Of the durable Redis. */
   readonly url: string;
   readonly redis: Redis;
-  readonly held: HeldModel;
+  readonly held: LoadedModel;
   readonly size: EngineSize;
   readonly tokenizer: Tokenizer;
   /** What the node says of itself. */
@@ -60,7 +60,7 @@ export async function openNode(options: ServeOptions): Promise<ServingNode> {
   const url = config.redisUrl;
   if (url === undefined)
     throw new DomainError('bad_config', 'Expected REDIS_URL, or `redisUrl` in conclave.yaml.', { param: 'redisUrl' });
-  const redis = connectRedis({ url, role: 'durable', name: 'worker', patience: 'forever' });
+  const redis = connectRedis({ url, role: 'durable', name: 'worker', retry: 'forever' });
   const closing: (() => Promise<void> | void)[] = [() => redis.disconnect()];
   const close = async () => {
     for (const step of closing.splice(0).reverse()) await step();
@@ -74,7 +74,7 @@ export async function openNode(options: ServeOptions): Promise<ServingNode> {
     const request = { ...options, home: config.home, group, redis, findPeers, events: loadEvents(log) };
     const model = await openNodeModel(request);
     const size = sizeEngine(model.source.description, config.worker);
-    const held = new HeldModel(model.source, createSession(model, size, config));
+    const held = new LoadedModel(model.source, createSession(model, size, config));
     closing.push(() => held.close());
     const tokenizer = await createTokenizer(model.files);
     const packs = await offerPacks(model, redis, config);

@@ -3,8 +3,8 @@
 // all in Redis.
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
+import { cachedBandwidth } from '../cluster/cached-bandwidth.ts';
 import { followPlacement, type PlacementFollower } from '../cluster/follow-placement.ts';
-import { knownBandwidth } from '../cluster/known-bandwidth.ts';
 import { acquireLease, type HeldLease } from '../cluster/lease.ts';
 import { deviceLost } from '../model/native-failures.ts';
 import type { StepExecutor } from '../step/run-step.ts';
@@ -30,7 +30,7 @@ export interface Participant {
 export async function openParticipant(options: ServeOptions): Promise<Participant> {
   const node = await openNode(options);
   const broken = new AbortController();
-  const placement = meetPlacement(node, (why) => broken.abort(why));
+  const placement = applyPlacement(node, (why) => broken.abort(why));
   const displaced = (): void => broken.abort(taken(node.nodeId));
   node.heartbeat.displaced.addEventListener('abort', displaced, { once: true });
   const { lost } = node.held.session;
@@ -103,7 +103,7 @@ async function setRole({ state, heartbeat }: ServingNode, role: 'leader' | 'memb
 }
 
 /** What cannot be loaded ends the node, unless others may be able to give it later. */
-function meetPlacement(node: ServingNode, onBroken: (why: DomainError) => void): PlacementFollower {
+function applyPlacement(node: ServingNode, onBroken: (why: DomainError) => void): PlacementFollower {
   const { redis, group, nodeId, held, size, config, state, heartbeat, log } = node;
   return followPlacement({
     redis,
@@ -116,7 +116,7 @@ function meetPlacement(node: ServingNode, onBroken: (why: DomainError) => void):
     onChange: async () => {
       state.loads = '';
       if (state.bytesPerSecond === 0 && held.files.length > 0) {
-        state.bytesPerSecond = await knownBandwidth(config.home, size.threads, held.files);
+        state.bytesPerSecond = await cachedBandwidth(config.home, size.threads, held.files);
       }
       await heartbeat.beat();
     },

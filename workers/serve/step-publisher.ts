@@ -4,8 +4,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
 import type { Generation } from '../generation/generation.ts';
 import type { GenerationSource } from '../queue/generation-source.ts';
+import { AppendBuffer } from '../tokens/append-buffer.ts';
 import type { TokenAppend, TokenWriter } from '../tokens/append-tokens.ts';
-import { HeldAppends } from '../tokens/held-appends.ts';
 
 export interface Ending {
   readonly generation: Generation;
@@ -15,20 +15,20 @@ export interface Ending {
 export interface PublisherParts {
   readonly writer: TokenWriter;
   readonly source: GenerationSource;
-  /** See HeldAppends. */
+  /** See AppendBuffer. */
   readonly intervalMs: number;
 }
 
 export class StepPublisher {
   readonly #parts: PublisherParts;
-  readonly #held: HeldAppends;
+  readonly #buffer: AppendBuffer;
   #publishing: Promise<void> = Promise.resolve();
-  #patience: NodeJS.Timeout | undefined;
+  #flushTimer: NodeJS.Timeout | undefined;
   #refused: string[] = [];
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
-    this.#held = new HeldAppends(parts.intervalMs);
+    this.#buffer = new AppendBuffer(parts.intervalMs);
   }
 
   /**
@@ -36,9 +36,9 @@ export class StepPublisher {
    * that did, with `fenced` when the lease is lost.
    */
   async publish(appends: readonly TokenAppend[], ending: readonly Ending[]): Promise<void> {
-    this.#held.add(appends);
-    const isDue = ending.length > 0 || this.#held.isDue(performance.now());
-    if (this.#held.size > 0 && !isDue) return this.#wait();
+    this.#buffer.add(appends);
+    const isDue = ending.length > 0 || this.#buffer.isDue(performance.now());
+    if (this.#buffer.size > 0 && !isDue) return this.#wait();
     await this.#publishing;
     // In the next turn the next step is under way already: it does not wait for the writing of this one to be prepared. A
     // first token is written before: once a request, that costs less than it would behind a step that takes every core.
@@ -53,9 +53,9 @@ export class StepPublisher {
 
   /** Forgets what is held: another leader computes it again. */
   drop(): void {
-    clearTimeout(this.#patience);
-    this.#patience = undefined;
-    this.#held.take(performance.now());
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+    this.#buffer.take(performance.now());
   }
 
   /** Requests whose streams took nothing more since the last call. */
@@ -67,14 +67,14 @@ export class StepPublisher {
 
   // The next step may be a long one.
   #wait(): void {
-    if (this.#held.size === 0 || this.#patience !== undefined) return;
-    this.#patience = setTimeout(() => this.#write([], false), this.#held.patienceMs(performance.now()));
+    if (this.#buffer.size === 0 || this.#flushTimer !== undefined) return;
+    this.#flushTimer = setTimeout(() => this.#write([], false), this.#buffer.flushDelayMs(performance.now()));
   }
 
   #write(ending: readonly Ending[], inNextTurn: boolean): void {
-    clearTimeout(this.#patience);
-    this.#patience = undefined;
-    const appends = this.#held.take(performance.now());
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+    const appends = this.#buffer.take(performance.now());
     if (appends.length === 0 && ending.length === 0) return;
     const before = inNextTurn ? this.#publishing.then(() => nextTurn()) : this.#publishing;
     this.#publishing = before.then(() => this.#writeAll(appends, ending));

@@ -1,6 +1,6 @@
 // Rows of the plan -> the typed arrays that the native session takes. Pure.
 import type { StepBatch } from '../../native/model-session.ts';
-import { countGuessed, countRows, type StepRows } from '../scheduler/step-rows.ts';
+import { countDraftRows, countRows, type StepRows } from '../scheduler/step-rows.ts';
 
 /** True when the step computes the sequence's last known token: its logits give the next one. */
 export function yieldsToken({ sequence, from, count }: StepRows): boolean {
@@ -21,7 +21,7 @@ export function buildStepBatch(step: readonly StepRows[]): StepBatch {
     sequences: new Int32Array(rows),
     blockTables: new Int32Array(step.length * width).fill(-1),
     blockTableWidth: width,
-    logitRows: new Int32Array(yielding.length + countGuessed(yielding)),
+    logitRows: new Int32Array(yielding.length + countDraftRows(yielding)),
   };
   let row = 0;
   let logitRow = 0;

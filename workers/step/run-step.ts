@@ -1,7 +1,7 @@
 // One step of a group: schedule, execute, sample. The product on one screen.
 import type { StepBatch } from '../../native/model-session.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import { countGuessed } from '../scheduler/step-rows.ts';
+import { countDraftRows } from '../scheduler/step-rows.ts';
 import { buildStepBatch, yieldsToken } from './build-step-batch.ts';
 import { type GeneratedToken, type Sampling, sampleRows } from './sample-rows.ts';
 
@@ -61,5 +61,5 @@ export async function runStep(
     tokens.push(...sampleRows(rows, logits.subarray(row * executor.vocab, end * executor.vocab), parts));
     row = end;
   }
-  return { rows: batch.tokens.length, again: false, guessed: countGuessed(step), tokens };
+  return { rows: batch.tokens.length, again: false, guessed: countDraftRows(step), tokens };
 }

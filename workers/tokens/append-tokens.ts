@@ -53,7 +53,7 @@ const UNREPAIRABLE: FinishReason = {
 
 /** Opens a writer over one connection. */
 export function openTokenWriter(options: TokenWriterOptions): TokenWriter {
-  const redis = connectRedis({ url: options.url, role: 'durable', name: 'tokens', patience: 'forever' });
+  const redis = connectRedis({ url: options.url, role: 'durable', name: 'tokens', retry: 'forever' });
   const writer = new StreamWriter(redis, options.fence, options.now ?? (() => performance.now()));
   // Redis may have lost its last second: look, whenever it comes back. A lost lease leaves the repair to the next leader.
   redis.on('ready', () => void writer.repair().catch(options.onProblem ?? (() => {})));

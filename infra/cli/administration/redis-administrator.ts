@@ -12,7 +12,7 @@ import type { Administrator } from './administrator.ts';
 
 /** Opens one connection. */
 export function redisAdministrator(config: Config, url: string): Administrator {
-  const redis = connectRedis({ url, role: 'durable', name: 'cli', patience: 'bounded' });
+  const redis = connectRedis({ url, role: 'durable', name: 'cli', retry: 'bounded' });
   const keys = createKeyStore(redis, readPepper(pepperPath(config)));
   const tenants = createTenantStore(redis, config.tenants);
   const audit = createAuditLog(redis);

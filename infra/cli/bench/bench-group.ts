@@ -36,7 +36,7 @@ export interface BenchGroupOptions {
 }
 
 /** What a node process is told. */
-export interface BenchNodeOrder extends Omit<BenchGroupOptions, 'placement'> {
+export interface BenchNodeConfig extends Omit<BenchGroupOptions, 'placement'> {
   readonly experts: readonly number[];
   readonly shared: boolean;
   readonly group: string;
@@ -60,7 +60,7 @@ export async function withBenchGroup<T>(
   const redis = await runRedis({ role: 'exchange', dir, listen: 'unix' });
   const { folder, home } = options;
   const packs = await loadModel({ folder, home, packs: 'all', events: SILENT });
-  const orders = ordersOf(options, redis.url);
+  const orders = configsOf(options, redis.url);
   const nodes: ChildProcess[] = [];
   try {
     for (const order of orders.slice(1)) nodes.push(await startNode(order));
@@ -87,7 +87,7 @@ export async function prepareBenchModel(folder: string, home: string): Promise<M
 const PATIENT = { floorMs: 30_000, factor: 8 };
 const SILENT: BuildEvents = { onProgress: () => {}, onWait: () => {} };
 
-function ordersOf({ placement, ...options }: BenchGroupOptions, exchangeUrl: string): readonly BenchNodeOrder[] {
+function configsOf({ placement, ...options }: BenchGroupOptions, exchangeUrl: string): readonly BenchNodeConfig[] {
   const group = `bench-${randomBytes(4).toString('hex')}`;
   return placement.map((experts, index) => ({
     ...options,
@@ -101,7 +101,7 @@ function ordersOf({ placement, ...options }: BenchGroupOptions, exchangeUrl: str
   }));
 }
 
-async function startNode(order: BenchNodeOrder): Promise<ChildProcess> {
+async function startNode(order: BenchNodeConfig): Promise<ChildProcess> {
   const child = fork(fileURLToPath(new URL('./bench-node.js', import.meta.url)), { stdio: 'inherit' });
   child.send(order);
   const lost = once(child, 'exit').then(() => Promise.reject(lostNode()));
@@ -127,7 +127,7 @@ async function endNode(node: ChildProcess): Promise<void> {
 }
 
 async function lead<T>(
-  orders: readonly BenchNodeOrder[],
+  orders: readonly BenchNodeConfig[],
   packs: OpenedPacks,
   use: (executor: GroupExecutor) => Promise<T>,
 ): Promise<T> {
@@ -155,7 +155,7 @@ async function lead<T>(
 }
 
 /** A session with the order's share of the packs. */
-export function createBenchSession(order: BenchNodeOrder, packs: OpenedPacks) {
+export function createBenchSession(order: BenchNodeConfig, packs: OpenedPacks) {
   const { threads, maxRows, kvTokens } = order;
   const experts = new Map([...packs.experts].filter(([expert]) => order.experts.includes(expert)));
   const held = { ...packs, shared: order.shared ? packs.shared : null, experts };
@@ -163,7 +163,7 @@ export function createBenchSession(order: BenchNodeOrder, packs: OpenedPacks) {
   return createModelSession(held, { backend: 'cpu', threads, maxRows, kvBlocks, variant: '' });
 }
 
-function planOf(orders: readonly BenchNodeOrder[]): GroupPlan {
+function planOf(orders: readonly BenchNodeConfig[]): GroupPlan {
   const [leader] = orders;
   if (leader === undefined) throw new TypeError('A plan has at least one member.');
   const members = orders.map(

@@ -1,10 +1,10 @@
-// A node of a bench group: a process of its own. In: one message, a BenchNodeOrder. Out: one message once it follows. It
+// A node of a bench group: a process of its own. In: one message, a BenchNodeConfig. Out: one message once it follows. It
 // ends when its parent disconnects, for whatever reason.
 import { once } from 'node:events';
 import { loadModel } from '../../../workers/model/load-model.ts';
 import { followSteps } from '../../../workers/node/follow-steps.ts';
 import type { PackId } from '../../../workers/pack/pack-format.ts';
-import { type BenchNodeOrder, createBenchSession } from './bench-group.ts';
+import { type BenchNodeConfig, createBenchSession } from './bench-group.ts';
 import { benchPolicy } from './bench-policies.ts';
 
 const stop = new AbortController();
@@ -12,7 +12,7 @@ process.once('disconnect', () => stop.abort());
 // Ctrl-C reaches all processes of the terminal; the parent ends this one when it is done.
 process.on('SIGINT', () => {});
 
-const [order]: [BenchNodeOrder] = (await once(process, 'message')) as [BenchNodeOrder];
+const [order]: [BenchNodeConfig] = (await once(process, 'message')) as [BenchNodeConfig];
 const wanted: readonly PackId[] = order.shared ? ['shared', ...order.experts] : order.experts;
 const events = { onProgress: () => {}, onWait: () => {} };
 const packs = await loadModel({ folder: order.folder, home: order.home, packs: wanted, events });

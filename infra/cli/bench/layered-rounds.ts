@@ -13,7 +13,7 @@ const BYTES_PER_VALUE = 2;
 
 export function openLayeredRounds(config: HopConfig): HopRounds {
   const exchange = openExchangeRounds(config);
-  const bare = openBareRounds(config);
+  const bare = openTransportRounds(config);
   return {
     exchange: (block, rounds) => secondsOf(exchange.round, block, rounds),
     bare: (block, rounds) => secondsOf(bare.round, block, rounds),
@@ -83,9 +83,8 @@ function hopPlan(group: string, nodes: number): GroupPlan {
 }
 
 /** XADD of the same bytes, and blocking XREADs until those of all others are here. */
-function openBareRounds({ exchangeUrl, group, nodes, index: me, slots, width }: HopConfig): Rounds {
-  const connect = (name: string): Redis =>
-    connectRedis({ url: exchangeUrl, role: 'exchange', name, patience: 'forever' });
+function openTransportRounds({ exchangeUrl, group, nodes, index: me, slots, width }: HopConfig): Rounds {
+  const connect = (name: string): Redis => connectRedis({ url: exchangeUrl, role: 'exchange', name, retry: 'forever' });
   const [writer, reader] = [connect('bare-out'), connect('bare')];
   const streamOf = (node: number): string => keyOf('frames', `${group}:bare-${node}`);
   const others = Array.from({ length: nodes }, (_, node) => node).filter((node) => node !== me);

@@ -24,7 +24,7 @@ export function openNativeRounds({ exchangeUrl, group, nodes, index: me, slots, 
   });
   return {
     exchange: async (block, rounds) => probe.exchangeSeconds(block, rounds),
-    bare: async (block, rounds) => probe.bareSeconds(block, rounds),
+    bare: async (block, rounds) => probe.transportSeconds(block, rounds),
     close: async () => {},
   };
 }

@@ -30,7 +30,7 @@ export interface Finding {
 
 const OLDEST_NODE = 20;
 /** The demo model with gateway and two Redis servers. */
-const LEAST_FREE_BYTES = 1024 ** 3;
+const MIN_FREE_BYTES = 1024 ** 3;
 
 /** Prints the findings; the exit code is 1 when one of them is a failure. */
 export async function doctorCommand(options: DoctorOptions): Promise<void> {
@@ -58,7 +58,7 @@ export function checkNode(version: string): Finding {
 /** Amounts in bytes. */
 export function checkMemory(free: number, total: number): Finding {
   const detail = `${formatBytes(free)} free of ${formatBytes(total)}`;
-  if (free >= LEAST_FREE_BYTES) return { what: 'memory', state: 'ok', detail };
+  if (free >= MIN_FREE_BYTES) return { what: 'memory', state: 'ok', detail };
   return { what: 'memory', state: 'warn', detail: `${detail}; the weights of a model must stay in memory` };
 }
 
@@ -124,7 +124,7 @@ async function checkRedis(config: Config, role: RedisRole): Promise<Finding> {
   const what = role === 'durable' ? 'redis' : 'exchange';
   const url = role === 'durable' ? config.redisUrl : config.exchangeUrl;
   if (url === undefined) return checkRedisBinary(what);
-  const redis = connectRedis({ url, role, name: 'doctor', patience: 'bounded' });
+  const redis = connectRedis({ url, role, name: 'doctor', retry: 'bounded' });
   try {
     const warnings = await askRedis(checkRedisServer(redis, role));
     return {

@@ -61,7 +61,7 @@ function jsonOf(outcome: SizeOutcome): object {
 async function readLive({ group }: PlanOptions): Promise<LiveCluster> {
   const { redisUrl, worker } = readConfig();
   if (redisUrl === undefined) throw missing('REDIS_URL, or `redisUrl` in conclave.yaml, beside --live');
-  const redis = connectRedis({ url: redisUrl, role: 'durable', name: 'plan', patience: 'bounded' });
+  const redis = connectRedis({ url: redisUrl, role: 'durable', name: 'plan', retry: 'bounded' });
   return readLiveCluster(redis, group ?? worker.group).finally(() => redis.disconnect());
 }
 

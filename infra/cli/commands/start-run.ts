@@ -1,7 +1,7 @@
 // `conclave start`: runs the cluster of this machine until it is asked to stop.
 import { once } from 'node:events';
 import { type ConfigFlags, readConfig } from '../../config/read-config.ts';
-import { endBySignal, stopRequest } from '../../process/stop-request.ts';
+import { exitBySignal, stopRequest } from '../../process/stop-request.ts';
 import { type ReadyFile, type RunningCluster, runCluster } from '../supervise/run-cluster.ts';
 
 export type StartOptions = ConfigFlags;
@@ -14,13 +14,13 @@ export async function startCommand(options: StartOptions): Promise<void> {
   const asked = stopRequest();
   const starting = runCluster({ config, configFile: options.config, say, interrupted: asked });
   const cluster = await unlessInterrupted(starting, asked);
-  if (cluster === null) return endBySignal(asked);
+  if (cluster === null) return exitBySignal(asked);
   process.stdout.write(welcome(cluster.ready));
   if (!asked.aborted) await once(asked, 'abort');
   say('Stopping: running answers may finish.');
   await cluster.stop();
   // Node aborts at its usual exit when the terminal is gone.
-  if (asked.reason === 'SIGHUP') endBySignal(asked);
+  if (asked.reason === 'SIGHUP') exitBySignal(asked);
 }
 
 /** A start that was interrupted failed for no other reason: null. */

@@ -32,7 +32,7 @@ export async function demoEval(options: DemoEvalOptions): Promise<void> {
   };
   const server = serverOf(options);
   const answers = await (server === undefined ? withTemporaryCluster({ model: options.model }, ask) : ask(server));
-  if (options.wrong) sayWrongAnswers(prompts, answers);
+  if (options.wrong) printWrongAnswers(prompts, answers);
   const scores = scoreAnswers(prompts, answers, readRecordedAnswers());
   writeResult(options, scores, tableOf(scores, readGoals()));
   requireAgreement(scores.total);
@@ -75,7 +75,7 @@ function requireAgreement(total: Score): void {
   throw new DomainError('generation_failed', message);
 }
 
-function sayWrongAnswers(prompts: readonly HeldOutPrompt[], answers: readonly string[]): void {
+function printWrongAnswers(prompts: readonly HeldOutPrompt[], answers: readonly string[]): void {
   for (const [at, prompt] of prompts.entries()) {
     const answer = answers[at] ?? '';
     if (isCorrect(prompt, answer)) continue;

@@ -27,7 +27,7 @@ export interface ProcessOptions {
 }
 
 const POLL_MS = 20;
-const WORTH_SAYING_MS = 2_000;
+const LOGGED_WAIT_MS = 2_000;
 
 export class ClusterProcesses {
   readonly #options: ProcessOptions;
@@ -139,7 +139,7 @@ function lasting(say: (line: string) => void): (line: string) => void {
   let [last, sinceMs, said] = ['', performance.now(), false];
   return (line) => {
     if (line !== last) [last, sinceMs, said] = [line, performance.now(), false];
-    if (line === '' || said || performance.now() - sinceMs < WORTH_SAYING_MS) return;
+    if (line === '' || said || performance.now() - sinceMs < LOGGED_WAIT_MS) return;
     said = true;
     say(line);
   };

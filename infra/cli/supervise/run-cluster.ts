@@ -111,7 +111,7 @@ async function startRedis(config: Config, say: (line: string) => void, events: R
   if (redisUrl === undefined || exchangeUrl === undefined) ensureRedisServer(say);
   const run = (role: 'durable' | 'exchange') =>
     SupervisedRedis.start({ role, dir: join(home, `redis-${role}`), listen: 'unix' }, events);
-  const [durable, exchange] = await bothOrNone(
+  const [durable, exchange] = await startBoth(
     redisUrl === undefined ? run('durable') : null,
     exchangeUrl === undefined ? run('exchange') : null,
   );
@@ -126,7 +126,7 @@ async function startRedis(config: Config, say: (line: string) => void, events: R
   };
 }
 
-async function bothOrNone(
+async function startBoth(
   ...starting: readonly [Promise<SupervisedRedis> | null, Promise<SupervisedRedis> | null]
 ): Promise<[SupervisedRedis | null, SupervisedRedis | null]> {
   try {
@@ -144,7 +144,7 @@ async function makeKeys(config: Config, redis: Redis): Promise<OperatorKeys> {
 }
 
 async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = connectRedis({ url, role: 'durable', name: 'start', patience: 'bounded' });
+  const redis = connectRedis({ url, role: 'durable', name: 'start', retry: 'bounded' });
   try {
     return await use(redis);
   } finally {

@@ -1,5 +1,5 @@
 // A child process that is started again when it dies, ever more slowly when it dies again and again, and that ends when this
-// process does (endWithParent).
+// process does (exitWithParent).
 import { type ChildProcess, spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,7 +21,7 @@ export interface SupervisedOptions {
 }
 
 const FIRST_DELAY_MS = 100;
-const LONGEST_DELAY_MS = 10_000;
+const MAX_DELAY_MS = 10_000;
 /** A child that lived this long was healthy: the next delay is the first one again. */
 const HEALTHY_MS = 30_000;
 
@@ -87,7 +87,7 @@ export class SupervisedProcess {
       this.#options.onEnd(`The ${this.#options.name} ended (${why}); starting it again.`);
       await delay(delayMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
       if (this.#stopped.signal.aborted) return;
-      delayMs = Math.min(LONGEST_DELAY_MS, delayMs * 2);
+      delayMs = Math.min(MAX_DELAY_MS, delayMs * 2);
       ({ child: this.#child, exited } = this.#spawn());
       this.#options.onRestart();
     }

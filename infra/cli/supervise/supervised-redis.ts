@@ -4,7 +4,7 @@ import { parseRedisUrl } from '../../redis/connect.ts';
 import { type RunningRedis, type RunRedisOptions, runRedis } from '../../redis/run-redis.ts';
 
 const FIRST_DELAY_MS = 100;
-const LONGEST_DELAY_MS = 10_000;
+const MAX_DELAY_MS = 10_000;
 
 export interface RedisEvents {
   /** Told in a line for people whenever the server has died. */
@@ -56,7 +56,7 @@ export class SupervisedRedis {
       if (this.#stopped.signal.aborted) return;
       const started = await runRedis(this.#options).catch(() => null);
       if (started === null) {
-        delayMs = Math.min(LONGEST_DELAY_MS, delayMs * 2);
+        delayMs = Math.min(MAX_DELAY_MS, delayMs * 2);
         continue;
       }
       this.#server = started;

@@ -168,7 +168,8 @@ void EmulatedDevice::run(const GpuDispatch& dispatch) {
   const Kernel& kernel = static_cast<const EmulatedPipeline*>(dispatch.pipeline)->kernel;
   checkDispatch(dispatch, kernel);
   const std::lock_guard lock(theCpu());
-  if (dispatches_++ >= options_.dispatchesUntilLost) throw gaveUp(FailureCode::deviceLost, "the device was removed");
+  if (dispatches_++ >= options_.dispatchesUntilLost)
+    throw deviceFailure(FailureCode::deviceLost, "the device was removed");
   const FlushDenormals flush;
   const emulated::Bindings bindings = bind(dispatch, kernel);
   try {

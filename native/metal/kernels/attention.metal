@@ -8,7 +8,7 @@
 #include "numbers.h"
 
 // Most of a head's width: a thread keeps this many of the outputs of 8 queries x headDim over 256 threads.
-#define MOST_OUTPUTS 8
+#define MAX_OUTPUTS 8
 
 // scores[query, key] = scale * (q . k) for the block's first `keys` keys.
 static inline void score_block(DEVICE(const InputUnit) q, DEVICE(const InputUnit) keys_of_block, int head_dim, int queries,
@@ -85,7 +85,7 @@ KERNEL(attend_row)(ARGUMENTS(AttendArguments), BUFFER(1, const int, positions), 
   DEVICE(const InputUnit) q_row = q + input_units((long)row * args.qStride + first_head * head_dim);
 
   float m = 0.0f, total = 0.0f;
-  float o[MOST_OUTPUTS];
+  float o[MAX_OUTPUTS];
   for (int index = 0; index <= last_block; ++index) {
     const int keys = index < last_block ? 64 : position % 64 + 1;
     const long block = block_tables[sequences[row] * args.blockTableWidth + index];
@@ -104,7 +104,7 @@ KERNEL(attend_row)(ARGUMENTS(AttendArguments), BUFFER(1, const int, positions), 
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (int n = 0; n < MOST_OUTPUTS; ++n) {
+    for (int n = 0; n < MAX_OUTPUTS; ++n) {
       const int i = (int)thread_index + n * 256;
       if (i >= queries * head_dim) break;
       const int which = i / head_dim;
@@ -116,7 +116,7 @@ KERNEL(attend_row)(ARGUMENTS(AttendArguments), BUFFER(1, const int, positions), 
   }
   if (query < queries && lane == 0) totals[query] = total;
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  for (int n = 0; n < MOST_OUTPUTS; ++n) {
+  for (int n = 0; n < MAX_OUTPUTS; ++n) {
     const int i = (int)thread_index + n * 256;
     if (i >= queries * head_dim) break;
     out[(long)row * args.qStride + first_head * head_dim + i] = to_activation(o[n] / totals[i / head_dim]);

@@ -4,12 +4,12 @@
 #include "language.h"
 #include "numbers.h"
 
-#define MOST_EXPERTS 4096
+#define MAX_EXPERTS 4096
 
 // One simdgroup per row: expert e is lane e % 32's.
 KERNEL(choose_experts)(ARGUMENTS(RouteArguments), BUFFER(1, const float, logits), BUFFER(2, int, chosen),
                        BUFFER(3, float, weights), POSITION) {
-  THREADGROUP_ARRAY(float, p, MOST_EXPERTS);
+  THREADGROUP_ARRAY(float, p, MAX_EXPERTS);
   THREADGROUP_ARRAY(float, sums, 16);
   const int experts = args.experts, first = (int)group.x * args.topK;
   const long from = (long)group.x * experts;
@@ -67,8 +67,8 @@ KERNEL(choose_experts)(ARGUMENTS(RouteArguments), BUFFER(1, const float, logits)
 //   tiles:     their number, then (expert, first place, places) of each: at most tileRows places of one expert
 KERNEL(group_slots)(ARGUMENTS(GroupArguments), BUFFER(1, const int, chosen), BUFFER(2, const int, rows),
                     BUFFER(3, int, places), BUFFER(4, int, place_rows), BUFFER(5, int, tiles), POSITION) {
-  THREADGROUP_ARRAY(int, begins, MOST_EXPERTS);
-  THREADGROUP_ARRAY(int, tile_begins, MOST_EXPERTS);
+  THREADGROUP_ARRAY(int, begins, MAX_EXPERTS);
+  THREADGROUP_ARRAY(int, tile_begins, MAX_EXPERTS);
   for (int e = (int)thread_index; e < args.experts; e += 256) {
     int count = 0;
     for (int i = 0; i < args.slots; ++i) count += chosen[i] == e ? 1 : 0;

@@ -13,7 +13,7 @@ import { temporaryFolder } from '../../temporary-folder.ts';
 /** A group `main` that node `a` leads, as far as others can see. */
 async function ledGroup(test: Cleanup) {
   const server = await startRedis(test);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   const lease = await acquireLease({ redis, group: 'main', nodeId: 'a', leaseMs: 60_000 }, 0);
   const heartbeat = await startHeartbeat(redis, () => ({ ...nodeReport('a'), group: 'main' }));
   server.defer(async () => {

@@ -6,7 +6,7 @@ import { startRedis } from '../../start-redis.ts';
 
 test('a clock that is wrong is measured against that of Redis, and said', async (t) => {
   const server = await startRedis(t);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   server.defer(() => redis.disconnect());
   assert.equal(describeClockSkew('a', await measureClockSkew(redis)), null);
   const ahead = await measureClockSkew(redis, () => Date.now() + 90_000);

@@ -6,7 +6,7 @@ import { eventually } from '../../queue-fixture.ts';
 import { startRedis, type TestRedis } from '../../start-redis.ts';
 
 function connect(server: TestRedis) {
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'lease', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'lease', retry: 'forever' });
   server.defer(() => redis.disconnect());
   return redis;
 }

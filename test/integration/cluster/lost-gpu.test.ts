@@ -8,7 +8,7 @@ import { assertSameWhereClear, generate, generateAlone, groupOf, WHOLE_GPU } fro
 
 const COMPUTES_NO_MORE = /This node computes no more: the GPU gave up a step: .*; restart this node\./;
 
-afterEach(() => loadAddon().pretendGpu(WHOLE_GPU));
+afterEach(() => loadAddon().setEmulatedGpu(WHOLE_GPU));
 
 test('a member whose GPU is lost ends, and the group goes on without it', async (t) => {
   const { home, folder, options } = await groupOf(t);
@@ -16,7 +16,7 @@ test('a member whose GPU is lost ends, and the group goes on without it', async 
   let ended: Promise<unknown> = Promise.resolve();
   const follow = () => {
     // Enough for the canary's steps and a few more.
-    loadAddon().pretendGpu({ ...WHOLE_GPU, dispatchesUntilLost: 60 });
+    loadAddon().setEmulatedGpu({ ...WHOLE_GPU, dispatchesUntilLost: 60 });
     ended = serveModel(options('b', { backend: 'metal-emulated' }), stop.signal).then(
       () => null,
       (thrown: unknown) => thrown,
@@ -35,7 +35,7 @@ test('a member whose GPU is lost ends, and the group goes on without it', async 
 
 test('a leader whose GPU is lost ends, saying why', async (t) => {
   const { options } = await groupOf(t);
-  loadAddon().pretendGpu({ ...WHOLE_GPU, dispatchesUntilLost: 400 });
+  loadAddon().setEmulatedGpu({ ...WHOLE_GPU, dispatchesUntilLost: 400 });
   await assert.rejects(
     leadFor(
       options('a', { backend: 'metal-emulated' }),
@@ -51,7 +51,7 @@ test('a leader whose GPU is lost ends, saying why', async (t) => {
 
 test('a worker whose GPU is lost before its group computes ends, so that it is started again', async (t) => {
   const { options } = await groupOf(t);
-  loadAddon().pretendGpu({ ...WHOLE_GPU, dispatchesUntilLost: 30 });
+  loadAddon().setEmulatedGpu({ ...WHOLE_GPU, dispatchesUntilLost: 30 });
   await assert.rejects(
     serveModel(options('a', { backend: 'metal-emulated' }), new AbortController().signal),
     (thrown) => thrown instanceof DomainError && COMPUTES_NO_MORE.test(thrown.message),
@@ -60,7 +60,7 @@ test('a worker whose GPU is lost before its group computes ends, so that it is s
 
 test('a node whose GPU has too little memory says what to do', async (t) => {
   const { options } = await groupOf(t);
-  loadAddon().pretendGpu({ ...WHOLE_GPU, workingSetBytes: 100_000 });
+  loadAddon().setEmulatedGpu({ ...WHOLE_GPU, workingSetBytes: 100_000 });
   await assert.rejects(
     serveModel(options('a', { backend: 'metal-emulated' }), new AbortController().signal),
     (thrown) =>

@@ -23,10 +23,10 @@ for (const [leads, follows] of [
   ['metal-emulated', 'cpu'],
 ] as const) {
   test(`a leader on ${leads} and a member on ${follows} answer as one CPU does`, async (t) => {
-    loadAddon().pretendGpu(WHOLE_GPU);
+    loadAddon().setEmulatedGpu(WHOLE_GPU);
     const { home, folder, url, options } = await groupOf(t);
     const stop = new AbortController();
-    const redis = connectRedis({ url, role: 'durable', name: 'test', patience: 'forever' });
+    const redis = connectRedis({ url, role: 'durable', name: 'test', retry: 'forever' });
     // Neither has room for all experts: the group computes when both are there.
     const following = isLed(redis).then(() =>
       serveModel(options('b', { backend: follows, maxExperts: 4 }), stop.signal),
@@ -56,7 +56,7 @@ for (const [leads, follows] of [
 
 test('a mixed group whose logits are far from what the leader alone computes is refused', async (t) => {
   const { url, options } = await groupOf(t);
-  const redis = connectRedis({ url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url, role: 'durable', name: 'test', retry: 'forever' });
   try {
     await leadFor(
       options('a', { backend: 'cpu' }),

@@ -30,7 +30,7 @@ interface Answer {
 async function openHome(t: TestContext, redis: TestRedis) {
   const home = mkdtempSync(join(tmpdir(), 'cv-home-'));
   t.after(() => rmSync(home, { recursive: true, force: true }));
-  const connection = connectRedis({ url: redis.url, role: 'durable', name: 'test', patience: 'bounded' });
+  const connection = connectRedis({ url: redis.url, role: 'durable', name: 'test', retry: 'bounded' });
   redis.defer(() => connection.disconnect());
   const keys = createKeyStore(connection, readPepper(join(home, 'pepper')));
   const tenants = createTenantStore(connection, configSchema.parse({}).tenants);

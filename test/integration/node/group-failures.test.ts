@@ -48,7 +48,7 @@ async function open(t: TestContext, options: Partial<LocalGroupOptions>): Promis
 }
 
 function exchange(t: TestContext) {
-  const connection = connectRedis({ url: redis.url, role: 'exchange', name: 'test', patience: 'bounded' });
+  const connection = connectRedis({ url: redis.url, role: 'exchange', name: 'test', retry: 'bounded' });
   t.after(() => connection.disconnect());
   return connection;
 }

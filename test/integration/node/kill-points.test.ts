@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Topology } from '../../../infra/messages/group-plan.ts';
 import { StepFailure } from '../../../workers/node/step-failure.ts';
+import { openFailingRelay } from '../../failing-relay.ts';
 import { batchOf, LocalGroup, openAllPacks, openWholeSession } from '../../local-group.ts';
-import { openMortalExchange } from '../../mortal-exchange.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
@@ -75,7 +75,7 @@ interface Kill {
 async function survive({ nodes, topology, layered, victim, after: left }: Kill): Promise<number> {
   const deadlines = { floorMs: 500, factor: 8 };
   const experts = placement(nodes);
-  const way = await openMortalExchange(redis.url);
+  const way = await openFailingRelay(redis.url);
   const group = await LocalGroup.open({
     ...{ packs, exchangeUrl: redis.url, experts, topology, deadlines },
     layered: new Set(layered ? experts.keys() : []),
@@ -91,7 +91,7 @@ async function survive({ nodes, topology, layered, victim, after: left }: Kill):
   try {
     // A layer is two native calls of JavaScript or at most one frame.
     if (layered || topology === 'centralized') group.nodes[victim]?.killAfter(left, kill);
-    else way.dieAfter(Math.floor(left / 2), kill);
+    else way.failAfter(Math.floor(left / 2), kill);
     await group.use(living);
     for (let step = 0; step < STEPS.length; ) {
       const batch = STEPS[step];

@@ -8,7 +8,7 @@ import { repairCounters } from '../../../infra/queue/reap-generations.ts';
 import { REBASE_ABOVE } from '../../../infra/redis/fair-limits.ts';
 import { runScript } from '../../../infra/redis/scripts.ts';
 import { takeNext } from '../../../workers/queue/take-next.ts';
-import { type FairJob, FairModel, FairnessWitness } from '../../fair-model.ts';
+import { type FairJob, FairModel, FairnessMonitor } from '../../fair-model.ts';
 import { type FairSchedule, fairSchedules, SEED } from '../../fair-schedule.ts';
 import {
   FINISHED,
@@ -36,7 +36,7 @@ async function run(schedule: FairSchedule, queue: GenerationQueue, leader: Leade
     oracle.addQueue(name, weight);
     await leader.parts.redis.hset(`cv:fair:${model}`, `w:${name}`, weight);
   }
-  const witness = new FairnessWitness(schedule.slots, weights);
+  const witness = new FairnessMonitor(schedule.slots, weights);
   const running: RunningJob[] = [];
   for (const step of schedule.steps) {
     if (step.kind === 'arrive') {

@@ -4,9 +4,9 @@ import { finishGeneration } from '../../../infra/queue/finish-generation.ts';
 import { readGeneration } from '../../../infra/queue/inspect-jobs.ts';
 import { openCancelSignals } from '../../../workers/queue/cancel-signals.ts';
 import { openGenerationSource } from '../../../workers/queue/generation-source.ts';
+import { maintainQueues } from '../../../workers/queue/maintain-queues.ts';
 import { recoverGenerations } from '../../../workers/queue/recover-generations.ts';
 import { takeNext } from '../../../workers/queue/take-next.ts';
-import { tendQueues } from '../../../workers/queue/tend-queues.ts';
 import {
   eventually,
   FINISHED,
@@ -31,7 +31,7 @@ async function stall(fixture: QueueFixture, id: string): Promise<void> {
   const { redis, queues } = fixture;
   for (let scan = 0; scan < 2; scan += 1) {
     await redis.del(`cv:q:${QUEUE}:${id}:lock`, `cv:q:${QUEUE}:stalled-check`);
-    await tendQueues({ redis, queues, model: MODEL, onProblem: () => {} });
+    await maintainQueues({ redis, queues, model: MODEL, onProblem: () => {} });
   }
 }
 
@@ -69,7 +69,7 @@ test('a leader that comes back after its locks ran out goes on as if they had no
     const next = await fixture.lead('g');
     const [recovered] = await recoverGenerations(next.parts, true);
     assert.deepEqual([recovered?.request.id, recovered?.lastSeq], [id, restart]);
-    await tendQueues({ ...fixture, model: MODEL, onProblem: () => {} });
+    await maintainQueues({ ...fixture, model: MODEL, onProblem: () => {} });
     assert.equal(await takeNext(next.parts), null, 'the job is still its own');
     await next.writer.append([{ id, seq: restart + 1, event: tokensEvent(restart + 1) }]);
     await next.lease.release();

@@ -28,7 +28,7 @@ const PLAN: Omit<GroupPlan, 'epoch'> = {
 
 async function connect(test: Cleanup) {
   const server = await startRedis(test);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   server.defer(() => redis.disconnect());
   return redis;
 }

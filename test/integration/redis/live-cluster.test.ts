@@ -9,7 +9,7 @@ import { startRedis } from '../../start-redis.ts';
 
 test('the planner sees the nodes of a group as they report themselves, the leader first', async (t) => {
   const server = await startRedis(t);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   server.defer(() => redis.disconnect());
   const reports = [
     nodeReport('a', { bytesPerSecond: 30e9, memoryBytes: 8e9, maxExperts: 2 }),
@@ -43,7 +43,7 @@ test('the planner sees the nodes of a group as they report themselves, the leade
 
 test('a node that has not measured its memory is named', async (t) => {
   const server = await startRedis(t);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   server.defer(() => redis.disconnect());
   const heartbeat = await startHeartbeat(redis, () => nodeReport('new'), 1_000);
   server.defer(() => heartbeat.stop());

@@ -36,7 +36,7 @@ function report(id: string, changes: Partial<NodeReport> = {}): NodeReport {
 
 async function connect(test: Cleanup) {
   const server = await startRedis(test);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   server.defer(() => redis.disconnect());
   return redis;
 }
@@ -94,7 +94,7 @@ test('a process whose id was taken while it was silent finds out', async (t) => 
 
 test('gateways see a card when it is published, changed and gone', async (t) => {
   const server = await startRedis(t);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   server.defer(() => redis.disconnect());
   const cards = await watchModelCards({ url: server.url });
   server.defer(() => cards.close());
@@ -111,7 +111,7 @@ test('gateways see a card when it is published, changed and gone', async (t) => 
 
 test('publishing the same card again sends its content no second time', async (t) => {
   const server = await startRedis(t);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   server.defer(() => redis.disconnect());
   await publishModelCard(redis, card);
   await redis.config('RESETSTAT');

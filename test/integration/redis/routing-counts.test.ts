@@ -6,7 +6,7 @@ import { startRedis } from '../../start-redis.ts';
 
 test('routing counts of a model are read as they were written, to a tenth of a row', async (t) => {
   const server = await startRedis(t);
-  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   server.defer(() => redis.disconnect());
   assert.equal(await readRoutingCounts(redis, 'demo'), null);
   const record = { layers: 2, experts: 2, counts: [1, 2.04, 3.06, 0], writtenAtMs: 5 };

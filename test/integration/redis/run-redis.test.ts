@@ -17,7 +17,7 @@ function tempFolder(t: TestContext): string {
 test('a durable server is what the check wants, and has its data after a restart', async (t) => {
   const dir = tempFolder(t);
   const first = await runRedis({ role: 'durable', dir, listen: 'unix', password: 'pw' });
-  const redis = connectRedis({ url: first.url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url: first.url, role: 'durable', name: 'test', retry: 'forever' });
   t.after(() => redis.disconnect());
   assert.deepEqual(await checkRedisServer(redis, 'durable'), []);
   await redis.set('kept', 'yes');
@@ -34,7 +34,7 @@ test('an exchange server on a loopback port writes no file and wants its passwor
   const server = await runRedis({ role: 'exchange', dir, listen: 0 });
   t.after(() => server.kill());
   assert.match(server.url, /^redis:\/\/:[0-9a-f]{48}@127\.0\.0\.1:\d+$/);
-  const redis = connectRedis({ url: server.url, role: 'exchange', name: 'test', patience: 'bounded' });
+  const redis = connectRedis({ url: server.url, role: 'exchange', name: 'test', retry: 'bounded' });
   t.after(() => redis.disconnect());
   assert.deepEqual(await checkRedisServer(redis, 'exchange'), []);
   await redis.set('gone', 'soon');
@@ -43,7 +43,7 @@ test('an exchange server on a loopback port writes no file and wants its passwor
     url: server.url.replace(/:[0-9a-f]{48}@/, ':wrong@'),
     role: 'exchange',
     name: 'stranger',
-    patience: 'bounded',
+    retry: 'bounded',
   });
   t.after(() => stranger.disconnect());
   await assert.rejects(stranger.get('gone'), /NOAUTH|WRONGPASS/);
@@ -59,13 +59,13 @@ test('a path too long for a socket is served on a loopback port', async (t) => {
 test('a server that a killed process left behind is replaced, with its data', async (t) => {
   const dir = tempFolder(t);
   const left = await runRedis({ role: 'durable', dir, listen: 'unix' });
-  const before = connectRedis({ url: left.url, role: 'durable', name: 'test', patience: 'forever' });
+  const before = connectRedis({ url: left.url, role: 'durable', name: 'test', retry: 'forever' });
   await before.set('kept', 'yes');
   before.disconnect();
   const next = await runRedis({ role: 'durable', dir, listen: 'unix' });
   t.after(() => next.kill());
   await left.exited;
-  const after = connectRedis({ url: next.url, role: 'durable', name: 'test', patience: 'forever' });
+  const after = connectRedis({ url: next.url, role: 'durable', name: 'test', retry: 'forever' });
   t.after(() => after.disconnect());
   assert.equal(await after.get('kept'), 'yes');
 });
@@ -82,8 +82,8 @@ test('a server that does not start says why', async (t) => {
 test('a client request fails within seconds when Redis is away, a worker waits for it', async (t) => {
   const dir = tempFolder(t);
   const server = await runRedis({ role: 'durable', dir, listen: 'unix', password: 'pw' });
-  const [bounded, forever] = (['bounded', 'forever'] as const).map((patience) =>
-    connectRedis({ url: server.url, role: 'durable', name: patience, patience }),
+  const [bounded, forever] = (['bounded', 'forever'] as const).map((retry) =>
+    connectRedis({ url: server.url, role: 'durable', name: retry, retry }),
   );
   assert.ok(bounded && forever);
   t.after(() => [bounded, forever].map((redis) => redis.disconnect()));

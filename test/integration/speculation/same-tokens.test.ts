@@ -16,10 +16,10 @@ import { DEFAULT_ENGINE, openEngine } from '../../../workers/serve/open-engine.t
 import type { Drafter } from '../../../workers/speculation/drafter.ts';
 import { NgramDrafter } from '../../../workers/speculation/ngram-drafter.ts';
 import type { StepExecutor } from '../../../workers/step/run-step.ts';
+import { CONSTANT_SHAPE, ConstantTimeScheduler } from '../../constant-time-scheduler.ts';
 import { LocalGroup } from '../../local-group.ts';
 import { REPOSITORY_ROOT } from '../../repository-root.ts';
 import { startRedis } from '../../start-redis.ts';
-import { STEADY_SHAPE, SteadyScheduler } from '../../steady-scheduler.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
@@ -50,7 +50,12 @@ async function run(
   createDrafter: (() => Drafter) | null,
 ): Promise<Run> {
   const limits = { ...DEFAULT_ENGINE, blockTokens: KV_BLOCK_TOKENS, maxRows: 64 };
-  const scheduler = new SteadyScheduler(new KvBlockPool(16, KV_BLOCK_TOKENS), limits, STEADY_SHAPE, createDrafter);
+  const scheduler = new ConstantTimeScheduler(
+    new KvBlockPool(16, KV_BLOCK_TOKENS),
+    limits,
+    CONSTANT_SHAPE,
+    createDrafter,
+  );
   let steps = 0;
   const executor = {
     vocab: engine.vocab,

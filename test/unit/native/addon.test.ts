@@ -46,8 +46,8 @@ test('exports what addon-types.ts says, nothing more', async () => {
     'kernelVariants',
     'layoutVersion',
     'mapFile',
-    'pretendGpu',
     'probeReadSeconds',
+    'setEmulatedGpu',
   ]);
   assert.deepEqual(methodsOf(addon.mapFile(packPath)), METHODS['MappedFile']);
   assert.deepEqual(methodsOf(twoMembers()), METHODS['ExpertAssigner']);

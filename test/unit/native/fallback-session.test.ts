@@ -36,7 +36,7 @@ const folder = mkdtempSync(join(tmpdir(), 'cv-fallback-'));
 const packPath = join(folder, 'zeros');
 writeFileSync(packPath, new Uint8Array(PACK_BYTES));
 after(() => rmSync(folder, { recursive: true }));
-afterEach(() => addon.pretendGpu(WHOLE_GPU));
+afterEach(() => addon.setEmulatedGpu(WHOLE_GPU));
 
 function openAuto(warnings: string[] = []): FallbackSession<AddonModelSession> {
   const limits = { threads: 1, kvBlocks: 1, maxRows: 4, variant: '' };
@@ -75,7 +75,7 @@ for (const [what, gpu, reason] of [
   ],
 ] as const) {
   test(`a GPU that ${what} is replaced at once, with a warning`, async () => {
-    addon.pretendGpu({ ...WHOLE_GPU, ...gpu });
+    addon.setEmulatedGpu({ ...WHOLE_GPU, ...gpu });
     const warnings: string[] = [];
     const session = openAuto(warnings);
     attachAll(session, () => addon.mapFile(packPath));
@@ -88,7 +88,7 @@ for (const [what, gpu, reason] of [
 }
 
 test('a GPU that has no room for the second expert is replaced, and the CPU gets all packs', async () => {
-  addon.pretendGpu({ ...WHOLE_GPU, workingSetBytes: 3 * PACK_BYTES });
+  addon.setEmulatedGpu({ ...WHOLE_GPU, workingSetBytes: 3 * PACK_BYTES });
   const warnings: string[] = [];
   const session = openAuto(warnings);
   attachAll(session, () => addon.mapFile(packPath));
@@ -98,7 +98,7 @@ test('a GPU that has no room for the second expert is replaced, and the CPU gets
 });
 
 test('a GPU that has computed is not replaced', async () => {
-  addon.pretendGpu({ ...WHOLE_GPU, workingSetBytes: 3 * PACK_BYTES });
+  addon.setEmulatedGpu({ ...WHOLE_GPU, workingSetBytes: 3 * PACK_BYTES });
   const session = openAuto();
   session.attach('shared', (raw) => raw.attachShared(addon.mapFile(packPath), new Float64Array(8)));
   session.attach(0, (raw) => raw.attachExpert(0, addon.mapFile(packPath), new Float64Array(2)));
@@ -118,7 +118,7 @@ test('an argument that is wrong everywhere is no reason to try the CPU', () => {
 });
 
 test('a lost GPU is said to be lost by the step and by every call after it', async () => {
-  addon.pretendGpu({ ...WHOLE_GPU, dispatchesUntilLost: 5 });
+  addon.setEmulatedGpu({ ...WHOLE_GPU, dispatchesUntilLost: 5 });
   const session = openAuto();
   attachAll(session, () => addon.mapFile(packPath));
   const isLost = (thrown: unknown): boolean => toNativeError(thrown).code === 'device_lost';

@@ -9,7 +9,7 @@ import type {
   AddonGroupMemberOptions,
   AddonGroupStepReport,
   AddonModelSession,
-  AddonStepOrder,
+  AddonStepCommand,
 } from '../../../native/addon-types.ts';
 import { startSilentExchange } from './silent-exchange.ts';
 import { ADDON_PATH, addon, LIMITS, oneRow, packPath, readySession, SHAPE } from './zero-model.ts';
@@ -40,12 +40,12 @@ const ALONE: AddonGroupMemberOptions = {
   incoming: [],
   incomingFrom: new Int32Array(0),
 };
-const FOR_EVER: AddonStepOrder = { step: 1, patience: null };
+const NO_TIMEOUT: AddonStepCommand = { step: 1, timeout: null };
 
 function groupStep(
   session: AddonModelSession,
   member: AddonGroupMember,
-  order: AddonStepOrder = FOR_EVER,
+  order: AddonStepCommand = NO_TIMEOUT,
   logits: Float32Array | null = new Float32Array(SHAPE.vocab),
 ): Promise<AddonGroupStepReport> {
   const one = new Int32Array(1);
@@ -62,7 +62,7 @@ test('a member can leave, nothing more', async () => {
 test('a step of a group of one gives what its session gives, and says how it went', async () => {
   const session = readySession();
   const logits = new Float32Array(SHAPE.vocab).fill(7);
-  const report = await groupStep(session, addon.createGroupMember(session, ALONE), FOR_EVER, logits);
+  const report = await groupStep(session, addon.createGroupMember(session, ALONE), NO_TIMEOUT, logits);
   assert.deepEqual([...logits], [0, 0, 0, 0, 0]);
   const { attendSeconds, expertSeconds, projectSeconds, ...rest } = report;
   assert.ok(attendSeconds > 0 && expertSeconds > 0 && projectSeconds > 0);
@@ -80,7 +80,7 @@ test('a step of a group of one gives what its session gives, and says how it wen
 
 test('a step ends with the name of a member that does not answer', async () => {
   const session = readySession();
-  const order = { step: 1, patience: { floorMs: 1, factor: 0, normalMs: 0 } };
+  const order = { step: 1, timeout: { floorMs: 1, factor: 0, normalMs: 0 } };
   const { trouble, culprits } = await groupStep(session, addon.createGroupMember(session, TWO), order);
   assert.deepEqual({ trouble, culprits: [...culprits] }, { trouble: 'late', culprits: [1] });
   await session.close();
@@ -133,18 +133,10 @@ for (const [name, changes, message] of [
 }
 
 for (const [name, order, message] of [
-  ['a number below zero', { step: -1, patience: null }, /step is out of range/],
-  ['a number beyond 32 bits', { step: 2 ** 32, patience: null }, /step is out of range/],
-  [
-    'a negative patience',
-    { step: 1, patience: { floorMs: 0, factor: -1, normalMs: 0 } },
-    /factor must not be negative/,
-  ],
-  [
-    'a patience of NaN',
-    { step: 1, patience: { floorMs: NaN, factor: 0, normalMs: 0 } },
-    /floorMs must not be negative/,
-  ],
+  ['a number below zero', { step: -1, timeout: null }, /step is out of range/],
+  ['a number beyond 32 bits', { step: 2 ** 32, timeout: null }, /step is out of range/],
+  ['a negative timeout', { step: 1, timeout: { floorMs: 0, factor: -1, normalMs: 0 } }, /factor must not be negative/],
+  ['a timeout of NaN', { step: 1, timeout: { floorMs: NaN, factor: 0, normalMs: 0 } }, /floorMs must not be negative/],
 ] as const) {
   test(`a step with ${name} is refused`, async () => {
     const session = readySession();
@@ -154,11 +146,11 @@ for (const [name, order, message] of [
   });
 }
 
-test('a patience longer than any clock counts is a long one', async () => {
+test('a timeout longer than any clock counts is a long one', async () => {
   const session = readySession();
   const member = addon.createGroupMember(session, TWO);
   const waits = heard();
-  const running = groupStep(session, member, { step: 1, patience: { floorMs: 1e300, factor: Infinity, normalMs: 1 } });
+  const running = groupStep(session, member, { step: 1, timeout: { floorMs: 1e300, factor: Infinity, normalMs: 1 } });
   await waits;
   member.leave();
   await assert.rejects(running, { code: 'interrupted' });
@@ -175,7 +167,7 @@ test('a member is of one session, and no step runs in one that is closed', async
     'invalid_argument',
     /must be a GroupMember/,
   );
-  refused(() => groupStep(session, member, FOR_EVER, new Float32Array(4)), 'invalid_argument', /logits must have 5/);
+  refused(() => groupStep(session, member, NO_TIMEOUT, new Float32Array(4)), 'invalid_argument', /logits must have 5/);
   await session.close();
   refused(() => groupStep(session, member), 'closed', /session is closed/);
   refused(() => addon.createGroupMember(session, ALONE), 'closed', /session is closed/);
@@ -190,7 +182,7 @@ test('a session that is closed while its arguments are read is closed', () => {
       void session.close();
       return 1;
     },
-    patience: null,
+    timeout: null,
   };
   assert.throws(() => void groupStep(session, member, order), { code: 'closed' });
 });
@@ -205,7 +197,7 @@ test('a worker thread that ends while a step waits for others takes nothing with
     for (const expert of [0, 1]) session.attachExpert(expert, file, new Float64Array(2));
     const one = new Int32Array(1);
     const member = addon.createGroupMember(session, place);
-    session.groupStep(one, one, one, one, 1, one, new Float32Array(5), member, { step: 1, patience: null });`;
+    session.groupStep(one, one, one, one, 1, one, new Float32Array(5), member, { step: 1, timeout: null });`;
   for (let round = 0; round < 3; round += 1) {
     const waits = heard();
     const workerData = { shape: SHAPE, limits: LIMITS, packPath, place: TWO };
@@ -227,7 +219,7 @@ test('no place or order does worse than a coded error', async () => {
   );
   const change = <T extends object>(base: T) =>
     fc.tuple(fc.constantFrom(...Object.keys(base)), wrong).map(([key, value]) => ({ ...base, [key]: value }));
-  const order = fc.oneof(fc.constant(FOR_EVER), change(FOR_EVER));
+  const order = fc.oneof(fc.constant(NO_TIMEOUT), change(NO_TIMEOUT));
   const steps = { run: 0, refused: 0 };
   await fc.assert(
     fc.asyncProperty(fc.oneof(fc.constant(ALONE), change(ALONE)), order, async (place, given) => {

@@ -25,12 +25,12 @@ const ALONE: AddonHopProbeOptions = {
 test('rounds of a node alone take the time of its writes', () => {
   const probe = addon.createHopProbe(ALONE);
   assert.deepEqual(Object.getOwnPropertyNames(Object.getPrototypeOf(probe)).sort(), [
-    'bareSeconds',
     'constructor',
     'exchangeSeconds',
+    'transportSeconds',
   ]);
   assert.ok(probe.exchangeSeconds(1, 3) > 0);
-  assert.ok(probe.bareSeconds(1, 3) > 0);
+  assert.ok(probe.transportSeconds(1, 3) > 0);
 });
 
 test('blocks and rounds that are none are refused', () => {
@@ -43,7 +43,7 @@ test('blocks and rounds that are none are refused', () => {
     [1, 0.5],
   ] as const) {
     assert.throws(() => probe.exchangeSeconds(block, rounds), { code: 'invalid_argument' });
-    assert.throws(() => probe.bareSeconds(block, rounds), { code: 'invalid_argument' });
+    assert.throws(() => probe.transportSeconds(block, rounds), { code: 'invalid_argument' });
   }
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { MAX_WEIGHT, MIN_WEIGHT, REBASE_ABOVE } from '../../../infra/redis/fair-limits.ts';
-import { type FairJob, FairModel, FairnessWitness } from '../../fair-model.ts';
+import { type FairJob, FairModel, FairnessMonitor } from '../../fair-model.ts';
 import { type FairSchedule, fairSchedules, SEED } from '../../fair-schedule.ts';
 
 /** Runs a schedule on the model; returns the first broken pair, or null. */
@@ -11,7 +11,7 @@ function run(schedule: FairSchedule): string | null {
   const names = [...weights.keys()];
   const model = new FairModel(schedule.startAt);
   for (const [name, weight] of weights) model.addQueue(name, weight);
-  const witness = new FairnessWitness(schedule.slots, weights);
+  const witness = new FairnessMonitor(schedule.slots, weights);
   const running: FairJob[] = [];
   const use = (job: FairJob, part: number): void => {
     const tokens = Math.floor((job.reserved - job.used) * part);
@@ -91,7 +91,7 @@ test('a neighbour whose large reservations come back unused does not break the b
     ['late', 1],
   ]);
   const model = new FairModel();
-  const witness = new FairnessWitness(5, weights);
+  const witness = new FairnessMonitor(5, weights);
   for (const name of weights.keys()) model.addQueue(name, 1);
   const arrive = (queue: string, reserved: number, count: number): void => {
     for (let index = 0; index < count; index += 1) model.enqueue({ queue, reserved, used: 0 });

@@ -5,7 +5,7 @@ import { connectRedis } from '../../../infra/redis/connect.ts';
 
 test('commands of a connection that is given up between two attempts are rejected', async () => {
   const url = 'unix:///nowhere/redis.sock';
-  const redis = connectRedis({ url, role: 'durable', name: 'test', patience: 'forever' });
+  const redis = connectRedis({ url, role: 'durable', name: 'test', retry: 'forever' });
   const waiting = redis.ping();
   await new Promise((resolve) => redis.once('reconnecting', resolve));
   assert.equal(redis.status, 'reconnecting');

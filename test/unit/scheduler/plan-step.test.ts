@@ -11,16 +11,16 @@ const LIMITS = { blockTokens: 64, maxRows: 256, maxSequences: 8, interTokenTarge
 /** 30 ms and 1 ms for each row: beside two answers, 32 rows of prompts double a step's time. */
 const COST = { shape: { fixed: 30, perExpert: 0, experts: 1, topK: 1, perRow: 1 }, rows: [], msPerUnit: [] };
 
-const NO_GUESS = { chance: 0, most: 0 };
+const NO_DRAFT = { chance: 0, most: 0 };
 
-function answering(id: string, length: number, guess = NO_GUESS): RunningSequence {
+function answering(id: string, length: number, guess = NO_DRAFT): RunningSequence {
   const blocks = Math.ceil((length - 1) / 64);
   return { id, promptTokens: 5, length, computed: length - 1, blocks, ownBlocks: blocks, guess };
 }
 
 function prompting(id: string, length: number, computed: number): RunningSequence {
   const blocks = Math.ceil((length + 1) / 64);
-  return { id, promptTokens: length, length, computed, blocks, ownBlocks: blocks, guess: NO_GUESS };
+  return { id, promptTokens: length, length, computed, blocks, ownBlocks: blocks, guess: NO_DRAFT };
 }
 
 function waiting(id: string, length: number, cachedTokens = 0): WaitingSequence {

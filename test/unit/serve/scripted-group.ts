@@ -13,8 +13,8 @@ import { GenerationGroup, type GroupObserver } from '../../../workers/serve/gene
 import type { Drafter } from '../../../workers/speculation/drafter.ts';
 import type { StepExecutor } from '../../../workers/step/run-step.ts';
 import { bytesOf, byteTokenizer } from '../../byte-tokenizer.ts';
+import { CONSTANT_SHAPE, ConstantTimeScheduler } from '../../constant-time-scheduler.ts';
 import { makeRequest } from '../../queue-fixture.ts';
-import { STEADY_SHAPE, SteadyScheduler } from '../../steady-scheduler.ts';
 
 export const BLOCK_TOKENS = 4;
 /** The engine is broken behind this token. */
@@ -76,7 +76,7 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
   const streams = new Map<string, ScriptedStream>(
     queue.map(({ request }) => [request.id, { events: [], end: null, writes: 0, job: undefined }]),
   );
-  const scheduler = new SteadyScheduler(
+  const scheduler = new ConstantTimeScheduler(
     new KvBlockPool(script.kvBlocks ?? 64, BLOCK_TOKENS),
     {
       blockTokens: BLOCK_TOKENS,
@@ -85,7 +85,7 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
       interTokenTarget: 2,
       longestPause: 8,
     },
-    STEADY_SHAPE,
+    CONSTANT_SHAPE,
     script.createDrafter ?? null,
   );
   const observed = new Set<Generation>();

@@ -8,7 +8,7 @@ import type { Drafter } from '../../../workers/speculation/drafter.ts';
 import { NgramDrafter } from '../../../workers/speculation/ngram-drafter.ts';
 import { bytesOf } from '../../byte-tokenizer.ts';
 import { makeRequest } from '../../queue-fixture.ts';
-import { rememberingEngine } from './remembering-engine.ts';
+import { kvTrackingEngine } from './kv-tracking-engine.ts';
 import { BLOCK_TOKENS, runGroup, type ScriptedGroup, taken } from './scripted-group.ts';
 
 /** Sure of itself, and right now and then: it repeats the last two tokens, and sometimes one. */
@@ -54,7 +54,7 @@ const request: fc.Arbitrary<Partial<GenerationRequest>> = fc.record({
 function run(requests: readonly Partial<GenerationRequest>[], kvBlocks: number, createDrafter?: () => Drafter) {
   const all = requests.map((change, index) => taken('', { ...change, id: `request ${index}` }));
   const drafts = createDrafter === undefined ? {} : { createDrafter };
-  return runGroup({ taken: all, kvBlocks, maxRows: 24, executor: rememberingEngine(BLOCK_TOKENS), ...drafts });
+  return runGroup({ taken: all, kvBlocks, maxRows: 24, executor: kvTrackingEngine(BLOCK_TOKENS), ...drafts });
 }
 
 /** What the clients get, choice by choice; steps interleave choices differently. */
@@ -90,7 +90,7 @@ test('a takeover between guessed tokens changes no token of any choice', async (
   const change = { promptTokens: bytesOf('abcabc'), choices: 2, maxTokens: 40 };
   for (const temperature of [0, 0.5]) {
     const one = taken('', { ...change, id: 'moved', sampling: { ...makeRequest().sampling, temperature } });
-    const executor = rememberingEngine(BLOCK_TOKENS);
+    const executor = kvTrackingEngine(BLOCK_TOKENS);
     const undisturbed = (await runGroup({ taken: [one], executor })).streams.get('moved')?.events ?? [];
     for (const createDrafter of DRAFTERS) {
       for (let cut = 1; cut <= 30; cut += 1) {

@@ -2,7 +2,7 @@
 // go on, or everything has to be computed again. Pure bookkeeping.
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 
-export class CompleteKv {
+export class KvCoverage {
   /** Incarnations; null while nothing was computed yet, when everybody's is complete. */
   #complete: ReadonlySet<string> | null = null;
 

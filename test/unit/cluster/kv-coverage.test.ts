@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GroupPlan, Topology } from '../../../infra/messages/group-plan.ts';
-import { CompleteKv } from '../../../workers/cluster/complete-kv.ts';
+import { KvCoverage } from '../../../workers/cluster/kv-coverage.ts';
 
 function plan(topology: Topology, ...ids: readonly string[]): GroupPlan {
   const members = ids.map((id) => ({ id, incarnation: id, experts: [], shared: true, exchangeUrl: null, speed: 1 }));
@@ -10,11 +10,11 @@ function plan(topology: Topology, ...ids: readonly string[]): GroupPlan {
 }
 
 test('before anything is computed everybody can attend', () => {
-  assert.equal(new CompleteKv().allows(plan('decentralized', 'a', 'b')), true);
+  assert.equal(new KvCoverage().allows(plan('decentralized', 'a', 'b')), true);
 });
 
 test('a member that joins lacks what was computed without it, until everything is computed again', () => {
-  const kv = new CompleteKv();
+  const kv = new KvCoverage();
   kv.advance(plan('decentralized', 'a', 'b'));
   assert.equal(kv.allows(plan('decentralized', 'a', 'b')), true);
   assert.equal(kv.allows(plan('decentralized', 'a')), true, 'one that left is not missed');
@@ -24,14 +24,14 @@ test('a member that joins lacks what was computed without it, until everything i
 });
 
 test('one that was out for a step has fallen behind', () => {
-  const kv = new CompleteKv();
+  const kv = new KvCoverage();
   kv.advance(plan('decentralized', 'a', 'b'));
   kv.advance(plan('decentralized', 'a'));
   assert.equal(kv.allows(plan('decentralized', 'a', 'b')), false);
 });
 
 test('where the leader alone attends, nobody else has to have anything, nor gets it', () => {
-  const kv = new CompleteKv();
+  const kv = new KvCoverage();
   kv.advance(plan('centralized', 'a', 'b'));
   assert.equal(kv.allows(plan('centralized', 'a', 'b', 'c')), true);
   assert.equal(kv.allows(plan('decentralized', 'a', 'b')), false);

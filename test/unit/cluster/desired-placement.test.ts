@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { desiredPlacement } from '../../../workers/cluster/desired-placement.ts';
 import { sharedBytes } from '../../../workers/cluster/memory-slots.ts';
-import { wantPlacement } from '../../../workers/cluster/want-placement.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
 import { nodeReport } from '../../node-report.ts';
 import { SMALL_OUTLINE } from '../model/small-outline.ts';
@@ -18,7 +18,7 @@ function node(id: string, slots: number, maxExperts: number | null = null) {
 }
 
 function wanted(...nodes: readonly ReturnType<typeof node>[]) {
-  return wantPlacement({ model, leader: 'a', nodes, counts: null }).nodes;
+  return desiredPlacement({ model, leader: 'a', nodes, counts: null }).nodes;
 }
 
 test('nodes with room enough hold everything', () => {

@@ -6,18 +6,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseRedisUrl } from '../infra/redis/connect.ts';
 
-export interface MortalExchange {
+export interface FailingRelay {
   /** For the node instead of the exchange's URL. */
   readonly url: string;
   /** Passes on `frames` more of the node's frames; instead of the next it calls `onDeath` and cuts. */
-  dieAfter(frames: number, onDeath: () => void): void;
+  failAfter(frames: number, onDeath: () => void): void;
   close(): void;
 }
 
 /** What every frame's entry has: the magic of its header, after the length of the header's field. */
 const FRAME = Buffer.from('$64\r\nCVLF');
 
-export async function openMortalExchange(exchangeUrl: string): Promise<MortalExchange> {
+export async function openFailingRelay(exchangeUrl: string): Promise<FailingRelay> {
   const { path = '', password = '' } = parseRedisUrl(exchangeUrl, 'EXCHANGE_URL');
   const sockets = new Set<Socket>();
   let left = Number.POSITIVE_INFINITY;
@@ -42,11 +42,11 @@ export async function openMortalExchange(exchangeUrl: string): Promise<MortalExc
   });
   const relay = join(tmpdir(), `cv-relay-${randomBytes(4).toString('hex')}.sock`);
   await new Promise<void>((resolve) => server.listen(relay, resolve));
-  const dieAfter = (frames: number, then: () => void): void => {
+  const failAfter = (frames: number, then: () => void): void => {
     left = frames;
     onDeath = then;
   };
-  return { url: `unix://${relay}?password=${password}`, dieAfter, close };
+  return { url: `unix://${relay}?password=${password}`, failAfter, close };
 }
 
 /** What Redis says goes to the node, and neither outlives the other. */

@@ -3,9 +3,9 @@
 import type { TokenAppend } from './append-tokens.ts';
 
 /** So many are written whatever the time is: as many as a gateway keeps for one stream (StreamBuffer). */
-const MOST_HELD = 128;
+const MAX_BUFFERED = 128;
 
-export class HeldAppends {
+export class AppendBuffer {
   readonly #intervalMs: number;
   #held: TokenAppend[] = [];
   #isUrgent = false;
@@ -29,14 +29,14 @@ export class HeldAppends {
   /** True when they are to be written now, at the end of a step. */
   isDue(nowMs: number): boolean {
     const waited = nowMs - this.#lastMs >= this.#intervalMs;
-    return this.#held.length > 0 && (waited || this.#isUrgent || this.#held.length >= MOST_HELD);
+    return this.#held.length > 0 && (waited || this.#isUrgent || this.#held.length >= MAX_BUFFERED);
   }
 
   /**
    * Time until they are to be written though no step has ended, in ms. Twice the interval after the last write: steps that are
    * shorter than the interval have ended before.
    */
-  patienceMs(nowMs: number): number {
+  flushDelayMs(nowMs: number): number {
     return Math.max(0, this.#lastMs + 2 * this.#intervalMs - nowMs);
   }
 

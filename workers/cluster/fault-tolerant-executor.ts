@@ -4,22 +4,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import type { Logger } from '../../infra/log/logger.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import type { Mutex } from '../../infra/timing/mutex.ts';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
-import type { Turns } from '../../infra/timing/turns.ts';
 import type { StepBatch } from '../../native/model-session.ts';
 import { StepFailure } from '../node/step-failure.ts';
 import { KvLost, StepDeferred, type StepExecutor } from '../step/run-step.ts';
 import type { PlanChoice, PlannedGroup } from './choose-plan.ts';
-import { CompleteKv } from './complete-kv.ts';
+import { KvCoverage } from './kv-coverage.ts';
 import type { HeldLease } from './lease.ts';
 import type { PlanAuthor } from './plan-author.ts';
 
-export interface KeptGroupParts {
+export interface FaultTolerantExecutorParts {
   readonly author: PlanAuthor;
   readonly lease: HeldLease;
   readonly vocab: number;
   /** Steps and changes of the session exclude each other. */
-  readonly turns: Turns;
+  readonly mutex: Mutex;
   /** What runs steps under a plan from now on. Rejects with StepFailure when it cannot be reached. */
   readonly executorFor: (plan: GroupPlan) => Promise<StepExecutor>;
   /** Throws DomainError when the executor computes something else than a single node does. */
@@ -33,21 +33,21 @@ export interface KeptGroupParts {
   readonly log: Logger;
 }
 
-const LOOK_MS = 500;
+const POLL_MS = 500;
 /** A step that waits longer for a plan is given back: whose it is may have been cancelled. */
 const DEFER_MS = 250;
 /** Between two looks of a step that waits. */
-const WAITING_LOOK_MS = 20;
+const WAITING_POLL_MS = 20;
 /** After a plan that could not be put to work, doubled with each one in a row. */
 const FIRST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 2_000;
+const MAX_PAUSE_MS = 2_000;
 /** A wait longer than this is worth a line in the log. */
-const WORTH_SAYING_MS = 1_000;
+const LOGGED_WAIT_MS = 1_000;
 
-export class KeptGroup implements StepExecutor {
+export class FaultTolerantExecutor implements StepExecutor {
   readonly vocab: number;
-  readonly #parts: KeptGroupParts;
-  readonly #kv = new CompleteKv();
+  readonly #parts: FaultTolerantExecutorParts;
+  readonly #kv = new KvCoverage();
   readonly #looking: Repeating;
   #looks: Promise<void> = Promise.resolve();
   #executor: StepExecutor | null = null;
@@ -58,11 +58,11 @@ export class KeptGroup implements StepExecutor {
   #stoppedAtMs: number | null = null;
   #waitsFor = '';
 
-  constructor(parts: KeptGroupParts) {
+  constructor(parts: FaultTolerantExecutorParts) {
     this.vocab = parts.vocab;
     this.#parts = parts;
     this.#looking = repeatEvery(
-      LOOK_MS,
+      POLL_MS,
       () => this.#look(''),
       (problem) => this.#stuck(problem),
     );
@@ -82,7 +82,7 @@ export class KeptGroup implements StepExecutor {
     const deferAtMs = performance.now() + DEFER_MS;
     for (;;) {
       if (this.#executor === null) await this.#change('', [], deferAtMs);
-      const failure = await this.#parts.turns.run(() => this.#try(batch, logits));
+      const failure = await this.#parts.mutex.runExclusive(() => this.#try(batch, logits));
       if (failure === null) return;
       this.#parts.log.warn({ err: failure, lost: failure.lost }, 'a step failed and is repeated');
       this.#parts.author.suspect(failure.lost);
@@ -119,24 +119,24 @@ export class KeptGroup implements StepExecutor {
       await this.#look(because).catch((problem: unknown) => this.#stuck(problem));
       if (this.#executor !== null) break;
       if (performance.now() > deferAtMs) throw new StepDeferred(this.#waitsFor);
-      await delay(WAITING_LOOK_MS);
+      await delay(WAITING_POLL_MS);
     }
     const waitedMs = performance.now() - this.#stoppedAtMs;
     this.#stoppedAtMs = null;
-    if (waitedMs > WORTH_SAYING_MS) this.#parts.log.info({ waitedMs }, 'the group computes again');
+    if (waitedMs > LOGGED_WAIT_MS) this.#parts.log.info({ waitedMs }, 'the group computes again');
   }
 
   /** One look at a time; puts a better plan in force. */
   #look(because: string): Promise<void> {
     const look = this.#looks.then(async () => {
       if (performance.now() < this.#pausedUntilMs) return;
-      const { author, turns, late } = this.#parts;
-      author.suspect(await turns.run(async () => late()));
+      const { author, mutex, late } = this.#parts;
+      author.suspect(await mutex.runExclusive(async () => late()));
       const choice = await author.look();
       if (choice.kind === 'wait') return this.#wait(choice);
       if (choice.changes === '' && this.#executor !== null) return this.#say('');
       const reason = [because, choice.changes].filter((text) => text !== '').join('; ');
-      await this.#parts.turns.run(() => this.#activate(choice.plan, reason));
+      await this.#parts.mutex.runExclusive(() => this.#activate(choice.plan, reason));
     });
     this.#looks = look.catch(() => {});
     return look;
@@ -165,7 +165,7 @@ export class KeptGroup implements StepExecutor {
   #refuse({ leader, members }: GroupPlan, thrown: unknown): void {
     const others = members.map(({ id }) => id).filter((id) => id !== leader);
     this.#parts.author.suspect(thrown instanceof StepFailure ? thrown.lost : others);
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failedPlans);
+    const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failedPlans);
     this.#failedPlans += 1;
     this.#pausedUntilMs = performance.now() + pauseMs;
   }

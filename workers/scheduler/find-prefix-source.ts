@@ -1,19 +1,19 @@
 // Requests with the same beginning that arrive close together: the later one waits for the earlier one's blocks instead of
 // computing them too. Pure. Only within a tenant: nobody's wait depends on what another tenant computes.
-import type { Forerunner, Sequence } from './sequence.ts';
+import type { PrefixSource, Sequence } from './sequence.ts';
 
-/** False while the sequence would compute what its forerunner is about to have. */
-export function mayStart({ forerunner }: Sequence): boolean {
-  return forerunner === null || forerunner.sequence.computed >= forerunner.sharedTokens;
+/** False while the sequence would compute what its prefix source is about to have. */
+export function mayStart({ prefixSource }: Sequence): boolean {
+  return prefixSource === null || prefixSource.sequence.computed >= prefixSource.sharedTokens;
 }
 
 /** Of `others`, the one that is still to compute the longest prefix that the sequence shares, in whole blocks. */
-export function findForerunner(
+export function findPrefixSource(
   sequence: Sequence,
   others: readonly Sequence[],
   blockTokens: number,
-): Forerunner | null {
-  let best: Forerunner | null = null;
+): PrefixSource | null {
+  let best: PrefixSource | null = null;
   for (const other of others) {
     if (other.tenant !== sequence.tenant) continue;
     const sharedTokens = sharedBlocks(sequence.tokens, other.tokens, blockTokens) * blockTokens;

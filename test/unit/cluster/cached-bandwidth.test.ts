@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { relativeSpeed } from '../../../workers/cluster/known-bandwidth.ts';
+import { relativeSpeed } from '../../../workers/cluster/cached-bandwidth.ts';
 
 test('nodes are as fast as the leader unless they clearly are not, or nothing is known', () => {
   assert.equal(relativeSpeed(9e9, 10e9), 1);

@@ -4,11 +4,11 @@
 import { Scheduler } from '../workers/scheduler/scheduler.ts';
 import type { StepRows } from '../workers/scheduler/step-rows.ts';
 
-export class SteadyScheduler extends Scheduler {
+export class ConstantTimeScheduler extends Scheduler {
   override complete(step: readonly StepRows[]): void {
     super.complete(step, 1);
   }
 }
 
 /** What it expects of steps before it has seen any. */
-export const STEADY_SHAPE = { fixed: 1, perExpert: 0, experts: 1, topK: 1, perRow: 0 };
+export const CONSTANT_SHAPE = { fixed: 1, perExpert: 0, experts: 1, topK: 1, perRow: 0 };

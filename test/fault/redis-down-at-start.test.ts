@@ -52,7 +52,7 @@ test('a gateway without Redis answers 503 in the shape of the API, and serves on
   });
 
   await redis.start();
-  const connection = connectRedis({ url: redis.url, role: 'durable', name: 'test', patience: 'forever' });
+  const connection = connectRedis({ url: redis.url, role: 'durable', name: 'test', retry: 'forever' });
   redis.defer(() => connection.disconnect());
   const keys = createKeyStore(connection, readPepper(join(home, 'pepper')));
   const { text: key } = await keys.create({ tenant: 'a', name: '', scopes: ['chat'], expiresAtMs: null }, Date.now());

@@ -8,7 +8,7 @@ const ALPHABET = [...Buffer.from('abcdef')];
 const UNLIKELY = -30;
 
 /** An engine that has forgotten everything. `blockTokens`: positions per KV block. */
-export function rememberingEngine(blockTokens: number): StepExecutor {
+export function kvTrackingEngine(blockTokens: number): StepExecutor {
   const slots = new Map<number, number>();
   const { vocabSize: vocab } = byteTokenizer;
   return {

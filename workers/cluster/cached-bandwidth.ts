@@ -7,7 +7,7 @@ import { readBandwidth } from '../../native/read-probe.ts';
 import { writeFileAtomically } from '../pack/write-file-atomically.ts';
 
 /** Bytes per second at which `threads` threads read `files`; blocks for some tenths of a second at the first call. */
-export async function knownBandwidth(home: string, threads: number, files: readonly MappedFile[]): Promise<number> {
+export async function cachedBandwidth(home: string, threads: number, files: readonly MappedFile[]): Promise<number> {
   const path = join(home, `read-bandwidth-${threads}.txt`);
   const stored = Number(await readFile(path, 'utf8').catch(() => ''));
   if (stored > 0) return stored;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { request } from 'undici';
 import { type OpenedStream, openStream, Transcript } from '../chat-stream.ts';
-import { eventually, sharedCluster, storyOf } from '../start-cluster.ts';
+import { eventually, longChatBody, sharedCluster } from '../start-cluster.ts';
 
 interface Job {
   readonly state: string;
@@ -43,7 +43,7 @@ describe('a client', () => {
 
   test('that hangs up cancels its request', async () => {
     const transcript = new Transcript();
-    const stream = await start(storyOf(4000), transcript);
+    const stream = await start(longChatBody(4000), transcript);
     await stream.read(() => transcript.ids.length > 5);
     stream.leave();
     const { outcome, completionTokens } = await ended(stream.id);
@@ -53,9 +53,9 @@ describe('a client', () => {
 
   test('that hangs up after Conclave-Resume finds the whole rest', async () => {
     const undisturbed = new Transcript();
-    await (await start(storyOf(300), undisturbed)).read();
+    await (await start(longChatBody(300), undisturbed)).read();
     const transcript = new Transcript();
-    const stream = await start(storyOf(300), transcript, { 'conclave-resume': '60' });
+    const stream = await start(longChatBody(300), transcript, { 'conclave-resume': '60' });
     await stream.read(() => transcript.ids.length > 20);
     stream.leave();
     const { outcome, completionTokens } = await ended(stream.id);
@@ -68,7 +68,7 @@ describe('a client', () => {
 
   test('that cancels gets an error event that says so', async () => {
     const transcript = new Transcript();
-    const stream = await start(storyOf(4000), transcript);
+    const stream = await start(longChatBody(4000), transcript);
     await stream.read(() => transcript.ids.length > 5);
     const answer = await call('DELETE', stream.id, cluster().apiKey);
     assert.deepEqual(answer, {
@@ -84,8 +84,8 @@ describe('a client', () => {
   test('that asks twice with one Idempotency-Key gets one generation', async () => {
     const headers = { 'idempotency-key': 'order-66' };
     const [first, second] = [new Transcript(), new Transcript()];
-    const original = await start(storyOf(60), first, headers);
-    const repeated = await start(storyOf(60), second, headers);
+    const original = await start(longChatBody(60), first, headers);
+    const repeated = await start(longChatBody(60), second, headers);
     await Promise.all([original.read(), repeated.read()]);
     assert.equal(repeated.id, original.id);
     assert.deepEqual(
@@ -94,7 +94,7 @@ describe('a client', () => {
     );
     assert.equal(second.text, first.text);
     assert.ok(first.done && second.done && first.text.length > 0);
-    const other = await start(storyOf(61), new Transcript(), headers);
+    const other = await start(longChatBody(61), new Transcript(), headers);
     assert.equal(other.status, 409);
   });
 
@@ -106,7 +106,7 @@ describe('a client', () => {
     const queue = data[0]?.queue ?? '';
     await cluster().admin('POST', `queues/${encodeURIComponent(queue)}/pause`);
     const transcript = new Transcript();
-    const stream = await start(storyOf(10), transcript);
+    const stream = await start(longChatBody(10), transcript);
     await stream.read(() => transcript.comments.length > 0);
     assert.match(transcript.comments[0] ?? '', /^queued position=0/);
     for (const method of ['GET', 'DELETE'] as const) {

@@ -5,7 +5,7 @@ import type { Placement } from '../../infra/registry/group-plans.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import type { ModelDescription } from '../../native/model-description.ts';
 import { inspectModel } from '../model/inspect-model.ts';
-import { relativeSpeed } from './known-bandwidth.ts';
+import { relativeSpeed } from './cached-bandwidth.ts';
 import { expertSlots } from './memory-slots.ts';
 import { placeExperts } from './place-experts.ts';
 
@@ -22,7 +22,7 @@ export interface PlacementRequest {
  * Everybody holds attention when all experts still fit: then anybody can lead and repeat it. Otherwise the leader alone does.
  * @throws DomainError `bad_config` naming the room of each node.
  */
-export function wantPlacement(request: PlacementRequest): Placement {
+export function desiredPlacement(request: PlacementRequest): Placement {
   const { model, leader, nodes, counts } = request;
   const { experts } = model.router;
   const everywhere = nodes.map((node) => slotsOf(model, node, true));

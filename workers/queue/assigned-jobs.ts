@@ -7,7 +7,7 @@ import { recoverGenerations } from './recover-generations.ts';
 import { acceptJob, type TakeParts } from './take-next.ts';
 import type { WakeSignal } from './wake-signal.ts';
 
-export class GivenJobs {
+export class AssignedJobs {
   readonly #parts: TakeParts;
   readonly #wake: WakeSignal;
   readonly #arrived: TakenGeneration[] = [];
@@ -36,7 +36,7 @@ export class GivenJobs {
 
   // What was heard is owned before it is looked for what was not heard, so that nothing is found twice.
   async #collect(): Promise<void> {
-    for (let job = this.#wake.takeGiven(); job !== null; job = this.#wake.takeGiven()) {
+    for (let job = this.#wake.takeAssigned(); job !== null; job = this.#wake.takeAssigned()) {
       const taken = this.#parts.owned.has(String(job[2])) ? null : await acceptJob(this.#parts, job);
       if (taken !== null) this.#arrived.push(taken);
     }

@@ -1,7 +1,7 @@
 // What of the model this node holds: packs mapped and attached to its session. In: what it is to hold. Out: a session with
 // that attached. Packs come and go between steps; steps never wait for loading.
 import { setTimeout as delay } from 'node:timers/promises';
-import { Turns } from '../../infra/timing/turns.ts';
+import { Mutex } from '../../infra/timing/mutex.ts';
 import type { MappedFile } from '../../native/mapped-file.ts';
 import type { ModelSession } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
@@ -14,11 +14,11 @@ import type { PackId } from '../pack/pack-format.ts';
 /** A member's session is busy for parts of steps only: it is asked again so much later. */
 const BUSY_MS = 1;
 
-export class HeldModel {
+export class LoadedModel {
   readonly source: ModelSource;
   readonly session: ModelSession;
   /** Whoever needs the session undisturbed takes a turn: a leader for each of its steps, loading for each pack. */
-  readonly turns = new Turns();
+  readonly mutex = new Mutex();
   readonly #open = new Map<PackId, OpenedPacks>();
 
   /** `session` has nothing attached yet. */
@@ -64,7 +64,7 @@ export class HeldModel {
     for (const pack of packs) {
       const opened = this.#open.get(pack);
       if (opened === undefined || pack === 'shared') continue;
-      await this.turns.run(() => whenIdle(() => this.session.detachExpert(pack)));
+      await this.mutex.runExclusive(() => whenIdle(() => this.session.detachExpert(pack)));
       this.#open.delete(pack);
       opened.close();
     }
@@ -82,7 +82,7 @@ export class HeldModel {
       for (const [expert, { file, sections }] of opened.experts) this.session.attachExpert(expert, file, sections);
     };
     try {
-      await this.turns.run(() => whenIdle(attach));
+      await this.mutex.runExclusive(() => whenIdle(attach));
     } catch (thrown) {
       opened.close();
       throw refusedByNative(thrown);

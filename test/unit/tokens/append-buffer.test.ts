@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { AppendBuffer } from '../../../workers/tokens/append-buffer.ts';
 import type { TokenAppend } from '../../../workers/tokens/append-tokens.ts';
-import { HeldAppends } from '../../../workers/tokens/held-appends.ts';
 import { SEED } from '../../fair-schedule.ts';
 import { tokensEvent } from '../../queue-fixture.ts';
 
@@ -10,8 +10,8 @@ const append = (seq: number, id = 'one'): TokenAppend => ({ id, seq, event: toke
 const last = (seq: number): TokenAppend => ({ ...append(seq), event: { ...tokensEvent(seq), finish: 'stop' } });
 
 /** Has written entry 1 at 0 ms. */
-function afterFirst(intervalMs: number): HeldAppends {
-  const held = new HeldAppends(intervalMs);
+function afterFirst(intervalMs: number): AppendBuffer {
+  const held = new AppendBuffer(intervalMs);
   held.add([append(1)]);
   held.take(0);
   return held;
@@ -68,15 +68,15 @@ test('many are written whatever the time is', () => {
 
 test('without the end of a step they wait twice the interval', () => {
   const held = afterFirst(30);
-  assert.equal(held.patienceMs(10), 50);
-  assert.equal(held.patienceMs(70), 0);
+  assert.equal(held.flushDelayMs(10), 50);
+  assert.equal(held.flushDelayMs(70), 0);
 });
 
 test('whatever the schedule, all come out once and in order, and none that is written at every step waits longer', () => {
   const steps = fc.array(fc.record({ ms: fc.integer({ min: 0, max: 50 }), tokens: fc.integer({ min: 0, max: 9 }) }));
   fc.assert(
     fc.property(steps, fc.integer({ min: 0, max: 60 }), (run, intervalMs) => {
-      const held = new HeldAppends(intervalMs);
+      const held = new AppendBuffer(intervalMs);
       const out: number[] = [];
       let [seq, nowMs, writtenMs] = [0, 0, Number.NEGATIVE_INFINITY];
       for (const { ms, tokens } of run) {

@@ -7,9 +7,9 @@ import { createLogger } from '../../../infra/log/logger.ts';
 import type { GroupPlan } from '../../../infra/messages/group-plan.ts';
 import { connectRedis } from '../../../infra/redis/connect.ts';
 import type { NodeReport } from '../../../infra/registry/node-heartbeats.ts';
-import { Turns } from '../../../infra/timing/turns.ts';
+import { Mutex } from '../../../infra/timing/mutex.ts';
 import type { StepBatch } from '../../../native/model-session.ts';
-import { KeptGroup } from '../../../workers/cluster/kept-group.ts';
+import { FaultTolerantExecutor } from '../../../workers/cluster/fault-tolerant-executor.ts';
 import { acquireLease, type HeldLease } from '../../../workers/cluster/lease.ts';
 import { PlanAuthor } from '../../../workers/cluster/plan-author.ts';
 import { StepFailure } from '../../../workers/node/step-failure.ts';
@@ -34,7 +34,7 @@ let redis: Redis;
 
 before(async () => {
   const server = await startRedis({ after: (close) => void closing.push(close) });
-  redis = connectRedis({ url: server.url, role: 'durable', name: 'test', patience: 'forever' });
+  redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   server.defer(() => redis.disconnect());
 });
 after(async () => {
@@ -43,7 +43,7 @@ after(async () => {
 beforeEach(() => redis.flushall());
 
 interface Scripted {
-  readonly kept: KeptGroup;
+  readonly kept: FaultTolerantExecutor;
   readonly lease: HeldLease;
   /** Plans put to work, in their order. */
   readonly plans: GroupPlan[];
@@ -67,12 +67,12 @@ async function scriptedGroup(): Promise<Scripted> {
     ...{ onPlacement: () => {}, now: () => performance.now() },
   });
   const [plans, waits]: [GroupPlan[], string[]] = [[], []];
-  const kept = new KeptGroup({
+  const kept = new FaultTolerantExecutor({
     ...{
       author,
       lease,
       vocab: 4,
-      turns: new Turns(),
+      mutex: new Mutex(),
       late: () => [],
       giveUp: giveUp.signal,
       log: createLogger('test', 'silent'),
@@ -168,7 +168,7 @@ test('a step waits, saying for what, until somebody holds what was lost, and is 
   await assert.rejects(group.step(), new StepDeferred('waits for a node to load experts 2'));
   await group.report(left, { ...right, incarnation: 'second' });
   // The process that came has no keys and values yet.
-  await assert.rejects(patientStep(group), KvLost);
+  await assert.rejects(stepUntilPlanned(group), KvLost);
   await group.step();
   assert.equal(membersOf(group.plans.at(-1)), 'a,b');
   assert.equal(group.waits.at(-1), '');
@@ -200,7 +200,7 @@ test('who has lost the lease neither steps nor plans', async (t) => {
 });
 
 /** Steps again for as long as the group only waits. */
-async function patientStep(group: Scripted): Promise<void> {
+async function stepUntilPlanned(group: Scripted): Promise<void> {
   for (;;) {
     try {
       return await group.step();

@@ -6,9 +6,9 @@ import { StepCosts } from './step-costs.ts';
 const REMEASURE_STEPS = 64;
 
 /** A step with guesses that was slow is not judged by for ever: nothing else would measure it again. */
-const FIRST_LIFE_OF_GUESSES = 32;
+const INITIAL_DRAFT_MEMORY = 32;
 
-export class AnswerPace {
+export class DecodePace {
   /** Of all steps. */
   readonly #costs: StepCosts;
   /** Of steps without prompts: a guessed row needs logits, a prompt's row does not. */
@@ -22,7 +22,7 @@ export class AnswerPace {
   /** `target`: mean time between tokens while prompts are taken in, over that without. */
   constructor(shape: CostShape, target: number) {
     this.#costs = new StepCosts(shape);
-    this.#answerCosts = new StepCosts(shape, FIRST_LIFE_OF_GUESSES);
+    this.#answerCosts = new StepCosts(shape, INITIAL_DRAFT_MEMORY);
     this.#target = target;
   }
 
@@ -42,7 +42,7 @@ export class AnswerPace {
   }
 
   /** True when the next step should have one row for each running answer and nothing else. */
-  get isToBeMeasured(): boolean {
+  get isMeasurementDue(): boolean {
     return this.#otherSteps >= REMEASURE_STEPS;
   }
 

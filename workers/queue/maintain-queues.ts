@@ -8,7 +8,7 @@ import { askRedis } from '../../infra/redis/script-errors.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
 
-export interface TendOptions {
+export interface QueueMaintenanceOptions {
   readonly redis: Redis;
   readonly queues: BullmqQueues;
   readonly model: string;
@@ -18,12 +18,12 @@ export interface TendOptions {
 const QUEUES_A_SCRIPT = 200;
 
 /** Tends until stopped. */
-export function startTending(options: TendOptions): Repeating {
-  return repeatEvery(STALL_SCAN_MS, () => tendQueues(options), options.onProblem);
+export function startQueueMaintenance(options: QueueMaintenanceOptions): Repeating {
+  return repeatEvery(STALL_SCAN_MS, () => maintainQueues(options), options.onProblem);
 }
 
 /** One round. BullMQ marks active jobs in one round and moves those in the next whose lock nobody renewed meanwhile. */
-export async function tendQueues(options: TendOptions): Promise<void> {
+export async function maintainQueues(options: QueueMaintenanceOptions): Promise<void> {
   const { redis, queues, model } = options;
   const all = await askRedis(redis.smembers(singleKeys.queues));
   const names = all.filter((name) => decodeQueueName(name).model === model);
