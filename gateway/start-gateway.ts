@@ -120,7 +120,7 @@ function createParts(config: Config, log: Logger, { redis, queue, late }: Opened
     log,
     audit: createAuditLog(redis),
     authenticator: createAuthenticator(keys, tenants, createJwtVerifier(config.auth.jwt)),
-    sessions: createSessions(keys, pepper, config.auth.sessionSeconds),
+    sessions: createSessions(keys, tenants, pepper, config.auth.sessionSeconds),
     rateLimit: createRequestRateLimit(redis),
     models: createServedModels({
       get: (name) => orAway(late.cards).get(name),

@@ -3,7 +3,7 @@
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { KeyStore } from '../../infra/tenants/key-store.ts';
 import type { TenantStore } from '../../infra/tenants/tenant-store.ts';
-import type { Caller } from './principal.ts';
+import { type Caller, refuseBlocked } from './principal.ts';
 import { verifyApiKey } from './verify-api-key.ts';
 import type { JwtVerifier } from './verify-jwt.ts';
 
@@ -11,7 +11,7 @@ import type { JwtVerifier } from './verify-jwt.ts';
 const MAX_TOKEN_LENGTH = 8192;
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
-/** @throws DomainError `invalid_api_key`, or `unavailable` when the credential cannot be checked now. */
+/** @throws DomainError `invalid_api_key`, `insufficient_scope` for a blocked tenant, or `unavailable` when the credential cannot be checked now. */
 export type Authenticator = (authorization: string | undefined, nowMs: number) => Promise<Caller>;
 
 /** Accepts API keys of `keys` and tokens that `verifyJwt` accepts. */
@@ -27,6 +27,7 @@ export function createAuthenticator(keys: KeyStore, tenants: TenantStore, verify
     const isKey = token.startsWith('cvk_');
     const caller = await (isKey ? verifyApiKey(keys, tenants, token, nowMs) : verifyIssued(token, nowMs));
     if (caller === undefined) throw wrong();
+    refuseBlocked(caller.policy);
     return caller;
   };
 }

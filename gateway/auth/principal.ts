@@ -1,5 +1,6 @@
 // Who is calling, after authentication. Everything that follows decides by this and never by the request's body.
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import { TENANT_BLOCKED } from '../../infra/redis/script-errors.ts';
 import type { Scope } from '../../infra/tenants/scope.ts';
 import type { TenantPolicy } from '../../infra/tenants/tenant-store.ts';
 
@@ -15,6 +16,11 @@ export interface Principal {
 export interface Caller {
   readonly principal: Principal;
   readonly policy: TenantPolicy;
+}
+
+/** @throws DomainError `insufficient_scope` for a tenant that an operator has blocked. */
+export function refuseBlocked(policy: TenantPolicy): void {
+  if (policy.blocked) throw new DomainError('insufficient_scope', TENANT_BLOCKED);
 }
 
 /** @throws DomainError `insufficient_scope` naming the scope that is missing. */

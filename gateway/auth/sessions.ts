@@ -1,7 +1,8 @@
 // Browser sessions for /admin: a page cannot send headers when it navigates. The cookie names an API key's prefix and an
-// expiry under a MAC; the key's record is read on every use, so revoking the key ends its sessions at once.
+// expiry under a MAC; the key's record is read on every use, so revoking the key, or blocking its tenant, ends its sessions at once.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { KeyStore } from '../../infra/tenants/key-store.ts';
+import type { TenantStore } from '../../infra/tenants/tenant-store.ts';
 import type { Principal } from './principal.ts';
 
 export const SESSION_COOKIE = 'cv_session';
@@ -10,12 +11,12 @@ const SHAPE = /^([0-9A-Za-z]{12})\.(\d{1,15})\.([0-9a-f]{64})$/;
 export interface Sessions {
   /** The cookie's value for a key that is valid now, else undefined. */
   open(keyText: string, nowMs: number): Promise<string | undefined>;
-  /** Who a cookie's value stands for, undefined when it is expired, forged or its key no longer valid. */
+  /** Who a cookie's value stands for; undefined when it is expired or forged, its key no longer valid or its tenant blocked. */
   read(cookie: string, nowMs: number): Promise<Principal | undefined>;
 }
 
 /** Sessions of `seconds`, signed with a key derived from the pepper. */
-export function createSessions(keys: KeyStore, pepper: Uint8Array, seconds: number): Sessions {
+export function createSessions(keys: KeyStore, tenants: TenantStore, pepper: Uint8Array, seconds: number): Sessions {
   const macKey = createHmac('sha256', pepper).update('admin session').digest();
   const sign = (text: string) => createHmac('sha256', macKey).update(text).digest('hex');
   return {
@@ -30,7 +31,8 @@ export function createSessions(keys: KeyStore, pepper: Uint8Array, seconds: numb
       const genuine = mac !== '' && timingSafeEqual(Buffer.from(mac), Buffer.from(sign(`${prefix}.${expiresAtMs}`)));
       if (!genuine || Number(expiresAtMs) <= nowMs) return undefined;
       const record = await keys.findActive(prefix, nowMs);
-      return record && { tenant: record.tenant, subject: `key:${prefix}`, scopes: record.scopes };
+      if (record === undefined || tenants.policyOf(record.tenantSettings).blocked) return undefined;
+      return { tenant: record.tenant, subject: `key:${prefix}`, scopes: record.scopes };
     },
   };
 }

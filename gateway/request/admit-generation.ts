@@ -31,13 +31,11 @@ function setHeaders(c: GatewayContext, headers: Readonly<Record<string, string>>
   for (const [name, value] of Object.entries(headers)) c.header(name, value);
 }
 
-/** @throws DomainError `insufficient_scope`, also for a tenant that an operator has blocked. */
+/** @throws DomainError `insufficient_scope`. */
 function requireTenant(c: GatewayContext): Caller {
   const principal = c.get('principal');
   requireScope(principal, 'chat');
-  const policy = c.get('policy');
-  if (policy.blocked) throw new DomainError('insufficient_scope', 'This tenant is blocked.');
-  return { principal, policy };
+  return { principal, policy: c.get('policy') };
 }
 
 /** Whether a tenant may know of a model. */

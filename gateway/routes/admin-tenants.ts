@@ -5,6 +5,7 @@ import { MAX_WEIGHT, MIN_WEIGHT } from '../../infra/redis/fair-limits.ts';
 import { SCOPES } from '../../infra/tenants/scope.ts';
 import type { TenantPolicy } from '../../infra/tenants/tenant-store.ts';
 import { audited } from '../admin/audited.ts';
+import { requireOperatorBeside } from '../admin/keep-operator.ts';
 import { readPage } from '../admin/read-page.ts';
 import { requireScope } from '../auth/principal.ts';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';
@@ -61,8 +62,9 @@ async function createTenant(parts: GatewayParts, c: GatewayContext): Promise<Res
 async function changeTenant(parts: GatewayParts, c: GatewayContext, id: string): Promise<Response> {
   requireScope(c.get('principal'), 'admin:write');
   const policy = given(parseBody(tenantChangeSchema, await readBody(parts, c)));
+  const by = c.get('principal').tenant;
   const change = { action: 'tenant.set', target: id };
-  const tenant = await audited(parts, c, change, () => parts.tenants.set(id, policy, parts.clock()));
+  const tenant = await audited(parts, c, change, () => parts.tenants.set(id, policy, parts.clock(), by));
   if (policy.weight !== undefined) await reweigh(parts, id, policy.weight);
   return c.json(tenant);
 }
@@ -70,8 +72,9 @@ async function changeTenant(parts: GatewayParts, c: GatewayContext, id: string):
 /** A tenant's past stays on record, so it is blocked rather than forgotten; PATCH takes that back. */
 async function blockTenant(parts: GatewayParts, c: GatewayContext, id: string): Promise<Response> {
   requireScope(c.get('principal'), 'admin:write');
+  const by = c.get('principal').tenant;
   const change = { action: 'tenant.revoke', target: id };
-  return c.json(await audited(parts, c, change, () => parts.tenants.set(id, { blocked: true }, parts.clock())));
+  return c.json(await audited(parts, c, change, () => parts.tenants.set(id, { blocked: true }, parts.clock(), by)));
 }
 
 async function createKey(parts: GatewayParts, c: GatewayContext): Promise<Response> {
@@ -88,7 +91,11 @@ async function createKey(parts: GatewayParts, c: GatewayContext): Promise<Respon
 async function revokeKey(parts: GatewayParts, c: GatewayContext, prefix: string): Promise<Response> {
   requireScope(c.get('principal'), 'admin:write');
   const change = { action: 'key.revoke', target: prefix };
-  return c.json(await audited(parts, c, change, () => parts.keys.revoke(prefix, parts.clock())));
+  const revoke = async () => {
+    await requireOperatorBeside(parts, prefix);
+    return parts.keys.revoke(prefix, parts.clock());
+  };
+  return c.json(await audited(parts, c, change, revoke));
 }
 
 /** Requests that wait already are dispatched by the new weight too. */

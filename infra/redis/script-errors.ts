@@ -6,6 +6,9 @@ interface ScriptError {
   readonly message: string;
 }
 
+/** Told to whoever comes with a credential of a blocked tenant. */
+export const TENANT_BLOCKED = 'This tenant is blocked.';
+
 /** What a negative reply means; the Lua files use the same numbers. */
 export const SCRIPT_ERRORS: Readonly<Record<number, ScriptError>> = {
   [-1]: { code: 'fenced', message: 'Another process leads this group now.' },
@@ -16,6 +19,7 @@ export const SCRIPT_ERRORS: Readonly<Record<number, ScriptError>> = {
   [-6]: { code: 'conflict', message: 'A request with this id exists already.' },
   [-7]: { code: 'internal', message: 'An entry of a token stream would replace a different one.' },
   [-8]: { code: 'conflict', message: 'Another process runs under this node id.' },
+  [-9]: { code: 'insufficient_scope', message: TENANT_BLOCKED },
 };
 
 /** Returns the reply, or throws what a negative integer (alone or as the first of a list) stands for. */

@@ -38,6 +38,7 @@ export const SCRIPT_NAMES = [
   'set-weight',
   'take-generation',
   'wake-queues',
+  'write-tenant',
 ] as const;
 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];

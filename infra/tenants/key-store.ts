@@ -20,7 +20,7 @@ export interface ApiKeyRecord {
   readonly revokedAtMs: number | null;
 }
 
-/** A key that was shown, with the stored settings of its tenant: TenantStore.policyOf reads them. */
+/** A key that is valid now, with the stored settings of its tenant: TenantStore.policyOf reads them. */
 export interface VerifiedKey extends ApiKeyRecord {
   readonly tenantSettings: Readonly<Record<string, string>>;
 }
@@ -43,13 +43,12 @@ export interface KeyStore {
   /** The record of a key that is genuine, unexpired and not revoked. */
   verify(text: string, nowMs: number): Promise<VerifiedKey | undefined>;
   /** The record behind a prefix, when the key is unexpired and not revoked. */
-  findActive(prefix: string, nowMs: number): Promise<ApiKeyRecord | undefined>;
+  findActive(prefix: string, nowMs: number): Promise<VerifiedKey | undefined>;
 }
 
 /** Keys kept in `redis`, hashed under `pepper`. */
 export function createKeyStore(redis: Redis, pepper: Uint8Array): KeyStore {
   const read = (prefix: string) => askRedis(redis.hgetall(keyOf('apiKey', prefix)));
-  const findActive = async (prefix: string, nowMs: number) => onlyActive(toRecord(prefix, await read(prefix)), nowMs);
   return {
     create: (options, nowMs) => createKey(redis, pepper, options, nowMs),
     list: async (tenant) => {
@@ -77,7 +76,11 @@ export function createKeyStore(redis: Redis, pepper: Uint8Array): KeyStore {
       const record = genuine ? onlyActive(toRecord(prefix, fields), nowMs) : undefined;
       return record && { ...record, tenantSettings };
     },
-    findActive,
+    findActive: async (prefix, nowMs) => {
+      const { fields, tenantSettings } = await readCredential(redis, prefix);
+      const record = onlyActive(toRecord(prefix, fields), nowMs);
+      return record && { ...record, tenantSettings };
+    },
   };
 }
 
@@ -122,7 +125,11 @@ function toRecord(prefix: string, fields: Readonly<Record<string, string>>): Api
   };
 }
 
+/** Whether a key is unexpired and not revoked. */
+export function isActive(record: ApiKeyRecord, nowMs: number): boolean {
+  return record.revokedAtMs === null && (record.expiresAtMs === null || record.expiresAtMs > nowMs);
+}
+
 function onlyActive(record: ApiKeyRecord | undefined, nowMs: number): ApiKeyRecord | undefined {
-  if (record === undefined || record.revokedAtMs !== null) return undefined;
-  return record.expiresAtMs !== null && record.expiresAtMs <= nowMs ? undefined : record;
+  return record !== undefined && isActive(record, nowMs) ? record : undefined;
 }

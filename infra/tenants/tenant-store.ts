@@ -6,6 +6,7 @@ import { DomainError } from '../errors/domain-error.ts';
 import { boundedWeight } from '../redis/fair-limits.ts';
 import { keyOf, singleKeys } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
+import { runScript } from '../redis/scripts.ts';
 import { isTenantId } from './tenant-id.ts';
 
 /** What rules a tenant's requests. */
@@ -18,7 +19,7 @@ export interface TenantPolicy {
   readonly requestsPerMinute: number;
   /** Model ids, or null for every model. */
   readonly models: readonly string[] | null;
-  /** Nothing is served to it, whatever its credentials. */
+  /** None of its credentials works, whatever their scopes. */
   readonly blocked: boolean;
 }
 
@@ -31,8 +32,13 @@ export interface TenantRecord {
 export interface TenantStore {
   /** @throws DomainError `conflict` when the tenant exists, `invalid_request` for an id that cannot be one. */
   create(id: string, policy: Partial<TenantPolicy>, nowMs: number): Promise<TenantRecord>;
-  /** Changes what is given; a tenant of a JWT issuer gets its record here. @throws DomainError `not_found` otherwise. */
-  set(id: string, policy: Partial<TenantPolicy>, nowMs: number): Promise<TenantRecord>;
+  /**
+   * Changes what is given; a tenant of a JWT issuer gets its record here. `by` is the tenant of the operator who asks; absent
+   * for the command line on Redis, which can take back whatever it did.
+   * @throws DomainError `not_found` for an unknown tenant, `conflict` for an operator who would block the own tenant,
+   * `insufficient_scope` when `by` is blocked.
+   */
+  set(id: string, policy: Partial<TenantPolicy>, nowMs: number, by?: string): Promise<TenantRecord>;
   /** Tenants with a record, by id. */
   list(): Promise<TenantRecord[]>;
   find(id: string): Promise<TenantRecord | undefined>;
@@ -46,8 +52,8 @@ export interface TenantStore {
 export function createTenantStore(redis: Redis, defaults: TenantDefaults): TenantStore {
   const read = (id: string) => askRedis(redis.hgetall(keyOf('tenant', id)));
   const find = async (id: string) => toRecord(id, await read(id), defaults);
-  const write = async (id: string, policy: Partial<TenantPolicy>) => {
-    await askRedis(redis.multi().hset(keyOf('tenant', id), toFields(policy)).sadd(singleKeys.tenants, id).exec());
+  const write = async (id: string, policy: Partial<TenantPolicy>, by = '') => {
+    await runScript(redis, 'write-tenant', [keyOf('tenant', id)], [id, by, ...Object.entries(toFields(policy)).flat()]);
     return readBack(id, await find(id));
   };
   const claim = (id: string, nowMs: number) =>
@@ -61,17 +67,25 @@ export function createTenantStore(redis: Redis, defaults: TenantDefaults): Tenan
       if ((await claim(id, nowMs)) === 0) throw new DomainError('conflict', `Tenant '${id}' exists already.`);
       return write(id, policy);
     },
-    set: async (id, policy, nowMs) => {
+    set: async (id, policy, nowMs, by) => {
       refuseBadId(id);
+      if (policy.blocked === true && id === by) throw ownTenant(id);
       if (id.includes('/')) await claim(id, nowMs);
       if ((await find(id)) === undefined) throw new DomainError('not_found', `There is no tenant '${id}'.`);
-      return write(id, policy);
+      return write(id, policy, by);
     },
     list: async () => {
       const ids = (await askRedis(redis.smembers(singleKeys.tenants))).sort();
       return (await Promise.all(ids.map(find))).filter((record) => record !== undefined);
     },
   };
+}
+
+/** A blocked tenant's keys do nothing, so whoever blocks another tenant still holds a key that works. */
+export function ownTenant(id: string): DomainError {
+  const remedy = 'Block it with a key of another tenant, or revoke single keys instead';
+  const message = `'${id}' is the tenant of the key in use, which would stop working. ${remedy}.`;
+  return new DomainError('conflict', message, { param: 'blocked' });
 }
 
 function refuseBadId(id: string): void {

@@ -5,7 +5,7 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import { apiKeyPrefix, makeApiKey } from '../../infra/tenants/api-key.ts';
 import type { AuditLog, LoggedAuditEntry } from '../../infra/tenants/audit-log.ts';
 import type { ApiKeyRecord, KeyStore } from '../../infra/tenants/key-store.ts';
-import type { TenantPolicy, TenantRecord, TenantStore } from '../../infra/tenants/tenant-store.ts';
+import { ownTenant, type TenantPolicy, type TenantRecord, type TenantStore } from '../../infra/tenants/tenant-store.ts';
 
 export function createMemoryKeys(): KeyStore {
   const records = new Map<string, { text: string; record: ApiKeyRecord }>();
@@ -34,7 +34,10 @@ export function createMemoryKeys(): KeyStore {
       // In place of settings, by which the tenants below find them.
       return record && { ...record, tenantSettings: { id: record.tenant } };
     },
-    findActive: async (prefix, nowMs) => active(prefix, nowMs),
+    findActive: async (prefix, nowMs) => {
+      const record = active(prefix, nowMs);
+      return record && { ...record, tenantSettings: { id: record.tenant } };
+    },
   };
 }
 
@@ -52,7 +55,10 @@ export function createMemoryTenants(): TenantStore {
   };
   return {
     create: write,
-    set: write,
+    set: async (id, change, _nowMs, by) => {
+      if (change.blocked === true && id === by) throw ownTenant(id);
+      return write(id, change);
+    },
     list: async () => [...policies.keys()].map(record),
     find: async (id) => (policies.has(id) ? record(id) : undefined),
     policy: async (id) => policy(id),

@@ -69,7 +69,7 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
     tenants,
     audit,
     authenticator: createAuthenticator(keys, tenants, createJwtVerifier(config.auth.jwt)),
-    sessions: createSessions(keys, Buffer.alloc(32, 1), config.auth.sessionSeconds),
+    sessions: createSessions(keys, tenants, Buffer.alloc(32, 1), config.auth.sessionSeconds),
     rateLimit: { count: async () => UNLIMITED, read: async () => UNLIMITED },
     models: { list: () => [BYTE_MODEL], find: async (name) => (name === BYTE_MODEL.name ? BYTE_MODEL : undefined) },
     queue: worker.queue,

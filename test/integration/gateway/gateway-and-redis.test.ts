@@ -13,6 +13,7 @@ import { createLogger } from '../../../infra/log/logger.ts';
 import { connectRedis } from '../../../infra/redis/connect.ts';
 import { createKeyStore } from '../../../infra/tenants/key-store.ts';
 import { readPepper } from '../../../infra/tenants/read-pepper.ts';
+import type { Scope } from '../../../infra/tenants/scope.ts';
 import { createTenantStore } from '../../../infra/tenants/tenant-store.ts';
 import { startWordWorker } from '../../gateway-parts/word-worker.ts';
 import { startRedis, type TestRedis } from '../../start-redis.ts';
@@ -34,9 +35,9 @@ async function openHome(t: TestContext, redis: TestRedis) {
   redis.defer(() => connection.disconnect());
   const keys = createKeyStore(connection, readPepper(join(home, 'pepper')));
   const tenants = createTenantStore(connection, configSchema.parse({}).tenants);
-  await tenants.create('acme', {}, Date.now());
-  const newKey = async (scopes: readonly ('chat' | 'admin:read' | 'admin:write')[]) =>
-    keys.create({ tenant: 'acme', name: 'test', scopes, expiresAtMs: null }, Date.now());
+  for (const tenant of ['acme', 'ops']) await tenants.create(tenant, {}, Date.now());
+  const newKey = async (scopes: readonly Scope[], tenant = 'acme') =>
+    keys.create({ tenant, name: 'test', scopes, expiresAtMs: null }, Date.now());
   return { home, newKey };
 }
 
@@ -94,7 +95,7 @@ async function start(t: TestContext, config: object = {}) {
   const gateway = await startOne(redis, home, config);
   await gateway.connected;
   const key = await newKey(['chat']);
-  const operator = await newKey(['admin:read', 'admin:write']);
+  const operator = await newKey(['admin:read', 'admin:write'], 'ops');
   const admin = caller(gateway.url, operator.text);
   const read = async (path: string) => JSON.parse((await admin('GET', `/admin/api${path}`)).text);
   return {
@@ -229,6 +230,25 @@ test('a revoked key and a blocked tenant are refused at once, on every gateway',
     audit.map((entry: { action: string }) => entry.action),
     ['key.revoke', 'tenant.set', 'tenant.revoke'],
   );
+});
+
+test('of two operators who block each other at once one stays, and a blocked one cannot undo it', async (t) => {
+  const redis = await startRedis(t);
+  await openHome(t, redis);
+  const connection = connectRedis({ url: redis.url, role: 'durable', name: 'test', retry: 'bounded' });
+  redis.defer(() => connection.disconnect());
+  const tenants = createTenantStore(connection, configSchema.parse({}).tenants);
+  await tenants.create('ops-2', {}, Date.now());
+  for (let round = 0; round < 20; round += 1) {
+    const tries = await Promise.allSettled([
+      tenants.set('ops', { blocked: true }, 0, 'ops-2'),
+      tenants.set('ops-2', { blocked: true }, 0, 'ops'),
+    ]);
+    assert.deepEqual(tries.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+    const [blocked = ''] = (await tenants.list()).filter(({ policy }) => policy.blocked).map(({ id }) => id);
+    await assert.rejects(tenants.set(blocked, { blocked: false }, 0, blocked), { code: 'insufficient_scope' });
+    await tenants.set(blocked, { blocked: false }, 0);
+  }
 });
 
 test('the waiting limit of a tenant is a 429 with Retry-After', async (t) => {

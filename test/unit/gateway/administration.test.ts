@@ -54,6 +54,35 @@ test('tenants are created, changed, listed and blocked', async () => {
   assert.equal((body['error'] as { message: string }).message, "Unrecognized request argument supplied: 'weigth'.");
 });
 
+test('an operator cannot block the own tenant, and stays able to undo everything', async () => {
+  const { admin } = await withOperator();
+  for (const [method, body] of [
+    ['PATCH', { blocked: true }],
+    ['DELETE', undefined],
+  ] as const) {
+    const refused = await admin(method, '/tenants/ops', body);
+    const { message } = refused.body['error'] as { message: string };
+    assert.equal(refused.status, 409);
+    assert.match(message, /^'ops' is the tenant of the key in use, .* Block it with a key of another tenant/);
+  }
+  assert.equal((await admin('PATCH', '/tenants/ops', { blocked: false, weight: 2 })).status, 200);
+});
+
+test('the last key that can administer cannot be revoked by itself', async () => {
+  const { gateway, key, admin } = await withOperator();
+  const own = key.split('_')[1] ?? '';
+  const refused = await admin('DELETE', `/keys/${own}`);
+  assert.equal(refused.status, 409);
+  assert.match((refused.body['error'] as { message: string }).message, /^This is the last key with admin:write/);
+  await gateway.newKey('blocked-ops', OPERATOR);
+  await gateway.parts.tenants.set('blocked-ops', { blocked: true }, 0);
+  const expired = { tenant: 'ops', name: '', scopes: OPERATOR, expiresAtMs: gateway.time.nowMs };
+  await gateway.parts.keys.create(expired, 0);
+  assert.equal((await admin('DELETE', `/keys/${own}`)).status, 409, 'keys that do not work do not count');
+  await gateway.newKey('ops', OPERATOR);
+  assert.equal((await admin('DELETE', `/keys/${own}`)).status, 200);
+});
+
 test('a weight outside of its bounds is refused, as are numbers that are not finite', async () => {
   const { admin } = await withOperator();
   for (const weight of [5e-324, 1e-20, 0, -1, 0.0009, 1001, 1e308, null, '1']) {

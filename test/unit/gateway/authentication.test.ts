@@ -117,6 +117,39 @@ test('a blocked tenant is served nothing', async () => {
   );
 });
 
+test('a key of a blocked tenant does nothing, whatever its scopes, and neither does its session', async () => {
+  const gateway = await createScriptedGateway();
+  const key = await gateway.newKey('ops', ['chat', 'admin:read', 'admin:write']);
+  const login = await gateway.app.request('/admin/login', {
+    method: 'POST',
+    body: `key=${key}`,
+    headers: { origin: 'http://localhost' },
+  });
+  const cookie = login.headers.get('set-cookie')?.split(';')[0] ?? '';
+  const board = () => gateway.app.request('/admin/queues', { headers: { cookie } });
+  assert.equal((await board()).status, 200);
+  await gateway.parts.tenants.set('ops', { blocked: true }, 0);
+  const calls = [
+    ['GET', '/v1/models'],
+    ['GET', '/metrics'],
+    ['GET', '/openapi.json'],
+    ['GET', '/admin/api/keys'],
+    ['PATCH', '/admin/api/tenants/ops', { blocked: false }],
+    ['POST', '/admin/api/keys', { tenant: 'acme', scopes: ['admin:write'] }],
+  ] as const;
+  for (const [method, path, body] of calls) {
+    const response = await gateway.send(method, path, body, bearer(key));
+    assert.deepEqual(
+      [response.status, ((await response.json()) as typeof INCORRECT).error.message],
+      [403, 'This tenant is blocked.'],
+      path,
+    );
+  }
+  assert.equal((await board()).status, 401);
+  await gateway.parts.tenants.set('ops', { blocked: false }, 0);
+  assert.equal((await board()).status, 200);
+});
+
 test('a tenant sees and uses only the models on its list', async () => {
   const gateway = await createScriptedGateway();
   await gateway.parts.tenants.set('acme', { models: ['other'] }, 0);
