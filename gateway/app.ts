@@ -2,6 +2,7 @@
 // connection and reads no file; `main.ts` puts the real parts in and listens.
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
+import { getCookie } from 'hono/cookie';
 import { matchedRoutes } from 'hono/route';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { DomainError, toDomainError } from '../infra/errors/domain-error.ts';
@@ -9,9 +10,12 @@ import { JOB_BOARD_PATH } from './admin/job-board.ts';
 import { answerOtherMethods } from './answer-other-methods.ts';
 import { authenticateOperator } from './auth/authenticate-operator.ts';
 import { requireScope } from './auth/principal.ts';
+import { SESSION_COOKIE } from './auth/sessions.ts';
+import { allowOrigins } from './cors.ts';
 import type { GatewayContext, GatewayEnv } from './environment.ts';
 import { errorBody, errorHeaders, httpStatus, thrownToDomainError } from './errors/error-to-http.ts';
 import type { GatewayParts } from './parts.ts';
+import { publicPath } from './public-address.ts';
 import { makeHttpRequestId, readClientRequestId } from './request/http-request-id.ts';
 import { readAhead } from './request/read-ahead.ts';
 import { addGroupAdminRoutes } from './routes/admin-groups.ts';
@@ -19,6 +23,7 @@ import { addQueueAdminRoutes } from './routes/admin-queues.ts';
 import { addTenantAdminRoutes } from './routes/admin-tenants.ts';
 import { addGenerationRoutes } from './routes/generations.ts';
 import { addHealthRoutes, addMetricsRoute } from './routes/health.ts';
+import { addHomeRoute, isPageVisit } from './routes/home.ts';
 import { addLoginRoutes } from './routes/login.ts';
 import { addModelRoutes } from './routes/models.ts';
 import { addOpenApiRoute } from './routes/openapi.ts';
@@ -26,15 +31,18 @@ import { addStreamRoutes } from './routes/streams.ts';
 
 type App = OpenAPIHono<GatewayEnv>;
 
-/** Builds the app. Routes registered before `authenticateCaller` are open: health and the sign-in page, nothing else. */
+/** Builds the app. Routes registered before `authenticateCaller` are open: health, `/` and the sign-in pages. */
 export function createApp(parts: GatewayParts): App {
   const app: App = new OpenAPIHono<GatewayEnv>();
   app.onError((thrown, c) => refuse(parts, c, thrown));
   app.notFound((c) => refuse(parts, c, unknownRoute(c)));
   app.use(frameRequest(parts));
+  const { origins } = parts.config.cors;
+  if (origins.length > 0) app.use('/v1/*', allowOrigins(origins));
   app.use(refuseManyHeaders(parts.config.limits.headers));
   app.use(answerOtherMethods(app));
   addHealthRoutes(app, parts);
+  addHomeRoute(app, parts);
   addLoginRoutes(app, parts);
   app.use('/v1/*', readAhead(parts.config.limits));
   app.use('/admin/*', authenticateAdmin(parts));
@@ -60,6 +68,7 @@ function frameRequest(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
     // Not before, when nothing waits for the client yet; and not by c.header, which would build the response anew and with it
     // the stream's reader.
     const headers = { 'x-request-id': requestId, ...SECURITY_HEADERS, 'openai-processing-ms': String(durationMs) };
+    if (c.res.headers.has('access-control-allow-origin')) headers['cross-origin-resource-policy'] = 'cross-origin';
     for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value);
     report(parts, c, durationMs);
   };
@@ -68,13 +77,14 @@ function frameRequest(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
 const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
+  // No other site gets our addresses. With `no-referrer` browsers would send `origin: null` along with our own forms.
+  'referrer-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
-  // The pages below /admin get this far and no further; bull-board's page names an outside font, which is not fetched.
+  // What the pages below /admin may load and where their forms may go.
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
     "connect-src 'self'; form-action 'self'; base-uri 'self'; frame-ancestors 'none'",
-} as const;
+};
 
 function refuseManyHeaders(limit: number): MiddlewareHandler {
   return async (c, next) => {
@@ -114,15 +124,15 @@ function authenticateAdmin(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
       if (isPageVisit(c) && toDomainError(error).code === 'invalid_api_key') return null;
       throw error;
     });
-    if (principal === null) return c.redirect('/admin/login', 303);
+    if (principal === null) return c.redirect(publicPath(parts.config, signInPath(c)), 303);
     requireScope(principal, 'admin:read');
     c.set('principal', principal);
     return next();
   };
 }
 
-function isPageVisit(c: GatewayContext): boolean {
-  return c.req.method === 'GET' && (c.req.header('accept') ?? '').includes('text/html');
+function signInPath(c: GatewayContext): string {
+  return getCookie(c, SESSION_COOKIE) === undefined ? '/admin/login' : '/admin/login?after=session';
 }
 
 function authenticateCaller(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
@@ -145,7 +155,7 @@ function addAdmin(app: App, parts: GatewayParts): void {
     await parts.jobBoard.refresh();
     await next();
   };
-  app.get('/admin', (c) => c.redirect(JOB_BOARD_PATH, 303));
+  app.get('/admin', (c) => c.redirect(publicPath(parts.config, JOB_BOARD_PATH), 303));
   // Hono's `/x/*` also matches `/x`.
   app.use(`${JOB_BOARD_PATH}/*`, refreshBoard);
   app.route(JOB_BOARD_PATH, parts.jobBoard.app);

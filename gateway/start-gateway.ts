@@ -31,6 +31,7 @@ import { createJwtVerifier } from './auth/verify-jwt.ts';
 import { listen } from './listen.ts';
 import { createServedModels } from './models/served-models.ts';
 import type { GatewayParts, Operations } from './parts.ts';
+import { publicPath } from './public-address.ts';
 import { type GenerationQueue, openGenerationQueue } from './queue/enqueue-generation.ts';
 import { retryGeneration } from './queue/retry-generation.ts';
 import { makeRequestId, readRequestId } from './request/request-id.ts';
@@ -137,7 +138,11 @@ function createParts(config: Config, log: Logger, { redis, queue, late }: Opened
     },
     findGeneration: (id) => readGeneration(redis, id),
     operations: createOperations(redis, queue, tenants),
-    jobBoard: createJobBoard(redis, async () => (await askRedis(redis.smembers(singleKeys.queues))).sort()),
+    jobBoard: createJobBoard({
+      redis,
+      queueNames: async () => (await askRedis(redis.smembers(singleKeys.queues))).sort(),
+      publicPath: (path) => publicPath(config, path),
+    }),
     unreadyReasons: () => unreadyReasons(redis, late),
     clock: Date.now,
     random: randomBytes,

@@ -3,13 +3,13 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { HonoAdapter } from '@bull-board/hono';
-import { serveStatic } from '@hono/node-server/serve-static';
+import { type ServeStaticOptions, serveStatic } from '@hono/node-server/serve-static';
 import { Queue } from 'bullmq';
-import type { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import type { Redis } from 'ioredis';
 import { BULLMQ_PREFIX } from '../../infra/redis/keys.ts';
 
-/** Where the board's page believes to be; its assets and calls are relative to it. */
+/** Where the board is mounted. */
 export const JOB_BOARD_PATH = '/admin/queues';
 
 /** The page asks for the counts of every queue it shows, every few seconds. */
@@ -23,20 +23,26 @@ export interface JobBoard {
   close(): Promise<void>;
 }
 
-/** A board over the queues that `names` lists, sharing one connection. */
-export function createJobBoard(redis: Redis, names: () => Promise<readonly string[]>): JobBoard {
-  const server = new HonoAdapter(serveStatic);
-  const board = createBullBoard({
-    queues: [],
-    serverAdapter: server,
-    options: { uiConfig: { boardTitle: 'Conclave' } },
-  });
-  server.setBasePath(JOB_BOARD_PATH);
+export interface JobBoardDeps {
+  /** Shared by all queues. */
+  readonly redis: Redis;
+  queueNames(): Promise<readonly string[]>;
+  /** A path of the gateway as browsers ask for it. */
+  publicPath(path: string): string;
+}
+
+/** A board over the queues that exist. */
+export function createJobBoard({ redis, queueNames, publicPath }: JobBoardDeps): JobBoard {
+  const server = new HonoAdapter(staticFiles);
+  const signOut = { text: 'Sign out', url: publicPath('/admin/logout') };
+  const uiConfig = { boardTitle: 'Conclave', hideDocsLink: true, miscLinks: [signOut] };
+  const board = createBullBoard({ queues: [], serverAdapter: server, options: { uiConfig } });
+  server.setBasePath(publicPath(JOB_BOARD_PATH));
   const queues = new Map<string, Queue>();
   return {
-    app: server.registerPlugin(),
+    app: new Hono().use(withoutOutsideFonts).route('/', server.registerPlugin()),
     refresh: async () => {
-      const wanted = new Set((await names()).slice(0, MAX_QUEUES));
+      const wanted = new Set((await queueNames()).slice(0, MAX_QUEUES));
       const fresh = [...wanted].filter((name) => !queues.has(name));
       const stale = [...queues.keys()].filter((name) => !wanted.has(name));
       for (const name of fresh) queues.set(name, openQueue(redis, name));
@@ -48,6 +54,20 @@ export function createJobBoard(redis: Redis, names: () => Promise<readonly strin
     },
   };
 }
+
+/** The adapter looks for files below the browser's path; requests come with the gateway's. */
+function staticFiles(options?: ServeStaticOptions): MiddlewareHandler {
+  const rewriteRequestPath = (path: string) => path.slice(`${JOB_BOARD_PATH}/static`.length);
+  return serveStatic({ ...options, rewriteRequestPath });
+}
+
+/** The board's page links to a font on another site, which our content-security-policy refuses: it does without. */
+const withoutOutsideFonts: MiddlewareHandler = async (c, next) => {
+  await next();
+  if (c.res.headers.get('content-type')?.startsWith('text/html') !== true) return;
+  const page = (await c.res.text()).replace(/<link href="https:[^>]*>/g, '');
+  c.res = new Response(page, c.res);
+};
 
 function openQueue(redis: Redis, name: string): Queue {
   return new Queue(name, { connection: redis, prefix: BULLMQ_PREFIX });

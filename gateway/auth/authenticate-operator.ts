@@ -1,13 +1,14 @@
-// Who is calling below /admin: a bearer like anywhere else, or a browser's session cookie. A cookie is sent whatever page asks,
-// so a change asked for with a cookie must come from our own pages.
+// Who is calling below /admin: a bearer like anywhere else, or a browser's session cookie. A browser sends the cookie whichever
+// page makes the request, so a change that a cookie authorizes must come from our own pages.
 import { getCookie } from 'hono/cookie';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GatewayContext } from '../environment.ts';
 import type { GatewayParts } from '../parts.ts';
+import { publicOrigin } from '../public-address.ts';
 import type { Principal } from './principal.ts';
 import { SESSION_COOKIE } from './sessions.ts';
 
-/** @throws DomainError `invalid_api_key`, or `insufficient_scope` for a change that another site asks for. */
+/** @throws DomainError `invalid_api_key`, or `insufficient_scope` for a change that another site requests. */
 export async function authenticateOperator(parts: GatewayParts, c: GatewayContext): Promise<Principal> {
   const authorization = c.req.header('authorization');
   const cookie = getCookie(c, SESSION_COOKIE);
@@ -20,14 +21,28 @@ export async function authenticateOperator(parts: GatewayParts, c: GatewayContex
   return principal;
 }
 
-/** Browsers say the origin of every request that is not a plain GET. */
+/** Lets reads pass, and changes that our own pages request. @throws DomainError `insufficient_scope` for others. */
 export function refuseForeignOrigin(parts: GatewayParts, c: GatewayContext): void {
   if (c.req.method === 'GET' || c.req.method === 'HEAD') return;
-  const origin = c.req.header('origin');
-  if (origin !== undefined && origin === ownOrigin(parts, c)) return;
-  throw new DomainError('insufficient_scope', 'This change was asked for by another site.');
+  const own = publicOrigin(parts.config, c.req.url);
+  if (isFromOwnPage((name) => c.req.header(name), own)) return;
+  const message =
+    `This request did not come from a page of ${own}. ` +
+    'Behind a proxy, set publicUrl in conclave.yaml to the address that the browser shows.';
+  throw new DomainError('insufficient_scope', message);
 }
 
-function ownOrigin(parts: GatewayParts, c: GatewayContext): string {
-  return new URL(parts.config.publicUrl ?? c.req.url).origin;
+/**
+ * Sec-Fetch-Site is the browser's own verdict, which needs no idea of our address. It is missing over plain http except on
+ * localhost, and in old browsers: then the origin decides, or the page's address where a browser omits the origin. A request
+ * with none of the three is refused.
+ */
+function isFromOwnPage(header: (name: string) => string | undefined, ownOrigin: string): boolean {
+  const site = header('sec-fetch-site');
+  if (site !== undefined) return site === 'same-origin';
+  return (header('origin') ?? originOf(header('referer'))) === ownOrigin;
+}
+
+function originOf(url: string | undefined): string | undefined {
+  return url !== undefined && URL.canParse(url) ? new URL(url).origin : undefined;
 }

@@ -1,63 +1,62 @@
-// /admin/login: paste an API key, get a session cookie; /admin/logout gives it back. The pages are plain HTML without scripts.
+// /admin/login: paste an API key, get a session cookie; /admin/logout gives it back.
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { deleteCookie, setCookie } from 'hono/cookie';
-import { html } from 'hono/html';
+import { toDomainError } from '../../infra/errors/domain-error.ts';
 import { JOB_BOARD_PATH } from '../admin/job-board.ts';
+import { signInPage, signOutPage } from '../admin/sign-in-pages.ts';
 import { refuseForeignOrigin } from '../auth/authenticate-operator.ts';
 import { SESSION_COOKIE } from '../auth/sessions.ts';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';
+import { httpStatus } from '../errors/error-to-http.ts';
 import type { GatewayParts } from '../parts.ts';
+import { isPublicTls, publicPath } from '../public-address.ts';
 import { readTextBody } from '../request/read-body.ts';
 
 /** A form with one key. */
 const MAX_FORM_BYTES = 4096;
 
-/** Adds the sign-in pages, which are open. */
+/** Why a browser was sent to the sign-in page: the value of `after` in its query. */
+const NOTICES: ReadonlyMap<string, string> = new Map([
+  ['session', 'Your session has ended. Sign in again.'],
+  ['logout', 'You have signed out.'],
+]);
+
+/** Adds the pages for signing in and out, which are open. */
 export function addLoginRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
-  app.get('/admin/login', (c) => c.html(loginPage('')));
-  app.post('/admin/login', (c) => signIn(parts, c));
-  app.post('/admin/logout', (c) => {
-    refuseForeignOrigin(parts, c);
-    deleteCookie(c, SESSION_COOKIE, cookieOptions(parts));
-    return c.redirect('/admin/login', 303);
-  });
+  app.get('/admin/login', (c) => c.html(signInPage(NOTICES.get(c.req.query('after') ?? '') ?? '')));
+  app.post('/admin/login', (c) => onOwnPage(parts, c, () => signIn(parts, c)));
+  app.get('/admin/logout', (c) => c.html(signOutPage()));
+  app.post('/admin/logout', (c) => onOwnPage(parts, c, async () => signOut(parts, c)));
 }
 
-/** Also refuses forms of other sites: they could sign a browser in as somebody else. */
+/** Refuses forms of other sites, which could sign a browser in as somebody else; a person reads why on a page. */
+async function onOwnPage(parts: GatewayParts, c: GatewayContext, answer: () => Promise<Response>): Promise<Response> {
+  try {
+    refuseForeignOrigin(parts, c);
+  } catch (thrown) {
+    const { message, code } = toDomainError(thrown);
+    return c.html(signInPage(message), httpStatus(code) as 403);
+  }
+  return answer();
+}
+
 async function signIn(parts: GatewayParts, c: GatewayContext): Promise<Response> {
-  refuseForeignOrigin(parts, c);
   const form = new URLSearchParams(await readTextBody(c.req.raw, MAX_FORM_BYTES));
   const cookie = await parts.sessions.open((form.get('key') ?? '').trim(), parts.clock());
   const principal = cookie === undefined ? undefined : await parts.sessions.read(cookie, parts.clock());
   if (cookie === undefined || principal?.scopes.includes('admin:read') !== true) {
-    return c.html(loginPage('This key is not valid here. It needs the scope admin:read.'), 401);
+    return c.html(signInPage('This key is not valid here. It needs the scope admin:read.'), 401);
   }
   setCookie(c, SESSION_COOKIE, cookie, { ...cookieOptions(parts), maxAge: parts.config.auth.sessionSeconds });
-  return c.redirect(JOB_BOARD_PATH, 303);
+  return c.redirect(publicPath(parts.config, JOB_BOARD_PATH), 303);
 }
 
-function cookieOptions(parts: GatewayParts) {
-  const secure = parts.config.publicUrl?.startsWith('https:') ?? false;
-  return { path: '/admin', httpOnly: true, sameSite: 'Strict', secure } as const;
+function signOut(parts: GatewayParts, c: GatewayContext): Response {
+  deleteCookie(c, SESSION_COOKIE, cookieOptions(parts));
+  return c.redirect(publicPath(parts.config, '/admin/login?after=logout'), 303);
 }
 
-function loginPage(problem: string) {
-  return html`<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Conclave – sign in</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 24rem; margin: 15vh auto; padding: 0 1rem; }
-input, button { font: inherit; width: 100%; box-sizing: border-box; padding: .5rem; margin-top: .5rem; }
-[role=alert] { color: #b00020; }
-</style></head>
-<body>
-<h1>Conclave</h1>
-<form method="post" action="/admin/login">
-<label for="key">API key with the scope admin:read</label>
-<input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
-<button>Sign in</button>
-<p role="alert">${problem}</p>
-</form>
-</body>
-</html>`;
+function cookieOptions({ config }: GatewayParts) {
+  const secure = isPublicTls(config);
+  return { path: publicPath(config, '/admin'), httpOnly: true, sameSite: 'Strict', secure } as const;
 }

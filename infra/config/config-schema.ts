@@ -41,6 +41,25 @@ const streamSchema = z.strictObject({
   resumeSeconds: seconds(3600),
 });
 
+/** An origin exactly as browsers send it, without a path: `https://app.example`, `http://localhost:5173`. */
+const originSchema = z
+  .string()
+  .refine(
+    (text) => text === '*' || isOrigin(text),
+    'Expected `*` or an origin as browsers send it, such as https://app.example: scheme and host, no path, no final slash',
+  );
+
+/** Desktop applications have schemes of their own (`app://host`), of which URL makes no origin. */
+function isOrigin(text: string): boolean {
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.:[\]-]+$/.test(text) || !URL.canParse(text)) return false;
+  return !/^https?:/.test(text) || new URL(text).origin === text;
+}
+
+const corsSchema = z.strictObject({
+  /** Web pages that may call /v1 from a browser; none by default, `*` for all. */
+  origins: z.array(originSchema).max(1000).default([]),
+});
+
 /** What a tenant gets that has no record of its own. */
 const tenantDefaultsSchema = z.strictObject({
   weight: z.number().min(MIN_WEIGHT).max(MAX_WEIGHT).default(1),
@@ -88,6 +107,19 @@ const workerSchema = z.strictObject({
   leaseSeconds: seconds(3),
 });
 
+const publicUrlSchema = z
+  .url({ protocol: /^https?$/, abort: true })
+  .refine(
+    isPlainAddress,
+    'Expected an address such as https://host or https://host/path, without user, query or fragment',
+  );
+
+/** Its path goes into redirects and cookies, where `;` would end it. */
+function isPlainAddress(url: string): boolean {
+  const { username, search, hash, pathname } = new URL(url);
+  return username + search + hash === '' && /^(\/[\w.~%-]+)*\/?$/.test(pathname);
+}
+
 const section = <S extends z.ZodObject>(schema: S) => schema.prefault({} as z.input<S>);
 
 export const configSchema = z.strictObject({
@@ -96,14 +128,18 @@ export const configSchema = z.strictObject({
   /** `localhost` only unless changed: opening it to a network is a decision. */
   host: z.string().min(1).default('127.0.0.1'),
   port: z.int().min(0).max(65_535).default(8080),
-  /** Where clients reach the gateway, when that is not `http://host:port`; https turns on Secure cookies. */
-  publicUrl: z.url({ protocol: /^https?$/ }).optional(),
+  /**
+   * Where clients reach the gateway, when that is not `http://host:port`; https turns on Secure cookies. Its path is what a
+   * proxy strips.
+   */
+  publicUrl: publicUrlSchema.optional(),
   redisUrl: z.string().min(1).optional(),
   exchangeUrl: z.string().min(1).optional(),
   model: z.string().min(1).optional(),
   nodes: count(1),
   worker: section(workerSchema),
   auth: section(authSchema),
+  cors: section(corsSchema),
   limits: section(limitsSchema),
   stream: section(streamSchema),
   tenants: section(tenantDefaultsSchema),

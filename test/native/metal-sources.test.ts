@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { missingTools } from '../missing-tools.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
-import { missingTools } from './missing-tools.ts';
 
 interface Shaders {
   shaderSource(): string;

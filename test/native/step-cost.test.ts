@@ -5,9 +5,9 @@ import { execFile } from 'node:child_process';
 import { arch } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { missingTools } from '../missing-tools.ts';
 import { buildNativeTests, CPU_FOLDERS, type NativeTestTarget } from './build-native-tests.ts';
 import { FAST_FLAGS, HOST_VARIANTS } from './host-target.ts';
-import { missingTools } from './missing-tools.ts';
 
 const run = promisify(execFile);
 

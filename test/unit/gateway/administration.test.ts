@@ -1,14 +1,15 @@
 // The admin API, its audit log, and the browser's way in.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ConfigInput } from '../../../infra/config/config-schema.ts';
 import type { Scope } from '../../../infra/tenants/scope.ts';
 import { chatBody, createScriptedGateway } from '../../gateway-parts/scripted-gateway.ts';
 
 const OPERATOR: readonly Scope[] = ['admin:read', 'admin:write'];
 const ORIGIN = 'http://localhost';
 
-async function withOperator() {
-  const gateway = await createScriptedGateway();
+async function withOperator(config: ConfigInput = {}) {
+  const gateway = await createScriptedGateway({ config });
   const key = await gateway.newKey('ops', OPERATOR);
   const headers = { authorization: `Bearer ${key}` };
   const admin = async (method: string, path: string, body?: object) => {
@@ -145,11 +146,13 @@ test('a job is shown without its content', async () => {
   assert.ok(!JSON.stringify(body).includes('launch'));
 });
 
-async function signIn() {
-  const operator = await withOperator();
+async function signIn(config: ConfigInput = {}) {
+  const operator = await withOperator(config);
   const { gateway, key } = operator;
-  const form = (body: string, headers: Record<string, string> = { origin: ORIGIN }) =>
-    gateway.app.request('/admin/login', { method: 'POST', body, headers });
+  const form = (
+    body: string,
+    headers: Record<string, string> = { origin: new URL(config.publicUrl ?? ORIGIN).origin },
+  ) => gateway.app.request('/admin/login', { method: 'POST', body, headers });
   const response = await form(`key=${key}`);
   const cookie = response.headers.get('set-cookie') ?? '';
   const visit = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
@@ -180,6 +183,53 @@ test('sign-in refuses wrong keys, keys without admin:read, big forms and forms o
   assert.equal((await form(`key=${'x'.repeat(5000)}`)).status, 413);
   assert.equal((await form('key=x', { origin: 'https://evil.example' })).status, 403);
   assert.equal((await form('key=x', {})).status, 403);
+});
+
+test('a change comes from our own page: by the verdict of the browser, else the origin, else the referring page', async () => {
+  const { gateway, visit } = await signIn();
+  const cancel = async (headers: Record<string, string>) =>
+    (await visit('/admin/api/jobs/x/cancel', headers, 'POST')).status;
+  const passed = 404;
+  assert.equal(await cancel({ 'sec-fetch-site': 'same-origin' }), passed);
+  // A proxy that hides our address from us, and a browser that hides the origin.
+  assert.equal(await cancel({ 'sec-fetch-site': 'same-origin', origin: 'https://llm.example' }), passed);
+  assert.equal(await cancel({ 'sec-fetch-site': 'same-origin', origin: 'null' }), passed);
+  assert.equal(await cancel({ referer: `${ORIGIN}/admin/queues` }), passed);
+  for (const site of ['cross-site', 'same-site', 'none', '']) {
+    assert.equal(await cancel({ 'sec-fetch-site': site, origin: ORIGIN }), 403, site);
+  }
+  assert.equal(await cancel({ origin: 'null' }), 403);
+  assert.equal(await cancel({ origin: 'null', referer: `${ORIGIN}/admin/queues` }), 403);
+  assert.equal(await cancel({ referer: `${ORIGIN}.evil.example/` }), 403);
+  assert.equal(await cancel({ referer: 'no address' }), 403);
+  const refused = await gateway.app.request('/admin/login', { method: 'POST', body: 'key=x' });
+  assert.match(await refused.text(), /role="alert">This request did not come from a page of .* set publicUrl/);
+});
+
+test('behind a proxy that strips a path, redirects and the cookie have it', async () => {
+  const { gateway, form, cookie, response } = await signIn({ publicUrl: 'https://llm.example/llm/' });
+  assert.equal(response.headers.get('location'), '/llm/admin/queues');
+  assert.match(cookie, /; Path=\/llm\/admin; HttpOnly; Secure; SameSite=Strict$/);
+  const locationOf = async (path: string, cookie = '') =>
+    (await gateway.app.request(path, { headers: { accept: 'text/html', cookie } })).headers.get('location');
+  assert.equal(await locationOf('/'), '/llm/admin');
+  assert.equal(await locationOf('/admin/queues/queue/x'), '/llm/admin/login');
+  assert.equal(await locationOf('/admin/queues', 'cv_session=gone'), '/llm/admin/login?after=session');
+  assert.equal(await locationOf('/admin', cookie), '/llm/admin/queues');
+  const out = await gateway.app.request('/admin/logout', {
+    method: 'POST',
+    headers: { origin: 'https://llm.example' },
+  });
+  assert.equal(out.headers.get('location'), '/llm/admin/login?after=logout');
+  assert.equal((await form('key=x', { origin: ORIGIN })).status, 403, 'our own address is the public one');
+});
+
+test('/ leads a browser to the admin pages and tells a program where the API is', async () => {
+  const gateway = await createScriptedGateway();
+  const page = await gateway.app.request('/', { headers: { accept: 'text/html,*/*;q=0.8' } });
+  assert.deepEqual([page.status, page.headers.get('location'), page.headers.get('vary')], [303, '/admin', 'accept']);
+  const answer = await gateway.app.request('/');
+  assert.deepEqual(await answer.json(), { name: 'Conclave', api: '/v1', description: '/openapi.json' });
 });
 
 test('a change asked for with a cookie must come from our own origin', async () => {

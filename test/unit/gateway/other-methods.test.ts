@@ -28,6 +28,8 @@ test('a method that a path lacks is a 405 that lists those it has', async () => 
       assert.deepEqual([response.status, await response.json()], [405, { error }], `${method} ${path}`);
       assert.equal(response.headers.get('allow'), allow);
     }
+    // The path of `OPTIONS *` too, which asks about the whole server: see answerOtherMethods.
+    if (path === '/') continue;
     const options = await gateway.app.request(path, { method: 'OPTIONS' });
     assert.deepEqual([options.status, options.headers.get('allow')], [204, allow], path);
   }

@@ -1,0 +1,47 @@
+// The pages around a browser session, plain HTML without scripts. Links are relative, so they hold below any path of a proxy.
+import { html } from 'hono/html';
+
+/** The page as Hono's `c.html` takes it. */
+type Page = ReturnType<typeof html>;
+
+/** Asks for a key; `notice` says why, empty on a first visit. */
+export function signInPage(notice: string): Page {
+  return page(
+    'sign in',
+    html`<form method="post" action="login">
+<label for="key">API key with the scope admin:read</label>
+<input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
+<button>Sign in</button>
+<p role="alert">${notice}</p>
+</form>`,
+  );
+}
+
+/** A link cannot sign out, or any site could: this page has the button. */
+export function signOutPage(): Page {
+  return page(
+    'sign out',
+    html`<form method="post" action="logout">
+<button>Sign out</button>
+</form>
+<p><a href="queues">Back to the queues</a></p>`,
+  );
+}
+
+function page(title: string, body: Page): Page {
+  return html`<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Conclave – ${title}</title>
+<link rel="icon" href="data:,">
+<style>
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 24rem; margin: 15vh auto; padding: 0 1rem; }
+input, button { font: inherit; width: 100%; box-sizing: border-box; padding: .5rem; margin-top: .5rem; }
+[role=alert] { color: light-dark(#b00020, #ff8a80); }
+</style></head>
+<body>
+<h1>Conclave</h1>
+${body}
+</body>
+</html>`;
+}
