@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RedisRole } from '../infra/redis/connect.ts';
+import type { RedisRole } from '../infra/redis/redis-role.ts';
 import { type RunningRedis, runRedis } from '../infra/redis/run-redis.ts';
 
 export interface TestRedis {

@@ -1,7 +1,7 @@
 // What `conclave doctor` says about a Mac: its GPU, and the settings of docs/operate/apple.md. In: facts. Out: findings.
 import { spawnSync } from 'node:child_process';
 import { gpuProperties } from '../../native/model-session.ts';
-import type { Finding } from './commands/doctor-run.ts';
+import type { Finding } from './finding.ts';
 import { formatBytes } from './format-bytes.ts';
 
 export interface MacFacts {

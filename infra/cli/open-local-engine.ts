@@ -1,6 +1,6 @@
 // Opens the model that a command names, showing progress, and closes it when the command is done.
 import { DEFAULT_ENGINE, type Engine, type EngineOptions, openEngine } from '../../workers/serve/open-engine.ts';
-import type { EngineFlags } from './commands/generate.ts';
+import type { EngineFlags } from './engine-flags.ts';
 import { homeFolder } from './home-folder.ts';
 import { loadDisplay } from './load-events.ts';
 

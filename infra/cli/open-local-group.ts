@@ -14,9 +14,9 @@ import { DomainError } from '../errors/domain-error.ts';
 import { createLogger } from '../log/logger.ts';
 import type { Topology } from '../messages/group-plan.ts';
 import { PACKAGE_ROOT } from '../package-facts.ts';
-import type { RedisRole } from '../redis/connect.ts';
+import type { RedisRole } from '../redis/redis-role.ts';
 import { type RunningRedis, runRedis } from '../redis/run-redis.ts';
-import type { EngineFlags } from './commands/generate.ts';
+import type { EngineFlags } from './engine-flags.ts';
 import { homeFolder } from './home-folder.ts';
 import { loadDisplay } from './load-events.ts';
 

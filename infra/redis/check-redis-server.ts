@@ -2,7 +2,7 @@
 // warnings, or `bad_config` for what would lose data or not work at all. Changes nothing on the server.
 import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
-import type { RedisRole } from './connect.ts';
+import type { RedisRole } from './redis-role.ts';
 
 /** What INFO says, as far as it is judged here. */
 export interface RedisServerFacts {

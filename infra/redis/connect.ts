@@ -2,10 +2,8 @@
 // ioredis client that has our scripts. Must not know any key.
 import { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
+import type { RedisRole } from './redis-role.ts';
 import { registerScripts } from './scripts.ts';
-
-/** durable: requests, queues, tokens, tenants, plans (REDIS_URL). exchange: steps and frames only (EXCHANGE_URL). */
-export type RedisRole = 'durable' | 'exchange';
 
 export interface ConnectOptions {
   /** `redis://` or `rediss://` with user, password and `/db`; or `unix:///path/to.sock?user=&password=&db=`. */

@@ -1,6 +1,6 @@
 // Every key and channel of Conclave: its type, writer, reader, expiry and size cap. A test compares this table with what
 // a real Redis holds after a run. Scripts get their keys, or the prefixes in `prefixes`, from here.
-import type { RedisRole } from './connect.ts';
+import type { RedisRole } from './redis-role.ts';
 
 export interface KeyInfo {
   /** `*` stands for an id. */

@@ -1,5 +1,5 @@
 // The text of redis.conf for a server that we start ourselves. Pure.
-import type { RedisRole } from './connect.ts';
+import type { RedisRole } from './redis-role.ts';
 
 /** Where the server listens: a Unix socket, or a loopback port. */
 export type RedisAddress = { readonly socket: string } | { readonly port: number };

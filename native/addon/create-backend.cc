@@ -11,8 +11,6 @@
 namespace conclave {
 namespace {
 
-constexpr int mostThreads = 1024;
-
 // Threads of JavaScript may open sessions at once.
 struct EmulatedGpu {
   std::mutex mutex;
@@ -45,9 +43,8 @@ void setEmulatedGpu(const EmulatedOptions& options) {
 }
 
 ModelSession::CreateBackend createBackend(const std::string& name, int threads, const std::string& variant) {
-  require(threads >= 1 && threads <= mostThreads, "threads must be 1 to " + std::to_string(mostThreads));
-  return [=](const ModelShape& shape, const StepLimits& limits) -> std::unique_ptr<Backend> {
-    if (name == "cpu") return std::make_unique<CpuBackend>(shape, limits, threads, variant);
+  if (name == "cpu") return createCpuBackend(threads, variant);
+  return [=](const ModelShape& shape, const StepLimits& limits) {
     return std::make_unique<MetalBackend>(openGpu(name), shape, limits, variant);
   };
 }

@@ -3,24 +3,17 @@
 #include <exception>
 #include <new>
 
-#include "../cpu/cpu-backend.h"
 #include "failure.h"
 
 namespace conclave {
 namespace {
 
-constexpr int mostThreads = 1024;
 constexpr int32_t mostRows = 1 << 16;
 constexpr int32_t mostBlocks = 1 << 24;
 
 const ModelShape& checked(const ModelShape& shape) {
   checkShape(shape);
   return shape;
-}
-
-int checked(int threads) {
-  require(threads >= 1 && threads <= mostThreads, "threads must be 1 to " + std::to_string(mostThreads));
-  return threads;
 }
 
 const StepLimits& checked(const StepLimits& limits) {
@@ -37,11 +30,6 @@ ModelSession::ModelSession(const ModelShape& shape, const StepLimits& limits, co
       weights_(shape),
       backend_(createBackend(shape, limits)),
       thread_([this] { work(); }) {}
-
-ModelSession::ModelSession(const ModelShape& shape, const StepLimits& limits, int threads, const std::string& variant)
-    : ModelSession(shape, limits, [&](const ModelShape&, const StepLimits&) {
-        return std::make_unique<CpuBackend>(shape, limits, checked(threads), variant);
-      }) {}
 
 ModelSession::~ModelSession() {
   {

@@ -34,8 +34,6 @@ class ModelSession {
 
   /** Checks shape and limits, then makes the backend. Throws Failure naming the option or dimension at fault. */
   ModelSession(const ModelShape& shape, const StepLimits& limits, const CreateBackend& createBackend);
-  /** On this CPU. */
-  ModelSession(const ModelShape& shape, const StepLimits& limits, int threads, const std::string& variant);
   /** Waits for a running call. */
   ~ModelSession();
   ModelSession(const ModelSession&) = delete;

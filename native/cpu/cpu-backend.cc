@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 
+#include "../core/failure.h"
 #include "../core/float-bits.h"
 #include "../core/flush-denormals.h"
 
@@ -288,6 +290,14 @@ void CpuBackend::multiply(const std::byte* w, int32_t outputs, int32_t inputs, c
     kernels_.matmul(part, a.rows() + row, std::min(rowsAtOnce, rows - row), y + int64_t{row} * outputs + output,
                     outputs);
   });
+}
+
+ModelSession::CreateBackend createCpuBackend(int threads, const std::string& variant) {
+  constexpr int maxThreads = 1024;
+  require(threads >= 1 && threads <= maxThreads, "threads must be 1 to " + std::to_string(maxThreads));
+  return [=](const ModelShape& shape, const StepLimits& limits) {
+    return std::make_unique<CpuBackend>(shape, limits, threads, variant);
+  };
 }
 
 }  // namespace conclave

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../core/backend.h"
+#include "../core/model-session.h"
 #include "../core/rotary-table.h"
 #include "../core/thread-pool.h"
 #include "attention.h"
@@ -76,5 +77,11 @@ class CpuBackend final : public Backend {
   ZeroedMemory routerLogits_;                      // f32 [rows, experts]
   std::vector<std::vector<float>> rowScratch_;     // per thread: [dModel]
 };
+
+/**
+ * For a session on this CPU; `variant` '' is the fastest kernels it has. Throws Failure for a number of threads out of
+ * range.
+ */
+ModelSession::CreateBackend createCpuBackend(int threads, const std::string& variant);
 
 }  // namespace conclave

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "../../native/core/failure.h"
+#include "../../native/cpu/cpu-backend.h"
 #include "fake-redis.h"
 #include "random-model.h"
 
@@ -41,7 +42,7 @@ class Node {
  public:
   Node(const FakeRedis& server, const ModelShape& shape, const RandomPack& pack, const Holders& holders, int32_t me,
        int32_t members)
-      : session_(shape, limits, 1, ""),
+      : session_(shape, limits, createCpuBackend(1, "")),
         member_(shape, {me, 0, members}, ExpertAssigner(holders, std::vector<double>(static_cast<size_t>(members), 1)),
                 std::make_unique<FrameExchange>(server.address(), "member", epoch, streamsOf(me, members))) {
     pack.attachSharedTo(session_);
@@ -175,7 +176,7 @@ TEST("a group's logits have the bits of one session's, in steps of few rows and 
     const RandomPack pack(shape, random.bits());
     const int32_t members = random.between(1, 4), length = 60;
     const Sequence sequence = randomSequence(random, shape, length, 0);
-    ModelSession alone(shape, limits, 1, "");
+    ModelSession alone(shape, limits, createCpuBackend(1, ""));
     pack.attachTo(alone);
     FakeRedis server;
     Group group(server, shape, pack, randomHolders(random, shape.experts, members), members);
@@ -199,7 +200,7 @@ TEST("a group of more members than rows have owners agrees, too") {
   const RandomPack pack(shape, random.bits());
   const Sequence sequence = randomSequence(random, shape, 17, 0);
   const int32_t members = 18;
-  ModelSession alone(shape, limits, 1, "");
+  ModelSession alone(shape, limits, createCpuBackend(1, ""));
   pack.attachTo(alone);
   FakeRedis server;
   Group group(server, shape, pack, randomHolders(random, shape.experts, members), members);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "../../native/core/failure.h"
+#include "../../native/cpu/cpu-backend.h"
 #include "random-model.h"
 
 using namespace conclave;
@@ -21,7 +22,7 @@ struct Group {
 Group randomGroup(Random& random, const ModelShape& shape, const RandomPack& pack) {
   Group group;
   const auto open = [&] {
-    return std::make_unique<ModelSession>(shape, StepLimits{16, 256}, random.between(1, 3), "");
+    return std::make_unique<ModelSession>(shape, StepLimits{16, 256}, createCpuBackend(random.between(1, 3), ""));
   };
   group.leader = open();
   pack.attachSharedTo(*group.leader);
@@ -103,7 +104,7 @@ TEST("a step in parts gives the bits of the whole, whoever holds the experts") {
     const RandomPack pack(shape, random.bits());
     const Sequence sequence = randomSequence(random, shape, random.of<int32_t>({2, 9, 70, 130}), 0);
     const int32_t length = static_cast<int32_t>(sequence.tokens.size()), cut = random.below(length);
-    ModelSession whole(shape, {16, 256}, 2, "");
+    ModelSession whole(shape, {16, 256}, createCpuBackend(2, ""));
     pack.attachTo(whole);
     std::vector<float> expected = step(whole, {{&sequence, 0, length}});
     Group group = randomGroup(random, shape, pack);
@@ -132,7 +133,7 @@ TEST("parts out of order, of rows or experts that are not there, are refused") {
   const auto work = [&](int32_t layer, int32_t row, int32_t expert) {
     return ExpertWork{layer, {row}, {expert}, nullptr, 0, outputs.data()};
   };
-  ModelSession session(shape, {4, 64}, 1, "");
+  ModelSession session(shape, {4, 64}, createCpuBackend(1, ""));
   checkRefused([&] { session.begin(batchOf({{&sequence, 0, 3}})); }, "a step without shared weights");
   pack.attachTo(session);
   checkRefused([&] { session.attend(0, {}, result, ignore); }, "a layer without a step");

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "../../native/core/failure.h"
+#include "../../native/cpu/cpu-backend.h"
 #include "../../native/cpu/kernels.h"
 #include "random-model.h"
 
@@ -48,7 +49,7 @@ TEST("a model's logits have the same bits however its rows are run") {
     std::vector<float> expected;
     for (const Kernels* kernels : availableKernels()) {
       for (int threads : {1, 2, 3}) {
-        ModelSession session(shape, {16, 256}, threads, kernels->name);
+        ModelSession session(shape, {16, 256}, createCpuBackend(threads, kernels->name));
         pack.attachTo(session);
         const std::vector<float> whole = step(session, {{&sequence, 0, length}});
         if (expected.empty()) expected = whole;
@@ -75,7 +76,7 @@ TEST("a long context has the same bits however many threads share it") {
     const Sequence sequence = randomSequence(random, shape, 330, 0);
     std::vector<float> expected;
     for (int threads : {1, 2, 5}) {
-      ModelSession session(shape, {16, 400}, threads, "");
+      ModelSession session(shape, {16, 400}, createCpuBackend(threads, ""));
       pack.attachTo(session);
       std::vector<float> logits = step(session, {{&sequence, 0, 300}});
       for (int32_t row = 300; row < 330; ++row) {
@@ -95,11 +96,11 @@ TEST("what a block's former owner left there is never read") {
     shape.dtype = dtype;
     const RandomPack pack(shape, 99), poison(shape, 98, std::numeric_limits<float>::quiet_NaN());
     const Sequence sequence = randomSequence(random, shape, 101, 0), former = randomSequence(random, shape, 128, 0);
-    ModelSession fresh(shape, {4, 256}, 2, "");
+    ModelSession fresh(shape, {4, 256}, createCpuBackend(2, ""));
     pack.attachTo(fresh);
     const std::vector<float> expected = inChunks(random, fresh, sequence, nullptr);
 
-    ModelSession used(shape, {4, 256}, 2, "");
+    ModelSession used(shape, {4, 256}, createCpuBackend(2, ""));
     poison.attachTo(used);
     CHECK(std::isnan(step(used, {{&former, 0, 128}})[0]), "the former owner left NaNs");
     pack.attachTo(used);
@@ -114,7 +115,7 @@ TEST("logits of a fixed model are printed for comparison between architectures")
   for (int trial = 0; trial < 6; ++trial) {
     const ModelShape shape = randomShape(random);
     const RandomPack pack(shape, random.bits());
-    ModelSession session(shape, {16, 256}, 2, "");
+    ModelSession session(shape, {16, 256}, createCpuBackend(2, ""));
     pack.attachTo(session);
     const Sequence sequence = randomSequence(random, shape, 150, 0);
     for (float logit : step(session, {{&sequence, 0, 150}})) {
@@ -128,7 +129,7 @@ TEST("a bad batch is refused and changes nothing") {
   Random random(13);
   const ModelShape shape = randomShape(random);
   const RandomPack pack(shape, 5);
-  ModelSession session(shape, {4, 64}, 2, "");
+  ModelSession session(shape, {4, 64}, createCpuBackend(2, ""));
   pack.attachTo(session);
   const Sequence sequence = randomSequence(random, shape, 10, 0);
   const std::vector<float> expected = step(session, {{&sequence, 0, 10}});

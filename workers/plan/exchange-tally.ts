@@ -3,7 +3,7 @@
 // Decentralized: one exchange a layer, in which every node with outputs sends them to all others. Centralized: two, rows out
 // from the leader and the others' outputs back. A node's port sends or takes in one frame after the other.
 import { BYTES_PER_WEIGHT } from '../../native/model-description.ts';
-import type { StepInput, StepSeconds } from './predict-step.ts';
+import type { StepInput, StepSeconds } from './step-input.ts';
 
 /** Collects what the routings of a layer ask of the link. */
 export class ExchangeTally {

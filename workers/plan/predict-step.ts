@@ -3,41 +3,12 @@
 //
 // A layer is two phases, attention with the router and then the experts, and a phase lasts until its last node is done. The
 // nodes of one host read from one memory: a host is done when its slowest node is, or when all its bytes are read.
-import { BYTES_PER_WEIGHT, type ModelDescription } from '../../native/model-description.ts';
-import type { Routings } from '../cluster/expected-load.ts';
+import { BYTES_PER_WEIGHT } from '../../native/model-description.ts';
 import { kvBytesPerToken } from '../cluster/memory-slots.ts';
 import { inspectModel } from '../model/inspect-model.ts';
-import type { Assigner } from '../node/assign-experts.ts';
 import { ExchangeTally } from './exchange-tally.ts';
-import type { Link, PlannedNode, SoftwareCost } from './machine.ts';
-
-export interface StepInput {
-  readonly model: ModelDescription;
-  /** The leader first. */
-  readonly nodes: readonly PlannedNode[];
-  readonly link: Link;
-  readonly software: SoftwareCost;
-  readonly topology: 'centralized' | 'decentralized';
-  /** Streams that decode together, one row each. */
-  readonly rows: number;
-  /** Positions that each row attends to. */
-  readonly context: number;
-  readonly assigner: Assigner;
-  /** Experts that each node computes whatever was selected, as L_B does; null: the selected ones. */
-  readonly alwaysComputed: readonly (readonly number[])[] | null;
-  readonly routings: Routings;
-}
-
-/** Seconds of one step by cause. */
-export interface StepSeconds {
-  /** Reading weights and KV cache. */
-  readonly load: number;
-  /** Arithmetic that reading does not hide. */
-  readonly compute: number;
-  readonly latency: number;
-  readonly transfer: number;
-  readonly software: number;
-}
+import type { PlannedNode } from './machine.ts';
+import type { StepInput, StepSeconds } from './step-input.ts';
 
 export interface StepPrediction {
   readonly seconds: StepSeconds;

@@ -2,9 +2,9 @@
 // the subscription. Out: requests, each once.
 import { keyOf } from '../../infra/redis/keys.ts';
 import { askRedis } from '../../infra/redis/script-errors.ts';
-import type { TakenGeneration } from './generation-source.ts';
 import { recoverGenerations } from './recover-generations.ts';
 import { acceptJob, type TakeParts } from './take-next.ts';
+import type { TakenGeneration } from './taken-generation.ts';
 import type { WakeSignal } from './wake-signal.ts';
 
 export class AssignedJobs {

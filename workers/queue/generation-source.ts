@@ -1,6 +1,5 @@
 // Work for one group: takes the next job of the tenant whose turn it is, keeps its locks, gives jobs back. Used by the
 // group's leader only. Must not decide whether a request fits: the caller holds what does not.
-import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
 import { bullmqQueues } from '../../infra/queue/bullmq-queues.ts';
 import type { WriterFence } from '../../infra/queue/finish-generation.ts';
 import { startReaper } from '../../infra/queue/reap-generations.ts';
@@ -11,19 +10,8 @@ import { startQueueMaintenance } from './maintain-queues.ts';
 import { OwnedJobs } from './owned-jobs.ts';
 import { recoverGenerations } from './recover-generations.ts';
 import { takeNext } from './take-next.ts';
+import type { TakenGeneration } from './taken-generation.ts';
 import { WakeSignal } from './wake-signal.ts';
-
-export interface TakenGeneration {
-  readonly request: GenerationRequest;
-  /** Entries already in its token stream (a predecessor wrote them): 0 for a fresh request; the next entry is lastSeq + 1. */
-  readonly lastSeq: number;
-  /** True when the request was cancelled meanwhile: finish it as cancelled instead of running it. */
-  readonly cancelled: boolean;
-  /** 1 on the first dispatch. */
-  readonly attempt: number;
-  /** False when nobody else waited at that moment: until the next wake-up there is nothing to ask for. */
-  readonly moreWait: boolean;
-}
 
 export interface GenerationSource {
   /**

@@ -4,8 +4,8 @@ import { fenceText, finishGeneration } from '../../infra/queue/finish-generation
 import { LOCK_MS } from '../../infra/redis/bullmq-scripts.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
-import type { TakenGeneration } from './generation-source.ts';
 import type { TakeParts } from './take-next.ts';
+import type { TakenGeneration } from './taken-generation.ts';
 
 /** So many leaders in a row may lose a request without adding a token; the next one ends it. */
 const FRUITLESS_LEADERS = 3;

@@ -5,8 +5,8 @@ import type { BullmqQueues } from '../../infra/queue/bullmq-queues.ts';
 import { fenceText, finishGeneration, type WriterFence } from '../../infra/queue/finish-generation.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
-import type { TakenGeneration } from './generation-source.ts';
 import type { OwnedJobs } from './owned-jobs.ts';
+import type { TakenGeneration } from './taken-generation.ts';
 
 export interface TakeParts {
   readonly redis: Redis;

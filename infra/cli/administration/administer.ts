@@ -1,5 +1,6 @@
 // What all commands of administration do around their work: find the way, do it, let go, and print.
-import { type Administrator, type AdministratorOptions, openAdministrator } from './administrator.ts';
+import type { Administrator } from './administrator.ts';
+import { type AdministratorOptions, openAdministrator } from './open-administrator.ts';
 
 export interface AdministerOptions extends AdministratorOptions {
   readonly json?: boolean;

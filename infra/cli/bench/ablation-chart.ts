@@ -1,5 +1,5 @@
 // The result of `conclave bench ablation` as an SVG: one bar a rung, stacked by where the time of a layer goes. Pure.
-import type { AblationResult, RungResult } from './bench-ablation.ts';
+import type { AblationResult, RungResult } from './ablation-result.ts';
 
 const PARTS: readonly (readonly [part: 'moe_ms' | 'communication_ms' | 'rest_ms', label: string, color: string])[] = [
   ['moe_ms', 'experts', '#2f6f9f'],

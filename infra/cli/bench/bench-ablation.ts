@@ -7,11 +7,12 @@ import { placeExperts } from '../../../workers/cluster/place-experts.ts';
 import type { Topology } from '../../messages/group-plan.ts';
 import { homeFolder } from '../home-folder.ts';
 import { ablationChart } from './ablation-chart.ts';
+import type { AblationResult, RungResult } from './ablation-result.ts';
 import type { BenchFlags } from './bench-engine.ts';
 import { prepareBenchModel, withBenchGroup } from './bench-group.ts';
 import type { BenchPolicy } from './bench-policies.ts';
 import { say, spreadText, type TableRow, writeResult } from './report-bench.ts';
-import { median, type Spread, spreadOf } from './statistics.ts';
+import { median, spreadOf } from './statistics.ts';
 import { kvTokensOf, type StepTimes, timeSteps, WARM_UP_STEPS } from './time-steps.ts';
 
 export interface AblationOptions extends BenchFlags {
@@ -40,29 +41,6 @@ const RUNGS: readonly Rung[] = [
   { name: 'Conclave, layer by layer', topology: 'decentralized', policy: 'layered', placement: 'overlap' },
   { name: 'Conclave', topology: 'decentralized', policy: 'least', placement: 'overlap' },
 ];
-
-/** Milliseconds of a layer on the leader: medians over the rounds. */
-export interface RungResult {
-  readonly name: string;
-  readonly tokens_per_second: number;
-  /** The leader's own experts, padding included. */
-  readonly moe_ms: number;
-  /** From when they are done until all outputs are here: frames, and waiting for a busier node. */
-  readonly communication_ms: number;
-  /** The rest: attention, router, lm_head, software. */
-  readonly rest_ms: number;
-  readonly spread: { readonly tokens_per_second: Spread };
-}
-
-export interface AblationResult {
-  readonly model: string;
-  readonly nodes: number;
-  readonly threads: number;
-  readonly streams: number;
-  readonly tokens: number;
-  readonly rounds: number;
-  readonly rungs: readonly RungResult[];
-}
 
 export async function benchAblation(options: AblationOptions): Promise<void> {
   const description = await prepareBenchModel(options.model, homeFolder(options.home, process.env));

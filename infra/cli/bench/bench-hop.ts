@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runRedis } from '../../redis/run-redis.ts';
-import { type HopClient, type HopTimes, runHopNode } from './hop-node.ts';
+import { type HopTimes, runHopNode } from './hop-node.ts';
+import type { HopClient } from './hop-rounds.ts';
 import { say, spreadText, writeResult } from './report-bench.ts';
 import { median, type Spread, spreadOf } from './statistics.ts';
 

@@ -7,7 +7,7 @@ import type { GroupPlan } from '../../messages/group-plan.ts';
 import type { LayerFrame } from '../../messages/layer-frame.ts';
 import { connectRedis } from '../../redis/connect.ts';
 import { keyOf } from '../../redis/keys.ts';
-import type { HopConfig, HopRounds } from './hop-node.ts';
+import type { HopConfig, HopRounds } from './hop-rounds.ts';
 
 const BYTES_PER_VALUE = 2;
 

@@ -5,7 +5,7 @@ import { broadcastStream, directStream, incomingStreams } from '../../../workers
 import { exchangeAddress } from '../../../workers/node/exchange-address.ts';
 import { DomainError } from '../../errors/domain-error.ts';
 import { keyOf } from '../../redis/keys.ts';
-import type { HopConfig, HopRounds } from './hop-node.ts';
+import type { HopConfig, HopRounds } from './hop-rounds.ts';
 
 export function openNativeRounds({ exchangeUrl, group, nodes, index: me, slots, width }: HopConfig): HopRounds {
   const exchange = exchangeAddress(exchangeUrl);

@@ -9,23 +9,18 @@ import type { Config } from '../../config/config-schema.ts';
 import { readConfig } from '../../config/read-config.ts';
 import { toDomainError } from '../../errors/domain-error.ts';
 import { checkRedisServer } from '../../redis/check-redis-server.ts';
-import { connectRedis, type RedisRole } from '../../redis/connect.ts';
+import { connectRedis } from '../../redis/connect.ts';
 import { findRedisServer, noRedisServer } from '../../redis/find-redis-server.ts';
+import type { RedisRole } from '../../redis/redis-role.ts';
 import { askRedis } from '../../redis/script-errors.ts';
 import { checkMac, readMacFacts } from '../check-mac.ts';
+import type { Finding } from '../finding.ts';
 import { formatBytes } from '../format-bytes.ts';
 
 export interface DoctorOptions {
   readonly home?: string;
   readonly config?: string;
   readonly json?: boolean;
-}
-
-/** `warn` runs, but not as it should; `fail` does not run. */
-export interface Finding {
-  readonly what: string;
-  readonly state: 'ok' | 'warn' | 'fail';
-  readonly detail: string;
 }
 
 const OLDEST_NODE = 20;

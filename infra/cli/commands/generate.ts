@@ -1,6 +1,8 @@
 // `conclave generate` and `conclave logits`: the engine alone, without Redis.
+
 import { type Command, Option } from 'commander';
 import { TOPOLOGIES } from '../../messages/group-plan.ts';
+import { BACKENDS } from '../engine-flags.ts';
 import { parseNonNegativeInteger, parsePositiveInteger, parseTemperature } from '../parse-option.ts';
 import type { GenerateOptions } from './generate-run.ts';
 import type { LogitsOptions } from './logits-run.ts';
@@ -34,17 +36,6 @@ export function addLogitsCommand(program: Command): void {
       const { logitsCommand } = await import('./logits-run.ts');
       await logitsCommand(options);
     });
-}
-
-const BACKENDS = ['auto', 'cpu', 'metal', 'metal-emulated'] as const;
-
-/** What every command that opens a model takes. */
-export interface EngineFlags {
-  readonly backend: (typeof BACKENDS)[number];
-  readonly model: string;
-  readonly home?: string;
-  readonly threads?: number;
-  readonly variant: string;
 }
 
 function addEngineOptions(command: Command): Command {

@@ -3,9 +3,9 @@ import { open } from 'node:fs/promises';
 import { KV_BLOCK_TOKENS, type ModelSession } from '../../../native/model-session.ts';
 import { blocksFor } from '../../../workers/scheduler/plan-step.ts';
 import { DomainError } from '../../errors/domain-error.ts';
+import type { EngineFlags } from '../engine-flags.ts';
 import { npyHeader } from '../npy-header.ts';
 import { withLocalEngine } from '../open-local-engine.ts';
-import type { EngineFlags } from './generate.ts';
 
 export interface LogitsOptions extends EngineFlags {
   readonly tokens: string;

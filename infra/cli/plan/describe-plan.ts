@@ -1,7 +1,7 @@
 // A plan as people read it: memory and placement, the step and where its time goes, what it costs. Pure.
 import type { CostReport } from '../../../workers/plan/cost.ts';
 import type { ClusterInput, ClusterPlan } from '../../../workers/plan/plan-cluster.ts';
-import type { StepSeconds } from '../../../workers/plan/predict-step.ts';
+import type { StepSeconds } from '../../../workers/plan/step-input.ts';
 import { formatBytes } from '../format-bytes.ts';
 import { formatTable } from '../format-table.ts';
 

@@ -3,6 +3,7 @@
 // differently: logits are close, and still the same bits however rows are run.
 #include <cmath>
 
+#include "../../../native/cpu/cpu-backend.h"
 #include "../../../native/metal/emulated/emulated-device.h"
 #include "../../../native/metal/metal-backend.h"
 #include "../random-model.h"
@@ -101,7 +102,7 @@ TEST("a model in lanes on the emulated GPU has the CPU's bits, in any chunks") {
     const int32_t length = random.of<int32_t>({1, 7, 64, 65, 130});
     const Sequence sequence = randomSequence(random, shape, length, 0),
                    stranger = randomSequence(random, shape, 20, 10);
-    ModelSession cpu(shape, {16, 256}, 2, "");
+    ModelSession cpu(shape, {16, 256}, createCpuBackend(2, ""));
     pack.attachTo(cpu);
     const std::vector<float> expected = step(cpu, {{&sequence, 0, length}});
     const auto gpu = emulatedSession(shape, {16, 256}, "lanes", random.bits());
@@ -125,7 +126,7 @@ TEST("a model in matrices on the emulated GPU is close to the CPU, with the same
     const int32_t length = random.of<int32_t>({1, 7, 65, 100});
     const Sequence sequence = randomSequence(random, shape, length, 0),
                    stranger = randomSequence(random, shape, 20, 10);
-    ModelSession cpu(shape, {16, 256}, 2, "");
+    ModelSession cpu(shape, {16, 256}, createCpuBackend(2, ""));
     pack.attachTo(cpu);
     const std::vector<float> expected = step(cpu, {{&sequence, 0, length}});
     const auto gpu = emulatedSession(shape, {16, 256}, "matrices", random.bits());

@@ -6,7 +6,7 @@ import type { GenerationRequest } from '../../../infra/messages/generation-reque
 import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../../infra/queue/finish-generation.ts';
 import type { Generation } from '../../../workers/generation/generation.ts';
-import type { TakenGeneration } from '../../../workers/queue/generation-source.ts';
+import type { TakenGeneration } from '../../../workers/queue/taken-generation.ts';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
 import type { Scheduler } from '../../../workers/scheduler/scheduler.ts';
 import { GenerationGroup, type GroupObserver } from '../../../workers/serve/generation-group.ts';
