@@ -9,11 +9,10 @@ const MOST_STOP_CHARACTERS = 256;
 /** Text of a client. JSON can spell one half of a surrogate pair, which is no text: it could not even be sent back. */
 export const text = z
   .string()
-  .refine(isWellFormed, 'expected Unicode text, but it has one half of a surrogate pair without the other');
-
-function isWellFormed(value: string): boolean {
-  return !/\p{Surrogate}/u.test(value);
-}
+  .refine(
+    (value) => value.isWellFormed(),
+    'expected Unicode text, but it has one half of a surrogate pair without the other',
+  );
 
 const stopString = text.min(1).max(MOST_STOP_CHARACTERS);
 

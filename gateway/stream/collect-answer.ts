@@ -2,8 +2,8 @@
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type {
   FinishReason,
+  PlacedLogprob,
   TerminalEvent,
-  TokenLogprob,
   TokensEvent,
   Usage,
 } from '../../infra/messages/token-event.ts';
@@ -11,10 +11,11 @@ import { isErrorCode } from '../errors/error-to-http.ts';
 import { type AnswerView, usageObject } from './answer-view.ts';
 import type { StreamEntry } from './follow-streams.ts';
 import { chatLogprobs, textLogprobs } from './render-logprobs.ts';
+import { ShownLogprobs } from './shown-logprobs.ts';
 
 interface CollectedChoice {
   text: string;
-  logprobs: TokenLogprob[] | null;
+  logprobs: PlacedLogprob[] | null;
   finish: FinishReason | null;
 }
 
@@ -44,7 +45,9 @@ function addTokens(choices: Map<number, CollectedChoice>, event: TokensEvent): v
   choices.set(event.choice, choice);
   choice.text += event.text;
   choice.finish = event.finish;
-  if (event.logprobs !== null) choice.logprobs = [...(choice.logprobs ?? []), ...event.logprobs];
+  if (event.logprobs === null) return;
+  choice.logprobs ??= [];
+  choice.logprobs.push(...event.logprobs);
 }
 
 function finishedAnswer(choices: ReadonlyMap<number, CollectedChoice>, event: TerminalEvent, view: AnswerView): object {
@@ -72,12 +75,13 @@ function answerObject(view: AnswerView, choices: object[], usage: Usage): object
 }
 
 function chatChoice(index: number, { text, logprobs, finish }: CollectedChoice, view: AnswerView): object {
-  const shape = logprobs === null ? null : chatLogprobs(logprobs, view.tokenBytes);
+  const shown = logprobs && new ShownLogprobs().take({ text, logprobs });
+  const shape = shown && chatLogprobs(shown, view.tokenBytes);
   const message = { role: 'assistant', content: text, refusal: null };
   return { index, message, logprobs: shape, finish_reason: finish };
 }
 
 function textChoice(index: number, { text, logprobs, finish }: CollectedChoice, view: AnswerView): object {
-  const shape = logprobs === null ? null : textLogprobs(logprobs, view.tokenBytes, 0);
+  const shape = logprobs === null ? null : textLogprobs(logprobs, view.tokenBytes);
   return { text, index, logprobs: shape, finish_reason: finish };
 }

@@ -12,7 +12,8 @@ import { beyondEnd } from '../request/read-client-headers.ts';
 import { type AnswerView, usageObject } from './answer-view.ts';
 import { terminalError } from './collect-answer.ts';
 import type { StreamEntry } from './follow-streams.ts';
-import { chatLogprobs, textLength, textLogprobs } from './render-logprobs.ts';
+import { chatLogprobs, textLogprobs } from './render-logprobs.ts';
+import { ShownLogprobs } from './shown-logprobs.ts';
 
 export interface ChunkOptions extends AnswerView {
   /** Ends with a usage chunk, and says `usage: null` in the others. */
@@ -53,14 +54,16 @@ function chunkFrame({ id, kind, created, model, includeUsage }: ChunkOptions): F
 }
 
 function chatChoices(view: AnswerView, frame: Frame): (seq: number, event: TokensEvent) => string {
-  const started = new Set<number>();
+  const started = new Map<number, ShownLogprobs>();
   return (seq, event) => {
     const first = !started.has(event.choice);
-    started.add(event.choice);
+    const shown = started.get(event.choice) ?? new ShownLogprobs();
+    started.set(event.choice, shown);
     const role = first ? frame('', chatChoice(event.choice, '{"role":"assistant","content":""}', 'null', 'null')) : '';
-    if (isSilent(event)) return role;
+    const tokens = shown.take(event);
+    if (event.text === '' && event.finish === null) return role;
     const delta = event.text === '' ? '{}' : `{"content":${JSON.stringify(event.text)}}`;
-    const logprobs = event.logprobs === null ? 'null' : JSON.stringify(chatLogprobs(event.logprobs, view.tokenBytes));
+    const logprobs = event.logprobs === null ? 'null' : JSON.stringify(chatLogprobs(tokens, view.tokenBytes));
     return role + frame(`id: ${seq}\n`, chatChoice(event.choice, delta, logprobs, JSON.stringify(event.finish)));
   };
 }
@@ -70,21 +73,12 @@ function chatChoice(index: number, delta: string, logprobs: string, finish: stri
 }
 
 function textChoices(view: AnswerView, frame: Frame): (seq: number, event: TokensEvent) => string {
-  const offsets = new Map<number, number>();
-  return (seq, event) => {
-    if (isSilent(event)) return '';
-    const { choice, text, finish } = event;
-    const logprobs = event.logprobs ?? [];
-    const offset = offsets.get(choice) ?? 0;
-    offsets.set(choice, offset + textLength(logprobs, view.tokenBytes));
-    const shape = event.logprobs === null ? null : textLogprobs(logprobs, view.tokenBytes, offset);
+  return (seq, { choice, text, logprobs, finish }) => {
+    // Nothing to show yet: the text is held back, for instance because it may become a stop string.
+    if (text === '' && logprobs === null && finish === null) return '';
+    const shape = logprobs === null ? null : textLogprobs(logprobs, view.tokenBytes);
     return frame(`id: ${seq}\n`, JSON.stringify({ text, index: choice, logprobs: shape, finish_reason: finish }));
   };
-}
-
-/** Nothing to show yet: the text is held back, for instance because it may become a stop string. */
-function isSilent(event: TokensEvent): boolean {
-  return event.text === '' && event.logprobs === null && event.finish === null;
 }
 
 /** How a stream ends is repeated to a client that has seen it, as it asked. */

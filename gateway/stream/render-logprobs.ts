@@ -1,6 +1,6 @@
 // Log-probabilities from ids to OpenAI's two shapes. A token may be a fragment of a character: the chat shape carries its
 // bytes, the text shape writes such a token as `bytes:\xe2\x98`.
-import type { TokenLogprob } from '../../infra/messages/token-event.ts';
+import type { PlacedLogprob, TokenLogprob } from '../../infra/messages/token-event.ts';
 
 type TokenBytes = (id: number) => Uint8Array;
 
@@ -32,25 +32,21 @@ export interface TextLogprobs {
   readonly text_offset: number[];
 }
 
-/** As the text shape; `offset` is where the first token starts. */
-export function textLogprobs(logprobs: readonly TokenLogprob[], tokenBytes: TokenBytes, offset: number): TextLogprobs {
-  const shape: TextLogprobs = { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] };
-  let at = offset;
-  for (const { id, logprob, top } of logprobs) {
-    shape.tokens.push(tokenName(tokenBytes(id)));
-    shape.token_logprobs.push(Math.max(logprob, LOWEST));
-    shape.top_logprobs.push(
-      Object.fromEntries(top.map(([other, chance]) => [tokenName(tokenBytes(other)), Math.max(chance, LOWEST)])),
-    );
-    shape.text_offset.push(at);
-    at += lenient.decode(tokenBytes(id)).length;
-  }
-  return shape;
+/** The `logprobs` object of a text choice. */
+export function textLogprobs(logprobs: readonly PlacedLogprob[], tokenBytes: TokenBytes): TextLogprobs {
+  const name = (id: number) => tokenName(tokenBytes(id));
+  return {
+    tokens: logprobs.map(({ id }) => name(id)),
+    token_logprobs: logprobs.map(({ logprob }) => Math.max(logprob, LOWEST)),
+    top_logprobs: logprobs.map((token) => topAndChosen(token, name)),
+    text_offset: logprobs.map(({ offset }) => offset),
+  };
 }
 
-/** How far some tokens move the offset of the next one. */
-export function textLength(logprobs: readonly TokenLogprob[], tokenBytes: TokenBytes): number {
-  return logprobs.reduce((sum, { id }) => sum + lenient.decode(tokenBytes(id)).length, 0);
+/** The alternatives and the token itself, so up to one more than were asked for, as OpenAI's API has it. */
+function topAndChosen({ id, logprob, top }: TokenLogprob, name: (id: number) => string): Record<string, number> {
+  const listed = top.some(([other]) => other === id) ? top : [...top, [id, logprob] as const];
+  return Object.fromEntries(listed.map(([other, chance]) => [name(other), Math.max(chance, LOWEST)]));
 }
 
 function tokenName(bytes: Uint8Array): string {

@@ -10,13 +10,21 @@ export interface TokenLogprob {
   readonly top: readonly (readonly [id: number, logprob: number])[];
 }
 
+/** A log-probability with its token's place in the text of the choice. */
+export interface PlacedLogprob extends TokenLogprob {
+  /** Where the token's text begins, in UTF-16 units; the start of a character that is spread over several tokens. */
+  readonly offset: number;
+  /** The token has no text: it ends the answer, or is special in another way. */
+  readonly silent?: true;
+}
+
 /** Tokens of one choice. `text` is what may be released now: held-back text (stop strings, half characters) follows later. */
 export interface TokensEvent {
   readonly type: 'tokens';
   readonly choice: number;
   readonly ids: readonly number[];
   readonly text: string;
-  readonly logprobs: readonly TokenLogprob[] | null;
+  readonly logprobs: readonly PlacedLogprob[] | null;
   /** Set on the last event of the choice. */
   readonly finish: FinishReason | null;
 }

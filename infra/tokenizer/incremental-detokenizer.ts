@@ -6,7 +6,9 @@ import type { Tokenizer } from './tokenizer.ts';
 
 /** Tokens of the prompt that are decoded as context. */
 const CONTEXT_TOKENS = 5;
-/** A character has at most 4 bytes; where more tokens wait, some of them are no text and will never become any. */
+/** In bytes of UTF-8. */
+const LONGEST_CHARACTER = 4;
+/** Where more tokens wait, some of them are no text and will never become any. */
 const WAITING_TOKENS = 8;
 
 /** Turns the ids of one choice into text, piece by piece; the pieces together are the decoded whole. */
@@ -17,12 +19,15 @@ export class IncrementalDetokenizer {
   #contextSize: number;
   #contextText: string;
 
-  /** `context`: the tokens before the first pushed one; its end decides whether a leading space belongs to the text. */
+  /**
+   * `context`: the tokens before the first pushed one; its end decides whether a leading space belongs to the text. A character
+   * that is open there belongs to the text as a whole.
+   */
   constructor(tokenizer: Tokenizer, context: readonly number[]) {
     this.#tokenizer = tokenizer;
     this.#window = context.filter((id) => !tokenizer.isSilent(id)).slice(-CONTEXT_TOKENS);
-    this.#contextSize = this.#window.length;
-    this.#contextText = tokenizer.decode(this.#window);
+    this.#contextSize = this.#window.length - this.#countOpenTokens();
+    this.#contextText = tokenizer.decode(this.#window.slice(0, this.#contextSize));
   }
 
   /** Adds one id. Returns the text that is complete now, '' when a character is still open. */
@@ -43,16 +48,29 @@ export class IncrementalDetokenizer {
 
   /** Shows the first `count` ids of the window, whose text is `text`; they become the context of the rest. */
   #show(count: number, text: string): string {
-    const shown = text.slice(this.#contextText.length);
+    // Where a token that ends in half a character stands at the end of the context, the cut may go through that character.
+    const shown = text.slice(this.#contextText.length).toWellFormed();
     this.#window = this.#window.slice(this.#contextSize);
     this.#contextSize = count - this.#contextSize;
     this.#contextText = this.#tokenizer.decode(this.#window.slice(0, this.#contextSize));
     return shown;
   }
 
+  /** Tokens at the end of the window that are the beginning of one character and nothing else. */
+  #countOpenTokens(): number {
+    for (let count = 1; count < LONGEST_CHARACTER && count <= this.#window.length; count += 1) {
+      if (beginsCharacter(this.#bytesOfLast(count))) return count;
+    }
+    return 0;
+  }
+
+  #bytesOfLast(count: number): Uint8Array {
+    return Buffer.concat(this.#window.slice(-count).map((id) => this.#tokenizer.tokenBytes(id)));
+  }
+
   /** True when the text ends with a U+FFFD that the model wrote, not with an open character. */
   #waitsForNothing(): boolean {
-    return isUtf8(Buffer.concat(this.#window.slice(this.#contextSize).map((id) => this.#tokenizer.tokenBytes(id))));
+    return isUtf8(this.#bytesOfLast(this.#window.length - this.#contextSize));
   }
 
   // An open character is at most three tokens at the end. A border that can be cut without changing the text is not inside it.
@@ -63,5 +81,15 @@ export class IncrementalDetokenizer {
       if (head + decode(count) === text) return this.#show(count, head);
     }
     return '';
+  }
+}
+
+/** Whether the bytes are a proper beginning of one character of UTF-8. */
+function beginsCharacter(bytes: Uint8Array): boolean {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: true });
+    return text === '' && bytes.length > 0;
+  } catch {
+    return false;
   }
 }

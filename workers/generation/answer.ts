@@ -2,7 +2,7 @@
 // string or the token limit ends it. A pure state machine over token ids: pushing published ids again rebuilds it, so
 // another worker goes on where a dead one stopped.
 import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
-import type { FinishReason, TokenLogprob, TokensEvent } from '../../infra/messages/token-event.ts';
+import type { FinishReason, PlacedLogprob, TokenLogprob, TokensEvent } from '../../infra/messages/token-event.ts';
 import { IncrementalDetokenizer } from '../../infra/tokenizer/incremental-detokenizer.ts';
 import { StopStringMatcher } from '../../infra/tokenizer/stop-strings.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
@@ -13,6 +13,9 @@ export class Answer {
   readonly #stopTokens: ReadonlySet<number>;
   readonly #detokenizer: IncrementalDetokenizer;
   readonly #stopStrings: StopStringMatcher;
+  readonly #isSilent: (id: number) => boolean;
+  /** UTF-16 units of all text so far, also of what is held back. */
+  #length = 0;
   #generated = 0;
   #finish: FinishReason | null = null;
 
@@ -22,6 +25,7 @@ export class Answer {
     this.#stopTokens = new Set(request.stopTokens);
     this.#detokenizer = new IncrementalDetokenizer(tokenizer, request.promptTokens);
     this.#stopStrings = new StopStringMatcher(request.stop);
+    this.#isSilent = (id) => this.#stopTokens.has(id) || tokenizer.isSilent(id);
   }
 
   /** Tokens generated so far, a stop token included. */
@@ -37,13 +41,20 @@ export class Answer {
   /** Adds one generated token and returns the event to publish. Not after the end. */
   push(id: number, logprob: TokenLogprob | null): TokensEvent {
     this.#generated += 1;
+    const logprobs = logprob === null ? null : [this.#place(logprob)];
     const text = this.#stopTokens.has(id) ? this.#end('stop', '') : this.#advance(id);
-    const logprobs = logprob === null ? null : [logprob];
     return { type: 'tokens', choice: this.choice, ids: [id], text, logprobs, finish: this.#finish };
   }
 
+  /** The place is where the text ends before the token is part of it. */
+  #place(logprob: TokenLogprob): PlacedLogprob {
+    return { ...logprob, offset: this.#length, ...(this.#isSilent(logprob.id) && { silent: true }) };
+  }
+
   #advance(id: number): string {
-    const { text, stop } = this.#stopStrings.push(this.#detokenizer.push(id));
+    const decoded = this.#detokenizer.push(id);
+    this.#length += decoded.length;
+    const { text, stop } = this.#stopStrings.push(decoded);
     if (stop !== null) {
       this.#finish = 'stop';
       return text;

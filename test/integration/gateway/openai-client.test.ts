@@ -63,7 +63,7 @@ test('reads several choices, streaming and not', async (t) => {
 });
 
 test('reads log-probabilities of a chat and of a text', async (t) => {
-  const logprobs = [{ id: 97, logprob: -0.25, top: [[98, -1.5]] as const }];
+  const logprobs = [{ id: 97, logprob: -0.25, top: [[98, -1.5]] as const, offset: 0 }];
   const { client } = await connect(t, { script: () => [tokens('a', { logprobs, finish: 'stop' }), finished()] });
   const chat = await client.chat.completions.create({ ...ASK, logprobs: true, top_logprobs: 1 });
   assert.deepEqual(chat.choices[0]?.logprobs?.content, [
@@ -73,7 +73,7 @@ test('reads log-probabilities of a chat and of a text', async (t) => {
   assert.deepEqual(text.choices[0]?.logprobs, {
     tokens: ['a'],
     token_logprobs: [-0.25],
-    top_logprobs: [{ b: -1.5 }],
+    top_logprobs: [{ b: -1.5, a: -0.25 }],
     text_offset: [0],
   });
 });

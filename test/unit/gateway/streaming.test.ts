@@ -73,10 +73,10 @@ test('include_usage adds a usage chunk, and null to the others', async () => {
 });
 
 test('a text stream carries text and offsets of its tokens', async () => {
-  const logprobs = (id: number) => [{ id, logprob: -0.5, top: [[0xe2, -Infinity] as const] }];
+  const logprobs = (id: number, offset: number) => [{ id, logprob: -0.5, top: [[0xe2, -Infinity] as const], offset }];
   const script = () => [
-    tokens('a', { logprobs: logprobs(97) }),
-    tokens('b', { logprobs: logprobs(98), finish: 'length' }),
+    tokens('a', { logprobs: logprobs(97, 0) }),
+    tokens('b', { logprobs: logprobs(98, 1), finish: 'length' }),
     finished(),
   ];
   const gateway = await createScriptedGateway({ script });
@@ -85,7 +85,7 @@ test('a text stream carries text and offsets of its tokens', async () => {
   const shape = (token: string, at: number) => ({
     tokens: [token],
     token_logprobs: [-0.5],
-    top_logprobs: [{ 'bytes:\\xe2': -9999 }],
+    top_logprobs: [{ 'bytes:\\xe2': -9999, [token]: -0.5 }],
     text_offset: [at],
   });
   assert.deepEqual(events, [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { ShownLogprobs } from '../../../gateway/stream/shown-logprobs.ts';
 import type { GenerationRequest } from '../../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import { Answer } from '../../../workers/generation/answer.ts';
@@ -82,10 +83,45 @@ test('half a character at the end becomes a replacement character', () => {
   assert.deepEqual([textOf(events), events.at(-1)?.finish], ['a\uFFFD', 'length']);
 });
 
-test('a log-probability travels with its token', () => {
+/** Log-probabilities of the tokens of an answer, with what is shown of each event. */
+function pushWithLogprobs(ids: readonly number[], change: Partial<GenerationRequest> = {}): readonly TokensEvent[] {
+  const answer = new Answer(makeRequest({ maxTokens: 100, ...change }), 0, byteTokenizer);
+  return ids.flatMap((id) => (answer.finish === null ? [answer.push(id, { id, logprob: -0.5, top: [] })] : []));
+}
+
+const offsetsOf = (events: readonly TokensEvent[]) =>
+  events.flatMap(({ logprobs }) => (logprobs ?? []).map(({ offset }) => offset));
+
+test('a log-probability has the place of its token in the text', () => {
   const logprob = { id: 104, logprob: -0.5, top: [] };
   const event = new Answer(makeRequest(), 1, byteTokenizer).push(104, logprob);
-  assert.deepEqual([event.choice, event.logprobs], [1, [logprob]]);
+  assert.deepEqual([event.choice, event.logprobs], [1, [{ ...logprob, offset: 0 }]]);
+  const events = pushWithLogprobs(bytesOf('aé😀b'));
+  assert.deepEqual(offsetsOf(events), [0, 1, 1, 2, 2, 2, 2, 4], 'tokens of one character begin where it begins');
+});
+
+test('the end token is marked as one without text', () => {
+  const last = pushWithLogprobs([...bytesOf('hi'), END], { stopTokens: [END] }).at(-1);
+  assert.deepEqual(last?.logprobs, [{ id: END, logprob: -0.5, top: [], offset: 2, silent: true }]);
+});
+
+test('a chat shows the log-probabilities of what it shows, at the end and at every event before', () => {
+  const stop = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', 'é', '😀'), minLength: 1, maxLength: 3 }), {
+    maxLength: 2,
+  });
+  const unit = fc.constantFrom(...['a', 'b', 'é', '😀'].map(bytesOf), [END]);
+  const property = fc.property(stop, fc.array(unit, { maxLength: 12 }), (stops, units) => {
+    const events = pushWithLogprobs(units.flat(), { stop: stops, stopTokens: [END], maxTokens: 30 });
+    const shown = new ShownLogprobs();
+    let text = '';
+    let bytes = Buffer.alloc(0);
+    for (const event of events) {
+      text += event.text;
+      bytes = Buffer.concat([bytes, ...shown.take(event).map(({ id }) => Uint8Array.of(id))]);
+      assert.equal(bytes.toString(), text);
+    }
+  });
+  fc.assert(property, { seed: 20_261_129, numRuns: 500 });
 });
 
 test('pushing published tokens again rebuilds it at any point', () => {

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { createTokenizer } from '../../../infra/tokenizer/create-tokenizer.ts';
 import { IncrementalDetokenizer } from '../../../infra/tokenizer/incremental-detokenizer.ts';
 import type { Tokenizer } from '../../../infra/tokenizer/tokenizer.ts';
+import { byteTokenizer } from '../../byte-tokenizer.ts';
 import { byteLevelJson, filesOf, llamaJson } from './tiny-tokenizers.ts';
 
 const SEED = 77;
@@ -117,4 +118,23 @@ test('the state is rebuilt by pushing the same ids again', async () => {
     const rest = (detokenizer: IncrementalDetokenizer) => ids.slice(cut).map((id) => detokenizer.push(id));
     assert.deepEqual(rest(first), rest(second));
   }
+});
+
+test('a character that is open at the end of the prompt is shown as a whole, never as half of one', () => {
+  for (const [first, character] of ['😀', 'é', '你'].entries()) {
+    const bytes = [...Buffer.from(character)];
+    for (let cut = 1; cut < bytes.length; cut += 1) {
+      const ids = [...bytes.slice(cut), ...Buffer.from('b')];
+      const shown = detokenize(byteTokenizer, [...Buffer.from('a'), ...bytes.slice(0, cut)], ids).join('');
+      assert.equal(shown, `${character}b`, `character ${first}, cut after ${cut} bytes`);
+    }
+  }
+});
+
+test('no pieces after any context hold half a character', () => {
+  const byte = fc.constantFrom(0x61, 0xf0, 0x9f, 0x98, 0x80, 0xc3, 0xa9, 0xff);
+  const property = fc.property(fc.array(byte), fc.array(byte), (context, ids) => {
+    for (const piece of detokenize(byteTokenizer, context, ids)) assert.ok(piece.isWellFormed(), JSON.stringify(piece));
+  });
+  fc.assert(property, { seed: SEED, numRuns: 2000 });
 });
