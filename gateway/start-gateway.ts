@@ -57,7 +57,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   const url = requireRedisUrl(config);
   const gatewayId = `gw-${randomBytes(8).toString('hex')}`;
   const redis = connectRedis({ url, role: 'durable', name: 'gateway', retry: 'bounded' });
-  const queue = openGenerationQueue({ url, gatewayId });
+  const queue = openGenerationQueue({ url, gatewayId, keptMs: Math.ceil(config.stream.replaySeconds * 1000) });
   const late: LateParts = { cards: undefined, follower: undefined, draining: false };
   const parts = createParts(config, log, { redis, queue, late });
   const giveUp = new AbortController();

@@ -8,7 +8,7 @@ import { cancelGeneration } from '../../infra/queue/cancel-generation.ts';
 import { parseDispatchRate, retryAfterSeconds } from '../../infra/queue/estimate-wait.ts';
 import { checkRequestId, encodeQueueName } from '../../infra/queue/queue-name.ts';
 import { connectRedis } from '../../infra/redis/connect.ts';
-import { IDEMPOTENCY_TTL_MS, keyOf } from '../../infra/redis/keys.ts';
+import { ENDED_TTL_MS, keyOf } from '../../infra/redis/keys.ts';
 import { scriptError } from '../../infra/redis/script-errors.ts';
 import { runScript } from '../../infra/redis/scripts.ts';
 import { type QueuePlace, readPositions } from './read-positions.ts';
@@ -43,12 +43,20 @@ export interface GenerationQueue {
   close(): Promise<void>;
 }
 
-/** Opens one connection. `gatewayId` (no spaces) is this process' id, the same as its stream follower's. */
-export function openGenerationQueue(options: { readonly url: string; readonly gatewayId: string }): GenerationQueue {
+export interface GenerationQueueOptions {
+  readonly url: string;
+  /** This process' id, the same as its stream follower's; no spaces. */
+  readonly gatewayId: string;
+  /** How long an answer, and the Idempotency-Key that leads to it, stay after its end, in ms; default ten minutes. */
+  readonly keptMs?: number;
+}
+
+/** Opens one connection. */
+export function openGenerationQueue(options: GenerationQueueOptions): GenerationQueue {
   const redis = connectRedis({ url: options.url, role: 'durable', name: 'enqueue', retry: 'bounded' });
   const queues = bullmqQueues(redis);
   return {
-    enqueue: (input) => enqueue(redis, options.gatewayId, input),
+    enqueue: (input) => enqueue(redis, options, input),
     cancel: async (id, tenant) => (await cancelGeneration(redis, queues, id, tenant)) !== 'ended',
     positions: (ids) => readPositions(redis, ids),
     close: async () => {
@@ -63,7 +71,7 @@ export function reservedTokens(request: GenerationRequest): number {
   return request.promptTokens.length + request.maxTokens * request.choices;
 }
 
-async function enqueue(redis: Redis, gateway: string, input: EnqueueInput): Promise<Enqueued> {
+async function enqueue(redis: Redis, options: GenerationQueueOptions, input: EnqueueInput): Promise<Enqueued> {
   const { request, idempotency } = input;
   checkRequestId(request.id);
   const queue = encodeQueueName(request);
@@ -77,9 +85,9 @@ async function enqueue(redis: Redis, gateway: string, input: EnqueueInput): Prom
     request.promptTokens.length,
     request.resumeSeconds,
     input.waitingLimit,
-    gateway,
+    options.gatewayId,
     idempotency?.bodyDigest ?? '',
-    IDEMPOTENCY_TTL_MS,
+    options.keptMs ?? ENDED_TTL_MS,
     JSON.stringify(request),
   ]);
   if (kind === 1) return { id: request.id, repeated: false, position: Number(detail) };

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { TOPOLOGIES } from '../messages/group-plan.ts';
 import { MAX_WEIGHT, MIN_WEIGHT } from '../redis/fair-limits.ts';
+import { ENDED_TTL_MS } from '../redis/keys.ts';
 import { issuersSchema } from './issuer-schema.ts';
 
 const seconds = (fallback: number) => z.number().positive().max(86_400).default(fallback);
@@ -39,6 +40,8 @@ const streamSchema = z.strictObject({
   keepAliveSeconds: seconds(5),
   /** Largest `Conclave-Resume`. */
   resumeSeconds: seconds(3600),
+  /** How long an answer can be read, and its Idempotency-Key answers from it, after its end or the last such reading. */
+  replaySeconds: seconds(ENDED_TTL_MS / 1000),
 });
 
 /** An origin exactly as browsers send it, without a path: `https://app.example`, `http://localhost:5173`. */

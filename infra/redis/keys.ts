@@ -17,11 +17,13 @@ export interface KeyInfo {
 
 /** A request that nobody finishes is forgotten after this long; renewed by nothing. */
 export const REQUEST_TTL_MS = 24 * 3_600_000;
-/** Stream and record stay this long after the end for clients that resume; longer when resumeSeconds asks for it. */
+/**
+ * Record, stream and Idempotency-Key stay this long after the end unless the gateway's `stream.replaySeconds` says otherwise, and
+ * longer when resumeSeconds asks for it.
+ */
 export const ENDED_TTL_MS = 10 * 60_000;
 /** Ended jobs that one queue's list keeps for operators. */
 export const ENDED_LIST_LENGTH = 1_000;
-export const IDEMPOTENCY_TTL_MS = 24 * 3_600_000;
 
 const durable = (
   pattern: string,
@@ -70,7 +72,7 @@ export const KEYS: readonly KeyInfo[] = [
     'gateway, leader',
     'all',
     '24 h; 10 min after the end',
-    '600 B',
+    '700 B',
   ),
   durable(
     'cv:out:*',
@@ -87,7 +89,7 @@ export const KEYS: readonly KeyInfo[] = [
     'request id and body digest of an Idempotency-Key',
     'gateway',
     'gateway',
-    '24 h',
+    '24 h; 10 min after the end, as its request',
     '150 B',
   ),
   durable(

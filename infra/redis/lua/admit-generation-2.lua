@@ -2,7 +2,7 @@
 -- and hands it to a group that waits for work, or tells leaders that there may be some. All of it, or nothing.
 --   KEYS 1 idempotency key, '' for none; 2 request
 --   ARGV 1 id, 2 queue, 3 model, 4 tenant, 5 reserved tokens, 6 prompt tokens, 7 resume seconds, 8 waiting limit,
---        9 gateway, 10 body digest, 11 ms that the idempotency key lives, 12 request JSON
+--        9 gateway, 10 body digest, 11 ms that request, answer and idempotency key stay after the end, 12 request JSON
 -- Out: {1, requests ahead} admitted; {2, earlier id, its place or -1}; {3, dispatch gap or '', ms since the last
 -- dispatch or ''} full; {-3} key with another body; {-4} draining; {-6} id in use.
 -- @include clock
@@ -12,12 +12,25 @@
 -- @bullmq addStandardJob
 local id, queue, model = ARGV[1], ARGV[2], ARGV[3]
 
+-- The request that the idempotency key stands for and the digest of its body; nil when it cannot answer: it failed, was
+-- cancelled, or is gone.
+local function find_earlier()
+  local earlier, digest = string.match(redis.call('GET', KEYS[1]) or '', '^(%S+) (%S*)$')
+  local job = earlier and read_job(earlier)
+  if not job then return nil end
+  local state = redis.call('HMGET', P.job .. earlier, 'outcome', 'cancel')
+  if job.state ~= 'ended' then
+    if state[2] then return nil end
+  elseif state[1] ~= 'finished' or redis.call('EXISTS', P.out .. earlier) == 0 then return nil end
+  return earlier, digest, job
+end
+
 if KEYS[1] ~= '' then
-  local earlier = redis.call('GET', KEYS[1])
+  local earlier, digest, job = find_earlier()
   if earlier then
-    local earlier_id, digest = string.match(earlier, '^(%S+) (%S*)$')
     if digest ~= ARGV[10] then return {-3} end
-    return {2, earlier_id, redis.call('ZRANK', P.waiting .. queue, earlier_id) or -1}
+    renew_ended(earlier, job)
+    return {2, earlier, redis.call('ZRANK', P.waiting .. queue, earlier) or -1}
   end
 end
 if redis.call('SISMEMBER', K.drain, queue) == 1 then return {-4} end
@@ -55,7 +68,7 @@ local function find_idle()
 end
 
 redis.call('HSET', P.job .. id, 'state', 'waiting', 'queue', queue, 'model', model, 'tenant', ARGV[4],
-  'reserved', ARGV[5], 'prompt', ARGV[6], 'resume', ARGV[7], 'followers', ARGV[9], 'enqueued', time)
+  'reserved', ARGV[5], 'prompt', ARGV[6], 'resume', ARGV[7], 'kept', ARGV[11], 'followers', ARGV[9], 'enqueued', time)
 redis.call('PEXPIRE', P.job .. id, L.requestTtlMs)
 redis.call('SET', KEYS[2], ARGV[12], 'PX', L.requestTtlMs)
 redis.call('ZADD', P.waiting .. queue, time, id)
@@ -63,7 +76,10 @@ redis.call('SADD', P.follows .. ARGV[9], id)
 if redis.call('SADD', K.queues, queue) == 1 then
   redis.call('HSET', P.bullmq .. queue .. ':meta', 'opts.maxLenEvents', L.queueEvents)
 end
-if KEYS[1] ~= '' then redis.call('SET', KEYS[1], id .. ' ' .. ARGV[10], 'PX', ARGV[11]) end
+if KEYS[1] ~= '' then
+  redis.call('SET', KEYS[1], id .. ' ' .. ARGV[10], 'PX', L.requestTtlMs)
+  redis.call('HSET', P.job .. id, 'idem', KEYS[1])
+end
 add_job()
 if wake(model, queue) == 1 then
   local group = find_idle()

@@ -11,4 +11,5 @@ if job.state ~= 'ended' then
   end
   redis.call('ZREM', K.orphans, ARGV[1])
 end
+renew_ended(ARGV[1], job)
 return redis.call('XLEN', P.out .. ARGV[1])

@@ -154,6 +154,20 @@ test('answers through queue and worker, streaming and not, and under one Idempot
   assert.ok(metrics.includes(`conclave_queue_tokens_served{model="words",tenant="acme"} ${queue.tokensServed}`));
 });
 
+test('a retry after the answer has expired is answered anew, never by an error behind a 200', async (t) => {
+  const { redis, call, work } = await start(t, { stream: { replaySeconds: 1 } });
+  await work();
+  const connection = connectRedis({ url: redis.url, role: 'durable', name: 'test', retry: 'bounded' });
+  redis.defer(() => connection.disconnect());
+  const ask = () => call('POST', '/v1/chat/completions', { ...CHAT, stream: true }, { 'idempotency-key': 'expires' });
+  const first = await ask();
+  await until(async () => (await connection.keys('cv:out:*')).length === 0);
+  const second = await ask();
+  assert.deepEqual([first.status, second.status, textOf(second.text)], [200, 200, 'one two three']);
+  assert.doesNotMatch(second.text, /event: error/);
+  assert.notEqual(second.headers['conclave-id'], first.headers['conclave-id']);
+});
+
 test('before a worker serves a model there is none, and /readyz says so', async (t) => {
   const { call } = await start(t);
   assert.deepEqual(JSON.parse((await call('GET', '/readyz')).text).reasons, ['No worker serves a model.']);

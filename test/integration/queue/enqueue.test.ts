@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { openGenerationQueue } from '../../../gateway/queue/enqueue-generation.ts';
 import { controlQueues } from '../../../infra/queue/control-queues.ts';
 import { readGeneration } from '../../../infra/queue/inspect-jobs.ts';
 import { encodeQueueName } from '../../../infra/queue/queue-name.ts';
 import { reapLost } from '../../../infra/queue/reap-generations.ts';
 import { takeNext } from '../../../workers/queue/take-next.ts';
-import { FINISHED, MODEL, makeRequest, readStream, startQueueFixture } from '../../queue-fixture.ts';
+import { eventually, FINISHED, MODEL, makeRequest, readStream, startQueueFixture } from '../../queue-fixture.ts';
 
 const QUEUE = encodeQueueName({ model: MODEL, tenant: 'key:acme' });
 const plain = { waitingLimit: 10, idempotency: null };
@@ -65,6 +66,63 @@ test('an Idempotency-Key leads to the first request, for the same body and tenan
   );
   const other = await queue.enqueue({ request: makeRequest({ tenant: 'key:other' }), waitingLimit: 10, idempotency });
   assert.equal(other.repeated, false);
+});
+
+async function idempotent(t: TestContext) {
+  const fixture = await startQueueFixture(t);
+  const queue = openGenerationQueue({ url: fixture.server.url, gatewayId: 'gateway-1', keptMs: 60_000 });
+  fixture.server.defer(() => queue.close());
+  const leader = await fixture.lead('g');
+  const ask = (bodyDigest = 'd1') =>
+    queue.enqueue({ request: makeRequest(), waitingLimit: 10, idempotency: { key: 'k', bodyDigest } });
+  const keys = async (id: string) => [`cv:job:${id}`, `cv:out:${id}`, ...(await fixture.redis.keys('cv:idem:*'))];
+  return { ...fixture, queue, leader, ask, keys };
+}
+
+test('an Idempotency-Key lives as long as the answer, which a repeated request renews, and no longer', async (t) => {
+  const { redis, leader, ask, keys } = await idempotent(t);
+  const first = await ask();
+  await takeNext(leader.parts);
+  await leader.writer.finish(first.id, 1, FINISHED);
+  const kept = await keys(first.id);
+  assert.equal(kept.length, 3);
+  const lifetimes = await Promise.all(kept.map((key) => redis.pexpiretime(key)));
+  assert.equal(new Set(lifetimes).size, 1, 'they expire in the same millisecond');
+  for (const key of kept) await redis.pexpire(key, 20_000);
+  assert.deepEqual([(await ask()).id, (await ask()).repeated], [first.id, true]);
+  for (const key of kept) assert.ok((await redis.pttl(key)) > 30_000, `${key} is renewed`);
+  for (const key of kept) await redis.pexpire(key, 1);
+  await eventually(async () => (await redis.exists(...kept)) === 0 || null);
+  const fresh = await ask('d2');
+  assert.deepEqual([fresh.repeated, fresh.id === first.id], [false, false]);
+});
+
+test('an Idempotency-Key whose request failed, is cancelled or is lost leads to a new request', async (t) => {
+  const { redis, leader, queue, ask } = await idempotent(t);
+  const failed = await ask();
+  await takeNext(leader.parts);
+  await leader.writer.finish(failed.id, 1, {
+    ...FINISHED,
+    outcome: 'failed',
+    error: { code: 'internal', message: '' },
+  });
+  const cancelled = await ask();
+  await queue.cancel(cancelled.id, 'key:acme');
+  const asked = await ask();
+  await takeNext(leader.parts);
+  await queue.cancel(asked.id, 'key:acme');
+  const lost = await ask();
+  await takeNext(leader.parts);
+  await leader.writer.finish(lost.id, 1, FINISHED);
+  await redis.del(`cv:out:${lost.id}`);
+  const forgotten = await ask();
+  await redis.del(`cv:job:${forgotten.id}`);
+  const last = await ask();
+  const ids = [failed, cancelled, asked, lost, forgotten, last].map(({ id }) => id);
+  assert.equal(new Set(ids).size, 6);
+  await leader.writer.finish(asked.id, 1, { ...FINISHED, outcome: 'cancelled' });
+  assert.equal((await ask()).id, last.id, 'the end of an earlier request leaves the key alone');
+  assert.ok((await redis.pttl((await redis.keys('cv:idem:*'))[0] ?? '')) > 1_000);
 });
 
 test('an id in use is a conflict, a bad one an invalid request', async (t) => {

@@ -23,10 +23,9 @@ local function free_slot(id, job)
 end
 
 local function remember_end(id, job, time, outcome, error_json)
-  local ttl = math.max(L.endedTtlMs, job.resume * 1000)
+  local ttl = math.max(job.kept, job.resume * 1000)
   redis.call('HSET', P.job .. id, 'state', 'ended', 'outcome', outcome, 'error', error_json, 'ended', time)
-  redis.call('PEXPIRE', P.job .. id, ttl)
-  redis.call('PEXPIRE', P.out .. id, ttl)
+  keep_ended(id, job, ttl)
   -- An operator may retry what failed; nothing else needs the prompt any more.
   if outcome == 'failed' then redis.call('PEXPIRE', P.request .. id, ttl) else redis.call('DEL', P.request .. id) end
   redis.call('HINCRBY', P.stat .. job.queue, outcome, 1)
