@@ -7,7 +7,7 @@ export function requestFixture(changes: Partial<GenerationRequest> = {}): Genera
     id: 'req',
     model: 'demo',
     tenant: 'acme',
-    promptTokens: [7, 8, 9],
+    prompts: [[7, 8, 9]],
     maxTokens: 10,
     choices: 1,
     sampling: GREEDY,

@@ -2,7 +2,7 @@
 // trip, and one script: a request is stored, its job added and the leaders woken, or nothing of it.
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
+import { countChoices, countPromptTokens, type GenerationRequest } from '../../infra/messages/generation-request.ts';
 import { bullmqQueues } from '../../infra/queue/bullmq-queues.ts';
 import { cancelGeneration } from '../../infra/queue/cancel-generation.ts';
 import { parseDispatchRate, retryAfterSeconds } from '../../infra/queue/estimate-wait.ts';
@@ -66,9 +66,9 @@ export function openGenerationQueue(options: GenerationQueueOptions): Generation
   };
 }
 
-/** Tokens that a request may use at most: its prompt and every choice in full. */
+/** Tokens that a request may use at most: its prompts and every choice in full. */
 export function reservedTokens(request: GenerationRequest): number {
-  return request.promptTokens.length + request.maxTokens * request.choices;
+  return countPromptTokens(request) + request.maxTokens * countChoices(request);
 }
 
 async function enqueue(redis: Redis, options: GenerationQueueOptions, input: EnqueueInput): Promise<Enqueued> {
@@ -82,7 +82,7 @@ async function enqueue(redis: Redis, options: GenerationQueueOptions, input: Enq
     request.model,
     request.tenant,
     reservedTokens(request),
-    request.promptTokens.length,
+    countPromptTokens(request),
     request.resumeSeconds,
     input.waitingLimit,
     options.gatewayId,

@@ -5,6 +5,12 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GenerationRequest, LogprobsOptions, SamplingParams } from '../../infra/messages/generation-request.ts';
 import type { SharedFields } from './sampling-schema.ts';
 
+/** A prompt's tokens, and which field it came from, for messages. */
+export interface EncodedPrompt {
+  readonly field: string;
+  readonly tokens: readonly number[];
+}
+
 /** What a request is built from beside the body's shared fields. */
 export interface RequestContext {
   readonly id: string;
@@ -16,9 +22,7 @@ export interface RequestContext {
   readonly traceparent: string;
   readonly limits: Limits;
   readonly model: { readonly maxContext: number; readonly vocab: number; readonly eosTokenIds: readonly number[] };
-  readonly promptTokens: readonly number[];
-  /** Which field the prompt came from, for messages. */
-  readonly promptField: 'messages' | 'prompt';
+  readonly prompts: readonly EncodedPrompt[];
   readonly maxTokens: { readonly field: string; readonly value: number } | null;
   readonly logprobs: LogprobsOptions | null;
 }
@@ -36,7 +40,7 @@ export function buildGenerationRequest(body: SharedFields, context: RequestConte
     id: context.id,
     model: body.model,
     tenant: context.tenant,
-    promptTokens: context.promptTokens,
+    prompts: context.prompts.map(({ tokens }) => tokens),
     maxTokens: fitMaxTokens(context),
     choices: body.n ?? 1,
     sampling: Object.freeze(samplingParams(body, model.vocab, context)),
@@ -59,14 +63,14 @@ function stopStrings({ stop }: SharedFields, limit: number): readonly string[] {
 /** What was asked for if it fits; by default what is left of the context. */
 function fitMaxTokens(context: RequestContext): number {
   const { maxContext } = context.model;
-  const promptCount = context.promptTokens.length;
+  const { field: promptField, tokens: longest } = longestOf(context.prompts);
+  const promptCount = longest.length;
   const left = maxContext - promptCount;
-  if (left < 1)
-    throw tooLong(context, `Your ${context.promptField} resulted in ${promptCount} tokens.`, context.promptField);
+  if (left < 1) throw tooLong(context, `Your ${promptField} resulted in ${promptCount} tokens.`, promptField);
   if (context.maxTokens === null) return Math.min(left, context.limits.maxTokens);
   const { field, value } = context.maxTokens;
   if (value > left) {
-    const asked = `you requested ${promptCount + value} tokens (${promptCount} in the ${context.promptField}, ${value} in the completion)`;
+    const asked = `you requested ${promptCount + value} tokens (${promptCount} in the ${promptField}, ${value} in the completion)`;
     throw tooLong(context, `However, ${asked}.`, field);
   }
   if (value > context.limits.maxTokens) {
@@ -75,6 +79,10 @@ function fitMaxTokens(context: RequestContext): number {
     });
   }
   return value;
+}
+
+function longestOf(prompts: readonly EncodedPrompt[]): EncodedPrompt {
+  return prompts.reduce((longest, each) => (each.tokens.length > longest.tokens.length ? each : longest));
 }
 
 function tooLong(context: RequestContext, detail: string, param: string): DomainError {

@@ -8,8 +8,8 @@ export const completionSchema = z
   .strictObject({
     ...samplingFields,
     prompt: z
-      .union([text, tokenIds, z.array(text).length(1), z.array(tokenIds).length(1)])
-      .describe('One prompt: text or token ids, alone or as the only element of an array.'),
+      .union([text, tokenIds, z.array(text).min(1), z.array(tokenIds).min(1)])
+      .describe('Text, token ids, or a list of either: each prompt gets `n` answers.'),
     logprobs: z.int().min(0).max(20).nullish().describe('Alternatives per token.'),
   })
   .openapi('CompletionRequest');

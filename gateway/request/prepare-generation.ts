@@ -8,11 +8,12 @@ import type { ChatMessage, GatewayParts, ServedModel } from '../parts.ts';
 import { findModel } from './admit-generation.ts';
 import { buildGenerationRequest, type RequestContext } from './build-generation-request.ts';
 import { type ChatCompletionBody, chatCompletionSchema } from './chat-completion-schema.ts';
-import { type CompletionBody, completionSchema } from './completion-schema.ts';
+import { completionSchema } from './completion-schema.ts';
 import { parseGenerationBody } from './parse-body.ts';
 import { jsonBodyOf } from './read-ahead.ts';
 import { type Idempotency, readIdempotency, readResumeSeconds } from './read-client-headers.ts';
 import { withExactSeed } from './read-exact-seed.ts';
+import { readPrompts } from './read-prompts.ts';
 import { type GenerationKind, makeRequestId } from './request-id.ts';
 import type { SharedFields } from './sampling-schema.ts';
 
@@ -38,8 +39,9 @@ export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitt
   const logprobs = chatLogprobsOptions(body);
   const maxTokens = chatMaxTokens(body);
   const model = await findModel(parts, admitted.policy, body.model);
-  const promptTokens = await model.encodeChat(body.messages.map(toChatMessage));
-  const input = { kind: 'chat', promptField: 'messages', promptTokens, maxTokens, logprobs } as const;
+  const tokens = await model.encodeChat(body.messages.map(toChatMessage));
+  const prompts = [{ field: 'messages', tokens }];
+  const input = { kind: 'chat', prompts, maxTokens, logprobs } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }
 
@@ -48,14 +50,14 @@ export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, 
   const json = await jsonBodyOf(c, parts.config.limits);
   const body = parseGenerationBody(completionSchema, withExactSeed(json), 'completion');
   const model = await findModel(parts, admitted.policy, body.model);
-  const promptTokens = await readPrompt(body, model);
+  const prompts = await readPrompts(body, model, parts.config.limits.answers);
   const logprobs = body.logprobs === undefined || body.logprobs === null ? null : { top: body.logprobs };
   const maxTokens = tokenLimit('max_tokens', body.max_tokens ?? DEFAULT_COMPLETION_TOKENS);
-  const input = { kind: 'text', promptField: 'prompt', promptTokens, maxTokens, logprobs } as const;
+  const input = { kind: 'text', prompts, maxTokens, logprobs } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }
 
-type Input = Pick<RequestContext, 'promptField' | 'promptTokens' | 'maxTokens' | 'logprobs'> & {
+type Input = Pick<RequestContext, 'prompts' | 'maxTokens' | 'logprobs'> & {
   readonly kind: GenerationKind;
   readonly model: ServedModel;
   readonly body: SharedFields;
@@ -118,21 +120,6 @@ function toChatMessage({ role, content, name }: ChatCompletionBody['messages'][n
   // Templates join texts; one that meets a null or an empty list would print it or fail.
   const text = content === undefined || content.length === 0 ? '' : content;
   return { role: role === 'developer' ? 'system' : role, content: text, ...(name !== undefined && { name }) };
-}
-
-async function readPrompt({ prompt }: CompletionBody, model: ServedModel): Promise<readonly number[]> {
-  const [only] = Array.isArray(prompt) ? prompt : [prompt];
-  if (typeof only === 'string') return refuseEmpty(await model.encodeText(only));
-  const ids = Array.isArray(only) ? only : (prompt as readonly number[]);
-  const wrong = ids.find((id) => id >= model.vocab);
-  if (wrong === undefined) return ids;
-  const message = `Invalid 'prompt': token ${wrong} is not one of the model's ${model.vocab} tokens.`;
-  throw new DomainError('invalid_request', message, { param: 'prompt' });
-}
-
-function refuseEmpty(ids: readonly number[]): readonly number[] {
-  if (ids.length > 0) return ids;
-  throw new DomainError('invalid_request', "Invalid 'prompt': expected at least one token.", { param: 'prompt' });
 }
 
 /** 48 unpredictable bits: below the 2^53 that a seed may be. */

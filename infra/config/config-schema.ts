@@ -25,6 +25,8 @@ const limitsSchema = z.strictObject({
   jsonDepth: count(32),
   /** Largest `n`. */
   choices: count(16),
+  /** Most answers to one request: prompts of a list times `n`. */
+  answers: count(128),
   /** Most `stop` strings of a request. */
   stopStrings: count(32),
   /** Most tokens one choice may ask for; also caps the default, which is what is left of the context. */

@@ -47,10 +47,11 @@ export interface GenerationRequest {
   readonly id: string;
   readonly model: string;
   readonly tenant: string;
-  readonly promptTokens: readonly number[];
+  /** Token ids of each prompt, at least one prompt. */
+  readonly prompts: readonly (readonly number[])[];
   /** Tokens to generate at most, for each choice. */
   readonly maxTokens: number;
-  /** Number of choices, >= 1. */
+  /** Number of choices for each prompt, >= 1. Those of prompt p are numbered from `p * choices`. */
   readonly choices: number;
   readonly sampling: SamplingParams;
   /** Strings that end a choice; never part of the text. */
@@ -63,4 +64,19 @@ export interface GenerationRequest {
   readonly resumeSeconds: number;
   /** W3C trace context of the incoming request, '' when there is none. */
   readonly traceparent: string;
+}
+
+/** The prompt that a choice answers. */
+export function promptOf({ prompts, choices }: GenerationRequest, choice: number): readonly number[] {
+  return prompts[Math.floor(choice / choices)] ?? [];
+}
+
+/** Tokens of all prompts; those of one count once, however many choices answer it. */
+export function countPromptTokens({ prompts }: Pick<GenerationRequest, 'prompts'>): number {
+  return prompts.reduce((sum, prompt) => sum + prompt.length, 0);
+}
+
+/** Number of choices to all prompts. */
+export function countChoices({ prompts, choices }: Pick<GenerationRequest, 'prompts' | 'choices'>): number {
+  return prompts.length * choices;
 }

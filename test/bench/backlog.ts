@@ -4,6 +4,7 @@
 // Run: node dist/test/bench/backlog.js
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, request } from 'undici';
+import { countPromptTokens } from '../../infra/messages/generation-request.ts';
 import { encodeQueueName } from '../../infra/queue/queue-name.ts';
 import { ENDED_TTL_MS } from '../../infra/redis/keys.ts';
 import { takeNext } from '../../workers/queue/take-next.ts';
@@ -93,11 +94,11 @@ async function answerAll(leader: Leader, reservations: ReadonlyMap<string, numbe
   for (let taken = 0; ; ) {
     const next = running.length < SLOTS ? await takeNext(leader.parts) : null;
     if (next !== null) {
-      const { id, maxTokens, promptTokens } = next.request;
+      const { id, maxTokens } = next.request;
       const queue = encodeQueueName(next.request);
       running.push({ id, queue, maxTokens });
       waiting.set(queue, (waiting.get(queue) ?? 0) - 1);
-      witness.serve(queue, promptTokens.length);
+      witness.serve(queue, countPromptTokens(next.request));
       taken += 1;
     } else {
       const [one] = running.splice(Math.floor(random.next().value * running.length), 1);

@@ -40,7 +40,7 @@ async function timed(samples: number[], work: () => Promise<unknown>): Promise<v
 
 /** 64 callers that only store the same bytes: what Redis, the client and this machine cost by themselves. */
 async function benchPlainSet(fixture: QueueFixture): Promise<object> {
-  const json = JSON.stringify(makeRequest({ promptTokens: PROMPT }));
+  const json = JSON.stringify(makeRequest({ prompts: [PROMPT] }));
   const samples: number[] = [];
   let left = REQUESTS;
   const caller = async (): Promise<void> => {
@@ -56,7 +56,7 @@ async function benchPlainSet(fixture: QueueFixture): Promise<object> {
 /** No number is taken from the first calls of a process: these go to another model's queue. */
 async function warmUp(queue: GenerationQueue): Promise<void> {
   const enqueue = (tenant: string) => {
-    const request = makeRequest({ model: 'warm-up', tenant, promptTokens: PROMPT });
+    const request = makeRequest({ model: 'warm-up', tenant, prompts: [PROMPT] });
     return queue.enqueue({ request, waitingLimit: REQUESTS, idempotency: null });
   };
   for (let round = 0; round < 20; round += 1) {
@@ -72,7 +72,7 @@ async function benchEnqueue(fixture: QueueFixture): Promise<object> {
   const caller = async (): Promise<void> => {
     for (; left > 0; ) {
       left -= 1;
-      const request = makeRequest({ tenant: `tenant-${left % TENANTS}`, promptTokens: PROMPT });
+      const request = makeRequest({ tenant: `tenant-${left % TENANTS}`, prompts: [PROMPT] });
       await timed(samples, () => queue.enqueue({ request, waitingLimit: REQUESTS, idempotency: null }));
     }
   };

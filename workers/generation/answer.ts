@@ -1,7 +1,7 @@
 // One choice of a request while it is generated: token by token to text that may be released, until a stop token, a stop
 // string or the token limit ends it. A pure state machine over token ids: pushing published ids again rebuilds it, so
 // another worker goes on where a dead one stopped.
-import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
+import { type GenerationRequest, promptOf } from '../../infra/messages/generation-request.ts';
 import type { FinishReason, PlacedLogprob, TokenLogprob, TokensEvent } from '../../infra/messages/token-event.ts';
 import { IncrementalDetokenizer } from '../../infra/tokenizer/incremental-detokenizer.ts';
 import { StopStringMatcher } from '../../infra/tokenizer/stop-strings.ts';
@@ -23,7 +23,7 @@ export class Answer {
     this.choice = choice;
     this.#request = request;
     this.#stopTokens = new Set(request.stopTokens);
-    this.#detokenizer = new IncrementalDetokenizer(tokenizer, request.promptTokens);
+    this.#detokenizer = new IncrementalDetokenizer(tokenizer, promptOf(request, choice));
     this.#stopStrings = new StopStringMatcher(request.stop);
     this.#isSilent = (id) => this.#stopTokens.has(id) || tokenizer.isSilent(id);
   }

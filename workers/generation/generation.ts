@@ -1,6 +1,6 @@
 // A request in a worker: its choices with their sequences and answers, and where its token stream stands. Built from the
 // request and the entries already published, so that any worker can go on with it.
-import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
+import { countChoices, type GenerationRequest, promptOf } from '../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
 import { type SampledToken, sampleToken } from '../sampler/sample-token.ts';
@@ -10,7 +10,7 @@ import { addToken, countTokens, type TokenCounts } from '../sampler/token-counts
 import { createSequence, type Sequence } from '../scheduler/sequence.ts';
 import { Answer } from './answer.ts';
 
-/** One of the `n` answers to a request. */
+/** One of the answers to a request. */
 export interface Choice {
   readonly sequence: Sequence;
   readonly answer: Answer;
@@ -20,14 +20,16 @@ export interface Choice {
 
 /** Chooses a choice's next token from its logits, [vocab]. Throws DomainError `generation_failed`. */
 export function sampleNext(
-  { sampling }: GenerationRequest,
+  { sampling, choices }: GenerationRequest,
   { sequence, answer, counts }: Choice,
   logits: Float32Array,
   scratch: SamplerScratch,
 ): SampledToken {
   // A step may yield several tokens; the answer learns of them when all are sampled.
   const position = sequence.tokens.length - sequence.promptTokens;
-  const key = { seed: sampling.seed, choice: answer.choice, position, purpose: PURPOSE.token };
+  // Counted for each prompt, so that a prompt in a list is answered as it would be alone.
+  const choice = answer.choice % choices;
+  const key = { seed: sampling.seed, choice, position, purpose: PURPOSE.token };
   const token = sampleToken(logits, sampling, counts, key, scratch);
   addToken(counts, token.id);
   return token;
@@ -36,8 +38,6 @@ export function sampleNext(
 export class Generation {
   readonly request: GenerationRequest;
   readonly choices: readonly Choice[];
-  /** Prompt tokens whose KV came from the prefix cache at the first admission; null before it. */
-  cachedTokens: number | null = null;
   /** Seq of the next entry of the token stream. */
   nextSeq: number;
 
@@ -45,7 +45,7 @@ export class Generation {
   constructor(request: GenerationRequest, published: readonly TokensEvent[], tokenizer: Tokenizer) {
     this.request = request;
     this.nextSeq = published.length + 1;
-    this.choices = Array.from({ length: request.choices }, (_, index) => {
+    this.choices = Array.from({ length: countChoices(request) }, (_, index) => {
       const ids = published.filter((event) => event.choice === index).flatMap((event) => event.ids);
       return createChoice(request, index, ids, tokenizer);
     });
@@ -54,6 +54,20 @@ export class Generation {
   /** Choices that are not finished yet. */
   get open(): readonly Choice[] {
     return this.choices.filter((choice) => choice.answer.finish === null);
+  }
+
+  /** Prompt tokens whose KV came from the prefix cache when the first choice of each prompt was admitted; null before that. */
+  get cachedTokens(): number | null {
+    const firsts = this.request.prompts.map((_, prompt) => this.#cachedAtStart(prompt));
+    return firsts.every((cached) => cached === null)
+      ? null
+      : firsts.reduce<number>((sum, each) => sum + (each ?? 0), 0);
+  }
+
+  #cachedAtStart(prompt: number): number | null {
+    const first = prompt * this.request.choices;
+    const ofPrompt = this.choices.slice(first, first + this.request.choices);
+    return ofPrompt.find(({ sequence }) => sequence.cachedAtStart !== null)?.sequence.cachedAtStart ?? null;
   }
 
   get completionTokens(): number {
@@ -74,7 +88,8 @@ function createChoice(
   generated: readonly number[],
   tokenizer: Tokenizer,
 ): Choice {
-  const { tenant, promptTokens, maxTokens } = request;
+  const { tenant, maxTokens } = request;
+  const promptTokens = promptOf(request, index);
   const answer = new Answer(request, index, tokenizer);
   for (const id of generated) answer.push(id, null);
   return {

@@ -150,7 +150,7 @@ export class GenerationGroup {
     this.#generations.set(request.id, generation);
     this.#tell((observer) => observer.started?.(generation, attempt));
     if (cancelled) return this.#end(generation, { outcome: 'cancelled', error: null, cachedTokens: 0 });
-    const longest = request.promptTokens.length + request.maxTokens;
+    const longest = Math.max(...request.prompts.map(({ length }) => length)) + request.maxTokens;
     if (!this.#parts.scheduler.canHold(longest)) {
       const message = `The request needs room for ${longest} tokens, more than this worker's whole KV cache.`;
       return this.#fail(generation, new DomainError('generation_failed', message));
@@ -198,7 +198,6 @@ export class GenerationGroup {
     // Another choice of its request failed in this very step, or the answer has ended with the token before.
     if (owner === undefined) return [];
     const { generation, choice } = owner;
-    generation.cachedTokens ??= sequence.cachedAtStart;
     const event = choice.answer.push(id, logprob);
     if (choice.answer.finish !== null) this.#drop(sequence);
     if (generation.open.length === 0) this.#end(generation, finished(generation));

@@ -1,6 +1,7 @@
 // What a worker's loop reports, as numbers for its heartbeat (from which gateways make metrics) and lines for its log.
 // Ids and counts only: never prompts or completions.
 import type { Logger } from '../../infra/log/logger.ts';
+import { countPromptTokens } from '../../infra/messages/generation-request.ts';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
 import type { Generation } from '../generation/generation.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
@@ -51,11 +52,12 @@ export class WorkerStatistics implements GroupObserver {
   }
 
   started({ request, completionTokens }: Generation, attempt: number): void {
-    const { id, tenant, promptTokens, createdAtMs } = request;
+    const { id, tenant, createdAtMs } = request;
+    const promptTokens = countPromptTokens(request);
     this.#starts += 1;
     // Clocks of two machines may differ by a little.
     if (attempt === 1) this.#queueWaitSeconds += Math.max(0, Date.now() - createdAtMs) / 1000;
-    this.#log.info({ id, tenant, promptTokens: promptTokens.length, attempt, resumedAt: completionTokens }, 'started');
+    this.#log.info({ id, tenant, promptTokens, attempt, resumedAt: completionTokens }, 'started');
   }
 
   stepped({ rows, tokens, guessed, accepted, milliseconds }: ObservedStep): void {
@@ -68,8 +70,8 @@ export class WorkerStatistics implements GroupObserver {
   }
 
   ended({ request, completionTokens, cachedTokens }: Generation, reason: FinishReason): void {
-    const { id, tenant, promptTokens } = request;
-    this.#promptTokens += promptTokens.length;
+    const { id, tenant } = request;
+    this.#promptTokens += countPromptTokens(request);
     this.#cachedTokens += cachedTokens ?? 0;
     this.#log.info({ id, tenant, outcome: reason.outcome, completionTokens, cachedTokens }, 'ended');
   }

@@ -27,7 +27,7 @@ export function benchRequest({ promptTokens, tokens, eosTokens }: BenchPrompt, i
     id,
     model: 'bench',
     tenant: 'bench',
-    promptTokens,
+    prompts: [promptTokens],
     maxTokens: tokens,
     choices: 1,
     sampling: { ...GREEDY, logitBias: eosTokens.map((id) => [id, FORBIDDEN] as const) },

@@ -10,7 +10,7 @@ import { DEFAULT_ENGINE } from '../../../workers/serve/open-engine.ts';
 import type { Drafter } from '../../../workers/speculation/drafter.ts';
 import type { StepExecutor } from '../../../workers/step/run-step.ts';
 import { DomainError } from '../../errors/domain-error.ts';
-import type { GenerationRequest } from '../../messages/generation-request.ts';
+import { type GenerationRequest, promptOf } from '../../messages/generation-request.ts';
 import type { BenchEngine } from './bench-engine.ts';
 
 /** What guesses the tokens of a request, whose prompt and answer are known; null guesses nothing. */
@@ -41,15 +41,16 @@ export class DecodeTrial {
     this.#text = text ?? [];
     // Other trials use the same blocks of the session's cache.
     this.#scheduler.preemptAll();
-    const ids = [...request.promptTokens];
+    const prompt = promptOf(request, 0);
+    const ids = [...prompt];
     let [firstMs, lastMs] = [0, 0];
     const parts = { scheduler: this.#scheduler, executor, tokenizer: this.#bench.tokenizer };
     for await (const event of generateLocally(parts, request)) {
       lastMs = performance.now();
-      if (ids.length === request.promptTokens.length) firstMs = lastMs;
+      if (ids.length === prompt.length) firstMs = lastMs;
       ids.push(...event.ids);
     }
     if (text?.some((id, at) => id !== ids[at])) throw new DomainError('internal', 'Guessing has changed the answer.');
-    return { text: ids, rate: ((ids.length - request.promptTokens.length - 1) * 1000) / (lastMs - firstMs) };
+    return { text: ids, rate: ((ids.length - prompt.length - 1) * 1000) / (lastMs - firstMs) };
   }
 }

@@ -90,7 +90,7 @@ function requestOf(
     id: 'local',
     model: options.model,
     tenant: 'local',
-    promptTokens,
+    prompts: [promptTokens],
     maxTokens: Math.min(options.maxTokens, room),
     choices: 1,
     sampling: { ...GREEDY, temperature: options.temperature, seed: options.seed },

@@ -14,7 +14,7 @@ const plain = { waitingLimit: 10, idempotency: null };
 test('a request waits in its tenant queue, and its job carries no prompt', async (t) => {
   const { redis, queues, gatewayQueue } = await startQueueFixture(t);
   const queue = gatewayQueue();
-  const request = makeRequest({ promptTokens: [424_242, 2], maxTokens: 5, choices: 2 });
+  const request = makeRequest({ prompts: [[424_242, 2]], maxTokens: 5, choices: 2 });
   assert.deepEqual(await queue.enqueue({ ...plain, request }), { id: request.id, repeated: false, position: 0 });
   const second = await queue.enqueue({ ...plain, request: makeRequest() });
   assert.equal(second.position, 1);

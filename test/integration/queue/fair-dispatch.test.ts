@@ -41,7 +41,7 @@ async function run(schedule: FairSchedule, queue: GenerationQueue, leader: Leade
   for (const step of schedule.steps) {
     if (step.kind === 'arrive') {
       const index = step.queue % names.length;
-      const request = makeRequest({ model, tenant: tenants[index] ?? '', promptTokens: [], maxTokens: step.reserved });
+      const request = makeRequest({ model, tenant: tenants[index] ?? '', prompts: [[]], maxTokens: step.reserved });
       await queue.enqueue({ request, waitingLimit: 1_000, idempotency: null });
       const name = names[index] ?? '';
       witness.reserve(name, step.reserved);

@@ -14,7 +14,7 @@ const FAILED = { outcome: 'failed', error: { code: 'internal', message: 'x' }, c
 async function fourRequests(fixture: QueueFixture) {
   const queue = fixture.gatewayQueue();
   const leader = await fixture.lead('g');
-  const requests = ['a', 'a', 'a', 'b'].map((tenant) => makeRequest({ tenant, promptTokens: [987_654_321, 2] }));
+  const requests = ['a', 'a', 'a', 'b'].map((tenant) => makeRequest({ tenant, prompts: [[987_654_321, 2]] }));
   for (const request of requests) await queue.enqueue({ request, waitingLimit: 100, idempotency: null });
   await controlQueues(fixture.redis).pause('demo@b');
   for (let count = 0; count < 3; count += 1) await takeNext(leader.parts);

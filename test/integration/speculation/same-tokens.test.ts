@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type GenerationRequest, GREEDY, type SamplingParams } from '../../../infra/messages/generation-request.ts';
+import {
+  type GenerationRequest,
+  GREEDY,
+  promptOf,
+  type SamplingParams,
+} from '../../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import { createTokenizer } from '../../../infra/tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../../infra/tokenizer/tokenizer.ts';
@@ -86,7 +91,7 @@ async function compare(
     const asked = { ...request, sampling: { ...request.sampling, ...change } };
     const single = await run(engine, tokenizer, asked, null);
     const ids = single.events.flatMap((event) => event.ids);
-    const flawed = () => new FlawedDrafter([...asked.promptTokens, ...ids]);
+    const flawed = () => new FlawedDrafter([...promptOf(asked, 0), ...ids]);
     for (const createDrafter of [flawed, () => new NgramDrafter()]) {
       const guessing = await run(guesser, tokenizer, asked, createDrafter);
       assert.deepEqual(guessing.events, single.events);
@@ -100,7 +105,7 @@ function requestFor(promptTokens: readonly number[], tokenizer: Tokenizer): Gene
     id: 'same',
     model: 'model',
     tenant: 'tenant',
-    promptTokens,
+    prompts: [promptTokens],
     maxTokens: 100,
     choices: 1,
     // An answer of random length would test little.

@@ -22,7 +22,7 @@ const LOGITS = [
 
 function answer(request: GenerationRequest) {
   const scratch = createSamplerScratch(VOCAB);
-  const counts = countTokens(request.promptTokens, []);
+  const counts = countTokens(request.prompts[0] ?? [], []);
   try {
     for (const [position, logits] of LOGITS.entries()) {
       const key = { seed: request.sampling.seed, choice: 0, position, purpose: PURPOSE.token };

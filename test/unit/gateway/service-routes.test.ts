@@ -97,7 +97,7 @@ test('every field reaches the queue as the request that workers read', async () 
     id: response.headers.get('conclave-id'),
     model: 'tiny',
     tenant: 'acme',
-    promptTokens: [72, 105],
+    prompts: [[72, 105]],
     maxTokens: 7,
     choices: 2,
     sampling: {
@@ -126,7 +126,7 @@ test('by default a chat may fill the context, a completion has 16 tokens, and th
   await gateway.post(CHAT, chatBody({ max_tokens: null }), { traceparent: 'garbage' });
   await gateway.post('/v1/completions', { model: 'tiny', prompt: [1, 2, 3], stop: 'x' });
   const [chat, text] = gateway.worker.requests;
-  assert.deepEqual([chat?.maxTokens, text?.maxTokens, text?.promptTokens, text?.stop], [62, 16, [1, 2, 3], ['x']]);
+  assert.deepEqual([chat?.maxTokens, text?.maxTokens, text?.prompts, text?.stop], [62, 16, [[1, 2, 3]], ['x']]);
   assert.ok(Number.isSafeInteger(chat?.sampling.seed) && chat?.sampling.seed !== text?.sampling.seed);
   assert.equal(chat?.traceparent, '');
 });

@@ -95,7 +95,7 @@ for (const { level, field, reason, samples } of entries) {
     for (const value of samples.taken ?? []) {
       const response = await gateway.post(path, body({ [field]: value }));
       assert.equal(response.status, 200, `${JSON.stringify(value)}: ${await response.text()}`);
-      assert.deepEqual(gateway.worker.requests.at(-1)?.promptTokens, plain?.promptTokens);
+      assert.deepEqual(gateway.worker.requests.at(-1)?.prompts, plain?.prompts);
     }
     for (const value of samples.refused ?? []) {
       const param = `${prefix}${field}`;
@@ -177,7 +177,7 @@ for (const [client, message] of Object.entries(SENT_BACK)) {
     const gateway = await createScriptedGateway();
     const response = await gateway.post(CHAT, conversation(message));
     assert.equal(response.status, 200, await response.text());
-    const prompt = Buffer.from(gateway.worker.requests[0]?.promptTokens ?? []).toString();
+    const prompt = Buffer.from(gateway.worker.requests[0]?.prompts[0] ?? []).toString();
     assert.equal(prompt, 'Hi\nHello\nAnd?');
   });
 }
@@ -195,7 +195,7 @@ test('an assistant may have said nothing, others may not', async () => {
   for (const content of [null, [], '', undefined]) {
     const response = await gateway.post(CHAT, conversation({ role: 'assistant', content }));
     assert.equal(response.status, 200, await response.text());
-    assert.equal(Buffer.from(gateway.worker.requests.at(-1)?.promptTokens ?? []).toString(), 'Hi\n\nAnd?');
+    assert.equal(Buffer.from(gateway.worker.requests.at(-1)?.prompts[0] ?? []).toString(), 'Hi\n\nAnd?');
   }
   for (const content of [null, [], undefined]) {
     const response = await gateway.post(CHAT, chatBody({ messages: [{ role: 'user', content }] }));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
+import { GREEDY } from '../../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import { StepDeferred } from '../../../workers/step/run-step.ts';
 import { bytesOf } from '../../byte-tokenizer.ts';
@@ -309,4 +310,35 @@ test('however long tokens are held, every choice gets the same events in the sam
     }),
     { seed: SEED, numRuns: 30 },
   );
+});
+
+test('each prompt of a list is answered as it would be alone, by every one of its choices', async () => {
+  const sampling = { ...GREEDY, temperature: 1, seed: 5 };
+  const texts = ['one: a', 'and two: k', 'q'];
+  const change = { choices: 2, maxTokens: 6, sampling };
+  const list = taken('', { ...change, prompts: texts.map(bytesOf) });
+  const alone = texts.map((prompt) => taken(prompt, change));
+  const group = await runGroup({ taken: [list, ...alone], maxSequences: 4, maxRows: 6 });
+  const answers = [0, 1, 2, 3, 4, 5].map((choice) => textOf(group.streams.get(list.request.id), choice));
+  const expected = alone.flatMap(({ request }) =>
+    [0, 1].map((choice) => textOf(group.streams.get(request.id), choice)),
+  );
+  assert.deepEqual(answers, expected);
+  assert.equal(group.streams.get(list.request.id)?.end?.outcome, 'finished');
+  assertIdle(group);
+});
+
+test('a list of prompts goes on behind what was published of each', async () => {
+  const list = taken('', { prompts: ['x a', 'x k', 'x p'].map(bytesOf), maxTokens: 3 });
+  const before = [published(2, 'qrs', 'length'), published(0, 'b'), published(0, 'c')];
+  const group = await runGroup({
+    taken: [{ ...list, lastSeq: before.length }],
+    published: { [list.request.id]: before },
+  });
+  const stream = group.streams.get(list.request.id);
+  assert.deepEqual(
+    [0, 1, 2].map((choice) => textOf(stream, choice)),
+    ['d', 'lmn', ''],
+  );
+  assertIdle(group);
 });

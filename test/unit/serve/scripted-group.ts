@@ -63,7 +63,7 @@ export interface ScriptedGroup {
 
 /** A request for the answer to `prompt`, just taken from the queue. */
 export function taken(prompt: string, change: Partial<GenerationRequest> = {}): TakenGeneration {
-  const request = makeRequest({ promptTokens: bytesOf(prompt), ...change });
+  const request = makeRequest({ prompts: [bytesOf(prompt)], ...change });
   return { request, lastSeq: 0, cancelled: false, attempt: 1, moreWait: true };
 }
 

@@ -42,7 +42,7 @@ const text = (maxLength: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom(...'abcdef'), minLength: 1, maxLength });
 
 const request: fc.Arbitrary<Partial<GenerationRequest>> = fc.record({
-  promptTokens: text(30).map(bytesOf),
+  prompts: text(30).map((prompt) => [bytesOf(prompt)]),
   maxTokens: fc.integer({ min: 1, max: 60 }),
   choices: fc.integer({ min: 1, max: 3 }),
   sampling,
@@ -87,7 +87,7 @@ test('guessing changes nothing of any stream, whatever is asked for and however 
 });
 
 test('a takeover between guessed tokens changes no token of any choice', async () => {
-  const change = { promptTokens: bytesOf('abcabc'), choices: 2, maxTokens: 40 };
+  const change = { prompts: [bytesOf('abcabc')], choices: 2, maxTokens: 40 };
   for (const temperature of [0, 0.5]) {
     const one = taken('', { ...change, id: 'moved', sampling: { ...makeRequest().sampling, temperature } });
     const executor = kvTrackingEngine(BLOCK_TOKENS);
