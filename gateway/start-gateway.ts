@@ -13,6 +13,7 @@ import { listQueues } from '../infra/queue/inspect-queues.ts';
 import { checkRedisServer } from '../infra/redis/check-redis-server.ts';
 import { connectRedis } from '../infra/redis/connect.ts';
 import { singleKeys } from '../infra/redis/keys.ts';
+import { createWriteProbe } from '../infra/redis/probe-writes.ts';
 import { askRedis } from '../infra/redis/script-errors.ts';
 import { readPlanHistory } from '../infra/registry/group-plans.ts';
 import { readNodes } from '../infra/registry/node-heartbeats.ts';
@@ -112,6 +113,7 @@ function createParts(config: Config, log: Logger, { redis, queue, late }: Opened
   const pepper = readPepper(pepperPath(config));
   const keys = createKeyStore(redis, pepper);
   const tenants = createTenantStore(redis, config.tenants);
+  const whyNoWrites = createWriteProbe(redis);
   const orAway = <T>(part: T | undefined): T => part ?? away();
   return {
     config,
@@ -143,7 +145,7 @@ function createParts(config: Config, log: Logger, { redis, queue, late }: Opened
       queueNames: async () => (await askRedis(redis.smembers(singleKeys.queues))).sort(),
       publicPath: (path) => publicPath(config, path),
     }),
-    unreadyReasons: () => unreadyReasons(redis, late),
+    unreadyReasons: () => unreadyReasons(whyNoWrites, late),
     clock: Date.now,
     random: randomBytes,
     metrics: createMetrics(),
@@ -176,26 +178,10 @@ async function retry(redis: Redis, queue: GenerationQueue, tenants: TenantStore,
   return (await retryGeneration(redis, queue, id, fresh)).id;
 }
 
-const PING_MS = 1000;
-
-async function unreadyReasons(redis: Redis, late: LateParts): Promise<readonly string[]> {
+async function unreadyReasons(whyNoWrites: () => Promise<string | null>, late: LateParts): Promise<readonly string[]> {
   if (late.draining) return ['The gateway is shutting down.'];
-  if (!(await answersPing(redis))) return ['Redis does not answer.'];
+  const refusal = await whyNoWrites();
+  if (refusal !== null) return [refusal];
   if (late.cards === undefined || late.follower === undefined) return ['The gateway is still connecting.'];
   return late.cards.list().length === 0 ? ['No worker serves a model.'] : [];
-}
-
-/** Without waiting as long as requests do: whoever asks for health asks again. */
-async function answersPing(redis: Redis): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), PING_MS);
-  });
-  const pong = redis.ping().then(
-    () => true,
-    () => false,
-  );
-  const answered = await Promise.race([pong, late]);
-  clearTimeout(timer);
-  return answered;
 }

@@ -2,6 +2,7 @@
 // safe text; the cause stays for the log.
 import { HTTPException } from 'hono/http-exception';
 import { DomainError, type ErrorCode, toDomainError } from '../../infra/errors/domain-error.ts';
+import { asRedisError } from '../../infra/redis/script-errors.ts';
 
 /** OpenAI's shape: what its clients parse, in a body or in an SSE `error` event. */
 export interface ErrorBody {
@@ -89,7 +90,7 @@ export function errorHeaders(error: DomainError): Record<string, string> {
 
 /** Anything thrown below the app, as a DomainError. Hono's own refusals carry plain text, which is not the API's shape. */
 export function thrownToDomainError(thrown: unknown): DomainError {
-  if (!(thrown instanceof HTTPException)) return toDomainError(thrown);
+  if (!(thrown instanceof HTTPException)) return toDomainError(asRedisError(thrown));
   const code: ErrorCode = thrown.status < 500 ? 'invalid_request' : 'internal';
   return new DomainError(code, thrown.message || 'The request was refused.', { cause: thrown });
 }

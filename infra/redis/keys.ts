@@ -259,6 +259,7 @@ export const KEYS: readonly KeyInfo[] = [
     'about 10,000 entries',
   ),
   durable('cv:rate:*', 'string', 'requests of a tenant in a minute', 'gateway', 'gateway', '1 min', '20 B'),
+  durable('cv:probe', 'string', 'shows that Redis takes writes', 'gateway', 'nobody', '10 s', '1 B'),
   durable('cv:reaping', 'string', 'held by the process that reaps', 'gateway, leader', 'gateway, leader', '1 s', '1 B'),
   durable(
     'cv:to-gateway:*',
@@ -345,6 +346,7 @@ export const singleKeys = {
   tenants: 'cv:tenants',
   audit: 'cv:audit',
   reaping: 'cv:reaping',
+  probe: 'cv:probe',
   cards: 'cv:cards',
 } as const;
 

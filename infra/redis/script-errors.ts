@@ -40,16 +40,22 @@ export function scriptError(code: number, retryAfterSeconds?: number): DomainErr
 const NO_ANSWER =
   /^(Connection is closed|Command timed out|Reached the max retries|LOADING|Stream isn't writeable|connect E|read E|write E)/;
 
-/** Out of memory, disk full, or demoted to a replica. */
-const NO_WRITES = /^(OOM|MISCONF|READONLY) /;
+/** Out of memory, disk full, demoted to a replica; also from within a script, as Redis 6 reports it. */
+const NO_WRITES = /^(ERR Error running script .*: -?)?(OOM|MISCONF|READONLY|NOREPLICAS|MASTERDOWN|BUSY) /;
 
 /** Turns what ioredis throws while Redis is away, or takes no writes, into `unavailable`; leaves everything else as it is. */
 export function asRedisError(thrown: unknown): unknown {
   if (!(thrown instanceof Error) || thrown instanceof DomainError) return thrown;
   const details = { retryAfterSeconds: 1, cause: thrown };
-  if (NO_ANSWER.test(thrown.message)) return new DomainError('unavailable', 'Redis does not answer.', details);
-  if (NO_WRITES.test(thrown.message)) return new DomainError('unavailable', 'Redis accepts no writes.', details);
+  const { message } = refusedInTransaction(thrown) ?? thrown;
+  if (NO_ANSWER.test(message)) return new DomainError('unavailable', 'Redis does not answer.', details);
+  if (NO_WRITES.test(message)) return new DomainError('unavailable', 'Redis accepts no writes.', details);
   return thrown;
+}
+
+/** MULTI reports the first refusal of its commands beside an error of its own, EXECABORT. */
+function refusedInTransaction(thrown: Error & { readonly previousErrors?: readonly Error[] }): Error | undefined {
+  return thrown.previousErrors?.[0];
 }
 
 /** Awaits a plain command with the same translation as a script. */

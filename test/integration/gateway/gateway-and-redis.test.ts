@@ -1,11 +1,12 @@
 // The whole gateway on a real Redis, with a worker that takes jobs and writes tokens but has no model.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
 import { request } from 'undici';
 import { startGateway } from '../../../gateway/start-gateway.ts';
 import { configSchema } from '../../../infra/config/config-schema.ts';
@@ -167,6 +168,56 @@ test('a retry after the answer has expired is answered anew, never by an error b
   assert.doesNotMatch(second.text, /event: error/);
   assert.notEqual(second.headers['conclave-id'], first.headers['conclave-id']);
 });
+
+const REFUSALS = {
+  'has no memory left': {
+    break: async (redis: Redis) => void (await redis.config('SET', 'maxmemory', '1')),
+    mend: async (redis: Redis) => void (await redis.config('SET', 'maxmemory', '0')),
+    reason: 'Redis has reached its maxmemory and accepts no writes.',
+  },
+  'became a replica': {
+    break: async (redis: Redis) => void (await redis.replicaof('127.0.0.1', '1')),
+    mend: async (redis: Redis) => void (await redis.replicaof('NO', 'ONE')),
+    reason: 'Redis is a read-only replica and accepts no writes.',
+  },
+  'could not save': {
+    break: async (redis: Redis) => {
+      const [, dir = ''] = (await redis.config('GET', 'dir')) as string[];
+      // Where the snapshot is to be renamed to; with an entry, so that no rename replaces it.
+      mkdirSync(join(dir, 'dump.rdb', 'in-the-way'), { recursive: true });
+      await redis.config('SET', 'save', '3600 1');
+      await redis.bgsave();
+      await until(async () => /rdb_last_bgsave_status:err/.test(await redis.info('persistence')));
+    },
+    mend: async (redis: Redis) => void (await redis.config('SET', 'save', '')),
+    reason: 'Redis could not save its snapshot and accepts no writes. Its log says why.',
+  },
+} as const;
+
+for (const [what, refusal] of Object.entries(REFUSALS)) {
+  test(`a Redis that ${what} is why a gateway is not ready, and clients are told to come again`, async (t) => {
+    const { redis, call, admin, work } = await start(t);
+    const connection = connectRedis({ url: redis.url, role: 'durable', name: 'test', retry: 'bounded' });
+    redis.defer(() => connection.disconnect());
+    await work();
+    await refusal.break(connection);
+    await until(async () => (await call('GET', '/readyz')).status === 503);
+    assert.deepEqual(JSON.parse((await call('GET', '/readyz')).text).reasons, [refusal.reason]);
+    for (const refused of [
+      await call('POST', '/v1/chat/completions', CHAT),
+      await call('POST', '/v1/chat/completions', { ...CHAT, stream: true }),
+      await admin('POST', '/admin/api/tenants', { id: 'late' }),
+      await admin('PATCH', '/admin/api/tenants/acme', { weight: 2 }),
+      await admin('POST', '/admin/api/keys', { tenant: 'acme' }),
+    ]) {
+      assert.deepEqual([refused.status, JSON.parse(refused.text).error.code], [503, 'unavailable'], refused.text);
+      assert.equal(refused.headers['retry-after'], '1');
+    }
+    await refusal.mend(connection);
+    await until(async () => (await call('GET', '/readyz')).status === 200);
+    assert.equal((await call('POST', '/v1/chat/completions', CHAT)).status, 200);
+  });
+}
 
 test('before a worker serves a model there is none, and /readyz says so', async (t) => {
   const { call } = await start(t);
