@@ -123,7 +123,7 @@ export interface AddonModelSession {
   sumOutputs(firstRow: number, rows: number, outputs: Uint8Array, sums: Float32Array): Promise<void>;
   /** See ModelSession.project; of outputs and sums one is null. */
   project(outputs: Uint8Array | null, sums: Float32Array | null, logits: Float32Array): Promise<void>;
-  /** Names what decides the bits of results (DESIGN.md, Numerics v1). */
+  /** Names what decides the bits of results (docs/design.md#numerics-v1). */
   numericsClass(): string;
   /** Routed rows per layer and expert since the session began: [layers, experts]. */
   routingCounts(): Float64Array;

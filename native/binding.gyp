@@ -12,7 +12,7 @@
     ],
   },
   'target_defaults': {
-    # No contraction and no fast-math: every rounding is where DESIGN.md, Numerics v1 puts it. Errno and traps change none.
+    # No contraction and no fast-math: every rounding is where docs/design.md#numerics-v1 puts it. Errno and traps change none.
     'cflags_cc': ['-std=c++20', '-O3', '-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fno-math-errno',
                   '-fno-trapping-math', '-fvisibility=hidden'],
     'cflags_cc!': ['-fno-exceptions', '-fno-rtti'],

@@ -2,7 +2,7 @@
 // (workers/model/<family>.ts) writes it; the native session and the planner read it. Adding a family means writing a new
 // mapping and, at most, a new value in one of these unions with the op behind it.
 
-/** Storage type of the weight matrices; fixes the dtype of activations (DESIGN.md, Numerics v1). */
+/** Storage type of the weight matrices; fixes the dtype of activations (docs/design.md#numerics-v1). */
 export type WeightDtype = 'f32' | 'f16' | 'bf16';
 
 export const BYTES_PER_WEIGHT: Readonly<Record<WeightDtype, number>> = { f32: 4, f16: 2, bf16: 2 };

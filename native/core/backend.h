@@ -1,5 +1,5 @@
 // What computes. A step runs as one call when every weight is in this process, or in parts, between which a group of
-// nodes exchanges rows (DESIGN.md, Two topologies): begin, then attend and the experts of each layer, then project.
+// nodes exchanges rows (docs/design.md#two-topologies): begin, then attend and the experts of each layer, then project.
 // Parts give the bits of the whole. Whoever calls has checked the arguments; nothing here throws but for lack of
 // memory.
 #pragma once

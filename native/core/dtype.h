@@ -1,4 +1,4 @@
-// Storage types of weights, and what each implies for activations (DESIGN.md, Numerics v1).
+// Storage types of weights, and what each implies for activations (docs/design.md#numerics-v1).
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The layout of every matrix the kernels multiply by: panels of 32 outputs, inputs ascending. A row's sum runs along
-// the inputs of one panel, so it has one order whether one row or many are multiplied (DESIGN.md, Numerics v1).
+// the inputs of one panel, so it has one order whether one row or many are multiplied (docs/design.md#numerics-v1).
 //
 //   f32, f16: [panel][input][32 outputs]
 //   bf16:     [panel][input / 2][32 outputs][2 inputs]     pairs side by side for the bf16 dot-product instruction

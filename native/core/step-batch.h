@@ -8,7 +8,7 @@
 
 namespace conclave {
 
-// Positions per KV block; attention adds up in blocks of this size (DESIGN.md, Numerics v1).
+// Positions per KV block; attention adds up in blocks of this size (docs/design.md#numerics-v1).
 constexpr int32_t kvBlockTokens = 64;
 
 struct StepLimits {

@@ -1,5 +1,5 @@
-// Rows as they enter a matrix product: bf16 for bf16 models, else f32 (DESIGN.md, Numerics v1), padded with a zero to
-// an even width, and an odd number of cache lines apart: a tile reads one column of many rows, and at a power of two
+// Rows as they enter a matrix product: bf16 for bf16 models, else f32 (docs/design.md#numerics-v1), padded with a zero
+// to an even width, and an odd number of cache lines apart: a tile reads one column of many rows, and at a power of two
 // all of them would meet in one set of the first-level cache.
 #pragma once
 #include <cstring>

@@ -1,4 +1,4 @@
-// The matrix product as DESIGN.md, Numerics v1 defines it; every other variant is tested against this one.
+// The matrix product as docs/design.md#numerics-v1 defines it; every other variant is tested against this one.
 #include <cmath>
 
 #include "../core/panel-layout.h"

@@ -1,6 +1,6 @@
-// A member's frames to and from the others of its group under one plan, for the thread that computes (DESIGN.md, Steps
-// and frames; decision 0071 says how they lie on Redis). It writes and reads what workers/exchange/exchange-link.ts
-// does: every member chooses its side for itself.
+// A member's frames to and from the others of its group under one plan, for the thread that computes
+// (docs/design.md#steps-and-frames; decision 0071 says how they lie on Redis). It writes and reads what
+// workers/exchange/exchange-link.ts does: every member chooses its side for itself.
 #pragma once
 #include <cstdint>
 #include <deque>

@@ -1,6 +1,6 @@
 // Keeps weights wired for the GPU. What has not been used for a while is let go by the system, and wiring it again
-// costs more than using it (PAPER.md, "driver processing"). From macOS 15 on buffers go into residency sets, asked for
-// at load and again by a heartbeat. Before there are none: then the heartbeat uses every buffer a little, as the
+// costs more than using it (docs/paper.md#driver-processing). From macOS 15 on buffers go into residency sets, asked
+// for at load and again by a heartbeat. Before there are none: then the heartbeat uses every buffer a little, as the
 // paper's cluster did between requests.
 #pragma once
 #include <chrono>

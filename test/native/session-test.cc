@@ -1,6 +1,6 @@
 // A whole model gives the same bits however it is run: one row at a time or in chunks, alone or beside strangers, on
-// any number of threads, with every variant, in KV blocks that another sequence left full of NaNs (DESIGN.md, Numerics
-// v1).
+// any number of threads, with every variant, in KV blocks that another sequence left full of NaNs
+// (docs/design.md#numerics-v1).
 #include <bit>
 #include <cmath>
 #include <limits>

@@ -1,5 +1,5 @@
 // How arXiv 2506.23635 places experts, for comparison: two fixed groups, each held as a whole by every one of its members
-// (PAPER notes 3.1, read in the authors' code). Pure.
+// (docs/paper.md#optimizations). Pure.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 
 export interface PaperGroup {

@@ -1,4 +1,4 @@
-// DBRX (PAPER.md, section 2): config.json -> ModelDescription, and where each section's weights are in the checkpoint.
+// DBRX (docs/paper.md#dbrx): config.json -> ModelDescription, and where each section's weights are in the checkpoint.
 // Everything family-specific about DBRX is here and in dbrx-config.ts. Pure.
 import { type DbrxShape, readDbrxConfig, writeDbrxConfig } from './dbrx-config.ts';
 import type { ModelFamily, ModelOutline } from './model-family.ts';

@@ -21,7 +21,7 @@ export interface StepCost {
   readonly msPerUnit: readonly number[];
 }
 
-/** Experts that `rows` rows choose together when each chooses `topK` of `experts` at random (PAPER.md, section 4). */
+/** Experts that `rows` rows choose together when each chooses `topK` of `experts` at random (docs/paper.md#experts-per-layer). */
 export function distinctExperts({ experts, topK }: Pick<CostShape, 'experts' | 'topK'>, rows: number): number {
   return experts * (1 - (1 - topK / experts) ** rows);
 }

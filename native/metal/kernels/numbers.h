@@ -1,4 +1,4 @@
-// Number formats and functions with the bits that every backend agrees on (DESIGN.md, Numerics v1): the same formulas as
+// Number formats and functions with the bits that every backend agrees on (docs/design.md#numerics-v1): the same formulas as
 // core/float-bits.h and cpu/row-kernels.h.
 //
 // Guarded by macros, as the emulated device includes it once per type of weights (emulated/compile-kernels.h).

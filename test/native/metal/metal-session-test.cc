@@ -194,7 +194,7 @@ TEST("while the GPU runs a part of a step, the next part is encoded, and an exch
   }
 }
 
-// docs/performance.md counts on it.
+// docs/performance-log.md counts on it.
 TEST("a decode step of one row is 13 dispatches per layer and 3 more") {
   Random random(33);
   const ModelShape shape = randomShape(random);
