@@ -14,6 +14,7 @@ import { checkRedisServer } from '../infra/redis/check-redis-server.ts';
 import { connectRedis } from '../infra/redis/connect.ts';
 import { singleKeys } from '../infra/redis/keys.ts';
 import { createWriteProbe } from '../infra/redis/probe-writes.ts';
+import { startRewriting } from '../infra/redis/rewrite-append-only.ts';
 import { askRedis } from '../infra/redis/script-errors.ts';
 import { readPlanHistory } from '../infra/registry/group-plans.ts';
 import { readNodes } from '../infra/registry/node-heartbeats.ts';
@@ -36,7 +37,7 @@ import { publicPath } from './public-address.ts';
 import { type GenerationQueue, openGenerationQueue } from './queue/enqueue-generation.ts';
 import { retryGeneration } from './queue/retry-generation.ts';
 import { makeRequestId, readRequestId } from './request/request-id.ts';
-import { type StreamFollower, startStreamFollower } from './stream/follow-streams.ts';
+import { type StreamFollower, type StreamFollowerOptions, startStreamFollower } from './stream/follow-streams.ts';
 
 export interface RunningGateway {
   readonly url: string;
@@ -62,7 +63,10 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   const late: LateParts = { cards: undefined, follower: undefined, draining: false };
   const parts = createParts(config, log, { redis, queue, late });
   const giveUp = new AbortController();
-  const connected = connectLate(late, { url, gatewayId, giveUp: giveUp.signal }, redis, log);
+  const onProblem = (problem: unknown) => log.warn({ err: problem }, 'background work met a problem and goes on');
+  const everyMs = config.appendOnlyRewriteSeconds * 1000;
+  const rewriting = everyMs === 0 ? null : startRewriting({ redis, everyMs, onProblem });
+  const connected = connectLate(late, { url, gatewayId, onProblem, giveUp: giveUp.signal }, redis, log);
   // Awaited by whoever started us; until then a rejection must not end the process.
   connected.catch(() => {});
   const server = await listen(createApp(parts).fetch, config, log);
@@ -72,6 +76,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
     await server.shutDown(config.drainSeconds * 1000, async () => late.follower?.close());
     await Promise.all([late.cards?.close(), queue.close(), parts.jobBoard.close()]);
     redis.disconnect();
+    await rewriting?.stop();
     // Where Redis never was, connections still wait for it.
     giveUp.abort();
   };
@@ -85,12 +90,11 @@ function requireRedisUrl(config: Config): string {
 
 async function connectLate(
   late: LateParts,
-  to: { readonly url: string; readonly gatewayId: string; readonly giveUp: AbortSignal },
+  to: StreamFollowerOptions & { readonly giveUp: AbortSignal },
   redis: Redis,
   log: Logger,
 ): Promise<void> {
-  const onProblem = (problem: unknown) => log.warn({ err: problem }, 'background work met a problem and goes on');
-  const starting = [watchModelCards(to), startStreamFollower({ ...to, onProblem })] as const;
+  const starting = [watchModelCards(to), startStreamFollower(to)] as const;
   [late.cards, late.follower] = await Promise.race([Promise.all(starting), rejectedBy(to.giveUp)]);
   for (const warning of await checkRedisServer(redis, 'durable')) log.warn(warning);
 }

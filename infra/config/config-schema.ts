@@ -148,6 +148,8 @@ export const configSchema = z.strictObject({
   limits: section(limitsSchema),
   stream: section(streamSchema),
   tenants: section(tenantDefaultsSchema),
+  /** Ended requests' prompts leave the durable Redis' append-only file after this time at the latest; 0 leaves it to Redis. */
+  appendOnlyRewriteSeconds: z.number().min(0).max(604_800).default(3600),
   /** Time given to running answers on SIGTERM. */
   drainSeconds: seconds(30),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),

@@ -259,6 +259,15 @@ export const KEYS: readonly KeyInfo[] = [
     'about 10,000 entries',
   ),
   durable('cv:rate:*', 'string', 'requests of a tenant in a minute', 'gateway', 'gateway', '1 min', '20 B'),
+  durable(
+    'cv:rewriting',
+    'string',
+    'the append-only file was rewritten in this interval',
+    'gateway',
+    'gateway',
+    'appendOnlyRewriteSeconds',
+    '1 B',
+  ),
   durable('cv:probe', 'string', 'shows that Redis takes writes', 'gateway', 'nobody', '10 s', '1 B'),
   durable('cv:reaping', 'string', 'held by the process that reaps', 'gateway, leader', 'gateway, leader', '1 s', '1 B'),
   durable(
@@ -347,6 +356,7 @@ export const singleKeys = {
   audit: 'cv:audit',
   reaping: 'cv:reaping',
   probe: 'cv:probe',
+  rewriting: 'cv:rewriting',
   cards: 'cv:cards',
 } as const;
 
