@@ -38,10 +38,13 @@ export interface ServedModel {
   readonly maxContext: number;
   readonly vocab: number;
   readonly eosTokenIds: readonly number[];
-  /** The conversation in the model's chat format, as tokens. Throws `invalid_request` for what its template refuses. */
-  encodeChat(messages: readonly ChatMessage[]): Promise<readonly number[]>;
-  /** Plain text as tokens, with the tokens that the model expects in front of any text. */
-  encodeText(text: string): Promise<readonly number[]>;
+  /**
+   * The conversation in the model's chat format, as tokens. Throws `invalid_request` for what its template refuses,
+   * `context_length_exceeded` for what is too long to be encoded, `queue_full` or `unavailable` while too much waits for that.
+   */
+  encodeChat(messages: readonly ChatMessage[], tenant: string): Promise<readonly number[]>;
+  /** Plain text as tokens, with the tokens that the model expects in front of any text. Throws as `encodeChat` does. */
+  encodeText(text: string, tenant: string): Promise<readonly number[]>;
   /** The bytes that a token stands for; not always valid UTF-8 on their own. */
   tokenBytes(id: number): Uint8Array;
 }

@@ -31,7 +31,7 @@ import { createRequestRateLimit } from './auth/limit-request-rate.ts';
 import { createSessions } from './auth/sessions.ts';
 import { createJwtVerifier } from './auth/verify-jwt.ts';
 import { listen } from './listen.ts';
-import { createServedModels } from './models/served-models.ts';
+import { createServedModels, type ModelsWithEncoders } from './models/served-models.ts';
 import type { GatewayParts, Operations } from './parts.ts';
 import { publicPath } from './public-address.ts';
 import { type GenerationQueue, openGenerationQueue } from './queue/enqueue-generation.ts';
@@ -61,7 +61,11 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   const redis = connectRedis({ url, role: 'durable', name: 'gateway', retry: 'bounded' });
   const queue = openGenerationQueue({ url, gatewayId, keptMs: Math.ceil(config.stream.replaySeconds * 1000) });
   const late: LateParts = { cards: undefined, follower: undefined, draining: false };
-  const parts = createParts(config, log, { redis, queue, late });
+  const models = createServedModels(
+    { get: (name) => orAway(late.cards).get(name), list: () => orAway(late.cards).list() },
+    log,
+  );
+  const parts = createParts(config, log, { redis, queue, late, models });
   const giveUp = new AbortController();
   const onProblem = (problem: unknown) => log.warn({ err: problem }, 'background work met a problem and goes on');
   const everyMs = config.appendOnlyRewriteSeconds * 1000;
@@ -75,6 +79,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
     late.draining = true;
     await server.shutDown(config.drainSeconds * 1000, async () => late.follower?.close());
     await Promise.all([late.cards?.close(), queue.close(), parts.jobBoard.close()]);
+    models.close();
     redis.disconnect();
     await rewriting?.stop();
     // Where Redis never was, connections still wait for it.
@@ -111,14 +116,14 @@ interface Opened {
   readonly redis: Redis;
   readonly queue: GenerationQueue;
   readonly late: LateParts;
+  readonly models: ModelsWithEncoders;
 }
 
-function createParts(config: Config, log: Logger, { redis, queue, late }: Opened): GatewayParts {
+function createParts(config: Config, log: Logger, { redis, queue, late, models }: Opened): GatewayParts {
   const pepper = readPepper(pepperPath(config));
   const keys = createKeyStore(redis, pepper);
   const tenants = createTenantStore(redis, config.tenants);
   const whyNoWrites = createWriteProbe(redis);
-  const orAway = <T>(part: T | undefined): T => part ?? away();
   return {
     config,
     keys,
@@ -129,10 +134,7 @@ function createParts(config: Config, log: Logger, { redis, queue, late }: Opened
     authenticator: createAuthenticator(keys, tenants, createJwtVerifier(config.auth.jwt)),
     sessions: createSessions(keys, tenants, pepper, config.auth.sessionSeconds),
     rateLimit: createRequestRateLimit(redis),
-    models: createServedModels({
-      get: (name) => orAway(late.cards).get(name),
-      list: () => orAway(late.cards).list(),
-    }),
+    models,
     streams: {
       expect: (id) => orAway(late.follower).expect(id),
       follow: (...call) => orAway(late.follower).follow(...call),
@@ -156,7 +158,8 @@ function createParts(config: Config, log: Logger, { redis, queue, late }: Opened
   };
 }
 
-function away(): never {
+function orAway<Part>(part: Part | undefined): Part {
+  if (part !== undefined) return part;
   throw new DomainError('unavailable', 'The gateway is still connecting; try again.', { retryAfterSeconds: 1 });
 }
 

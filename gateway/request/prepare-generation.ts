@@ -39,7 +39,7 @@ export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitt
   const logprobs = chatLogprobsOptions(body);
   const maxTokens = chatMaxTokens(body);
   const model = await findModel(parts, admitted.policy, body.model);
-  const tokens = await model.encodeChat(body.messages.map(toChatMessage));
+  const tokens = await model.encodeChat(body.messages.map(toChatMessage), admitted.principal.tenant);
   const prompts = [{ field: 'messages', tokens }];
   const input = { kind: 'chat', prompts, maxTokens, logprobs } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
@@ -50,7 +50,7 @@ export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, 
   const json = await jsonBodyOf(c, parts.config.limits);
   const body = parseGenerationBody(completionSchema, withExactSeed(json), 'completion');
   const model = await findModel(parts, admitted.policy, body.model);
-  const prompts = await readPrompts(body, model, parts.config.limits.answers);
+  const prompts = await readPrompts(body, model, admitted.principal.tenant, parts.config.limits.answers);
   const logprobs = body.logprobs === undefined || body.logprobs === null ? null : { top: body.logprobs };
   const maxTokens = tokenLimit('max_tokens', body.max_tokens ?? DEFAULT_COMPLETION_TOKENS);
   const input = { kind: 'text', prompts, maxTokens, logprobs } as const;

@@ -11,11 +11,13 @@ interface Prompt {
 
 /**
  * Encodes every prompt. `mostAnswers`: the limit of prompts times `n`.
- * @throws DomainError `invalid_request` for too many prompts, one without a token, or a token that the model lacks.
+ * @throws DomainError `invalid_request` for too many prompts, one without a token, or a token that the model lacks, and what
+ * `encodeText` throws.
  */
 export async function readPrompts(
   { prompt, n }: CompletionBody,
   model: ServedModel,
+  tenant: string,
   mostAnswers: number,
 ): Promise<readonly EncodedPrompt[]> {
   const prompts = listPrompts(prompt);
@@ -26,7 +28,7 @@ export async function readPrompts(
   const encoded: EncodedPrompt[] = [];
   // One after the other: a request takes no more of the tokenizer at a time than a single prompt does.
   for (const { field, value } of prompts) {
-    const tokens = typeof value === 'string' ? await model.encodeText(value) : value;
+    const tokens = typeof value === 'string' ? await model.encodeText(value, tenant) : value;
     checkTokens(field, tokens, model.vocab);
     encoded.push({ field, tokens });
   }

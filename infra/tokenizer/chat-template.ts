@@ -42,7 +42,12 @@ export function createChatTemplate(files: TokenizerFiles, tokenizer: Tokenizer):
 
 /** Tokens of a rendered conversation. Throws as `ChatTemplate.render` does. */
 export function encodeChat(tokenizer: Tokenizer, template: ChatTemplate, input: ChatInput): Promise<number[]> {
-  return tokenizer.encode(template.render(input), { specials: 'guarded', addPromptTokens: false });
+  return encodeRendered(tokenizer, template.render(input));
+}
+
+/** Tokens of what a chat template has rendered. */
+export function encodeRendered(tokenizer: Tokenizer, rendered: string): Promise<number[]> {
+  return tokenizer.encode(rendered, { specials: 'guarded', addPromptTokens: false });
 }
 
 function compile(name: string, source: string): Template {

@@ -1,0 +1,48 @@
+// What passes between a gateway and the processes that turn its prompts into tokens. Typed arrays travel as they are: the
+// channel's serialization is V8's.
+import type { ErrorCode } from '../../infra/errors/domain-error.ts';
+import type { TokenizerFiles } from '../../infra/tokenizer/tokenizer-files.ts';
+import type { ChatMessage } from '../parts.ts';
+
+/** The first message to a process; `loaded` or `refused` answers it. */
+export interface EncoderModel {
+  readonly kind: 'load';
+  /** For error messages. */
+  readonly name: string;
+  readonly files: TokenizerFiles;
+  /** Prompt and completion together, in tokens. */
+  readonly maxContext: number;
+  /** Milliseconds that rendering a template or encoding in JavaScript may take. */
+  readonly scriptMs: number;
+}
+
+/** A prompt as the client sent it. */
+export type Prompt =
+  | { readonly kind: 'chat'; readonly messages: readonly ChatMessage[] }
+  | { readonly kind: 'text'; readonly text: string };
+
+export type ToEncoder = EncoderModel | Prompt;
+
+/** What a gateway needs of a vocabulary: the bytes of every token, one after another. */
+export interface TokenTable {
+  readonly bytes: Uint8Array;
+  /** Where the bytes of each id end. [vocabulary] */
+  readonly ends: Uint32Array;
+}
+
+export type FromEncoder =
+  | { readonly kind: 'loaded'; readonly table: TokenTable }
+  /** The chat template has been rendered. */
+  | { readonly kind: 'encoding' }
+  /** `rssBytes`: memory of the process now. */
+  | { readonly kind: 'tokens'; readonly ids: Int32Array; readonly rssBytes: number }
+  | { readonly kind: 'refused'; readonly error: RefusedPrompt };
+
+/** A DomainError without its stack. */
+export interface RefusedPrompt {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly param: string | undefined;
+  /** For the log. */
+  readonly cause: string | undefined;
+}

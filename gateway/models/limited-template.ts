@@ -1,0 +1,84 @@
+// A chat template with a time limit, and the decision whose fault it is when a limit is exceeded: the client's, unless the
+// shortest conversation exceeds it too.
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { ChatTemplate } from '../../infra/tokenizer/chat-template.ts';
+import type { ChatMessage } from '../parts.ts';
+import type { EncoderModel } from './encoder-messages.ts';
+import { interruptedAfter } from './interrupt-script.ts';
+
+/** What every template can render. */
+export const SHORTEST_CONVERSATION: readonly ChatMessage[] = [{ role: 'user', content: 'Hi' }];
+
+/** A limit of time, of the stack or of the length of a string. */
+class LimitExceeded extends Error {}
+
+/**
+ * Renders conversations.
+ * @throws DomainError `invalid_request` when the template refuses the messages or exceeds a limit with them, `bad_tokenizer`
+ * when it exceeds a limit with any
+ */
+export function limitedTemplate(
+  { name, scriptMs }: Pick<EncoderModel, 'name' | 'scriptMs'>,
+  template: ChatTemplate | null,
+): (messages: readonly ChatMessage[]) => string {
+  if (template === null) {
+    return () => {
+      const message = `The model '${name}' has no chat format; use /v1/completions.`;
+      throw new DomainError('invalid_request', message, { param: 'model' });
+    };
+  }
+  let broken: DomainError | undefined;
+  return (messages) => {
+    if (broken !== undefined) throw broken;
+    try {
+      return renderWithin(scriptMs, template, messages);
+    } catch (thrown) {
+      if (!(thrown instanceof LimitExceeded)) throw thrown;
+      if (canRenderAny(scriptMs, template)) throw templateExceeds(thrown.message);
+      broken = brokenTemplate(name, thrown.message);
+      throw broken;
+    }
+  };
+}
+
+/** The refusal of messages with which the template exceeds a limit. */
+export function templateExceeds(limit: string): DomainError {
+  const message = `The model's chat template cannot render these messages: ${limit}.`;
+  return new DomainError('invalid_request', message, { param: 'messages' });
+}
+
+/** The failure of a template that exceeds a limit with every conversation. */
+export function brokenTemplate(model: string, limit: string): DomainError {
+  return new DomainError(
+    'bad_tokenizer',
+    `The chat template of the model '${model}' renders no conversation: ${limit}.`,
+  );
+}
+
+function canRenderAny(ms: number, template: ChatTemplate): boolean {
+  try {
+    renderWithin(ms, template, SHORTEST_CONVERSATION);
+    return true;
+  } catch (thrown) {
+    return !(thrown instanceof LimitExceeded);
+  }
+}
+
+function renderWithin(ms: number, template: ChatTemplate, messages: readonly ChatMessage[]): string {
+  const input = { messages: messages.map(copy), tools: null, addGenerationPrompt: true };
+  const tooSlow = () => new LimitExceeded(`it takes longer than ${ms / 1000} seconds`);
+  try {
+    return interruptedAfter(ms, () => template.render(input), tooSlow);
+  } catch (thrown) {
+    // V8 throws a RangeError for a stack that is too deep and for a string that is too long.
+    if (thrown instanceof DomainError && thrown.cause instanceof RangeError) {
+      throw new LimitExceeded(thrown.cause.message.toLowerCase());
+    }
+    throw thrown;
+  }
+}
+
+/** Without what has no value, which a template would take for defined. */
+function copy({ role, content, name }: ChatMessage) {
+  return { role, content, ...(name !== undefined && { name }) };
+}
