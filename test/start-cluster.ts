@@ -58,7 +58,7 @@ export interface TestCluster {
   /** The JSON answer of an admin call. Throws for any other status than 200 and 201. */
   admin(method: 'GET' | 'POST', path: string, body?: object): Promise<unknown>;
   /** Makes a tenant and returns a key of it with scope chat. */
-  newTenant(id: string): Promise<string>;
+  newTenant(id: string, policy?: { readonly requestsPerMinute?: number }): Promise<string>;
 }
 
 export interface PreparedHome {
@@ -148,8 +148,8 @@ function describeCluster(prepared: PreparedHome, { url, model, apiKey, adminKey 
     pid: (part) => pidOf(home, part),
     kill: (part) => killAndWait(home, part),
     admin,
-    newTenant: async (id) => {
-      await admin('POST', 'tenants', { id });
+    newTenant: async (id, policy = {}) => {
+      await admin('POST', 'tenants', { id, ...policy });
       const { text } = (await admin('POST', 'keys', { tenant: id })) as { readonly text: string };
       return text;
     },

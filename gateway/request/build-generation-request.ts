@@ -66,7 +66,13 @@ function fitMaxTokens(context: RequestContext): number {
   const { field: promptField, tokens: longest } = longestOf(context.prompts);
   const promptCount = longest.length;
   const left = maxContext - promptCount;
-  if (left < 1) throw tooLong(context, `Your ${promptField} resulted in ${promptCount} tokens.`, promptField);
+  if (left < 1) {
+    throw tooLong(
+      context,
+      `Your ${promptField} resulted in ${promptCount} tokens: the prompt is too long.`,
+      promptField,
+    );
+  }
   if (context.maxTokens === null) return Math.min(left, context.limits.maxTokens);
   const { field, value } = context.maxTokens;
   if (value > left) {

@@ -85,7 +85,8 @@ testRefusals([
     body: user('x'.repeat(64)),
     code: 'context_length_exceeded',
     param: 'messages',
-    message: "This model's maximum context length is 64 tokens. Your messages resulted in 64 tokens.",
+    message:
+      "This model's maximum context length is 64 tokens. Your messages resulted in 64 tokens: the prompt is too long.",
   },
   {
     title: 'max_tokens of 0',
