@@ -255,6 +255,8 @@ export interface Addon {
   createAssigner(holderOffsets: Int32Array, holders: Int32Array, speed: Float64Array): AddonExpertAssigner;
   createHopProbe(options: AddonHopProbeOptions): AddonHopProbe;
   createGroupMember(session: AddonModelSession, options: AddonGroupMemberOptions): AddonGroupMember;
+  /** See core/file-lock.h. */
+  tryLockFile(descriptor: number): boolean;
   /** Seconds it takes `threads` threads to read all bytes of the files, `passes` times. Blocks. */
   probeReadSeconds(files: readonly AddonMappedFile[], threads: number, passes: number): number;
 }

@@ -1,7 +1,7 @@
 {
   'variables': {
     'core_sources': [
-      'core/double-math.cc', 'core/mapped-file.cc', 'core/model-session.cc', 'core/model-shape.cc', 'core/model-weights.cc',
+      'core/double-math.cc', 'core/file-lock.cc', 'core/mapped-file.cc', 'core/model-session.cc', 'core/model-shape.cc', 'core/model-weights.cc',
       'core/panel-layout.cc', 'core/read-probe.cc', 'core/rotary-table.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
       'metal/gpu-limits.cc', 'metal/metal-backend.cc', 'metal/metal-kernels.cc', 'metal/residency.cc', 'metal/step-memory.cc',
       'metal/weight-memory.cc', 'metal/emulated/emulated-device.cc', 'metal/emulated/fiber.cc',

@@ -19,13 +19,18 @@ export interface StartedConclave {
   ready(): Promise<ReadyFile>;
 }
 
-const COMMAND = [process.execPath, join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs'), 'start'];
+/** The command that startConclave runs. */
+export const START_COMMAND: readonly string[] = [
+  process.execPath,
+  join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs'),
+  'start',
+];
 
 /** Starts it on a free port, by `command` where one is given. It is stopped when the test ends. */
 export function startConclave(
   cleanup: Cleanup,
   { home, modelFolder, configFile }: PreparedHome,
-  [program = '', ...first]: readonly string[] = COMMAND,
+  [program = '', ...first]: readonly string[] = START_COMMAND,
 ): StartedConclave {
   const args = [...first, '--home', home, '--model', modelFolder, '--config', configFile, '--port', '0'];
   const child = spawn(program, args, {

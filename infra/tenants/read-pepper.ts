@@ -1,5 +1,5 @@
 // The secret under which API keys are hashed: a file that only its owner reads. Losing it invalidates every key.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DomainError } from '../errors/domain-error.ts';
@@ -34,7 +34,7 @@ function readOrCreate(path: string): Buffer {
 /** Written aside and linked into place: of two gateways that start at once both read the same finished file. */
 function makePepper(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = `${path}.${process.pid}`;
+  const draft = `${path}.${randomUUID()}`;
   writeFileSync(draft, randomBytes(MIN_BYTES).toString('hex'), { mode: 0o600 });
   try {
     linkSync(draft, path);

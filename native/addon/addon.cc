@@ -1,6 +1,7 @@
 // The addon's exports: addon-types.ts says what each takes and returns.
 #include <napi.h>
 
+#include "../core/file-lock.h"
 #include "../core/panel-layout.h"
 #include "../core/read-probe.h"
 #include "../cpu/kernels.h"
@@ -75,6 +76,11 @@ void setEmulatedGpu(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value tryLockFile(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(),
+                 [&] { return Napi::Boolean::New(info.Env(), conclave::tryLockFile(int32Of(info[0], "descriptor"))); });
+}
+
 Napi::Value probeReadSeconds(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     require(info[0].IsArray(), "files must be an array");
@@ -104,6 +110,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("createGroupMember", Napi::Function::New(env, createGroupMember, "createGroupMember"));
   exports.Set("createHopProbe", Napi::Function::New(env, createHopProbe, "createHopProbe"));
   exports.Set("setEmulatedGpu", Napi::Function::New(env, setEmulatedGpu, "setEmulatedGpu"));
+  exports.Set("tryLockFile", Napi::Function::New(env, tryLockFile, "tryLockFile"));
   exports.Set("probeReadSeconds", Napi::Function::New(env, probeReadSeconds, "probeReadSeconds"));
   return exports;
 }

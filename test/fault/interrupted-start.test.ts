@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { claimHome } from '../../infra/cli/supervise/claim-home.ts';
 import type { ConfigInput } from '../../infra/config/config-schema.ts';
 import { isAlive } from '../../infra/process/is-alive.ts';
 import { cleanupInReverse, eventually, prepareHome, readReadyFile } from '../start-cluster.ts';
@@ -33,7 +34,8 @@ async function endsQuietly(
   assert.ok(performance.now() - beganMs < SOON_MS);
   assert.match(conclave.said(), said);
   assert.deepEqual(processesOf(home), []);
-  for (const file of ['ready.json', 'start.pid']) assert.ok(!existsSync(join(home, file)), file);
+  assert.ok(!existsSync(join(home, 'ready.json')));
+  claimHome(home)();
 }
 
 async function nothingIsLeft(home: string): Promise<void> {
@@ -42,7 +44,7 @@ async function nothingIsLeft(home: string): Promise<void> {
 }
 
 test('Ctrl-C while Redis is started ends it without a word', async (t) => {
-  const { home, conclave, startAgain } = await starting(t, 'start.pid');
+  const { home, conclave, startAgain } = await starting(t, 'start.lock');
   process.kill(-conclave.pid, 'SIGINT');
   await endsQuietly(home, conclave, 'SIGINT');
   await startAgain().ready();

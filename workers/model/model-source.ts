@@ -104,6 +104,6 @@ async function fetchMissing(
     const { header } = await checkPack(path, pack);
     if (header.sourceHash !== modelHash) throw badPack(path, 'was made from another checkpoint than the group serves');
   } finally {
-    await release();
+    release();
   }
 }

@@ -51,7 +51,7 @@ export async function buildPacks(request: BuildRequest): Promise<string> {
     await removeTemporaryFiles(folder);
     await writeMissing(checkpoint, sourceHash, folder, await missingPacks(wanted, sourceHash), events.onProgress);
   } finally {
-    await release();
+    release();
   }
   return folder;
 }

@@ -1,39 +1,34 @@
-// One `conclave start` per home folder: two would serve from the same Redis files.
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+// One `conclave start` per home folder: two would serve from the same Redis files. A lock of the system decides, because a
+// process id does not: the next container has the same one.
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { FileLock } from '../../../native/file-lock.ts';
+import { NativeError } from '../../../native/native-error.ts';
 import { DomainError } from '../../errors/domain-error.ts';
-import { isAlive } from '../../process/is-alive.ts';
 
-const FILE = 'start.pid';
+const LOCK_FILE = 'start.lock';
 
-/** Claims `home` for this process; returns what gives it back. Throws DomainError `conflict` naming the process that has it. */
+/**
+ * Claims `home` until this process ends or calls what is returned. Throws DomainError: `conflict` naming the process that has
+ * it, `unavailable` where files cannot be locked.
+ */
 export function claimHome(home: string): () => void {
-  const path = join(home, FILE);
-  const owner = ownerOf(path);
-  if (owner !== null && isAlive(owner)) {
-    const message = `Process ${owner} already serves from ${home}. Stop it, or name another folder with --home.`;
+  const path = join(home, LOCK_FILE);
+  const lock = lockHome(path);
+  if (lock === null) {
+    const owner = FileLock.readNote(path) || 'Another process';
+    const message = `${owner} already serves from ${home}. Stop it, or name another folder with --home.`;
     throw new DomainError('conflict', message, { param: 'home' });
   }
-  rmSync(path, { force: true });
-  writeExclusively(path, home);
-  return () => rmSync(path, { force: true });
+  return () => lock.release();
 }
 
-function ownerOf(path: string): number | null {
+function lockHome(path: string): FileLock | null {
   try {
-    return Number(readFileSync(path, 'utf8'));
-  } catch {
-    // No such file: nobody has claimed the folder.
-    return null;
-  }
-}
-
-function writeExclusively(path: string, home: string): void {
-  try {
-    const file = openSync(path, 'wx', 0o600);
-    writeSync(file, String(process.pid));
-    closeSync(file);
-  } catch (cause) {
-    throw new DomainError('conflict', `${home} cannot be claimed: another process is starting there.`, { cause });
+    return FileLock.tryAcquire(path, `Process ${process.pid} on ${hostname()}`);
+  } catch (thrown) {
+    if (!(thrown instanceof NativeError)) throw thrown;
+    const message = `${thrown.message}. Name a folder on a local disk with --home.`;
+    throw new DomainError('unavailable', message, { param: 'home', cause: thrown });
   }
 }

@@ -48,6 +48,7 @@ test('exports what addon-types.ts says, nothing more', async () => {
     'mapFile',
     'probeReadSeconds',
     'setEmulatedGpu',
+    'tryLockFile',
   ]);
   assert.deepEqual(methodsOf(addon.mapFile(packPath)), METHODS['MappedFile']);
   assert.deepEqual(methodsOf(twoMembers()), METHODS['ExpertAssigner']);
