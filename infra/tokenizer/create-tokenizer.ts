@@ -62,7 +62,7 @@ function tokenizerOf(engine: TokenEngine, config: TokenizerConfig, family: strin
   };
 }
 
-// generation_config.json is the author's word, eos_token its older form. DBRX ends its turns with <|im_end|>, whatever its
+// generation_config.json, or else config.json, is the author's word, eos_token its older form. DBRX ends its turns with <|im_end|>, whatever its
 // files name.
 function eosIds(engine: TokenEngine, config: TokenizerConfig, family: string): number[] {
   const named = config.tokens.eos === null ? [] : [requireId(engine, config.tokens.eos)];

@@ -1,4 +1,4 @@
-// What Conclave reads from tokenizer_config.json, special_tokens_map.json and generation_config.json. In: their text. Out:
+// What Conclave reads from tokenizer_config.json, special_tokens_map.json, generation_config.json and config.json. In: their text. Out:
 // names of the special tokens, eos ids and chat templates. clean_up_tokenization_spaces is ignored on purpose: it rewrites
 // spaces in generated text, and DBRX's own config asks for it.
 import { z } from 'zod';
@@ -15,7 +15,7 @@ export interface NamedTokens {
 
 export interface TokenizerConfig {
   readonly tokens: NamedTokens;
-  /** `eos_token_id` of generation_config.json. */
+  /** `eos_token_id` of generation_config.json, or of config.json where that has none. */
   readonly eosIds: readonly number[];
   /** Chat templates by name; `default` is the one without tools. */
   readonly chatTemplates: ReadonlyMap<string, string>;
@@ -31,17 +31,21 @@ const tokenizerConfig = z.looseObject({
   chat_template: z.union([z.string(), z.array(z.looseObject({ name: z.string(), template: z.string() }))]).nullish(),
 });
 const tokenId = z.int().nonnegative();
-const generationConfig = z.looseObject({ eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish() });
+const eosTokenId = { eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish() };
+const generationConfig = z.looseObject(eosTokenId);
+/** A model that also sees or hears has its text model's keys one level down. */
+const modelConfig = z.looseObject({ ...eosTokenId, text_config: z.looseObject(eosTokenId).nullish() });
 
 /** Reads the configuration beside tokenizer.json. Throws DomainError `bad_tokenizer` naming the file and field. */
 export function readTokenizerConfig(files: TokenizerFiles): TokenizerConfig {
   const config = parseFile('tokenizer_config.json', tokenizerConfig, files.tokenizerConfigJson);
   const map = parseFile('special_tokens_map.json', specialTokensMap, files.specialTokensMapJson);
   const generation = parseFile('generation_config.json', generationConfig, files.generationConfigJson);
+  const model = parseFile('config.json', modelConfig, files.configJson ?? null);
   const pick = (name: keyof typeof namedTokens): string | null => config[name] ?? map[name] ?? null;
   return {
     tokens: { bos: pick('bos_token'), eos: pick('eos_token'), pad: pick('pad_token'), unk: pick('unk_token') },
-    eosIds: [generation.eos_token_id ?? []].flat(),
+    eosIds: [generation.eos_token_id ?? model.eos_token_id ?? model.text_config?.eos_token_id ?? []].flat(),
     chatTemplates: templatesByName(files.chatTemplate ?? config.chat_template ?? []),
   };
 }

@@ -16,6 +16,8 @@ export interface TokenizerFiles {
   readonly specialTokensMapJson: string | null;
   /** generation_config.json: eos token ids. */
   readonly generationConfigJson: string | null;
+  /** config.json: eos token ids where generation_config.json has none. Absent in the card of an older worker. */
+  readonly configJson?: string | null;
   /** chat_template.jinja; wins over templates in tokenizer_config.json. */
   readonly chatTemplate: string | null;
 }
@@ -35,6 +37,7 @@ export async function readTokenizerFiles(folder: string, family: string): Promis
     tokenizerConfigJson: await readJsonText(join(folder, 'tokenizer_config.json')),
     specialTokensMapJson: await readJsonText(join(folder, 'special_tokens_map.json')),
     generationConfigJson: await readJsonText(join(folder, 'generation_config.json')),
+    configJson: await readJsonText(join(folder, 'config.json')),
     chatTemplate: await readText(join(folder, 'chat_template.jinja')),
   };
 }

@@ -130,6 +130,23 @@ test('eos ids are those of generation_config.json and of eos_token together', as
   assert.deepEqual(tokenizer.eosIds, [3, 4, end]);
 });
 
+test('eos ids are those of config.json where generation_config.json is missing or has none', async () => {
+  const eosIds = async (generation: object | null, model: object) => {
+    const generationConfigJson = generation && JSON.stringify(generation);
+    return (await createTokenizer(filesOf(llamaJson(), { generationConfigJson, configJson: JSON.stringify(model) })))
+      .eosIds;
+  };
+  assert.deepEqual(await eosIds(null, { eos_token_id: 2 }), [2]);
+  assert.deepEqual(await eosIds({ temperature: 1 }, { eos_token_id: [2, 5] }), [2, 5]);
+  assert.deepEqual(await eosIds({ eos_token_id: null }, { text_config: { eos_token_id: 4 } }), [4]);
+  assert.deepEqual(
+    await eosIds({ eos_token_id: 3 }, { eos_token_id: 2 }),
+    [3],
+    'generation_config.json is the later word',
+  );
+  assert.deepEqual(await eosIds(null, { eos_token_id: null }), []);
+});
+
 test('eos_token is taken from special_tokens_map.json when tokenizer_config.json has none', async () => {
   const files = filesOf(llamaJson(), {
     tokenizerConfigJson: JSON.stringify({ eos_token: null }),
@@ -163,6 +180,11 @@ const broken: readonly (readonly [string, Parameters<typeof createTokenizer>[0],
     'an eos id that is no id',
     filesOf(llamaJson(), { generationConfigJson: '{"eos_token_id":-1}' }),
     /^generation_config.json: eos_token_id: /,
+  ],
+  [
+    'an end token of config.json that is no id',
+    filesOf(llamaJson(), { configJson: '{"eos_token_id":"</s>"}' }),
+    /^config.json: eos_token_id: /,
   ],
   [
     'an eos token outside the vocabulary',

@@ -19,16 +19,20 @@ async function folderOf(
 }
 
 test('reads every file that is there as text and gives null for the rest', async () => {
-  await folderOf({ 'tokenizer.json': '{"a":1}', 'chat_template.jinja': '{{ x }}' }, async (folder) => {
-    assert.deepEqual(await readTokenizerFiles(folder, 'llama'), {
-      family: 'llama',
-      tokenizerJson: '{"a":1}',
-      tokenizerConfigJson: null,
-      specialTokensMapJson: null,
-      generationConfigJson: null,
-      chatTemplate: '{{ x }}',
-    });
-  });
+  await folderOf(
+    { 'tokenizer.json': '{"a":1}', 'chat_template.jinja': '{{ x }}', 'config.json': '{"eos_token_id":2}' },
+    async (folder) => {
+      assert.deepEqual(await readTokenizerFiles(folder, 'llama'), {
+        family: 'llama',
+        tokenizerJson: '{"a":1}',
+        tokenizerConfigJson: null,
+        specialTokensMapJson: null,
+        generationConfigJson: null,
+        configJson: '{"eos_token_id":2}',
+        chatTemplate: '{{ x }}',
+      });
+    },
+  );
 });
 
 test('names the tokenizer.json that is missing', async () => {
