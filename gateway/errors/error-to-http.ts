@@ -66,6 +66,11 @@ export function httpStatus(code: ErrorCode): number {
   return HTTP_KINDS[code].status;
 }
 
+/** OpenAI's type of an error code. */
+export function errorType(code: ErrorCode): string {
+  return HTTP_KINDS[code].type;
+}
+
 /** OpenAI's error object for an error. */
 export function errorBody(error: DomainError): ErrorBody {
   const message = PRIVATE.has(error.code) ? 'An internal error occurred.' : error.message;

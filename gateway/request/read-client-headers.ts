@@ -1,9 +1,24 @@
 // What clients say in headers about a generation: resumability and idempotency.
 import { createHash } from 'node:crypto';
+import { z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 
 /** Printable ASCII, as the header's draft has it; the length is our cap on what is stored. */
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+export const idempotencyKeySchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/)
+  .describe('Makes a retry safe: the same key with the same body answers from the first request.');
+
+/** Digits; the largest value is configured. */
+export const resumeSecondsSchema = z
+  .string()
+  .regex(/^\d{1,9}$/)
+  .describe('Seconds that the stream goes on without its client, up to a limit of the server.');
+
+export const lastEventIdSchema = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .describe('The id of the last event that arrived.');
 
 /**
  * Seconds that a stream outlives a client that leaves; 0 without the header.
@@ -11,7 +26,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
  */
 export function readResumeSeconds(header: string | undefined, maxSeconds: number): number {
   if (header === undefined) return 0;
-  const seconds = /^\d{1,9}$/.test(header) ? Number(header) : Number.NaN;
+  const seconds = resumeSecondsSchema.safeParse(header).success ? Number(header) : Number.NaN;
   if (seconds <= maxSeconds) return seconds;
   const message = `Invalid 'Conclave-Resume': expected an integer of 0 to ${maxSeconds} (seconds).`;
   throw new DomainError('invalid_request', message, { param: 'Conclave-Resume' });
@@ -26,7 +41,7 @@ export interface Idempotency {
 /** Null without the header. @throws DomainError `invalid_request` unless it is 1 to 255 printable characters. */
 export function readIdempotency(header: string | undefined, path: string, body: Uint8Array): Idempotency | null {
   if (header === undefined) return null;
-  if (!IDEMPOTENCY_KEY.test(header)) {
+  if (!idempotencyKeySchema.safeParse(header).success) {
     const message = "Invalid 'Idempotency-Key': expected 1 to 255 printable ASCII characters without spaces.";
     throw new DomainError('invalid_request', message, { param: 'Idempotency-Key' });
   }
@@ -39,7 +54,7 @@ export function readIdempotency(header: string | undefined, path: string, body: 
  */
 export function readLastEventId(header: string | undefined): number {
   if (header === undefined || header === '') return 0;
-  if (/^\d{1,15}$/.test(header)) return Number(header);
+  if (lastEventIdSchema.safeParse(header).success) return Number(header);
   throw wrongEventId(`expected the id of an event of this stream but received '${header.slice(0, 64)}'`);
 }
 

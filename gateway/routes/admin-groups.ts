@@ -1,30 +1,64 @@
 // /admin/api/nodes, /groups: who computes, who holds what, what the router chooses, how plans followed each other. Reads only.
-import type { OpenAPIHono } from '@hono/zod-openapi';
+import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import type { RoutingRecord } from '../../infra/registry/routing-counts.ts';
-import { readPage } from '../admin/read-page.ts';
+import { readingRoute } from '../admin/admin-route.ts';
+import { pageFields } from '../admin/read-page.ts';
 import type { GatewayEnv } from '../environment.ts';
+import { listOf } from '../openapi/answers.ts';
+import { addRoute } from '../openapi/declare-route.ts';
 import type { GatewayParts } from '../parts.ts';
+import { parseQuery } from '../request/parse-query.ts';
+import { expertsSchema, groupSchema, nodeSchema, planSchema } from './admin-answers.ts';
 
 type App = OpenAPIHono<GatewayEnv>;
 
+const plansQuerySchema = z.strictObject({ limit: pageFields.limit });
+
+const LIST_NODES = readingRoute('/nodes', {
+  operationId: 'listNodes',
+  summary: 'Living nodes.',
+  answer: listOf(nodeSchema),
+});
+
+const LIST_GROUPS = readingRoute('/groups', {
+  operationId: 'listGroups',
+  summary: 'Groups of nodes: leader, plan in force, what they wait for.',
+  answer: listOf(groupSchema),
+});
+
+const LIST_PLANS = readingRoute('/groups/{group}/plans', {
+  operationId: 'listPlans',
+  summary: 'Plans of a group by epoch, newest first.',
+  query: plansQuerySchema,
+  answer: listOf(planSchema),
+});
+
+const GET_EXPERTS = readingRoute('/groups/{group}/experts', {
+  operationId: 'getExperts',
+  summary: 'Which nodes hold and compute each expert, and the load of each by layer.',
+  answer: expertsSchema,
+  errors: ['not_found'],
+});
+
 /** Adds the routes; the caller has authenticated and holds admin:read. */
 export function addGroupAdminRoutes(app: App, { operations }: GatewayParts): void {
-  app.get('/admin/api/nodes', async (c) => c.json({ object: 'list', data: (await operations.nodes()).map(viewNode) }));
-  app.get('/admin/api/groups', async (c) => {
+  addRoute(app, LIST_NODES, async (c) => c.json({ object: 'list', data: (await operations.nodes()).map(viewNode) }));
+  addRoute(app, LIST_GROUPS, async (c) => {
     const nodes = await operations.nodes();
     const groups = [...new Set(nodes.map(({ group }) => group))].sort();
     const views = groups.map(async (group) => viewGroup(group, nodes, await currentPlan(operations, group)));
     return c.json({ object: 'list', data: await Promise.all(views) });
   });
-  app.get('/admin/api/groups/:group/plans', async (c) => {
-    const plans = await operations.plans(c.req.param('group'), readPage(c).limit);
+  addRoute(app, LIST_PLANS, async (c) => {
+    const { limit } = parseQuery(plansQuerySchema, c);
+    const plans = await operations.plans(c.req.param('group') ?? '', limit);
     return c.json({ object: 'list', data: plans.map(viewPlan) });
   });
-  app.get('/admin/api/groups/:group/experts', async (c) => {
-    const group = c.req.param('group');
+  addRoute(app, GET_EXPERTS, async (c) => {
+    const group = c.req.param('group') ?? '';
     const members = (await operations.nodes()).filter((node) => node.group === group);
     const model = members[0]?.model;
     if (model === undefined) throw new DomainError('not_found', 'There is no group of this name.', { param: 'group' });

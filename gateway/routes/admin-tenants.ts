@@ -4,14 +4,19 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import { MAX_WEIGHT, MIN_WEIGHT } from '../../infra/redis/fair-limits.ts';
 import { SCOPES } from '../../infra/tenants/scope.ts';
 import type { TenantPolicy } from '../../infra/tenants/tenant-store.ts';
+import { changingRoute, readingRoute } from '../admin/admin-route.ts';
 import { audited } from '../admin/audited.ts';
 import { requireOperatorBeside } from '../admin/keep-operator.ts';
-import { readPage } from '../admin/read-page.ts';
+import { pageQuerySchema } from '../admin/read-page.ts';
 import { requireScope } from '../auth/principal.ts';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';
+import { listOf, pageOf } from '../openapi/answers.ts';
+import { addRoute } from '../openapi/declare-route.ts';
 import type { GatewayParts } from '../parts.ts';
 import { parseBody } from '../request/parse-body.ts';
+import { parseQuery } from '../request/parse-query.ts';
 import { readJsonBody } from '../request/read-json-body.ts';
+import { auditEntrySchema, keySchema, madeKeySchema, tenantSchema } from './admin-answers.ts';
 
 const policyFields = {
   weight: z.number().min(MIN_WEIGHT).max(MAX_WEIGHT).optional(),
@@ -21,9 +26,9 @@ const policyFields = {
   blocked: z.boolean().optional(),
 };
 
-export const newTenantSchema = z.strictObject({ id: z.string(), ...policyFields }).openapi('NewTenant');
-export const tenantChangeSchema = z.strictObject(policyFields).openapi('TenantChange');
-export const newKeySchema = z
+const newTenantSchema = z.strictObject({ id: z.string(), ...policyFields }).openapi('NewTenant');
+const tenantChangeSchema = z.strictObject(policyFields).openapi('TenantChange');
+const newKeySchema = z
   .strictObject({
     tenant: z.string(),
     name: z.string().max(200).default(''),
@@ -32,23 +37,92 @@ export const newKeySchema = z
   })
   .openapi('NewKey');
 
+const keyFilterSchema = z.strictObject({ tenant: z.string().optional() });
+
+const LIST_TENANTS = readingRoute('/tenants', {
+  operationId: 'listTenants',
+  summary: 'Tenants with a record.',
+  answer: listOf(tenantSchema),
+});
+
+const CREATE_TENANT = changingRoute('/tenants', {
+  method: 'post',
+  operationId: 'createTenant',
+  summary: 'Creates a tenant.',
+  body: newTenantSchema,
+  answer: tenantSchema,
+  status: 201,
+  errors: ['conflict'],
+});
+
+const CHANGE_TENANT = changingRoute('/tenants/{id}', {
+  method: 'patch',
+  operationId: 'changeTenant',
+  summary: 'Changes what rules a tenant. Its id may hold a slash.',
+  body: tenantChangeSchema,
+  answer: tenantSchema,
+  errors: ['not_found', 'conflict'],
+  wideParameter: 'id',
+});
+
+const BLOCK_TENANT = changingRoute('/tenants/{id}', {
+  method: 'delete',
+  operationId: 'blockTenant',
+  summary: 'Blocks a tenant, which PATCH takes back.',
+  answer: tenantSchema,
+  errors: ['not_found', 'conflict'],
+  wideParameter: 'id',
+});
+
+const LIST_KEYS = readingRoute('/keys', {
+  operationId: 'listKeys',
+  summary: 'API keys, without their secrets.',
+  query: keyFilterSchema,
+  answer: listOf(keySchema),
+});
+
+const CREATE_KEY = changingRoute('/keys', {
+  method: 'post',
+  operationId: 'createKey',
+  summary: 'Makes an API key; the answer shows it once.',
+  body: newKeySchema,
+  answer: madeKeySchema,
+  status: 201,
+  errors: ['not_found', 'conflict'],
+});
+
+const REVOKE_KEY = changingRoute('/keys/{prefix}', {
+  method: 'delete',
+  operationId: 'revokeKey',
+  summary: 'Revokes an API key at once.',
+  answer: keySchema,
+  errors: ['not_found', 'conflict'],
+});
+
+const LIST_CHANGES = readingRoute('/audit', {
+  operationId: 'listChanges',
+  summary: 'Changes that operators made, newest first.',
+  query: pageQuerySchema,
+  answer: pageOf(auditEntrySchema),
+});
+
 type App = OpenAPIHono<GatewayEnv>;
 
 /** Adds the routes; the caller has authenticated and holds admin:read. */
 export function addTenantAdminRoutes(app: App, parts: GatewayParts): void {
-  app.get('/admin/api/tenants', async (c) => c.json({ object: 'list', data: await parts.tenants.list() }));
-  app.post('/admin/api/tenants', (c) => createTenant(parts, c));
-  app.patch('/admin/api/tenants/:id{.+}', (c) => changeTenant(parts, c, c.req.param('id')));
-  app.delete('/admin/api/tenants/:id{.+}', (c) => blockTenant(parts, c, c.req.param('id')));
-  app.get('/admin/api/keys', async (c) => {
-    return c.json({ object: 'list', data: await parts.keys.list(c.req.query('tenant')) });
+  addRoute(app, LIST_TENANTS, async (c) => c.json({ object: 'list', data: await parts.tenants.list() }));
+  addRoute(app, CREATE_TENANT, (c) => createTenant(parts, c));
+  addRoute(app, CHANGE_TENANT, (c) => changeTenant(parts, c, c.req.param('id') ?? ''));
+  addRoute(app, BLOCK_TENANT, (c) => blockTenant(parts, c, c.req.param('id') ?? ''));
+  addRoute(app, LIST_KEYS, async (c) => {
+    return c.json({ object: 'list', data: await parts.keys.list(parseQuery(keyFilterSchema, c).tenant) });
   });
-  app.post('/admin/api/keys', (c) => createKey(parts, c));
-  app.delete('/admin/api/keys/:prefix', (c) => revokeKey(parts, c, c.req.param('prefix')));
-  app.get('/admin/api/audit', async (c) => {
-    const { limit, after } = readPage(c);
-    const data = await parts.audit.page(limit, after ?? undefined);
-    return c.json({ object: 'list', data, next: data.length === limit ? data.at(-1)?.id : null });
+  addRoute(app, CREATE_KEY, (c) => createKey(parts, c));
+  addRoute(app, REVOKE_KEY, (c) => revokeKey(parts, c, c.req.param('prefix') ?? ''));
+  addRoute(app, LIST_CHANGES, async (c) => {
+    const { limit, after } = parseQuery(pageQuerySchema, c);
+    const data = await parts.audit.page(limit, after);
+    return c.json({ object: 'list', data, next: data.length === limit ? (data.at(-1)?.id ?? null) : null });
   });
 }
 

@@ -1,23 +1,112 @@
 // POST /v1/chat/completions and POST /v1/completions: admit, prepare, queue, answer.
-import type { OpenAPIHono } from '@hono/zod-openapi';
+import { type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Limits } from '../../infra/config/config-schema.ts';
+import type { ErrorCode } from '../../infra/errors/domain-error.ts';
 import { inSpan, readTraceparent } from '../../infra/trace/trace-context.ts';
 import type { Caller } from '../auth/principal.ts';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';
+import { addRoute, type RouteDeclaration } from '../openapi/declare-route.ts';
+import { eventStream } from '../openapi/event-stream.ts';
+import { headerRefs } from '../openapi/response-headers.ts';
 import type { GatewayParts } from '../parts.ts';
 import { createWeightSync, type WeightSync } from '../queue/sync-weight.ts';
 import { admitGeneration } from '../request/admit-generation.ts';
+import { chatCompletionSchema } from '../request/chat-completion-schema.ts';
+import { completionSchema } from '../request/completion-schema.ts';
 import { type PreparedGeneration, prepareChat, prepareCompletion } from '../request/prepare-generation.ts';
+import { idempotencyKeySchema, resumeSecondsSchema } from '../request/read-client-headers.ts';
 import { readRequestId } from '../request/request-id.ts';
 import { answerWithJson, answerWithStream, type Entries } from '../stream/answer-generation.ts';
 import type { AnswerView } from '../stream/answer-view.ts';
+import { chatCompletionAnswer, textCompletionAnswer } from './completion-answers.ts';
 
 type Prepare = (parts: GatewayParts, c: GatewayContext, caller: Caller) => Promise<PreparedGeneration>;
+
+/** Beside those of every route: the body, the model, the queue, and what a worker reports. */
+const ERRORS: readonly ErrorCode[] = [
+  'unsupported_parameter',
+  'context_length_exceeded',
+  'payload_too_large',
+  'unsupported_media_type',
+  'model_not_found',
+  'not_found',
+  'conflict',
+  'rate_limit_exceeded',
+  'queue_full',
+  'cancelled',
+  'timeout',
+  'fenced',
+  'generation_failed',
+  'native_error',
+  'bad_config',
+  'bad_checkpoint',
+  'bad_pack',
+  'bad_tokenizer',
+];
+
+const headers = z.object({
+  'Idempotency-Key': idempotencyKeySchema.optional(),
+  'Conclave-Resume': resumeSecondsSchema.optional(),
+  traceparent: z.string().optional().describe('W3C trace context; one that is malformed is ignored.'),
+  'Content-Encoding': z.enum(['gzip', 'x-gzip', 'deflate', 'br', 'identity']).optional(),
+});
+
+const ANSWER_HEADERS = ['conclave-id', 'conclave-repeated'] as const;
+
+/** The limits are the configuration's, so they are said and not part of the schema. */
+function describeLimits({ bodyBytes, messages, choices, maxTokens, jsonDepth }: Limits): string {
+  return (
+    `Limits of this server: ${bodyBytes} bytes of body, decoded; ${jsonDepth} levels of nesting; ${messages} messages; ` +
+    `n up to ${choices}; ${maxTokens} tokens per answer.`
+  );
+}
+
+function chatRoute(limits: Limits): RouteDeclaration {
+  return {
+    method: 'post',
+    path: '/v1/chat/completions',
+    operationId: 'createChatCompletion',
+    summary: 'Answers a conversation.',
+    description: describeLimits(limits),
+    access: 'tenant',
+    request: { headers, body: { required: true, content: { 'application/json': { schema: chatCompletionSchema } } } },
+    responses: {
+      200: {
+        description: 'The answer; with `stream: true` as events.',
+        headers: headerRefs(ANSWER_HEADERS),
+        content: { 'application/json': { schema: chatCompletionAnswer }, ...eventStream(['ChatCompletionChunk']) },
+      },
+    },
+    errors: ERRORS,
+  };
+}
+
+function completionRoute(limits: Limits): RouteDeclaration {
+  return {
+    method: 'post',
+    path: '/v1/completions',
+    operationId: 'createCompletion',
+    summary: 'Continues a text.',
+    description: describeLimits(limits),
+    access: 'tenant',
+    request: { headers, body: { required: true, content: { 'application/json': { schema: completionSchema } } } },
+    responses: {
+      200: {
+        description: 'The continuation; with `stream: true` as events.',
+        headers: headerRefs(ANSWER_HEADERS),
+        content: { 'application/json': { schema: textCompletionAnswer }, ...eventStream(['TextCompletionChunk']) },
+      },
+    },
+    errors: ERRORS,
+  };
+}
 
 /** Adds the generation endpoints. */
 export function addGenerationRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
   const syncWeight = createWeightSync(parts.operations.control);
-  app.post('/v1/chat/completions', (c) => generate(parts, c, prepareChat, syncWeight));
-  app.post('/v1/completions', (c) => generate(parts, c, prepareCompletion, syncWeight));
+  const { limits } = parts.config;
+  addRoute(app, chatRoute(limits), (c) => generate(parts, c, prepareChat, syncWeight));
+  addRoute(app, completionRoute(limits), (c) => generate(parts, c, prepareCompletion, syncWeight));
 }
 
 async function generate(parts: GatewayParts, c: GatewayContext, prepare: Prepare, syncWeight: WeightSync) {

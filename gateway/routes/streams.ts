@@ -4,12 +4,17 @@ import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GenerationRecord } from '../../infra/queue/generation-record.ts';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';
+import { jsonAnswer } from '../openapi/answers.ts';
+import { addRoute, type RouteDeclaration } from '../openapi/declare-route.ts';
+import { eventStream } from '../openapi/event-stream.ts';
+import { headerRefs } from '../openapi/response-headers.ts';
 import type { GatewayParts } from '../parts.ts';
 import { admitReader } from '../request/admit-generation.ts';
 import { parseQuery } from '../request/parse-query.ts';
-import { beyondEnd, readLastEventId } from '../request/read-client-headers.ts';
+import { beyondEnd, lastEventIdSchema, readLastEventId } from '../request/read-client-headers.ts';
 import { readRequestId } from '../request/request-id.ts';
 import { answerWithStream, type Entries } from '../stream/answer-generation.ts';
+import { cancellationSchema } from './completion-answers.ts';
 
 /** A browser's EventSource repeats its URL with a newer header: the header counts. */
 const streamQuerySchema = z.strictObject({
@@ -20,11 +25,38 @@ const streamQuerySchema = z.strictObject({
   include_usage: z.enum(['true', 'false', '1', '0']).optional().describe('Ends the stream with a usage chunk.'),
 });
 
+const RESUME: RouteDeclaration = {
+  method: 'get',
+  path: '/v1/streams/{id}',
+  operationId: 'resumeStream',
+  summary: 'Resumes a stream after Last-Event-ID.',
+  access: 'tenant',
+  request: { query: streamQuerySchema, headers: z.object({ 'Last-Event-ID': lastEventIdSchema.optional() }) },
+  responses: {
+    200: {
+      description: 'The rest of the stream.',
+      headers: headerRefs(['conclave-id']),
+      content: eventStream(['ChatCompletionChunk', 'TextCompletionChunk']),
+    },
+  },
+  errors: ['not_found'],
+};
+
+const CANCEL: RouteDeclaration = {
+  method: 'delete',
+  path: '/v1/streams/{id}',
+  operationId: 'cancelStream',
+  summary: 'Cancels a generation.',
+  access: 'tenant',
+  responses: { 200: jsonAnswer('Whether it was stopped.', cancellationSchema) },
+  errors: ['not_found'],
+};
+
 /** Adds the stream endpoints. */
 export function addStreamRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
-  app.get('/v1/streams/:id', (c) => resume(parts, c, c.req.param('id')));
-  app.delete('/v1/streams/:id', async (c) => {
-    const { id, tenant } = await ownStream(parts, c, c.req.param('id'));
+  addRoute(app, RESUME, (c) => resume(parts, c, c.req.param('id') ?? ''));
+  addRoute(app, CANCEL, async (c) => {
+    const { id, tenant } = await ownStream(parts, c, c.req.param('id') ?? '');
     return c.json({ id, object: 'stream.cancellation', cancelled: await parts.queue.cancel(id, tenant) });
   });
 }

@@ -6,11 +6,13 @@ import { createAuthenticator } from '../../gateway/auth/authenticate.ts';
 import { createSessions } from '../../gateway/auth/sessions.ts';
 import { createJwtVerifier } from '../../gateway/auth/verify-jwt.ts';
 import type { GatewayParts, ServedModel } from '../../gateway/parts.ts';
+import { describeApi } from '../../gateway/routes/openapi.ts';
 import { type Config, type ConfigInput, configSchema } from '../../infra/config/config-schema.ts';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { createLogger } from '../../infra/log/logger.ts';
 import { createMetrics } from '../../infra/metrics/metrics.ts';
 import type { Scope } from '../../infra/tenants/scope.ts';
+import { type ApiDescription, checkedFetch, describedAnswers } from './described-answers.ts';
 import { createMemoryAudit, createMemoryKeys, createMemoryTenants } from './memory-stores.ts';
 import { createScriptedWorker, finished, type Script, tokens } from './scripted-worker.ts';
 
@@ -92,6 +94,7 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
     metrics: createMetrics(),
   };
   const app = createApp(parts);
+  app.fetch = checkedFetch(app.fetch, () => checkOf(app));
   const newKey = async (tenant: string, scopes: readonly Scope[]) => {
     await tenants.create(tenant, {}, time.nowMs);
     return (await keys.create({ tenant, name: '', scopes, expiresAtMs: null }, time.nowMs)).text;
@@ -116,6 +119,14 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
     post: (path: string, body: unknown, headers?: Record<string, string>) => send('POST', path, body, headers),
     get: (path: string, headers?: Record<string, string>) => send('GET', path, undefined, headers),
   };
+}
+
+let checker: ReturnType<typeof describedAnswers> | undefined;
+
+/** What answers may be does not depend on the configuration, so one description serves all gateways of a process. */
+function checkOf(app: ReturnType<typeof createApp>): ReturnType<typeof describedAnswers> {
+  checker ??= describedAnswers(describeApi(app) as unknown as ApiDescription);
+  return checker;
 }
 
 /** A minimal chat request with changes. */

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { request } from 'undici';
+import { describeApi } from '../../../gateway/routes/openapi.ts';
 import { startGateway } from '../../../gateway/start-gateway.ts';
 import { configSchema } from '../../../infra/config/config-schema.ts';
 import { createLogger } from '../../../infra/log/logger.ts';
@@ -16,6 +17,8 @@ import { createKeyStore } from '../../../infra/tenants/key-store.ts';
 import { readPepper } from '../../../infra/tenants/read-pepper.ts';
 import type { Scope } from '../../../infra/tenants/scope.ts';
 import { createTenantStore } from '../../../infra/tenants/tenant-store.ts';
+import { type ApiDescription, describedAnswers } from '../../gateway-parts/described-answers.ts';
+import { createScriptedGateway } from '../../gateway-parts/scripted-gateway.ts';
 import { startWordWorker } from '../../gateway-parts/word-worker.ts';
 import { startRedis, type TestRedis } from '../../start-redis.ts';
 
@@ -74,6 +77,11 @@ test('a gateway that never had Redis lets go of it when it is closed', async (t)
   assert.equal(attempts, last, 'no connection is tried any more');
 });
 
+/** Every answer below is held against the API's description. */
+const answersChecked = createScriptedGateway().then(({ app }) =>
+  describedAnswers(describeApi(app) as unknown as ApiDescription),
+);
+
 function caller(url: string, key: string) {
   return async (
     method: 'GET' | 'POST' | 'DELETE' | 'PATCH',
@@ -86,7 +94,11 @@ function caller(url: string, key: string) {
       headers: { authorization: `Bearer ${key}`, ...(body && { 'content-type': 'application/json' }), ...headers },
       ...(body && { body: JSON.stringify(body) }),
     });
-    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
+    const { statusCode: status, headers: fields } = answer;
+    const text = await answer.body.text();
+    const known = Object.entries(fields).filter(([, value]) => typeof value === 'string') as [string, string][];
+    (await answersChecked)({ method, path, status, headers: new Headers(known), body: text });
+    return { status, headers: fields, text };
   };
 }
 

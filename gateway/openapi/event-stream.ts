@@ -1,0 +1,31 @@
+// A declared answer of server-sent events. OpenAPI 3.1 has no place for the schema of an event, so the media type carries it as an
+// extension, by the event's name: `message` is an event without one.
+import type { OpenAPIHono, z } from '@hono/zod-openapi';
+import { chatCompletionChunk, textCompletionChunk } from '../routes/completion-answers.ts';
+import { errorSchema } from './error-responses.ts';
+
+const CHUNKS = { ChatCompletionChunk: chatCompletionChunk, TextCompletionChunk: textCompletionChunk } as const;
+
+const DESCRIPTION =
+  'Events of one chunk each, then `data: [DONE]`. An `id` is what Last-Event-ID resumes after. An event `error` ends a stream ' +
+  'that cannot go on. Comments show life.';
+
+/** The content of an answer whose `data` is one of the chunks. */
+export function eventStream(chunks: readonly (keyof typeof CHUNKS)[]) {
+  const refs = chunks.map((name) => ({ $ref: `#/components/schemas/${name}` }));
+  return {
+    'text/event-stream': {
+      schema: { type: 'string' as const, description: DESCRIPTION },
+      'x-events': {
+        message: { anyOf: [...refs, { const: '[DONE]' }] },
+        error: { $ref: '#/components/schemas/Error' },
+      },
+    },
+  };
+}
+
+/** Adds the components that no answer of JSON refers to. */
+export function registerEvents(registry: OpenAPIHono['openAPIRegistry']): void {
+  const schemas: Readonly<Record<string, z.ZodType>> = { ...CHUNKS, Error: errorSchema };
+  for (const [name, schema] of Object.entries(schemas)) registry.register(name, schema);
+}

@@ -1,0 +1,117 @@
+// What the generation endpoints answer, as zod schemas: OpenAI's objects, whole and as chunks of a stream.
+import { z } from '@hono/zod-openapi';
+
+const unixSeconds = z.int().min(0).describe('Unix time in seconds.');
+const finishReason = z.enum(['stop', 'length']);
+const choiceIndex = z.int().min(0);
+const tokenCount = z.int().min(0);
+
+const usageSchema = z
+  .object({
+    prompt_tokens: tokenCount,
+    completion_tokens: tokenCount,
+    total_tokens: tokenCount,
+    prompt_tokens_details: z.object({ cached_tokens: tokenCount.describe('Of the prompt, not computed again.') }),
+  })
+  .openapi('Usage');
+
+const tokenLogprob = {
+  token: z.string(),
+  logprob: z.number(),
+  bytes: z.array(z.int().min(0).max(255)).describe('A token may be a fragment of a character.'),
+};
+
+const chatLogprobsSchema = z
+  .object({
+    content: z.array(z.object({ ...tokenLogprob, top_logprobs: z.array(z.object(tokenLogprob)) })),
+    refusal: z.null(),
+  })
+  .openapi('ChatLogprobs');
+
+const textLogprobsSchema = z
+  .object({
+    tokens: z.array(z.string()),
+    token_logprobs: z.array(z.number().nullable()),
+    top_logprobs: z.array(z.record(z.string(), z.number()).nullable()),
+    text_offset: z.array(z.int().min(0)).describe('Where each token starts in the text, in UTF-16 units.'),
+  })
+  .openapi('TextLogprobs');
+
+const head = {
+  id: z.string(),
+  created: unixSeconds,
+  model: z.string(),
+  system_fingerprint: z.null(),
+};
+
+export const chatCompletionAnswer = z
+  .object({
+    ...head,
+    object: z.literal('chat.completion'),
+    choices: z.array(
+      z.object({
+        index: choiceIndex,
+        message: z.object({ role: z.literal('assistant'), content: z.string(), refusal: z.null() }),
+        logprobs: chatLogprobsSchema.nullable(),
+        finish_reason: finishReason,
+      }),
+    ),
+    usage: usageSchema,
+  })
+  .openapi('ChatCompletion');
+
+const chunkUsage = usageSchema.nullable().optional().describe('With stream_options.include_usage, in the last chunk.');
+
+export const chatCompletionChunk = z
+  .object({
+    ...head,
+    object: z.literal('chat.completion.chunk'),
+    choices: z.array(
+      z.object({
+        index: choiceIndex,
+        delta: z.object({ role: z.literal('assistant').optional(), content: z.string().optional() }),
+        logprobs: chatLogprobsSchema.nullable(),
+        finish_reason: finishReason.nullable(),
+      }),
+    ),
+    usage: chunkUsage,
+  })
+  .openapi('ChatCompletionChunk');
+
+const textChoice = { index: choiceIndex, text: z.string(), logprobs: textLogprobsSchema.nullable() };
+
+export const textCompletionAnswer = z
+  .object({
+    ...head,
+    object: z.literal('text_completion'),
+    choices: z.array(z.object({ ...textChoice, finish_reason: finishReason })),
+    usage: usageSchema,
+  })
+  .openapi('TextCompletion');
+
+export const textCompletionChunk = z
+  .object({
+    ...head,
+    object: z.literal('text_completion'),
+    choices: z.array(z.object({ ...textChoice, finish_reason: finishReason.nullable() })),
+    usage: chunkUsage,
+  })
+  .openapi('TextCompletionChunk');
+
+export const modelSchema = z
+  .object({
+    id: z.string(),
+    object: z.literal('model'),
+    created: unixSeconds,
+    owned_by: z.literal('conclave'),
+    context_length: z.int().min(1).describe('Prompt and completion together, in tokens.'),
+  })
+  .openapi('Model');
+
+export const cancellationSchema = z
+  .object({
+    id: z.string(),
+    object: z.literal('stream.cancellation'),
+    cancelled: z.boolean().describe('False when it had ended before.'),
+  })
+  .openapi('StreamCancellation');
