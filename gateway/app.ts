@@ -2,15 +2,12 @@
 // connection and reads no file; `main.ts` puts the real parts in and listens.
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
-import { getCookie } from 'hono/cookie';
 import { matchedRoutes } from 'hono/route';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { DomainError, toDomainError } from '../infra/errors/domain-error.ts';
+import { DomainError } from '../infra/errors/domain-error.ts';
+import { authenticateAdmin } from './admin/authenticate-admin.ts';
 import { JOB_BOARD_PATH } from './admin/job-board.ts';
 import { answerOtherMethods } from './answer-other-methods.ts';
-import { authenticateOperator } from './auth/authenticate-operator.ts';
-import { requireScope } from './auth/principal.ts';
-import { SESSION_COOKIE } from './auth/sessions.ts';
 import { allowOrigins } from './cors.ts';
 import type { GatewayContext, GatewayEnv } from './environment.ts';
 import { errorBody, errorHeaders, httpStatus, thrownToDomainError } from './errors/error-to-http.ts';
@@ -23,7 +20,7 @@ import { addQueueAdminRoutes } from './routes/admin-queues.ts';
 import { addTenantAdminRoutes } from './routes/admin-tenants.ts';
 import { addGenerationRoutes } from './routes/generations.ts';
 import { addHealthRoutes, addMetricsRoute } from './routes/health.ts';
-import { addHomeRoute, isPageVisit } from './routes/home.ts';
+import { addHomeRoute } from './routes/home.ts';
 import { addLoginRoutes } from './routes/login.ts';
 import { addModelRoutes } from './routes/models.ts';
 import { addOpenApiRoute } from './routes/openapi.ts';
@@ -114,25 +111,6 @@ function report(parts: GatewayParts, c: GatewayContext, durationMs: number): voi
 /** The pattern of the handler, not of the middleware around it, which matches everything. */
 function routeOf(c: GatewayContext): string {
   return matchedRoutes(c).findLast(({ path }) => !path.endsWith('*'))?.path ?? 'none';
-}
-
-/** Below /admin a browser may come with a cookie, and one that comes without is shown where to sign in. */
-function authenticateAdmin(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
-  return async (c, next) => {
-    c.header('cache-control', 'no-store');
-    const principal = await authenticateOperator(parts, c).catch((error: unknown) => {
-      if (isPageVisit(c) && toDomainError(error).code === 'invalid_api_key') return null;
-      throw error;
-    });
-    if (principal === null) return c.redirect(publicPath(parts.config, signInPath(c)), 303);
-    requireScope(principal, 'admin:read');
-    c.set('principal', principal);
-    return next();
-  };
-}
-
-function signInPath(c: GatewayContext): string {
-  return getCookie(c, SESSION_COOKIE) === undefined ? '/admin/login' : '/admin/login?after=session';
 }
 
 function authenticateCaller(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {

@@ -35,7 +35,8 @@ export interface JobBoardDeps {
 export function createJobBoard({ redis, queueNames, publicPath }: JobBoardDeps): JobBoard {
   const server = new HonoAdapter(staticFiles);
   const signOut = { text: 'Sign out', url: publicPath('/admin/logout') };
-  const uiConfig = { boardTitle: 'Conclave', hideDocsLink: true, miscLinks: [signOut] };
+  // Its count of workers is of BullMQ's own, which ours are not.
+  const uiConfig = { boardTitle: 'Conclave', hideDocsLink: true, showWorkers: false, miscLinks: [signOut] };
   const board = createBullBoard({ queues: [], serverAdapter: server, options: { uiConfig } });
   server.setBasePath(publicPath(JOB_BOARD_PATH));
   const queues = new Map<string, Queue>();
