@@ -9,6 +9,7 @@ import { startGateway } from '../../gateway/start-gateway.ts';
 import { configSchema } from '../../infra/config/config-schema.ts';
 import { createLogger } from '../../infra/log/logger.ts';
 import { makeJobs } from '../jobs-in-all-states.ts';
+import { missingTools } from '../missing-tools.ts';
 import { newVisit, noBrowser, openBrowser, type Visit } from '../open-browser.ts';
 import { cleanupInReverse, readReadyFile, startCluster, type TestCluster } from '../start-cluster.ts';
 import { startRedis } from '../start-redis.ts';
@@ -24,7 +25,7 @@ const UNAUTHORIZED = 'console: Failed to load resource: the server responded wit
 /** A folder for pictures of the board; those in docs/ are made so. */
 const PICTURES = process.env['CONCLAVE_TEST_PICTURES'];
 
-describe('the admin pages in a browser', { skip: noBrowser }, () => {
+describe('the admin pages in a browser', { skip: noBrowser || missingTools(['openssl']) }, () => {
   const closing: (() => Promise<void>)[] = [];
   const cleanup = cleanupInReverse({ after: (close) => void closing.push(close) });
   let cluster: TestCluster;
