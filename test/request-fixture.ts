@@ -9,6 +9,7 @@ export function requestFixture(changes: Partial<GenerationRequest> = {}): Genera
     tenant: 'acme',
     prompts: [[7, 8, 9]],
     maxTokens: 10,
+    echo: false,
     choices: 1,
     sampling: GREEDY,
     stop: [],

@@ -25,6 +25,7 @@ export interface RequestContext {
   readonly prompts: readonly EncodedPrompt[];
   readonly maxTokens: { readonly field: string; readonly value: number } | null;
   readonly logprobs: LogprobsOptions | null;
+  readonly echo: boolean;
 }
 
 /**
@@ -42,6 +43,7 @@ export function buildGenerationRequest(body: SharedFields, context: RequestConte
     tenant: context.tenant,
     prompts: context.prompts.map(({ tokens }) => tokens),
     maxTokens: fitMaxTokens(context),
+    echo: context.echo,
     choices: body.n ?? 1,
     sampling: Object.freeze(samplingParams(body, model.vocab, context)),
     stop: stopStrings(body, limits.stopStrings),

@@ -10,6 +10,8 @@ export const completionSchema = z
     prompt: z
       .union([text, tokenIds, z.array(text).min(1), z.array(tokenIds).min(1)])
       .describe('Text, token ids, or a list of either: each prompt gets `n` answers.'),
+    max_tokens: z.int().min(0).nullish().describe('Default: 16. 0 with echo alone.'),
+    echo: z.boolean().nullish().describe('Begin each answer with its prompt, log-probabilities included.'),
     logprobs: z.int().min(0).max(20).nullish().describe('Alternatives per token.'),
   })
   .openapi('CompletionRequest');

@@ -8,7 +8,7 @@ import type { ChatMessage, GatewayParts, ServedModel } from '../parts.ts';
 import { findModel } from './admit-generation.ts';
 import { buildGenerationRequest, type RequestContext } from './build-generation-request.ts';
 import { type ChatCompletionBody, chatCompletionSchema } from './chat-completion-schema.ts';
-import { completionSchema } from './completion-schema.ts';
+import { type CompletionBody, completionSchema } from './completion-schema.ts';
 import { parseGenerationBody } from './parse-body.ts';
 import { jsonBodyOf } from './read-ahead.ts';
 import { type Idempotency, readIdempotency, readResumeSeconds } from './read-client-headers.ts';
@@ -41,7 +41,7 @@ export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitt
   const model = await findModel(parts, admitted.policy, body.model);
   const tokens = await model.encodeChat(body.messages.map(toChatMessage), admitted.principal.tenant);
   const prompts = [{ field: 'messages', tokens }];
-  const input = { kind: 'chat', prompts, maxTokens, logprobs } as const;
+  const input = { kind: 'chat', prompts, maxTokens, logprobs, echo: false } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }
 
@@ -49,15 +49,16 @@ export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitt
 export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await jsonBodyOf(c, parts.config.limits);
   const body = parseGenerationBody(completionSchema, withExactSeed(json), 'completion');
+  refuseNoTokens(body);
   const model = await findModel(parts, admitted.policy, body.model);
   const prompts = await readPrompts(body, model, admitted.principal.tenant, parts.config.limits.answers);
   const logprobs = body.logprobs === undefined || body.logprobs === null ? null : { top: body.logprobs };
   const maxTokens = tokenLimit('max_tokens', body.max_tokens ?? DEFAULT_COMPLETION_TOKENS);
-  const input = { kind: 'text', prompts, maxTokens, logprobs } as const;
+  const input = { kind: 'text', prompts, maxTokens, logprobs, echo: body.echo ?? false } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }
 
-type Input = Pick<RequestContext, 'prompts' | 'maxTokens' | 'logprobs'> & {
+type Input = Pick<RequestContext, 'prompts' | 'maxTokens' | 'logprobs' | 'echo'> & {
   readonly kind: GenerationKind;
   readonly model: ServedModel;
   readonly body: SharedFields;
@@ -88,6 +89,12 @@ function refuseStreamOptions(body: SharedFields): void {
   if (body.stream === true || body.stream_options?.include_usage !== true) return;
   const message = "Invalid 'stream_options': expected 'stream' to be true with it.";
   throw new DomainError('invalid_request', message, { param: 'stream_options' });
+}
+
+function refuseNoTokens({ max_tokens: maxTokens, echo }: CompletionBody): void {
+  if (maxTokens !== 0 || echo === true) return;
+  const message = "Invalid 'max_tokens': expected at least 1; 0 is for 'echo', which alone gives an answer then.";
+  throw new DomainError('invalid_request', message, { param: 'max_tokens' });
 }
 
 function refuseTooManyMessages(body: ChatCompletionBody, limit: number): void {

@@ -58,7 +58,6 @@ export const UNSERVED_FIELDS: readonly UnservedField[] = [
   refused(CHAT, 'moderation', [], 'the client would rely on a verdict that was never made'),
   refused(COMPLETION, 'suffix', [''], 'the text would not lead to the suffix'),
   refused(COMPLETION, 'best_of', [1], 'one answer is the best of one; more would have to be ranked'),
-  refused(COMPLETION, 'echo', [false], 'the prompt would be missing from the text'),
 
   refused(MESSAGE, 'refusal', [''], 'a refusal is text that the model would not see'),
   refused(MESSAGE, 'tool_calls', [], 'the model would not see its own calls'),

@@ -12,9 +12,9 @@ const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The `logprobs` object of a chat choice. */
 export function chatLogprobs(logprobs: readonly TokenLogprob[], tokenBytes: TokenBytes) {
-  const describe = (id: number, logprob: number) => {
+  const describe = (id: number, logprob: number | null) => {
     const bytes = tokenBytes(id);
-    return { token: lenient.decode(bytes), logprob: Math.max(logprob, LOWEST), bytes: [...bytes] };
+    return { token: lenient.decode(bytes), logprob: finiteOf(logprob), bytes: [...bytes] };
   };
   const content = logprobs.map(({ id, logprob, top }) => ({
     ...describe(id, logprob),
@@ -26,8 +26,9 @@ export function chatLogprobs(logprobs: readonly TokenLogprob[], tokenBytes: Toke
 /** The `logprobs` object of a text choice; its arrays run in parallel, one element per token. */
 export interface TextLogprobs {
   readonly tokens: string[];
-  readonly token_logprobs: number[];
-  readonly top_logprobs: Record<string, number>[];
+  /** Null for the first token of a prompt. */
+  readonly token_logprobs: (number | null)[];
+  readonly top_logprobs: (Record<string, number> | null)[];
   /** Where each token starts in the text of the choice, in UTF-16 units. */
   readonly text_offset: number[];
 }
@@ -37,8 +38,8 @@ export function textLogprobs(logprobs: readonly PlacedLogprob[], tokenBytes: Tok
   const name = (id: number) => tokenName(tokenBytes(id));
   return {
     tokens: logprobs.map(({ id }) => name(id)),
-    token_logprobs: logprobs.map(({ logprob }) => Math.max(logprob, LOWEST)),
-    top_logprobs: logprobs.map((token) => topAndChosen(token, name)),
+    token_logprobs: logprobs.map(({ logprob }) => (logprob === null ? null : finiteOf(logprob))),
+    top_logprobs: logprobs.map((token) => (token.logprob === null ? null : topAndChosen(token, name))),
     text_offset: logprobs.map(({ offset }) => offset),
   };
 }
@@ -46,7 +47,11 @@ export function textLogprobs(logprobs: readonly PlacedLogprob[], tokenBytes: Tok
 /** The alternatives and the token itself, so up to one more than were asked for, as OpenAI's API has it. */
 function topAndChosen({ id, logprob, top }: TokenLogprob, name: (id: number) => string): Record<string, number> {
   const listed = top.some(([other]) => other === id) ? top : [...top, [id, logprob] as const];
-  return Object.fromEntries(listed.map(([other, chance]) => [name(other), Math.max(chance, LOWEST)]));
+  return Object.fromEntries(listed.map(([other, chance]) => [name(other), finiteOf(chance)]));
+}
+
+function finiteOf(logprob: number | null): number {
+  return Math.max(logprob ?? LOWEST, LOWEST);
 }
 
 function tokenName(bytes: Uint8Array): string {

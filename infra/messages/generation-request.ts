@@ -49,8 +49,10 @@ export interface GenerationRequest {
   readonly tenant: string;
   /** Token ids of each prompt, at least one prompt. */
   readonly prompts: readonly (readonly number[])[];
-  /** Tokens to generate at most, for each choice. */
+  /** Tokens to generate at most, for each choice; 0 only with `echo`. */
   readonly maxTokens: number;
+  /** Each choice begins with its prompt: its text, and its tokens' log-probabilities where those are asked for. */
+  readonly echo: boolean;
   /** Number of choices for each prompt, >= 1. Those of prompt p are numbered from `p * choices`. */
   readonly choices: number;
   readonly sampling: SamplingParams;

@@ -6,7 +6,8 @@ export type FinishReason = 'stop' | 'length';
 /** One reported token with its log-probability and alternatives, as ids; the gateway turns them into text. */
 export interface TokenLogprob {
   readonly id: number;
-  readonly logprob: number;
+  /** Null for the first token of a prompt, which nothing precedes. */
+  readonly logprob: number | null;
   readonly top: readonly (readonly [id: number, logprob: number])[];
 }
 
@@ -22,7 +23,10 @@ export interface PlacedLogprob extends TokenLogprob {
 export interface TokensEvent {
   readonly type: 'tokens';
   readonly choice: number;
+  /** Generated tokens. */
   readonly ids: readonly number[];
+  /** Set on events that repeat part of the prompt instead: the number of its next tokens. Before all generated ones. */
+  readonly echoed?: number;
   readonly text: string;
   readonly logprobs: readonly PlacedLogprob[] | null;
   /** Set on the last event of the choice. */

@@ -69,6 +69,7 @@ class Trial {
       scheduler: this.#scheduler,
       executor: localExecutor(this.#engine.session),
       sample: ({ tokens }) => ({ id: ((tokens.at(-1) ?? 0) * 7 + tokens.length) % 1000, logprob: null }),
+      promptLogits: () => {},
       onFailure: (_sequence, reason) => {
         throw reason;
       },

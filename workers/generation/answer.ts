@@ -14,6 +14,8 @@ export class Answer {
   readonly #detokenizer: IncrementalDetokenizer;
   readonly #stopStrings: StopStringMatcher;
   readonly #isSilent: (id: number) => boolean;
+  readonly #prompt: readonly number[];
+  #echoed = 0;
   /** UTF-16 units of all text so far, also of what is held back. */
   #length = 0;
   #generated = 0;
@@ -23,7 +25,8 @@ export class Answer {
     this.choice = choice;
     this.#request = request;
     this.#stopTokens = new Set(request.stopTokens);
-    this.#detokenizer = new IncrementalDetokenizer(tokenizer, promptOf(request, choice));
+    this.#prompt = promptOf(request, choice);
+    this.#detokenizer = new IncrementalDetokenizer(tokenizer, request.echo ? [] : this.#prompt);
     this.#stopStrings = new StopStringMatcher(request.stop);
     this.#isSilent = (id) => this.#stopTokens.has(id) || tokenizer.isSilent(id);
   }
@@ -36,6 +39,31 @@ export class Answer {
   /** Why the answer has ended; null while it goes on. */
   get finish(): FinishReason | null {
     return this.#finish;
+  }
+
+  /** Tokens of the prompt that were repeated so far. */
+  get echoed(): number {
+    return this.#echoed;
+  }
+
+  /** Repeats the next `count` tokens of the prompt; stop strings are not looked for in it. Before any generated token. */
+  echo(count: number, logprobs: readonly TokenLogprob[] | null): TokensEvent {
+    const placed: PlacedLogprob[] = [];
+    let text = '';
+    for (let at = 0; at < count; at += 1) {
+      const logprob = logprobs?.[at];
+      if (logprob !== undefined) placed.push(this.#place(logprob));
+      const decoded = this.#detokenizer.push(this.#prompt[this.#echoed + at] ?? 0);
+      this.#length += decoded.length;
+      text += decoded;
+    }
+    this.#echoed += count;
+    if (this.#request.maxTokens === 0 && this.#echoed === this.#prompt.length) {
+      this.#finish = 'length';
+      text += this.#detokenizer.finish();
+    }
+    const shown = logprobs === null ? null : placed;
+    return { type: 'tokens', choice: this.choice, ids: [], echoed: count, text, logprobs: shown, finish: this.#finish };
   }
 
   /** Adds one generated token and returns the event to publish. Not after the end. */

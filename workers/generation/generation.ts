@@ -1,12 +1,14 @@
 // A request in a worker: its choices with their sequences and answers, and where its token stream stands. Built from the
 // request and the entries already published, so that any worker can go on with it.
 import { countChoices, type GenerationRequest, promptOf } from '../../infra/messages/generation-request.ts';
-import type { TokensEvent } from '../../infra/messages/token-event.ts';
+import type { TokenLogprob, TokensEvent } from '../../infra/messages/token-event.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
+import { requireFinite } from '../sampler/choose-greedy.ts';
 import { type SampledToken, sampleToken } from '../sampler/sample-token.ts';
 import type { SamplerScratch } from '../sampler/sampler-scratch.ts';
 import { PURPOSE } from '../sampler/sampling-key.ts';
 import { addToken, countTokens, type TokenCounts } from '../sampler/token-counts.ts';
+import { tokenLogprob } from '../sampler/token-logprobs.ts';
 import { createSequence, type Sequence } from '../scheduler/sequence.ts';
 import { Answer } from './answer.ts';
 
@@ -16,6 +18,29 @@ export interface Choice {
   readonly answer: Answer;
   /** Tokens so far, for penalties. */
   readonly counts: TokenCounts;
+  /** Log-probabilities of the prompt's next tokens, not published yet. */
+  readonly promptLogprobs: TokenLogprob[];
+}
+
+/** Takes the logits of a prompt's position: what they say of the token behind it. Throws DomainError `generation_failed`. */
+export function scorePrompt(
+  { sampling }: GenerationRequest,
+  { sequence, promptLogprobs }: Choice,
+  position: number,
+  logits: Float32Array,
+): void {
+  requireFinite(logits);
+  promptLogprobs.push(tokenLogprob(logits, sequence.tokens[position + 1] ?? 0, sampling.logprobs?.top ?? 0));
+}
+
+/** What of its prompt a choice can repeat now, null when that is nothing. */
+export function echoPrompt({ echo, sampling }: GenerationRequest, choice: Choice): TokensEvent | null {
+  const { answer, sequence, promptLogprobs } = choice;
+  if (!echo || answer.echoed === sequence.promptTokens) return null;
+  if (sampling.logprobs === null) return answer.echo(sequence.promptTokens - answer.echoed, null);
+  if (answer.echoed === 0) promptLogprobs.unshift({ id: sequence.tokens[0] ?? 0, logprob: null, top: [] });
+  const logprobs = promptLogprobs.splice(0);
+  return logprobs.length === 0 ? null : answer.echo(logprobs.length, logprobs);
 }
 
 /** Chooses a choice's next token from its logits, [vocab]. Throws DomainError `generation_failed`. */
@@ -46,8 +71,8 @@ export class Generation {
     this.request = request;
     this.nextSeq = published.length + 1;
     this.choices = Array.from({ length: countChoices(request) }, (_, index) => {
-      const ids = published.filter((event) => event.choice === index).flatMap((event) => event.ids);
-      return createChoice(request, index, ids, tokenizer);
+      const ofChoice = published.filter((event) => event.choice === index);
+      return createChoice(request, index, ofChoice, tokenizer);
     });
   }
 
@@ -85,16 +110,30 @@ export class Generation {
 function createChoice(
   request: GenerationRequest,
   index: number,
-  generated: readonly number[],
+  published: readonly TokensEvent[],
   tokenizer: Tokenizer,
 ): Choice {
   const { tenant, maxTokens } = request;
   const promptTokens = promptOf(request, index);
   const answer = new Answer(request, index, tokenizer);
+  const generated = published.flatMap(({ ids }) => ids);
+  const echoed = published.reduce((sum, event) => sum + (event.echoed ?? 0), 0);
+  if (echoed > 0) answer.echo(echoed, null);
   for (const id of generated) answer.push(id, null);
+  // The logits of a position say how likely the token behind it was.
+  const wantsLogits = request.echo && request.sampling.logprobs !== null;
+  const promptLogitsFrom = wantsLogits ? Math.max(0, echoed - 1) : promptTokens.length;
   return {
-    sequence: createSequence({ id: `${request.id}/${index}`, tenant, promptTokens, generated, maxTokens }),
+    sequence: createSequence({
+      id: `${request.id}/${index}`,
+      tenant,
+      promptTokens,
+      generated,
+      maxTokens,
+      promptLogitsFrom,
+    }),
     answer,
     counts: countTokens(promptTokens, generated),
+    promptLogprobs: [],
   };
 }

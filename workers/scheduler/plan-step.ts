@@ -23,6 +23,8 @@ export interface RunningSequence {
   readonly ownBlocks: number;
   /** What may be guessed behind its last token. */
   readonly guess: DraftOffer;
+  /** Its rows yield logits of its prompt. */
+  readonly wantsLogits?: boolean;
 }
 
 /** A sequence that has none yet. */
@@ -33,7 +35,12 @@ export interface WaitingSequence {
   readonly cachedTokens: number;
   /** Available blocks that admitting it takes: new ones, and cached ones that nobody holds. */
   readonly takesBlocks: number;
+  /** As of RunningSequence. */
+  readonly wantsLogits?: boolean;
 }
+
+/** Rows of one step at most that yield logits of prompts: a row of logits is as long as the vocabulary. */
+const MOST_LOGIT_ROWS = 64;
 
 export interface SchedulerLimits extends ChunkLimits {
   readonly blockTokens: number;
@@ -163,13 +170,15 @@ function planPrompts(view: SchedulerView, answers: AnswerPlan): PromptPlan {
   const staying = running.filter((sequence) => !answers.preempted.has(sequence.id));
   const begun = staying.filter((sequence) => !isAnswering(sequence));
   let budget = promptRows(view, countRows(answers.rows));
-  const take = (id: string, from: number, wanted: number): void => {
-    const count = Math.min(wanted, budget);
+  let logitBudget = MOST_LOGIT_ROWS;
+  const take = ({ id, wantsLogits }: RunningSequence | WaitingSequence, from: number, wanted: number): void => {
+    const count = Math.min(wanted, budget, wantsLogits === true ? logitBudget : budget);
+    if (wantsLogits === true) logitBudget -= count;
     if (count > 0) rows.push({ id, from, count, guessed: 0 });
     budget -= count;
   };
   for (const sequence of begun) {
-    take(sequence.id, sequence.computed, sequence.length - sequence.computed);
+    take(sequence, sequence.computed, sequence.length - sequence.computed);
   }
   let available = answers.available;
   const mayAdmit = (): boolean => budget > 0 && staying.length + admit.length < limits.maxSequences;
@@ -178,7 +187,7 @@ function planPrompts(view: SchedulerView, answers: AnswerPlan): PromptPlan {
     if (head.takesBlocks + staying.length + admit.length > available) break;
     available -= head.takesBlocks;
     admit.push(head.id);
-    take(head.id, head.cachedTokens, head.length - head.cachedTokens);
+    take(head, head.cachedTokens, head.length - head.cachedTokens);
     if (!mayAdmit()) break;
   }
   return { rows, admit };

@@ -14,7 +14,7 @@ import {
   type StepPlan,
   type WaitingSequence,
 } from './plan-step.ts';
-import type { Sequence } from './sequence.ts';
+import { type Sequence, wantsPromptLogits } from './sequence.ts';
 import type { CostShape } from './step-cost.ts';
 import { countDraftRows, countRows, type StepRows } from './step-rows.ts';
 
@@ -122,6 +122,10 @@ export class Scheduler {
 
   /** Waits only for those who have their turn before it, so that no two wait for each other. */
   #line(sequence: Sequence): void {
+    if (wantsPromptLogits(sequence)) {
+      sequence.prefixSource = null;
+      return;
+    }
     const before = [...this.#running, ...this.#waiting.slice(0, this.#waiting.indexOf(sequence))];
     sequence.prefixSource = findPrefixSource(sequence, before, this.#limits.blockTokens);
   }
@@ -139,6 +143,7 @@ export class Scheduler {
         return pool.countOwned(sequence.blocks);
       },
       guess: this.#guess(sequence),
+      wantsLogits: wantsPromptLogits(sequence),
     };
   }
 
@@ -156,15 +161,24 @@ export class Scheduler {
   *#viewWaiting(): Generator<WaitingSequence> {
     for (const sequence of this.#waiting) {
       if (!mayStart(sequence)) return;
-      const { blocks } = this.#pool.findPrefix(sequence.tenant, sequence.tokens);
+      const { blocks } = this.#findPrefix(sequence);
       const all = blocksFor(sequence.tokens.length + 1, this.#limits.blockTokens);
       yield {
         id: sequence.id,
         length: sequence.tokens.length,
         cachedTokens: blocks.length * this.#limits.blockTokens,
         takesBlocks: all - blocks.length + this.#pool.countUnreferenced(blocks),
+        wantsLogits: wantsPromptLogits(sequence),
       };
     }
+  }
+
+  /** A cached prefix; not of positions whose logits are wanted, which have to be computed. */
+  #findPrefix(sequence: Sequence): PrefixMatch {
+    const { blocks, nodes } = this.#pool.findPrefix(sequence.tenant, sequence.tokens);
+    if (!wantsPromptLogits(sequence)) return { blocks, nodes };
+    const most = Math.floor(sequence.promptLogitsFrom / this.#limits.blockTokens);
+    return { blocks: blocks.slice(0, most), nodes: nodes.slice(0, most) };
   }
 
   #apply(plan: StepPlan, find: (id: string) => Sequence): void {
@@ -173,7 +187,7 @@ export class Scheduler {
     // All prefixes are held before any block is allocated: allocating may forget a cached block that nobody holds.
     for (const sequence of admitted) {
       dropFrom(this.#waiting, sequence);
-      this.#startFrom(sequence, this.#pool.findPrefix(sequence.tenant, sequence.tokens));
+      this.#startFrom(sequence, this.#findPrefix(sequence));
       this.#running.push(sequence);
     }
     for (const sequence of admitted) this.#allocate(sequence, sequence.tokens.length + 1);

@@ -17,6 +17,8 @@ export interface Sequence {
   /** Who computes a prefix of these tokens right now, while this sequence waits to start from its blocks. */
   prefixSource: PrefixSource | null;
   readonly promptTokens: number;
+  /** The first position of the prompt whose logits are still wanted, for log-probabilities; see `wantsPromptLogits`. */
+  promptLogitsFrom: number;
   /** Tokens that it may have at most, prompt and answer. */
   readonly maxTokens: number;
   /** Guesses its next tokens; null where nothing is to be guessed, and before its first token. */
@@ -39,6 +41,8 @@ export function createSequence(options: {
   readonly generated: readonly number[];
   /** Tokens to generate at most. */
   readonly maxTokens: number;
+  /** See Sequence; without it no logits of the prompt are wanted. */
+  readonly promptLogitsFrom?: number;
 }): Sequence {
   return {
     id: options.id,
@@ -49,8 +53,14 @@ export function createSequence(options: {
     nodes: [],
     prefixSource: null,
     promptTokens: options.promptTokens.length,
+    promptLogitsFrom: options.promptLogitsFrom ?? options.promptTokens.length,
     maxTokens: options.promptTokens.length + options.maxTokens,
     drafter: null,
     cachedAtStart: null,
   };
+}
+
+/** True while logits of the prompt are wanted. Those of its last position give the first token of the answer instead. */
+export function wantsPromptLogits({ promptLogitsFrom, promptTokens }: Sequence): boolean {
+  return promptLogitsFrom < promptTokens - 1;
 }

@@ -11,6 +11,12 @@ export interface StepRows {
   readonly draft: readonly number[];
 }
 
+/** Of a sequence's rows, the number whose logits are wanted for log-probabilities of its prompt: the last ones before its end. */
+export function countPromptLogits({ sequence, from, count }: StepRows): number {
+  const first = Math.max(from, sequence.promptLogitsFrom);
+  return Math.max(0, Math.min(from + count, sequence.promptTokens - 1) - first);
+}
+
 /** All rows of a step. */
 export function countRows(step: readonly StepRows[]): number {
   return step.reduce((sum, { count, draft }) => sum + count + draft.length, 0);

@@ -2,7 +2,7 @@
 import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
-import { Generation, sampleNext } from '../generation/generation.ts';
+import { echoPrompt, Generation, sampleNext, scorePrompt } from '../generation/generation.ts';
 import { createSamplerScratch } from '../sampler/sampler-scratch.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { runStep, type StepExecutor } from '../step/run-step.ts';
@@ -32,7 +32,15 @@ export async function* generateTogether(
   const generations = requests.map((request) => new Generation(request, [], tokenizer));
   const scratch = createSamplerScratch(executor.vocab);
   const owners = new Map(generations.flatMap(ownersOf));
+  const echo = function* (): Generator<PlacedEvent> {
+    for (const [sequence, { generation, choice, request }] of owners) {
+      const event = choice.answer.finish === null ? echoPrompt(generation.request, choice) : null;
+      if (event?.finish) scheduler.remove(sequence);
+      if (event !== null) yield { request, event };
+    }
+  };
   for (const sequence of owners.keys()) scheduler.add(sequence);
+  yield* echo();
   while (generations.some(({ open }) => open.length > 0)) {
     const { tokens } = await runStep({
       scheduler,
@@ -41,10 +49,15 @@ export async function* generateTogether(
         const owner = owners.get(sequence);
         return owner === undefined ? null : sampleNext(owner.generation.request, owner.choice, logits, scratch);
       },
+      promptLogits: (sequence, position, logits) => {
+        const owner = owners.get(sequence);
+        if (owner !== undefined) scorePrompt(owner.generation.request, owner.choice, position, logits);
+      },
       onFailure: (_sequence, reason) => {
         throw reason;
       },
     });
+    yield* echo();
     for (const { sequence, id, logprob } of tokens) {
       const owner = owners.get(sequence);
       // What was guessed behind the end is not part of the answer.

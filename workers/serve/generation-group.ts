@@ -4,7 +4,7 @@ import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
-import { type Choice, Generation, sampleNext } from '../generation/generation.ts';
+import { type Choice, echoPrompt, Generation, sampleNext, scorePrompt } from '../generation/generation.ts';
 import type { CancelSignals } from '../queue/cancel-signals.ts';
 import type { GenerationSource } from '../queue/generation-source.ts';
 import type { TakenGeneration } from '../queue/taken-generation.ts';
@@ -69,6 +69,8 @@ export class GenerationGroup {
   readonly #scratch: SamplerScratch;
   readonly #publisher: StepPublisher;
   readonly #ending: Ending[] = [];
+  /** Parts of prompts that are to be published before what the step yields. */
+  readonly #echoes: TokenAppend[] = [];
   /** The queue was not found empty since there last may have been work. */
   #mayHaveWork = true;
   #foundEmptyMs = 0;
@@ -87,6 +89,7 @@ export class GenerationGroup {
   abandon(): void {
     for (const generation of this.#generations.values()) this.#giveUp(generation);
     this.#ending.length = 0;
+    this.#echoes.length = 0;
     this.#publisher.drop();
   }
 
@@ -150,7 +153,7 @@ export class GenerationGroup {
     this.#generations.set(request.id, generation);
     this.#tell((observer) => observer.started?.(generation, attempt));
     if (cancelled) return this.#end(generation, { outcome: 'cancelled', error: null, cachedTokens: 0 });
-    const longest = Math.max(...request.prompts.map(({ length }) => length)) + request.maxTokens;
+    const longest = Math.max(...request.prompts.map(({ length }) => length)) + Math.max(1, request.maxTokens);
     if (!this.#parts.scheduler.canHold(longest)) {
       const message = `The request needs room for ${longest} tokens, more than this worker's whole KV cache.`;
       return this.#fail(generation, new DomainError('generation_failed', message));
@@ -158,8 +161,25 @@ export class GenerationGroup {
     for (const choice of generation.open) {
       this.#owners.set(choice.sequence, { generation, choice });
       this.#parts.scheduler.add(choice.sequence);
+      this.#echo(generation, choice);
     }
     if (generation.open.length === 0) this.#end(generation, finished(generation));
+  }
+
+  #echo(generation: Generation, choice: Choice): void {
+    const event = echoPrompt(generation.request, choice);
+    if (event === null) return;
+    this.#echoes.push({ id: generation.request.id, seq: generation.takeSeq(), event });
+    if (event.finish !== null) this.#drop(choice.sequence);
+  }
+
+  /** Repeats what the step has scored of prompts. */
+  #echoScored(): void {
+    for (const { generation, choice } of [...this.#owners.values()]) {
+      if (choice.promptLogprobs.length === 0) continue;
+      this.#echo(generation, choice);
+      if (generation.open.length === 0) this.#end(generation, finished(generation));
+    }
   }
 
   async #step(): Promise<boolean> {
@@ -172,10 +192,15 @@ export class GenerationGroup {
         if (owner === undefined) return null;
         return sampleNext(owner.generation.request, owner.choice, logits, this.#scratch);
       },
+      promptLogits: (sequence, position, logits) => {
+        const owner = this.#owners.get(sequence);
+        if (owner !== undefined) scorePrompt(owner.generation.request, owner.choice, position, logits);
+      },
       onFailure: (sequence, reason) => this.#fail(this.#owners.get(sequence)?.generation, reason),
     });
     if (result.rows > 0) this.#reportStep(result, performance.now() - startedMs);
-    const appends = result.tokens.flatMap((token) => this.#accept(token));
+    this.#echoScored();
+    const appends = [...this.#echoes.splice(0), ...result.tokens.flatMap((token) => this.#accept(token))];
     await this.#publisher.publish(appends, this.#ending.splice(0));
     return result.rows > 0 || result.again;
   }

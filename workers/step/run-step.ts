@@ -1,9 +1,9 @@
 // One step of a group: schedule, execute, sample. The product on one screen.
 import type { StepBatch } from '../../native/model-session.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import { countDraftRows } from '../scheduler/step-rows.ts';
+import { countDraftRows, countPromptLogits } from '../scheduler/step-rows.ts';
 import { buildStepBatch, yieldsToken } from './build-step-batch.ts';
-import { type GeneratedToken, type Sampling, sampleRows } from './sample-rows.ts';
+import { type GeneratedToken, type Sampling, sampleRows, scoreRows } from './sample-rows.ts';
 
 /** What runs a batch through the model: the native session, or a group of nodes. */
 export interface StepExecutor {
@@ -55,10 +55,15 @@ export async function runStep(
   scheduler.complete(step, performance.now() - startedMs);
 
   const tokens: GeneratedToken[] = [];
+  const { vocab } = executor;
   let row = 0;
-  for (const rows of step.filter(yieldsToken)) {
+  for (const rows of step) {
+    const scored = countPromptLogits(rows);
+    if (scored > 0) scoreRows(rows, scored, logits.subarray(row * vocab, (row + scored) * vocab), parts);
+    row += scored;
+    if (!yieldsToken(rows)) continue;
     const end = row + 1 + rows.draft.length;
-    tokens.push(...sampleRows(rows, logits.subarray(row * executor.vocab, end * executor.vocab), parts));
+    tokens.push(...sampleRows(rows, logits.subarray(row * vocab, end * vocab), parts));
     row = end;
   }
   return { rows: batch.tokens.length, again: false, guessed: countDraftRows(step), tokens };

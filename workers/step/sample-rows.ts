@@ -12,6 +12,8 @@ export interface GeneratedToken extends SampledToken {
 export interface Sampling {
   /** Null once the sequence's request has ended, which another choice's failure may do in this very step. */
   readonly sample: (sequence: Sequence, logits: Float32Array) => SampledToken | null;
+  /** Takes the logits of a position of the prompt, for log-probabilities; positions come in order, each once. */
+  readonly promptLogits: (sequence: Sequence, position: number, logits: Float32Array) => void;
   readonly onFailure: (sequence: Sequence, reason: unknown) => void;
 }
 
@@ -37,4 +39,18 @@ export function sampleRows({ sequence, draft }: StepRows, logits: Float32Array, 
     }
   }
   return tokens;
+}
+
+/** Hands on the logits of the prompt's positions, `logits`: [count, vocab]. A failure is reported to `onFailure`. */
+export function scoreRows({ sequence, from }: StepRows, count: number, logits: Float32Array, sampling: Sampling): void {
+  const vocab = logits.length / count;
+  const first = Math.max(from, sequence.promptLogitsFrom);
+  try {
+    for (let at = 0; at < count; at += 1) {
+      sampling.promptLogits(sequence, first + at, logits.subarray(at * vocab, (at + 1) * vocab));
+    }
+    sequence.promptLogitsFrom = first + count;
+  } catch (reason) {
+    sampling.onFailure(sequence, reason);
+  }
 }

@@ -29,6 +29,7 @@ export function benchRequest({ promptTokens, tokens, eosTokens }: BenchPrompt, i
     tenant: 'bench',
     prompts: [promptTokens],
     maxTokens: tokens,
+    echo: false,
     choices: 1,
     sampling: { ...GREEDY, logitBias: eosTokens.map((id) => [id, FORBIDDEN] as const) },
     stop: [],

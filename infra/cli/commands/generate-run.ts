@@ -92,6 +92,7 @@ function requestOf(
     tenant: 'local',
     prompts: [promptTokens],
     maxTokens: Math.min(options.maxTokens, room),
+    echo: false,
     choices: 1,
     sampling: { ...GREEDY, temperature: options.temperature, seed: options.seed },
     stop: [],

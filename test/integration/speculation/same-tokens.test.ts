@@ -107,6 +107,7 @@ function requestFor(promptTokens: readonly number[], tokenizer: Tokenizer): Gene
     tenant: 'tenant',
     prompts: [promptTokens],
     maxTokens: 100,
+    echo: false,
     choices: 1,
     // An answer of random length would test little.
     sampling: { ...GREEDY, logitBias: tokenizer.eosIds.map((id) => [id, -100] as const) },

@@ -347,12 +347,11 @@ testRefusals([
     message: "Invalid 'prompt': token 257 is not one of the model's 257 tokens.",
   },
   {
-    title: 'echo',
+    title: 'no tokens without echo',
     path: TEXT,
-    body: { model: 'tiny', prompt: 'a', echo: true },
-    code: 'unsupported_parameter',
-    param: 'echo',
-    message: "Unsupported parameter: 'echo' is not supported.",
+    body: { model: 'tiny', prompt: 'a', max_tokens: 0 },
+    param: 'max_tokens',
+    message: "Invalid 'max_tokens': expected at least 1; 0 is for 'echo', which alone gives an answer then.",
   },
   {
     title: 'a suffix',

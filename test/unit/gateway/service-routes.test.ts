@@ -82,6 +82,7 @@ test('every field reaches the queue as the request that workers read', async () 
     tenant: 'acme',
     prompts: [[72, 105]],
     maxTokens: 7,
+    echo: false,
     choices: 2,
     sampling: {
       temperature: 0.5,

@@ -43,7 +43,6 @@ const SAMPLES: Readonly<Record<string, Samples>> = {
   moderation: { taken: NOTHING, refused: [{ model: 'omni-moderation-latest' }] },
   suffix: { taken: [...NOTHING, ''], refused: ['end'] },
   best_of: { taken: [...NOTHING, 1], refused: [2] },
-  echo: { taken: [...NOTHING, false], refused: [true] },
   refusal: { taken: [...NOTHING, ''], refused: ['I cannot.'] },
   tool_calls: { taken: NOTHING, refused: [[{ id: 'call_1', type: 'function', function: CALL }]] },
   tool_call_id: { taken: NOTHING, refused: ['call_1'] },

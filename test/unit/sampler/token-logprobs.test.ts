@@ -13,7 +13,7 @@ const KEY = { seed: 1, choice: 0, position: 0, purpose: PURPOSE.token };
 test('log-probabilities are the logarithms of the softmax', () => {
   const logits = Float32Array.of(Math.log(1), Math.log(2), Math.log(5));
   const { logprob, top } = tokenLogprob(logits, 1, 3);
-  assert.ok(Math.abs(logprob - Math.log(2 / 8)) < 1e-6);
+  assert.ok(logprob !== null && Math.abs(logprob - Math.log(2 / 8)) < 1e-6);
   assert.deepEqual(
     top.map(([id]) => id),
     [2, 1, 0],
