@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
+import { checkAppendOnlyFiles } from './check-append-only.ts';
 import { parseRedisUrl } from './connect.ts';
 import { findRedisServer, noRedisServer } from './find-redis-server.ts';
 import { type RedisAddress, type RedisConfigOptions, redisConfig, redisUrl } from './redis-config.ts';
@@ -41,13 +42,14 @@ const MAX_SOCKET_PATH_BYTES = 103;
 
 /**
  * Starts the server and waits until it answers PING. A server that an earlier, killed process left in the same folder
- * is shut down first. Throws `unavailable` with an installation hint or the last lines of the server's log.
+ * is shut down first. Throws `unavailable` with an installation hint, the append-only file that is missing or the last lines of the server's log.
  */
 export async function runRedis(options: RunRedisOptions): Promise<RunningRedis> {
   const binary = findRedisServer();
   if (binary === null) throw noRedisServer();
   mkdirSync(options.dir, { recursive: true, mode: 0o700 });
   await stopLeftover(options.dir);
+  if (options.role === 'durable') checkAppendOnlyFiles(options.dir);
   const password = options.password ?? randomBytes(24).toString('hex');
   const address = await chooseAddress(options);
   const url = redisUrl(address, password);

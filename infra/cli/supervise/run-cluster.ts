@@ -77,7 +77,7 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
     const keys = await withRedis(durable, async (connection) => {
       const ready = processes.ready(url, connection, say, interrupted);
-      return (await Promise.all([makeKeys(config, connection), ready]))[0];
+      return (await Promise.all([makeKeys(config, connection, say), ready]))[0];
     });
     const describe = (): ReadyFile => {
       const pids = { ...processes.pids(), ...redis.pids() };
@@ -138,9 +138,9 @@ async function startBoth(
   }
 }
 
-async function makeKeys(config: Config, redis: Redis): Promise<OperatorKeys> {
+async function makeKeys(config: Config, redis: Redis, say: (line: string) => void): Promise<OperatorKeys> {
   const keys = createKeyStore(redis, readPepper(pepperPath(config)));
-  return operatorKeys(config.home, keys, createTenantStore(redis, config.tenants), Date.now());
+  return operatorKeys(config.home, keys, createTenantStore(redis, config.tenants), Date.now(), say);
 }
 
 async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {

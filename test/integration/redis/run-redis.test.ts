@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -77,6 +77,32 @@ test('a server that does not start says why', async (t) => {
     code: 'unavailable',
     message: /^redis-server did not start: .*appendonlydir/,
   });
+});
+
+test('an append-only file that is missing is named with the remedy, and nothing is overwritten', async (t) => {
+  const dir = tempFolder(t);
+  const options = { role: 'durable', dir, listen: 'unix', password: 'pw' } as const;
+  const first = await runRedis(options);
+  const redis = connectRedis({ url: first.url, role: 'durable', name: 'test', retry: 'forever' });
+  t.after(() => redis.disconnect());
+  await redis.set('kept', 'yes');
+  await first.stop();
+  const folder = join(dir, 'appendonlydir');
+  const files = readdirSync(folder);
+  assert.ok(files.length >= 3, String(files));
+  for (const file of files) {
+    renameSync(join(folder, file), join(dir, file));
+    await assert.rejects(runRedis(options), {
+      code: 'unavailable',
+      message:
+        `The data of Redis is incomplete: ${join(folder, file)} is missing. ` +
+        `Restore it (from a backup of ${folder}), or move that folder away to start with nothing.`,
+    });
+    renameSync(join(dir, file), join(folder, file));
+  }
+  const again = await runRedis(options);
+  t.after(() => again.kill());
+  assert.equal(await redis.get('kept'), 'yes');
 });
 
 test('a client request fails within seconds when Redis is away, a worker waits for it', async (t) => {
