@@ -177,4 +177,34 @@ describe('the official client', () => {
     assert.equal(record.outcome, 'cancelled');
     assert.ok(record.completionTokens < 4000);
   });
+
+  test('takes its own message back as the next turn', async () => {
+    const first = await client.chat.completions.create(ASK);
+    const message = first.choices[0]?.message;
+    assert.ok(message);
+    const messages = [...ASK.messages, message, { role: 'user' as const, content: 'Go on' }];
+    const second = await client.chat.completions.create({ ...ASK, messages });
+    assert.ok((second.usage?.prompt_tokens ?? 0) > (first.usage?.prompt_tokens ?? 0));
+  });
+
+  test('scores a list of prompts as it scores each alone', async () => {
+    const score = (prompt: string | string[]) =>
+      client.completions.create({ model: 'tiny', prompt, echo: true, logprobs: 2, max_tokens: 0 });
+    const texts = ['One fine day', 'Once upon a time there was', 'The'];
+    const list = await score(texts);
+    const alone = await Promise.all(texts.map(score));
+    assert.deepEqual(
+      list.choices,
+      alone.map(({ choices }, index) => ({ ...choices[0], index })),
+    );
+    assert.deepEqual(
+      list.choices.map(({ text, finish_reason: finish }) => [text, finish]),
+      texts.map((text) => [text, 'length']),
+    );
+    for (const { logprobs } of list.choices) {
+      assert.equal(logprobs?.token_logprobs?.[0], null);
+      assert.ok(logprobs?.token_logprobs?.slice(1).every((each) => each < 0));
+    }
+    assert.equal(list.usage?.completion_tokens, 0);
+  });
 });
