@@ -62,7 +62,7 @@ function frameRequest(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
     c.set('requestId', requestId);
     await next();
     const durationMs = parts.clock() - startedAtMs;
-    // Not before, when nothing waits for the client yet; and not by c.header, which would build the response anew and with it
+    // Not before, when nothing waits for the client yet; and not by c.header, which would build the response again and with it
     // the stream's reader.
     const headers = { 'x-request-id': requestId, ...SECURITY_HEADERS, 'openai-processing-ms': String(durationMs) };
     if (c.res.headers.has('access-control-allow-origin')) headers['cross-origin-resource-policy'] = 'cross-origin';

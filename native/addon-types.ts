@@ -226,7 +226,7 @@ export interface AddonEmulatedGpu {
   readonly appleSilicon: boolean;
   /** What the GPU may hold. */
   readonly workingSetBytes: number;
-  /** So many dispatches run, then the device is lost. */
+  /** Number of dispatches that run before the device is lost. */
   readonly dispatchesUntilLost: number;
   /** A kernel that does not compile; '' for none. */
   readonly refusedKernel: string;

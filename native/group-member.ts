@@ -57,7 +57,7 @@ export interface MemberShare {
 export interface GroupStepReport {
   /**
    * late: no frames of the culprits in time. routing: a culprit routed otherwise in layer `text`. refused: a culprit sent
-   * another frame than was asked for; bad_frame: something that is none. failure: a culprit says why it cannot go on.
+   * another frame than was asked for; bad_frame: an entry that is not a frame. failure: a culprit says why it cannot go on.
    */
   readonly trouble: 'none' | 'late' | 'routing' | 'refused' | 'bad_frame' | 'failure';
   readonly culprits: readonly number[];

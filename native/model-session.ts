@@ -214,7 +214,7 @@ export class ModelSession {
   // The parts of a step. Between them nodes exchange rows: begin, then attend and runExperts of every layer, then project.
   // Together they give the bits of `step`. All need the shared pack, runExperts only the experts that it is asked for.
 
-  /** Starts a step, or starts anew. Returns at once; throws NativeError as step does. */
+  /** Starts a step, or restarts one. Returns at once; throws NativeError as step does. */
   begin(batch: StepBatch): void {
     const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
     refusing(() => this.#raw.use().begin(tokens, positions, sequences, blockTables, blockTableWidth, logitRows));

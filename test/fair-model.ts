@@ -19,7 +19,7 @@ export class FairModel {
   /** Largest counter at which a queue was picked. */
   #virtualTime: number;
 
-  /** `startAt`: the virtual time after a history of so many tokens over weight. */
+  /** `startAt`: the virtual time after a history of that many tokens over weight. */
   constructor(startAt = 0) {
     this.#virtualTime = startAt;
   }

@@ -1,4 +1,4 @@
-// Refuses by size: a token has only so many bytes, so a text of many bytes has at least so many tokens, however it is encoded.
+// Refuses by size: the bytes of a text over those of the longest token bound the number of its tokens from below.
 // Pure and cheap, to be asked before anything else is computed.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Prompt } from './encoder-messages.ts';

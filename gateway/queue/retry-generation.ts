@@ -1,5 +1,5 @@
 // An operator's retry: the stored request of one that failed goes through the queue again, under a new id, because the
-// token stream of the old one has ended for ever.
+// token stream of the old one is terminal.
 import type { Redis } from 'ioredis';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GenerationRequest } from '../../infra/messages/generation-request.ts';

@@ -1,5 +1,5 @@
 // A body is read and parsed while its sender's credential is looked up: neither waits for the other. What is wrong with it is said
-// only once the credential has proved good. A stranger can have no more done than parsing so many bytes.
+// only once the credential has proved good. An unauthenticated caller can cause no more work than parsing that prefix.
 import type { MiddlewareHandler } from 'hono';
 import type { Limits } from '../../infra/config/config-schema.ts';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';

@@ -58,7 +58,7 @@ export interface StreamFollowerOptions {
 const HEARTBEAT_MS = 5_000;
 const POLL_MS = 1_000;
 const STREAMS_A_LOOK = 500;
-/** A request that Redis does not know at so many looks in a row was lost. */
+/** A request missing from Redis in this many consecutive polls was lost. */
 const MISSED_POLLS_UNTIL_LOST = 5;
 
 /** Starts following for a gateway: subscribes, and announces that the gateway lives. Waits for Redis, or gives up. */

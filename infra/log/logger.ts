@@ -6,7 +6,7 @@ export type { Logger } from 'pino';
 
 const CENSORED = ['authorization', 'cookie', 'key', 'secret', 'password', 'prompt', 'messages', 'text', 'url'];
 
-/** Lines gather for so long, or up to so many bytes: a write for each would be a good part of what a request costs. */
+/** Lines are buffered for at most this long, or this many bytes: one write per line is a large part of the cost of a request. */
 const GATHERED = { minLength: 8_192, periodicFlush: 100 } as const;
 
 /**

@@ -100,7 +100,8 @@ export function encodeFrameHeader(frame: LayerFrame, piece: number): Buffer {
 /** Throws DomainError `internal` for a header or chunk that is not what encodeFrameHeader wrote for a frame of its kind. */
 export function decodeFramePiece(header: Buffer, chunk: Uint8Array): FramePiece {
   if (header.byteLength !== HEADER_BYTES) throw badFrame(`has a header of ${header.byteLength} bytes`);
-  if (header.readUInt32LE(0) !== MAGIC || header[4] !== VERSION) throw badFrame('is none, or of another version');
+  if (header.readUInt32LE(0) !== MAGIC || header[4] !== VERSION)
+    throw badFrame('has an unknown magic number or version');
   const kind = KINDS[header[5] ?? -1];
   const dtype = DTYPES[header[6] ?? -1];
   if (kind === undefined || dtype === undefined) throw badFrame('has an unknown kind or dtype');

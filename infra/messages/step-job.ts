@@ -40,7 +40,7 @@ export function decodeStepJob(bytes: Uint8Array): StepJob {
   // A copy, because an entry lies at any address.
   const words = new Int32Array(new Uint8Array(bytes).buffer, 0, bytes.byteLength >>> 2);
   const [magic, version, rows = 0, sequences = 0, width = 0, logits = 0] = words;
-  if (magic !== MAGIC || version !== VERSION) throw badJob('is none, or of another version');
+  if (magic !== MAGIC || version !== VERSION) throw badJob('has an unknown magic number or version');
   const expected = HEADER_WORDS + 3 * rows + sequences * width + logits;
   if (Math.min(rows, sequences, width, logits) < 0 || bytes.byteLength !== expected * 4) {
     throw badJob(`has ${bytes.byteLength} bytes instead of ${expected * 4}`);

@@ -24,7 +24,7 @@ export interface ReapOptions {
 
 const TURN_MS = 1_000;
 const LOST_AFTER_MS = 10_000;
-/** Looking at every request in the queues is the costly part: once in so many turns. */
+/** Looking at every request in the queues is the costly part: once in this many turns. */
 const TURNS_A_SWEEP = 10;
 const REQUESTS_A_SCRIPT = 500;
 

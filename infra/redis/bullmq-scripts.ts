@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 /** Name of every job. */
 export const JOB_NAME = 'generate';
 const DAY_SECONDS = 24 * 3_600;
-/** Options of every job; those that ended stay on the queue board for a day, the last so many of a queue. */
+/** Options of every job; the most recently ended ones of a queue stay on the board for a day. */
 export const JOB_OPTIONS = {
   attempts: 1,
   removeOnComplete: { count: 100, age: DAY_SECONDS },

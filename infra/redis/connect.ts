@@ -38,7 +38,7 @@ const MAX_RETRY_MS = 1_000;
 const BOUNDED_RETRIES = 5;
 const BOUNDED_COMMAND_MS = 5_000;
 
-/** Opens one connection; it connects in the background and reconnects for ever. Throws `bad_config` for a bad URL. */
+/** Opens one connection; it connects in the background and reconnects indefinitely. Throws `bad_config` for a bad URL. */
 export function connectRedis(options: ConnectOptions): Redis {
   const redis = new Redis({
     ...parseRedisUrl(options.url, SETTING[options.role]),
@@ -57,7 +57,7 @@ export function connectRedis(options: ConnectOptions): Redis {
 }
 
 /**
- * A connection that is given up between two attempts to open it: ioredis would leave its commands unsettled for ever, and
+ * A connection that is given up between two attempts to open it: ioredis would never settle its commands, and
  * with them whoever awaits them to stop. A connection that was never opened it closes properly.
  */
 function settleOnDisconnect(redis: Redis): void {

@@ -102,7 +102,7 @@ function readScript(file: string): [string, ScriptSource] {
 }
 
 // Scripts derive keys from ids that they find in Redis, so they get the names from keys.ts too. Written into the text: a table
-// would be built anew at every call.
+// would be rebuilt on every call.
 function writeNames(lua: string, file: string): string {
   return lua.replace(/\b([PKL])\.(\w+)/g, (_whole, table: string, name: string) => {
     const value = Reflect.get(NAMES[table] ?? {}, name);

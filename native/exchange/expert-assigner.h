@@ -12,7 +12,7 @@
 
 namespace conclave {
 
-/** Up to so many rows an expert takes about as long as reading its weights; above, it is split over its holders. */
+/** Up to this many rows an expert takes about as long as reading its weights; above, it is split over its holders. */
 constexpr int32_t pieceRows = 16;
 
 /** Assigns for one placement. Holds scratch memory: calls allocate nothing. */

@@ -9,7 +9,7 @@
 namespace conclave {
 namespace {
 
-// As exchange-mode.ts has it: up to so many rows every member gets every output.
+// As exchange-mode.ts has it: up to this many rows every member gets every output.
 constexpr int32_t allToAllRows = 16;
 
 // Small steps: members without slots send nothing before the last layer, so that others may be a whole step behind.

@@ -18,8 +18,8 @@ class Interrupt {
   void check() const;
 
   /**
-   * Waits until there is something to read, or room to write, or `timeoutMs` have passed, negative for ever; -1 for a
-   * descriptor that is not waited for. Returns whether the wait was of use. Throws Failure `interrupted`.
+   * Waits until there is something to read, or room to write, or `timeoutMs` have passed, negative for no limit; -1 for
+   * a descriptor that is not waited for. Returns whether the wait was of use. Throws Failure `interrupted`.
    */
   bool await(int toRead, int toWrite, int timeoutMs) const;
 

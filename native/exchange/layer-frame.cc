@@ -90,7 +90,8 @@ std::array<char, frameHeaderBytes> encodeFrameHeader(const FrameHeader& header) 
 
 FrameHeader decodeFramePiece(std::string_view bytes, std::string_view chunk) {
   if (bytes.size() != frameHeaderBytes) bad("has a header of " + std::to_string(bytes.size()) + " bytes");
-  if (get<uint32_t>(bytes, 0) != magic || get<uint8_t>(bytes, 4) != version) bad("is none, or of another version");
+  if (get<uint32_t>(bytes, 0) != magic || get<uint8_t>(bytes, 4) != version)
+    bad("has an unknown magic number or version");
   const uint8_t kind = get<uint8_t>(bytes, 5);
   const uint16_t dtype = get<uint16_t>(bytes, 6);
   if (kind >= kinds || dtype >= dtypes) bad("has an unknown kind or dtype");

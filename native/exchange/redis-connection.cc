@@ -152,7 +152,7 @@ std::optional<RespValue> RedisConnection::receive(Clock::time_point deadline) {
   }
 }
 
-// Its texts stay where they are, what comes after it begins anew.
+// Its texts stay where they are, what comes after it starts a new reply.
 std::optional<RespValue> RedisConnection::takeReply() {
   std::optional<RespReply> reply = readReply({in_.data(), received_});
   if (!reply.has_value()) return std::nullopt;

@@ -1,4 +1,4 @@
-// Apple's GPU through Metal: apple-device.mm. Elsewhere no-apple-device.cc says that there is none.
+// Apple's GPU through Metal: apple-device.mm. Elsewhere no-apple-device.cc throws a Failure.
 #pragma once
 #include <memory>
 

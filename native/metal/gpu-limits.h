@@ -8,7 +8,7 @@ namespace conclave {
 /** Throws Failure unavailable unless the kernels were written for such a GPU. */
 void requireAppleSilicon(const GpuProperties& gpu);
 
-/** Throws Failure outOfMemory unless the GPU may hold so many bytes. */
+/** Throws Failure outOfMemory unless the GPU may hold that many bytes. */
 void requireRoom(const GpuProperties& gpu, int64_t bytes);
 
 /** Throws Failure unavailable unless the file's mapping begins on a page of the GPU. */

@@ -13,7 +13,7 @@ namespace conclave {
 // How products are computed (kernels/product.h). Rows have the same bits in any number within one of them.
 enum class ProductKind { lanes, matrices };
 
-// Expert weights go to a kernel by buffer, so many at a time.
+// Expert weights go to a kernel by buffer, this many at a time.
 constexpr int32_t expertsPerDispatch = 16;
 
 class MetalKernels {
@@ -22,7 +22,7 @@ class MetalKernels {
   MetalKernels(GpuDevice& device, DType weights, ProductKind kind);
 
   ProductKind kind() const { return kind_; }
-  /** Most rows of one expert in a tile, for a step of so many rows. */
+  /** Most rows of one expert in a tile, for a step of that many rows. */
   int32_t tileRows(int32_t rows) const;
 
   void embed(GpuCommands& to, const EmbedArguments& arguments, int32_t rows, GpuView tokens, GpuView embedding,

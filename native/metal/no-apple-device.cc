@@ -6,7 +6,7 @@ namespace conclave {
 std::unique_ptr<GpuDevice> openAppleDevice() {
   throw Failure(
       FailureCode::unavailable,
-      "Metal needs a Mac with Apple silicon; this system is none (use backend cpu, or metal-emulated for tests)");
+      "Metal needs a Mac with Apple silicon; this is another system (use backend cpu, or metal-emulated for tests)");
 }
 
 }  // namespace conclave

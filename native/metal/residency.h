@@ -14,7 +14,7 @@
 
 namespace conclave {
 
-// One set of everything made some systems let go of everything at once; up to so many smaller ones stayed (MLX issue
+// One set of everything made some systems let go of everything at once; up to this many smaller ones stayed (MLX issue
 // 4211).
 constexpr size_t mostResidencySets = 32;
 

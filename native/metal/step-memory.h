@@ -8,7 +8,7 @@
 
 namespace conclave {
 
-// A buffer that is made anew when more is asked of it. Not while commands use it.
+// A buffer that is replaced by a larger one on demand. Not while commands use it.
 class GrowingBuffer {
  public:
   explicit GrowingBuffer(GpuDevice& device) : device_(device) {}

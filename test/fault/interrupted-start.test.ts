@@ -11,7 +11,7 @@ import { processesOf, type StartedConclave, startConclave } from '../start-concl
 
 /** Less than an answer may take to finish: a start has none. */
 const SOON_MS = 20_000;
-/** A model that has no room waits for a further node, for ever. */
+/** A model that has no room waits for a further node indefinitely. */
 const NO_ROOM = { worker: { memoryBytes: 1 } };
 
 async function starting(t: TestContext, file: string, settings: ConfigInput = {}) {
@@ -56,7 +56,7 @@ test('so it does while gateway and worker are', async (t) => {
   await endsQuietly(home, conclave, 'SIGINT');
 });
 
-test('SIGTERM ends a start that waits for ever', async (t) => {
+test('SIGTERM ends a start that waits indefinitely', async (t) => {
   const { home, conclave } = await starting(t, 'worker.log', NO_ROOM);
   await eventually(
     'it waits',

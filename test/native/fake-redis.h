@@ -31,7 +31,7 @@ class FakeRedis {
   RedisAddress address() const;
   /** Appends an entry as if a client had. */
   void add(const std::string& stream, const std::string& id, std::vector<std::string> fields);
-  /** The first `count` commands of that name that have come; waits until there are so many. */
+  /** The first `count` commands of that name that have come; waits until that many have come. */
   std::vector<Command> commands(const std::string& name, size_t count);
   /** How many of that name have come so far. */
   size_t count(const std::string& name);

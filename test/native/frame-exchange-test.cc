@@ -274,7 +274,7 @@ TEST("a failure is handed out at once, of whatever point") {
   }
 }
 
-TEST("no frame by the deadline is none, and one that comes then is there") {
+TEST("no frame by the deadline gives null, and a later one is received") {
   FakeRedis server;
   Member member(server);
   const Clock::time_point start = Clock::now();

@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint32_t epoch = 5;
 constexpr StepLimits limits{16, 256};
-// For ever, as far as a test is concerned.
+// Long enough for any test.
 constexpr StepTimeout generous{20'000, 1, 0};
 
 std::string broadcastOf(int32_t member) { return std::to_string(member) + ">all"; }
@@ -93,7 +93,7 @@ struct Group {
     std::vector<std::future<Node::Outcome>> outcomes;
     for (const auto& node : nodes) {
       const bool leads = node == nodes.front();
-      // Followers, too: where one fails the others would wait for ever.
+      // Followers, too: where one fails the others would never return.
       outcomes.push_back(node->start(batch, {step, generous}, leads ? logits.data() : nullptr));
     }
     for (auto& each : outcomes) {

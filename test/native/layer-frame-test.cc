@@ -119,7 +119,7 @@ TEST("what is no frame is refused") {
   CHECK(refusal(good).empty(), refusal(good));
   CHECK(refusal({"", ""}) == "A frame has a header of 0 bytes.", "no header");
   CHECK(refusal({good.header + "x", good.chunk}) == "A frame has a header of 65 bytes.", "a long header");
-  const std::string other = "A frame is none, or of another version.",
+  const std::string other = "A frame has an unknown magic number or version.",
                     unknown = "A frame has an unknown kind or dtype.";
   CHECK(refusal(spoiled(good, 0, uint8_t{0})) == other, "magic");
   CHECK(refusal(spoiled(good, 4, uint8_t{2})) == other, "version");

@@ -48,7 +48,7 @@ function compile(flags: readonly string[], file: string): { readonly status: num
 
 function compileKernels(text: string, dtype: number): { readonly status: number | null; readonly output: string } {
   const file = join(folder, 'kernels.metal');
-  // C++ knows no automatic variables in an address space; Metal's threadgroup arrays are none.
+  // C++ knows no automatic variables in an address space; Metal's threadgroup arrays would be.
   writeFileSync(file, text.replace('threadgroup type name[count]', 'static threadgroup type name[count]'));
   return compile([...KERNEL_FLAGS, `-DCONCLAVE_DTYPE=${dtype}`], file);
 }

@@ -104,7 +104,7 @@ TEST("whoever cannot sign in is told why") {
         "");
   CHECK(
       refusing("SELECT", "-ERR DB index is out of range\r\n") == "exchange: The exchange: ERR DB index is out of range",
-      "a database that is none");
+      "an invalid database");
   CHECK(refusing("CLIENT", FakeRedis::hangUp) == "exchange: The exchange: the connection was closed", "a closed door");
   CHECK(refusing("CLIENT", "HTTP/1.1 400\r\n") == "exchange: The exchange answers something that is not RESP.",
         "another kind of server");
@@ -136,7 +136,7 @@ TEST("an error, the end of the connection and nonsense are failures of the excha
   CHECK(receiving({"what?\r\n"}) == "exchange: The exchange answers something that is not RESP.", "nonsense");
 }
 
-TEST("answers come in the order of the commands, none by the deadline is none") {
+TEST("answers come in the order of the commands, null after the deadline") {
   FakeRedis server([](const Command& command) {
     if (command[0] == "ECHO") return std::optional(Pieces{FakeRedis::bulk(command[1])});
     return command[0] == "WAIT" ? std::optional(Pieces{}) : std::nullopt;

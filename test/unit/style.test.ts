@@ -1,6 +1,8 @@
-// Rules that a machine can hold: lint and format of TypeScript, no unused exports, files or packages, format of C++.
+// Rules that a machine can hold: lint and format of TypeScript, no unused exports, files or packages, format of C++, and
+// phrases that plain English does without.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
@@ -28,4 +30,38 @@ const skip = hasClangFormat || required ? false : 'clang-format-16 is not instal
 test('C++ is formatted', { skip }, () => {
   const { status, output } = run(process.execPath, ['infra/build/format-native.mjs', '--check']);
   assert.equal(status, 0, output);
+});
+
+/** A phrase and what to write instead. Records of decisions and measurements keep the words of their day. */
+const PHRASES: readonly (readonly [RegExp, string])[] = [
+  [/\banew\b/i, 'again, or from the start'],
+  [/\bfor ever\b/i, 'indefinitely, or what does not end'],
+  [/\bso many\b/i, 'the number, or this many'],
+];
+
+function proseFiles(): string[] {
+  const folders = ['gateway', 'workers', 'native', 'infra', 'test', 'docs'];
+  const below = folders.flatMap((folder) =>
+    readdirSync(join(REPOSITORY_ROOT, folder), { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path)),
+  );
+  const kept =
+    /^native\/build|^docs\/decisions|^docs\/performance-log|^infra\/demo-model\/corpus|node_modules|style\.test/;
+  return ['README.md', 'CHANGELOG.md', ...below].filter(
+    (path) => /\.(?:ts|mjs|cc|h|mm|metal|lua|md)$/.test(path) && !kept.test(path),
+  );
+}
+
+test('comments, messages and documents use plain English', () => {
+  const files = proseFiles();
+  assert.ok(files.length > 400, 'the files were found');
+  const found = files.flatMap((path) =>
+    readFileSync(join(REPOSITORY_ROOT, path), 'utf8')
+      .split('\n')
+      .flatMap((line, index) =>
+        PHRASES.filter(([phrase]) => phrase.test(line)).map(
+          ([phrase, instead]) => `${path}:${index + 1}: ${phrase.source}; write ${instead}`,
+        ),
+      ),
+  );
+  assert.deepEqual(found, []);
 });

@@ -1,5 +1,5 @@
 // How fast a node reads weights. Measured once per home and number of threads: nodes of one machine then call themselves equally
-// fast, and a busy moment at one start does not count for ever differently at the next.
+// fast, and a measurement on a busy machine does not change the placement at every start.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MappedFile } from '../../native/mapped-file.ts';

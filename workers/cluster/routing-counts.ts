@@ -1,7 +1,7 @@
 // What the router chose lately: counts per layer and expert in which old rows fade. Pure. Placement reads them, so they
 // follow the workload over minutes, not over steps.
 
-/** After so many rows, what was seen before them counts half: some hundred requests. */
+/** After this many rows, earlier ones have half the weight: some hundred requests. */
 const HALF_LIFE_ROWS = 50_000;
 
 export class RoutingCounts {

@@ -51,7 +51,7 @@ export class StreamReader {
   /** No entry is handed out after this. A read that waits for a Redis that is away is left alone: it may never end. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    // On a busy machine a connection closed here has been seen looking for its server for ever, which kept its process alive.
+    // On a busy machine a connection closed here has been seen reconnecting indefinitely, which kept its process alive.
     this.#redis.options.retryStrategy = () => null;
     this.#redis.disconnect();
     await this.#watching?.stop();

@@ -5,7 +5,7 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import { NativeExpertAssigner } from '../../native/expert-assigner.ts';
 import { NativeError } from '../../native/native-error.ts';
 
-/** Up to so many rows an expert stays whole; above, it is split over its holders (pieceRows in C++). */
+/** Up to this many rows an expert stays whole; above, it is split over its holders (pieceRows in C++). */
 export const PIECE_ROWS = 16;
 
 export interface ExpertHolders {

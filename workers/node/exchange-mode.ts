@@ -1,6 +1,6 @@
 // How the members of a decentralized group give each other a layer's outputs. Pure, and the same on every member.
 
-/** Up to so many rows every member gets every output and sums for itself. */
+/** Up to this many rows every member gets every output and sums for itself. */
 export const ALL_TO_ALL_ROWS = 16;
 
 /**

@@ -20,7 +20,7 @@ export type ReadRates = Pick<PlannedNode, 'bytesPerSecond' | 'hostBytesPerSecond
 export interface CalibrationInput extends Omit<ClusterInput, 'nodes' | 'link' | 'software'> {
   /** As probed. */
   readonly rates: ReadRates;
-  /** The nodes of the measurement with so many: all on one host. */
+  /** The nodes of a measurement with that many nodes, all on one host. */
   readonly nodesOf: (count: number, rates: ReadRates) => readonly PlannedNode[];
   /** One and two nodes at least. */
   readonly steps: readonly MeasuredStep[];

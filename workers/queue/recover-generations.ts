@@ -7,7 +7,7 @@ import { runScript } from '../../infra/redis/scripts.ts';
 import type { TakeParts } from './take-next.ts';
 import type { TakenGeneration } from './taken-generation.ts';
 
-/** So many leaders in a row may lose a request without adding a token; the next one ends it. */
+/** This many leaders in a row may lose a request without adding a token; the next one ends it. */
 const FRUITLESS_LEADERS = 3;
 
 const LOST_TOO_OFTEN = {

@@ -17,7 +17,7 @@ export interface TakeParts {
   readonly fence: () => WriterFence;
 }
 
-/** A job can come to nothing (its request was cancelled meanwhile); so many in a row, and the caller waits for work instead. */
+/** A job may turn out empty (its request was cancelled meanwhile); after this many in a row the caller waits for work instead. */
 const EMPTY_TAKES = 8;
 
 const STALLED_TOO_OFTEN = {

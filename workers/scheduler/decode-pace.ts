@@ -2,10 +2,10 @@
 import { type CostShape, type StepCost, stepMs } from './step-cost.ts';
 import { StepCosts } from './step-costs.ts';
 
-/** After so many steps in a row with prompts or guesses, the answers' own pace is measured again. */
+/** After this many consecutive steps with prompts or drafts, the pace of decoding alone is measured again. */
 const REMEASURE_STEPS = 64;
 
-/** A step with guesses that was slow is not judged by for ever: nothing else would measure it again. */
+/** A slow step with drafts must be forgotten after a while: no drafts, no new measurement. */
 const INITIAL_DRAFT_MEMORY = 32;
 
 export class DecodePace {

@@ -1,7 +1,7 @@
 // Remembers how long steps took, by their rows. In: one measurement per step. Out: a StepCost to decide with.
 import { type CostShape, type StepCost, stepMs } from './step-cost.ts';
 
-/** The median of so many: one slow step (a page fault, another process) changes nothing, a lasting change soon does. */
+/** Measurements of which the median counts: one slow step (a page fault, another process) changes nothing, a lasting change soon does. */
 const REMEMBERED = 3;
 /** Up to here each row count is kept apart; above, those within about a fifth go together. */
 const SINGLE_ROWS = 16;

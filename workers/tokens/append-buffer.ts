@@ -2,7 +2,7 @@
 // time than the model (decision 0048). In: appends in order. Out: the same in the same order. No clock, no input or output.
 import type { TokenAppend } from './append-tokens.ts';
 
-/** So many are written whatever the time is: as many as a gateway keeps for one stream (StreamBuffer). */
+/** At this number they are written regardless of the time; a gateway buffers as many for one stream (StreamBuffer). */
 const MAX_BUFFERED = 128;
 
 export class AppendBuffer {

@@ -53,7 +53,7 @@ class Padded implements LoadPolicy {
 
 /**
  * Before each layer this process forgets where its experts' pages are, so that touching them costs page faults. It stands in
- * for what the paper's naive system suffers from, the driver that wires weights anew when they were not used for a while:
+ * for what the paper's naive system suffers from, the driver that wires weights again when they have not been used for a while:
  * the same kind of cost (mappings, no copies), not the same amount.
  */
 class ColdWeights implements LoadPolicy {

@@ -43,7 +43,7 @@ export interface SpeculationResult {
   readonly runs: number;
   /** One token a step. */
   readonly tokens_per_second: Spread;
-  /** So many right guesses in each step. */
+  /** Correct drafts per step. */
   readonly forced: readonly (Gain & { readonly guesses: number })[];
   /** `speculation: auto` on tokens drawn at random, which hardly repeat themselves. */
   readonly random_text: Gain;

@@ -1,5 +1,5 @@
 // A checked plan file -> what the planner computes with: presets become numbers, units SI. Throws DomainError `bad_config`
-// naming a preset that there is none of.
+// naming an unknown preset.
 import { existsSync } from 'node:fs';
 import type { ModelDescription } from '../../../native/model-description.ts';
 import { describeCheckpoint } from '../../../workers/model/describe-checkpoint.ts';

@@ -18,7 +18,7 @@ local function lock(queue, id)
   return true
 end
 
--- A request that ends every worker that runs it must not do so for ever.
+-- A request that ends every worker that runs it must not do so indefinitely.
 local function count_fruitless(id, last)
   local key = P.job .. id
   if ARGV[5] ~= '1' then return 0 end

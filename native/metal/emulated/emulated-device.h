@@ -24,7 +24,7 @@ struct EmulatedOptions {
   bool simdgroupMatrices = true;
   // A kernel that the compiler refuses, and what it says.
   std::string refusedKernel, compilerLog;
-  // So many dispatches run, then the device is lost.
+  // Number of dispatches that run before the device is lost.
   int64_t dispatchesUntilLost = INT64_MAX;
 };
 

@@ -201,7 +201,7 @@ uint32_t Threadgroup::simd(SimdOperation operation, uint32_t payload, uint32_t o
 
 Access Threadgroup::access(Memory memory) const {
   const Position& at = running_->position;
-  // Threadgroup memory begins anew with every group.
+  // Threadgroup memory is reset for every group.
   const uint32_t began = memory == threadgroupMemory ? groupBegan_ : dispatchBegan_;
   return {interval_,
           began,

@@ -1,4 +1,4 @@
-// Runs a kernel's threads one threadgroup after the other, each thread on a fiber, in an order shuffled anew between
+// Runs a kernel's threads one threadgroup after the other, each thread on a fiber, in an order reshuffled between
 // any two barriers. The kernel's accesses and barriers come back here through metal-language.h and are checked; what
 // Metal leaves undefined is thrown as Violation.
 #pragma once
@@ -85,7 +85,7 @@ class Threadgroup {
   Threadgroup(uint32_t seed, const Site& skippedBarrier);
   ~Threadgroup();
 
-  /** Runs all groups of the grid, each of so many threads. Throws Violation. */
+  /** Runs all groups of the grid, each of `threads` threads. Throws Violation. */
   void runGrid(const Kernel& kernel, const Bindings& bindings, const GpuGrid& grid, int32_t threads);
 
   /** Barriers that all threads, or those of a simdgroup, have passed, each once. */

@@ -90,7 +90,7 @@ typedef Weight WeightUnit;
 typedef float InputUnit;
 #endif
 
-// Units of a panel of so many inputs, and of `elements` of a row.
+// Units of a panel of `inputs` inputs, and of `elements` of a row.
 static inline long panel_units(int inputs) {
 #if CONCLAVE_DTYPE == 2
   return (long)(inputs / 2) * 32;

@@ -91,7 +91,7 @@ test('a token outside the vocabulary is refused by its id', () => {
   fails(logits(Array(65).fill('1').join(',')), /^conclave: 65 tokens are more than the model's context of 64\.$/);
 });
 
-test('a model folder that is none is named', () => {
+test('a path that is not a model folder is named', () => {
   fails(
     runConclave('generate', '--model', join(home, 'nothing'), '--prompt', 'x'),
     /nothing.config\.json cannot be read/,

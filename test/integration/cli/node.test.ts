@@ -59,7 +59,7 @@ test('a node without a model needs a group that has one', async (t) => {
   );
 });
 
-test('an address that is none is refused without being repeated', () => {
+test('an invalid address is refused without being repeated', () => {
   const { status, stderr } = runConclave('node', '--join', 'http://:secret@10.0.0.2');
   assert.equal(status, 1);
   assert.match(

@@ -167,7 +167,7 @@ test('answers through queue and worker, streaming and not, and under one Idempot
   assert.ok(metrics.includes(`conclave_queue_tokens_served{model="words",tenant="acme"} ${queue.tokensServed}`));
 });
 
-test('a retry after the answer has expired is answered anew, never by an error behind a 200', async (t) => {
+test('a retry after the answer has expired is generated again, never by an error behind a 200', async (t) => {
   const { redis, call, work } = await start(t, { stream: { replaySeconds: 1 } });
   await work();
   const connection = connectRedis({ url: redis.url, role: 'durable', name: 'test', retry: 'bounded' });

@@ -106,13 +106,13 @@ const MALFORMED: readonly Malformed[] = [
     message: "The request lacks the header 'Host', which HTTP/1.1 requires.",
   },
   {
-    title: 'a Host that is none',
+    title: 'an invalid Host',
     bytes: 'GET /healthz HTTP/1.1\r\nhost: a b\r\n\r\n',
     status: 400,
     message: 'The request is not valid: Invalid URL.',
   },
   {
-    title: 'a target that is none',
+    title: 'an invalid target',
     bytes: 'GET healthz HTTP/1.1\r\nhost: x\r\n\r\n',
     status: 400,
     message: 'The request is not valid HTTP.',

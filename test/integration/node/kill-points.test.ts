@@ -67,7 +67,7 @@ interface Kill {
   /** Decentralized steps go layer by layer in JavaScript, else in one native call. */
   readonly layered: boolean;
   readonly victim: number;
-  /** So many native calls or frames of the victim come through. */
+  /** Native calls or frames of the victim that come through. */
   readonly after: number;
 }
 

@@ -31,7 +31,7 @@ function peers(...urls: readonly string[]) {
   return async () => ({ urls, token: TOKEN });
 }
 
-/** A server that gives so many bytes of a file, then cuts the connection. */
+/** A server that sends `bytes` bytes of a file, then cuts the connection. */
 async function cutAfter(test: TestContext, path: string, bytes: number): Promise<string> {
   const content = await readFile(path);
   const server = createServer((_, response) => {

@@ -59,7 +59,7 @@ test('a request is added and taken as BullMQ adds and takes a job', async (t) =>
   assert.ok(lockMs > LOCK_MS - 5_000 && lockMs <= LOCK_MS, `${lockMs} ms`);
 });
 
-test('a queue that another tool has limited is passed over, not asked for ever', async (t) => {
+test('a queue that another tool has limited is passed over, not polled indefinitely', async (t) => {
   const { queues, gatewayQueue, lead } = await startQueueFixture(t);
   const queue = gatewayQueue();
   const enqueue = (tenant: string) =>

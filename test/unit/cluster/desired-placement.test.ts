@@ -11,7 +11,7 @@ const { experts } = model.router;
 const expertBytes = inspectModel(model, 1).bytes.expert;
 const shared = sharedBytes(model, { kvTokens: 4_096, shared: true });
 
-/** A node with room for so many experts beside attention and KV. */
+/** A node with room for `experts` experts beside attention and KV. */
 function node(id: string, slots: number, maxExperts: number | null = null) {
   const memoryBytes = shared + slots * expertBytes;
   return nodeReport(id, { experts: [], shared: false, memoryBytes, maxExperts });

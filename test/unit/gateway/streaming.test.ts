@@ -377,7 +377,7 @@ test('entries that came together leave as one piece', async () => {
   );
 });
 
-test('a reader that never reads does not hold its request for ever', async () => {
+test('a reader that never reads does not hold its request open', async () => {
   const long = 'x'.repeat(20_000);
   const gateway = await createScriptedGateway({
     script: () => [tokens(long), tokens(long), tokens(long)],

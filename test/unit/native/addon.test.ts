@@ -131,7 +131,7 @@ test('an assignment leaves what is behind its slots as it was, and may take the 
   assert.deepEqual([...both], [1, 0, 1, 0]);
 });
 
-test('an assigner refuses experts and members that are none', () => {
+test('an assigner refuses invalid experts and members', () => {
   const refused = (call: () => unknown, message: RegExp) => assert.throws(call, { code: 'invalid_argument', message });
   const create = (offsets: number[], holders: number[], speed: number[]) =>
     addon.createAssigner(Int32Array.from(offsets), Int32Array.from(holders), Float64Array.from(speed));

@@ -33,7 +33,7 @@ test('rounds of a node alone take the time of its writes', () => {
   assert.ok(probe.transportSeconds(1, 3) > 0);
 });
 
-test('blocks and rounds that are none are refused', () => {
+test('invalid blocks and rounds are refused', () => {
   const probe = addon.createHopProbe(ALONE);
   for (const [block, rounds] of [
     [0, 1],

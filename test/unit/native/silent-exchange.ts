@@ -1,4 +1,4 @@
-// In place of the exchange's Redis: says OK to all commands but reads, which wait for ever. In a thread of its own, because
+// In place of the exchange's Redis: says OK to all commands but reads, which never return. In a thread of its own, because
 // the addon may block the test's.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

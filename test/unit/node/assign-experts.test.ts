@@ -150,7 +150,7 @@ test('names an expert that nobody holds', () => {
   assert.throws(() => assign({ members: 1, holders: [[0], []] }, [0, 1]), { code: 'unavailable', message: /expert 1/ });
 });
 
-test('refuses holders that are no members, and speeds that are none', () => {
+test('refuses holders that are not members, and invalid speeds', () => {
   assert.throws(() => new ExpertAssigner({ members: 1, holders: [[1]] }), RangeError);
   assert.throws(() => new ExpertAssigner({ members: 1, holders: [[0]], speed: [0] }), RangeError);
 });

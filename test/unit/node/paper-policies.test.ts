@@ -43,7 +43,7 @@ test('three nodes: eight experts on one, the other eight on two, as the authors 
   assert.throws(() => paperGroups(16, 0), { code: 'bad_config' });
 });
 
-test('deals the experts of a group to its members in turn, anew for every row', () => {
+test('deals the experts of a group to its members in turn, restarting with every row', () => {
   const nodes = new Int32Array(8);
   new GroupRoundRobin(paperGroups(16, 4), 4).assign(Int32Array.of(0, 1, 2, 8, 3, 9, 10, 11), nodes);
   assert.deepEqual([...nodes], [0, 1, 0, 2, 0, 2, 3, 2]);

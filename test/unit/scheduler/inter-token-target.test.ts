@@ -19,7 +19,7 @@ const PRIOR: CostShape = { fixed: 1, perExpert: 1, experts: 16, topK: 4, perRow:
 
 interface Machine {
   readonly name: string;
-  /** Milliseconds that a step of so many rows takes. */
+  /** Milliseconds that a step of `rows` rows takes. */
   readonly ms: (rows: number) => number;
 }
 
@@ -76,7 +76,7 @@ function finish(scheduler: Scheduler, step: readonly StepRows[], streams: readon
   }
 }
 
-/** Largest mean over any so many gaps in a row. */
+/** Largest mean over any `window` consecutive gaps. */
 function worstMean(gaps: readonly number[], window: number): number {
   const sums = gaps.slice(window).map((_, at) => gaps.slice(at, at + window).reduce((sum, gap) => sum + gap, 0));
   return Math.max(...sums) / window;

@@ -102,7 +102,7 @@ test('a text that ends inside a character ends as it is decoded', () => {
   assert.deepEqual(detokenizer(llama, ids), ['', '', llama.decode(ids)]);
 });
 
-test('bytes that are no text are shown after a few tokens instead of waiting for ever', () => {
+test('bytes that are no text are shown after a few tokens instead of being held back', () => {
   const invalid = llama.vocabSize > 0 ? 3 + 0xff : -1;
   const detokenizer = new IncrementalDetokenizer(llama, []);
   const pieces = Array.from({ length: 200 }, () => detokenizer.push(invalid));
