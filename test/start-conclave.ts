@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { ReadyFile } from '../infra/cli/supervise/run-cluster.ts';
 import { REPOSITORY_ROOT } from './repository-root.ts';
 import { eventually, type PreparedHome, readReadyFile } from './start-cluster.ts';
@@ -33,12 +34,15 @@ export function startConclave(
   [program = '', ...first]: readonly string[] = START_COMMAND,
 ): StartedConclave {
   const args = [...first, '--home', home, '--model', modelFolder, '--config', configFile, '--port', '0'];
+  const earlier = readIfThere(home);
   const child = spawn(program, args, {
     cwd: REPOSITORY_ROOT,
     stdio: ['ignore', 'ignore', 'pipe'],
     // With its children a process group of its own, as a terminal makes it.
     detached: true,
   });
+  // A run that was killed leaves its file, which stays until the new run has come to removing it.
+  const isNew = (found: ReadyFile | null) => found !== null && !isDeepStrictEqual(found, earlier);
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;
@@ -48,7 +52,7 @@ export function startConclave(
     child.kill('SIGTERM');
     await ended;
   });
-  const ready = () => eventually('ready.json', async () => readIfThere(home), isThere) as Promise<ReadyFile>;
+  const ready = () => eventually('ready.json', async () => readIfThere(home), isNew) as Promise<ReadyFile>;
   return { process: child, pid: child.pid ?? 0, ended, said: () => said, ready };
 }
 
@@ -64,8 +68,4 @@ function readIfThere(home: string): ReadyFile | null {
   } catch {
     return null;
   }
-}
-
-function isThere(found: ReadyFile | null): boolean {
-  return found !== null;
 }

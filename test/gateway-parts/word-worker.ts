@@ -8,6 +8,7 @@ import { openCancelSignals } from '../../workers/queue/cancel-signals.ts';
 import { openGenerationSource } from '../../workers/queue/generation-source.ts';
 import type { TakenGeneration } from '../../workers/queue/taken-generation.ts';
 import { openTokenWriter } from '../../workers/tokens/append-tokens.ts';
+import { eventually } from '../start-cluster.ts';
 import { byteLevelJson, filesOf } from '../unit/tokenizer/tiny-tokenizers.ts';
 import { tokens } from './scripted-worker.ts';
 
@@ -88,6 +89,22 @@ export async function startWordWorker(
       redis.disconnect();
     },
   };
+}
+
+/** The same for a test with a gateway, as soon as the gateway serves the model: it learns of models a moment after they are published. */
+export async function serveWords(
+  gatewayUrl: string,
+  ...worker: Parameters<typeof startWordWorker>
+): Promise<WordWorker> {
+  const started = await startWordWorker(...worker);
+  const readiness = async () => (await fetch(`${gatewayUrl}/readyz`)).status;
+  try {
+    await eventually(`${gatewayUrl} serves the model`, readiness, (status) => status === 200);
+  } catch (cause) {
+    await started.stop();
+    throw cause;
+  }
+  return started;
 }
 
 async function leadSoon(redis: Parameters<typeof publishModelCard>[0], group: string) {

@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test';
 import { startGateway } from '../../../gateway/start-gateway.ts';
 import { configSchema } from '../../../infra/config/config-schema.ts';
 import { createLogger } from '../../../infra/log/logger.ts';
-import { startWordWorker } from '../../gateway-parts/word-worker.ts';
+import { serveWords } from '../../gateway-parts/word-worker.ts';
 import { REPOSITORY_ROOT } from '../../repository-root.ts';
 import { startRedis } from '../../start-redis.ts';
 
@@ -43,7 +43,7 @@ async function start(t: TestContext) {
 
 test('the first key is made in Redis, further ones over HTTP, and a revoked one is refused', async (t) => {
   const { redis, url, run, direct } = await start(t);
-  const worker = await startWordWorker(redis.url, ['one ', 'two']);
+  const worker = await serveWords(url, redis.url, ['one ', 'two']);
   redis.defer(() => worker.stop());
   const orphan = await run(['key', 'create', '--tenant', 'acme'], direct);
   assert.deepEqual(
@@ -68,7 +68,7 @@ test('the first key is made in Redis, further ones over HTTP, and a revoked one 
 
 test('a running home needs neither URL nor key, and a conversation remembers', async (t) => {
   const { redis, home, url, run, direct } = await start(t);
-  const worker = await startWordWorker(redis.url, ['yes']);
+  const worker = await serveWords(url, redis.url, ['yes']);
   redis.defer(() => worker.stop());
   await run(['tenant', 'create', 'acme'], direct);
   const create = ['key', 'create', '--tenant', 'acme', '--scopes', 'chat', 'admin:read', 'admin:write'];

@@ -19,7 +19,7 @@ import type { Scope } from '../../../infra/tenants/scope.ts';
 import { createTenantStore } from '../../../infra/tenants/tenant-store.ts';
 import { type ApiDescription, describedAnswers } from '../../gateway-parts/described-answers.ts';
 import { createScriptedGateway } from '../../gateway-parts/scripted-gateway.ts';
-import { startWordWorker } from '../../gateway-parts/word-worker.ts';
+import { serveWords } from '../../gateway-parts/word-worker.ts';
 import { startRedis, type TestRedis } from '../../start-redis.ts';
 
 const WORDS = ['one ', 'two ', 'three'] as const;
@@ -122,9 +122,8 @@ async function start(t: TestContext, config: object = {}) {
     job: async (state: string) => (await read(`/jobs?state=${state}`)).data[0],
     record: (id: string) => read(`/jobs/${id}`),
     work: async (options: { paced?: boolean } = {}) => {
-      const worker = await startWordWorker(redis.url, WORDS, options);
+      const worker = await serveWords(gateway.url, redis.url, WORDS, options);
       redis.defer(() => worker.stop());
-      await until(async () => (await caller(gateway.url, key.text)('GET', '/readyz')).status === 200);
       return worker;
     },
   };
