@@ -38,7 +38,8 @@
         ['target_arch=="arm64"', { 'sources': ['cpu/matmul-neon.cc'] }],
         ['OS=="mac" and target_arch=="arm64"', {
           'sources': ['metal/apple-device.mm'],
-          'libraries': ['-framework Foundation', '-framework Metal'],
+          # Without CoreGraphics a command line process is shown no GPU.
+          'libraries': ['-framework CoreGraphics', '-framework Foundation', '-framework Metal'],
           'xcode_settings': { 'CLANG_ENABLE_OBJC_ARC': 'YES' },
         }, { 'sources': ['metal/no-apple-device.cc'] }],
       ],
@@ -52,6 +53,8 @@
         'type': 'static_library',
         'sources': ['cpu/matmul-avx2.cc'],
         'cflags_cc': ['-mavx2', '-mfma', '-mf16c'],
+        # On a Mac, gyp ignores cflags_cc.
+        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c'] },
       },
       {
         'target_name': 'cpu_avx512',
@@ -59,6 +62,10 @@
         'sources': ['cpu/matmul-avx512-bf16.cc'],
         'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq',
                       '-mavx512bf16', '-mprefer-vector-width=512'],
+        'xcode_settings': {
+          'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq',
+                                   '-mavx512bf16', '-mprefer-vector-width=512'],
+        },
       },
     ] }],
   ],

@@ -103,6 +103,9 @@ class API_AVAILABLE(macos(15.0)) AppleResidencySet final : public GpuResidencySe
     @autoreleasepool {
       [queue_ removeResidencySet:set_];
       [set_ endResidency];
+      // Before the memory is unmapped below it.
+      [set_ removeAllAllocations];
+      [set_ commit];
     }
   }
   void request() override {
@@ -122,8 +125,13 @@ id<MTLLibrary> compile(id<MTLDevice> device, DType weights) {
   options.preprocessorMacros = @{@"CONCLAVE_DTYPE" : @(static_cast<int>(weights))};
   if (@available(macOS 15.0, *)) {
     options.mathMode = MTLMathModeSafe;
+    // Fast by default whatever the mode; kernels ask for precise functions by name as well.
+    options.mathFloatingPointFunctions = MTLMathFloatingPointFunctionsPrecise;
   } else {
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
     options.fastMathEnabled = NO;
+#pragma clang diagnostic pop
   }
   NSError* error = nil;
   id<MTLLibrary> library = [device newLibraryWithSource:@(shaderSource) options:options error:&error];
@@ -209,17 +217,33 @@ class AppleDevice final : public GpuDevice {
   GpuProperties properties_;
 };
 
+// Families are numbered without gaps, and a new one supports the older ones: by number, one that these headers lack is found too.
+constexpr NSInteger familyBase = 1000, newestFamily = 1099;
+
+std::string family(id<MTLDevice> device) {
+  for (NSInteger number = newestFamily; number > familyBase; --number) {
+    if ([device supportsFamily:static_cast<MTLGPUFamily>(number)]) return "apple" + std::to_string(number - familyBase);
+  }
+  return "other";
+}
+
+// The compiler and the functions of the Metal library come with the system.
 std::string className(id<MTLDevice> device) {
-  if ([device supportsFamily:MTLGPUFamilyApple9]) return "apple9";
-  if ([device supportsFamily:MTLGPUFamilyApple8]) return "apple8";
-  return "apple7";
+  const NSInteger major = [[NSProcessInfo processInfo] operatingSystemVersion].majorVersion;
+  return family(device) + "-macos" + std::to_string(major);
+}
+
+// The default device alone may be nil in a process without a window.
+id<MTLDevice> firstDevice() {
+  NSArray<id<MTLDevice>>* devices = MTLCopyAllDevices();
+  return [devices count] > 0 ? [devices objectAtIndex:0] : MTLCreateSystemDefaultDevice();
 }
 
 }  // namespace
 
 std::unique_ptr<GpuDevice> openAppleDevice() {
   @autoreleasepool {
-    id<MTLDevice> device = MTLCreateSystemDefaultDevice();
+    id<MTLDevice> device = firstDevice();
     if (device == nil) throw Failure(FailureCode::unavailable, "this Mac shows no GPU to this process");
     const bool appleSilicon = [device supportsFamily:MTLGPUFamilyApple7] && [device hasUnifiedMemory];
     bool residencySets = false;

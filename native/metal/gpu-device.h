@@ -23,7 +23,8 @@ constexpr int mostGroupThreads = 256;
 
 struct GpuProperties {
   std::string name;
-  // Of the chip's generation, say "apple7" for M1: the next may round differently (numerics class).
+  // Family and system, say "apple7-macos15" for an M1: other chips and other compilers may round differently (numerics
+  // class).
   std::string className;
   bool appleSilicon;  // M1 or newer, sharing the CPU's memory
   bool simdgroupMatrices;

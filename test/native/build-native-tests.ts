@@ -26,7 +26,8 @@ export interface NativeTestTarget {
 
 const APPLE_DEVICE = 'native/metal/apple-device.mm';
 const NO_APPLE_DEVICE = 'no-apple-device.cc';
-const APPLE_FRAMEWORKS = ['-framework', 'Foundation', '-framework', 'Metal'];
+// As binding.gyp has them.
+const APPLE_FRAMEWORKS = ['CoreGraphics', 'Foundation', 'Metal'].flatMap((name) => ['-framework', name]);
 
 const ENGINE_FOLDERS: readonly string[] = ['native/core', 'native/cpu', 'native/exchange'];
 /** What every program with tests of the CPU's engine is made of. */

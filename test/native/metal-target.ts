@@ -9,7 +9,13 @@ export function buildMetalTests(): Promise<string> {
     compiler: HOST_COMPILER,
     // The emulated device checks kernels' memory itself, more sharply than AddressSanitizer could. The rest of UBSan would
     // triple the time that compiling takes.
-    flags: ['-O1', '-fsanitize=bounds,signed-integer-overflow,shift', '-fno-sanitize-recover=all'],
+    flags: [
+      '-O1',
+      '-fsanitize=bounds,signed-integer-overflow,shift',
+      '-fno-sanitize-recover=all',
+      // As binding.gyp has it: newer minimums deprecate what older systems need.
+      ...(HAS_APPLE_SILICON ? ['-mmacosx-version-min=13.3'] : []),
+    ],
     engineFlags: FAST_FLAGS,
     variants: HOST_VARIANTS,
     folders: METAL_FOLDERS,

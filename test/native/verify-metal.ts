@@ -25,9 +25,19 @@ const run = promisify(execFile);
 
 function machine(): Section {
   const commit = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: REPOSITORY_ROOT, encoding: 'utf8' }).stdout?.trim();
+  const tools = [ask('sw_vers'), ask('clang', '--version'), ask('xcrun', '--show-sdk-version')];
   const findings = checkMac(readMacFacts(totalmem())).map(({ what, state, detail }) => `${state} ${what}: ${detail}`);
-  const gpu = JSON.stringify(gpuProperties('metal'));
-  return { title: 'Machine', passed: true, lines: [`commit ${commit}`, cpus()[0]?.model ?? '', gpu, ...findings] };
+  const lines = [`commit ${commit}`, cpus()[0]?.model ?? '', ...tools, ...findings];
+  return { title: 'Machine', passed: true, lines };
+}
+
+function ask(command: string, ...args: readonly string[]): string {
+  const { stdout, error } = spawnSync(command, args, { encoding: 'utf8' });
+  return error === undefined ? stdout.trim() : `${command}: ${error.message}`;
+}
+
+function gpu(): Section {
+  return { title: 'GPU', passed: true, lines: [JSON.stringify(gpuProperties('metal'))] };
 }
 
 /** The C++ tests, among them every kernel on the GPU beside f64 arithmetic and the emulated device. */
@@ -109,17 +119,28 @@ function render(sections: readonly Section[]): string {
   return `# Metal on hardware\n\n${body.join('\n')}`;
 }
 
+/** A section that cannot be had is a line of the report; the others are wanted all the same. */
+async function attempt(title: string, section: () => Section | Promise<Section>): Promise<Section> {
+  try {
+    return await section();
+  } catch (error) {
+    return { title, passed: false, lines: [error instanceof Error ? error.message : String(error)] };
+  }
+}
+
 async function verify(): Promise<void> {
   const home = mkdtempSync(join(REPOSITORY_ROOT, '.verify-metal-'));
   const sections: Section[] = [];
   try {
-    sections.push(machine(), starts(home));
-    sections.push(await kernels());
-    for (const variant of ['lanes', 'matrices']) sections.push(await golden(home, variant));
-    sections.push(sameAsCpu(home), bench());
+    sections.push(await attempt('Machine', machine), await attempt('GPU', gpu));
+    sections.push(await attempt('Starts', () => starts(home)), await attempt('Kernels', kernels));
+    for (const variant of ['lanes', 'matrices']) {
+      sections.push(await attempt(`Golden logits, ${variant}`, () => golden(home, variant)));
+    }
+    sections.push(await attempt('Demo model', () => sameAsCpu(home)), await attempt('Benches', bench));
   } finally {
     rmSync(home, { recursive: true, force: true });
-    if (sections.length > 0) writeFileSync(REPORT, render(sections));
+    writeFileSync(REPORT, render(sections));
   }
   for (const { title, passed } of sections) console.log(`${passed ? 'passed' : 'FAILED'} ${title}`);
   console.log(`Written to ${REPORT}; please send it back.`);

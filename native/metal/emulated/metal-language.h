@@ -238,7 +238,9 @@ To as_type(From from) {
 }
 inline float half_to_float(ushort bits) { return f16ToF32(bits); }
 inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+namespace precise {
 inline float sqrt(float x) { return __builtin_sqrtf(x); }
+}  // namespace precise
 template <typename T>
 T min(T a, T b) {
   return b < a ? b : a;

@@ -33,7 +33,7 @@ KERNEL(layer_norm)(ARGUMENTS(NormArguments), BUFFER(1, const int, rows), BUFFER(
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
   const float variance = sum_of_lanes(squares) / (float)args.width;
-  const float scale = 1.0f / sqrt(variance + args.epsilon);
+  const float scale = 1.0f / precise::sqrt(variance + args.epsilon);
   for (int i = (int)thread_index; i < args.width; i += 256) {
     out[to + i] = to_activation(((x[from + i] - mean) * scale) * weight[i]);
   }

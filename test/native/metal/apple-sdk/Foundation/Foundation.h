@@ -7,7 +7,11 @@ typedef long NSInteger;
 typedef signed char BOOL;
 #define YES ((BOOL)1)
 #define NO ((BOOL)0)
-#define API_AVAILABLE(...)
+// macos(15.0) -> clang's attribute; a target of another system ignores it.
+#define CONCLAVE_SINCE_macos(version) availability(macos, introduced = version)
+#define API_AVAILABLE(since) __attribute__((CONCLAVE_SINCE_##since))
+#define CONCLAVE_BETWEEN_macos(first, last) availability(macos, introduced = first, deprecated = last)
+#define API_DEPRECATED(instead, between) __attribute__((CONCLAVE_BETWEEN_##between))
 #define nil nullptr
 
 __attribute__((objc_root_class)) @interface NSObject
@@ -38,7 +42,17 @@ __attribute__((objc_root_class)) @interface NSObject
 @property(readonly, copy) NSString *localizedDescription;
 @end
 
+@interface NSArray<Element> : NSObject
+@property(readonly) NSUInteger count;
+- (Element)objectAtIndex:(NSUInteger)index;
+@end
+
+typedef struct {
+  NSInteger majorVersion, minorVersion, patchVersion;
+} NSOperatingSystemVersion;
+
 @interface NSProcessInfo : NSObject
 @property(class, readonly, strong) NSProcessInfo *processInfo;
+@property(readonly) NSOperatingSystemVersion operatingSystemVersion;
 @property(readonly) unsigned long long physicalMemory;
 @end

@@ -19,7 +19,11 @@ typedef enum MTLCommandBufferStatus : NSUInteger {
 } MTLCommandBufferStatus;
 typedef enum MTLCommandBufferError : NSUInteger { MTLCommandBufferErrorOutOfMemory = 8 } MTLCommandBufferError;
 typedef enum MTLLanguageVersion : NSUInteger { MTLLanguageVersion3_0 = (3 << 16) + 0 } MTLLanguageVersion;
+// Since macOS 15, which their users' declarations say: clang wants no newer types in declarations of older ones.
 typedef enum MTLMathMode : NSInteger { MTLMathModeSafe = 0 } MTLMathMode;
+typedef enum MTLMathFloatingPointFunctions : NSInteger {
+  MTLMathFloatingPointFunctionsPrecise = 1
+} MTLMathFloatingPointFunctions;
 
 @protocol MTLAllocation
 @end
@@ -57,26 +61,30 @@ typedef enum MTLMathMode : NSInteger { MTLMathModeSafe = 0 } MTLMathMode;
 - (void)waitUntilCompleted;
 @end
 
+API_AVAILABLE(macos(15.0))
 @interface MTLResidencySetDescriptor : NSObject
 @end
+API_AVAILABLE(macos(15.0))
 @protocol MTLResidencySet
 - (void)addAllocation:(id<MTLAllocation>)allocation;
 - (void)commit;
 - (void)requestResidency;
 - (void)endResidency;
+- (void)removeAllAllocations;
 @end
 
 @protocol MTLCommandQueue
 - (id<MTLCommandBuffer>)commandBuffer;
-- (void)addResidencySet:(id<MTLResidencySet>)set;
-- (void)removeResidencySet:(id<MTLResidencySet>)set;
+- (void)addResidencySet:(id<MTLResidencySet>)set API_AVAILABLE(macos(15.0));
+- (void)removeResidencySet:(id<MTLResidencySet>)set API_AVAILABLE(macos(15.0));
 @end
 
 @interface MTLCompileOptions : NSObject
 @property(readwrite) MTLLanguageVersion languageVersion;
 @property(readwrite, copy) NSDictionary<NSString *, NSObject *> *preprocessorMacros;
-@property(readwrite) MTLMathMode mathMode;
-@property(readwrite) BOOL fastMathEnabled;
+@property(readwrite) MTLMathMode mathMode API_AVAILABLE(macos(15.0));
+@property(readwrite) MTLMathFloatingPointFunctions mathFloatingPointFunctions API_AVAILABLE(macos(15.0));
+@property(readwrite) BOOL fastMathEnabled API_DEPRECATED("mathMode", macos(10.11, 15.0));
 @end
 
 @protocol MTLDevice
@@ -93,7 +101,9 @@ typedef enum MTLMathMode : NSInteger { MTLMathModeSafe = 0 } MTLMathMode;
                               deallocator:(void (^)(void *pointer, NSUInteger length))deallocator;
 - (id<MTLLibrary>)newLibraryWithSource:(NSString *)source options:(MTLCompileOptions *)options error:(NSError **)error;
 - (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)function error:(NSError **)error;
-- (id<MTLResidencySet>)newResidencySetWithDescriptor:(MTLResidencySetDescriptor *)descriptor error:(NSError **)error;
+- (id<MTLResidencySet>)newResidencySetWithDescriptor:(MTLResidencySetDescriptor *)descriptor
+                                               error:(NSError **)error API_AVAILABLE(macos(15.0));
 @end
 
 extern "C" id<MTLDevice> MTLCreateSystemDefaultDevice(void);
+extern "C" NSArray<id<MTLDevice>> *MTLCopyAllDevices(void) __attribute__((ns_returns_retained));
