@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server, ServerResponse } from 
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import type { Config } from '../infra/config/config-schema.ts';
+import { listenUrl } from '../infra/config/listen-url.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';
 import type { Logger } from '../infra/log/logger.ts';
 import { createMalformedRefusals } from './refuse-malformed.ts';
@@ -82,18 +83,33 @@ function serveRequests(server: Server, fetch: Fetch, log: Logger): void {
 
 function bind(server: Server, { host, port }: Config): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      const message = `Cannot listen on ${host}:${port}: ${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}.`;
-      reject(new DomainError('bad_config', message, { param: 'port', cause }));
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      reject(cannotListen(host, port, cause));
     });
     server.listen(port, host, resolve);
   });
 }
 
+/** What to do about the reasons that an operator can change. */
+const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process has that port: stop it, or choose another with --port',
+  EADDRNOTAVAIL: 'this machine does not have that address: choose another with --host',
+  EAFNOSUPPORT: 'this machine has no addresses of that kind: choose another with --host, such as 0.0.0.0',
+  ENOTFOUND: 'that name has no address: choose another with --host',
+  EAI_AGAIN: 'that name has no address: choose another with --host',
+  EACCES: 'this user may not use that port: choose one above 1023 with --port',
+};
+
+function cannotListen(host: string, port: number, cause: NodeJS.ErrnoException): DomainError {
+  const { code = 'unknown error' } = cause;
+  const reason = LISTEN_REMEDIES[code] === undefined ? code : `${code}, ${LISTEN_REMEDIES[code]}`;
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return new DomainError('bad_config', `Cannot listen on ${address}: ${reason}.`, { param: 'port', cause });
+}
+
 function urlOf(server: Server, host: string): string {
   const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return listenUrl(host, typeof address === 'object' && address !== null ? address.port : 0);
 }
 
 async function shutDown(server: Server, drainMs: number, leave: () => Promise<void>): Promise<void> {

@@ -3,7 +3,8 @@ import { execFile, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { REPOSITORY_ROOT } from './repository-root.ts';
 
-const CONCLAVE = join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs');
+/** The command. */
+export const CONCLAVE = join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs');
 
 export interface CommandOutcome {
   readonly status: number | null;

@@ -5,12 +5,10 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readConfig } from '../infra/config/read-config.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';
-import { createLogger, type Logger } from '../infra/log/logger.ts';
+import { createLogger } from '../infra/log/logger.ts';
 import { exitWithParent } from '../infra/process/exit-with-parent.ts';
+import { exitWhenLate } from './serve/exit-when-late.ts';
 import { serveModel } from './serve/serve-model.ts';
-
-/** Time beyond draining to give back to Redis what has not ended. */
-const GOODBYE_MS = 3_000;
 
 async function main(): Promise<void> {
   exitWithParent();
@@ -35,21 +33,12 @@ async function main(): Promise<void> {
   const leave = () => {
     if (stop.signal.aborted) return;
     stop.abort();
-    exitAfter(config.drainSeconds * 1000 + GOODBYE_MS, log);
+    exitWhenLate(config.drainSeconds, log);
   };
   // Again and again: a service manager may send it to every process, and then who started us does.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, leave);
   const nodeId = values.node ?? `${hostname()}-${process.pid}`;
-  await serveModel({ config, folder, name: values.name ?? null, nodeId, log }, stop.signal);
-}
-
-/** Without Redis there is nobody to give anything back to, and nothing is lost: locks and lease run out. */
-function exitAfter(afterMs: number, log: Logger): void {
-  const exit = () => {
-    log.warn('Redis does not answer; leaving without giving anything back');
-    process.exit(1);
-  };
-  setTimeout(exit, afterMs).unref();
+  await serveModel({ config, folder, name: values.name ?? config.servedModelName ?? null, nodeId, log }, stop.signal);
 }
 
 main().then(

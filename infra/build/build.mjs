@@ -1,4 +1,5 @@
 // `npm run build`: TypeScript to dist/, the addon to native/build/, and a `conclave` command for npx.
+import './check-node.mjs';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

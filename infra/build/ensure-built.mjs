@@ -1,4 +1,5 @@
 // Runs before `npm start` and `npm test`: installs packages and builds when that was not done since the last change.
+import './check-node.mjs';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The `conclave` command: plain JavaScript, so that it can say what to do when nothing is built yet.
+import '../build/check-node.mjs';
 import { existsSync } from 'node:fs';
 
 const main = new URL('../../dist/infra/cli/main.js', import.meta.url);

@@ -1,9 +1,11 @@
 // How a failed command ends: one line a person can act on, or with --json an object a program can.
 import { DomainError, toDomainError } from '../errors/domain-error.ts';
+import { fileFailure } from './file-failure.ts';
 
 /** Writes the failure: to stderr as text, to stdout as {"error": {code, message, param}}. */
 export function reportFailure(thrown: unknown, json: boolean): void {
-  const error = toDomainError(thrown);
+  const expected = thrown instanceof DomainError ? thrown : fileFailure(thrown);
+  const error = expected ?? toDomainError(thrown);
   if (json) {
     const { code, message, param = null } = error;
     process.stdout.write(`${JSON.stringify({ error: { code, message, param } })}\n`);
@@ -11,5 +13,5 @@ export function reportFailure(thrown: unknown, json: boolean): void {
   }
   process.stderr.write(`conclave: ${error.message}\n`);
   // A failure that we did not foresee is a fault of ours: whoever reports it needs to see it.
-  if (!(thrown instanceof DomainError)) console.error(thrown);
+  if (expected === undefined) console.error(thrown);
 }

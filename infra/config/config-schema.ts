@@ -131,7 +131,12 @@ export const configSchema = z.strictObject({
   /** Keys, weights, sockets and logs live here. */
   home: z.string().min(1).default('.conclave'),
   /** `localhost` only unless changed: opening it to a network is a decision. */
-  host: z.string().min(1).default('127.0.0.1'),
+  host: z
+    .string()
+    .min(1)
+    // As it stands in a URL: [::1].
+    .transform((host) => host.replace(/^\[(.*)\]$/, '$1'))
+    .default('127.0.0.1'),
   port: z.int().min(0).max(65_535).default(8080),
   /**
    * Where clients reach the gateway, when that is not `http://host:port`; https turns on Secure cookies. Its path is what a
@@ -141,6 +146,8 @@ export const configSchema = z.strictObject({
   redisUrl: z.string().min(1).optional(),
   exchangeUrl: z.string().min(1).optional(),
   model: z.string().min(1).optional(),
+  /** The name that clients use; default: that of the model's folder. */
+  servedModelName: z.string().min(1).max(128).optional(),
   nodes: count(1),
   worker: section(workerSchema),
   auth: section(authSchema),

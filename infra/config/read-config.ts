@@ -14,6 +14,7 @@ export interface ConfigFlags {
   readonly host?: string;
   readonly nodes?: number;
   readonly model?: string;
+  readonly servedModelName?: string;
   /** Of the worker. */
   readonly threads?: number;
   /** Of the worker. */
@@ -26,6 +27,7 @@ const ENVIRONMENT: readonly (readonly [variable: string, key: string, convert: (
   ['REDIS_URL', 'redisUrl', String],
   ['EXCHANGE_URL', 'exchangeUrl', String],
   ['CONCLAVE_HOME', 'home', String],
+  ['CONCLAVE_HOST', 'host', String],
   ['CONCLAVE_PORT', 'port', Number],
 ];
 

@@ -81,7 +81,7 @@ export function parseRedisUrl(url: string, setting: string): RedisTarget {
 function socketOptions(url: URL, setting: string): RedisTarget {
   if (url.host !== '' || url.pathname.length < 2) throw badUrl(setting, 'a unix:// URL without an absolute path');
   return {
-    path: decodeURIComponent(url.pathname),
+    path: decoded(url.pathname, setting),
     db: databaseNumber(url.searchParams.get('db') ?? '', setting),
     ...credentials(url.searchParams.get('user') ?? '', url.searchParams.get('password') ?? ''),
   };
@@ -93,9 +93,17 @@ function networkOptions(url: URL, setting: string): RedisTarget {
     host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
     port: url.port === '' ? 6379 : Number(url.port),
     db: databaseNumber(url.pathname.slice(1), setting),
-    ...credentials(decodeURIComponent(url.username), decodeURIComponent(url.password)),
+    ...credentials(decoded(url.username, setting), decoded(url.password, setting)),
     ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
   };
+}
+
+function decoded(text: string, setting: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw badUrl(setting, 'a URL in which a percent sign is not followed by two hexadecimal digits; write %25 for it');
+  }
 }
 
 function credentials(username: string, password: string): Pick<RedisTarget, 'username' | 'password'> {

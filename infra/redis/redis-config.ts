@@ -42,7 +42,7 @@ export function redisConfig(options: RedisConfigOptions, address: RedisAddress, 
 /** The URL that connectRedis understands. */
 export function redisUrl(address: RedisAddress, password: string): string {
   return 'socket' in address
-    ? `unix://${encodeURI(address.socket)}?password=${password}`
+    ? `unix://${address.socket.split('/').map(encodeURIComponent).join('/')}?password=${password}`
     : `redis://:${password}@127.0.0.1:${address.port}`;
 }
 

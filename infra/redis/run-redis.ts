@@ -128,13 +128,22 @@ async function waitUntilUp(running: RunningRedis, dir: string): Promise<void> {
 async function stopLeftover(dir: string): Promise<void> {
   const file = join(dir, 'url');
   if (!existsSync(file)) return;
-  const probe = openProbe(readFileSync(file, 'utf8'), () => null);
+  const probe = openProbe(readUrl(file), () => null);
   const giveUp = new AbortController();
   const silent = delay(LEFTOVER_PROBE_MS, 'silent', { signal: giveUp.signal }).catch(() => 'silent');
   const answer = await Promise.race([probe.ping().catch(() => 'refused'), silent]);
   giveUp.abort();
   if (answer === 'PONG') await shutDown(probe);
   probe.disconnect();
+}
+
+function readUrl(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new DomainError('unavailable', `${file} cannot be read (${code}). Move it away.`, { param: file, cause });
+  }
 }
 
 // SHUTDOWN has no reply: the connection closes when the server has written out its file and goes.

@@ -1,6 +1,7 @@
 // A worker's life: open a model, tell gateways and other nodes about it, and take part in a group: lead it while its lease can
 // be had, else compute what its leader asks for. Nothing here is the only copy of anything: a killed worker's successor finds
 // all in Redis.
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import { cachedBandwidth } from '../cluster/cached-bandwidth.ts';
@@ -44,7 +45,8 @@ export async function openParticipant(options: ServeOptions): Promise<Participan
 
 /** Serves until `stop` is aborted. Throws DomainError when model, Redis, group or configuration cannot be used. */
 export async function serveModel(options: ServeOptions, stop: AbortSignal): Promise<void> {
-  const participant = await openParticipant(options);
+  const participant = await unlessStopped(openParticipant(options), stop);
+  if (participant === null) return;
   try {
     // Why the node cannot go on says more than how the group's work ended.
     const taking = takePart(participant, AbortSignal.any([stop, participant.broken]));
@@ -52,6 +54,15 @@ export async function serveModel(options: ServeOptions, stop: AbortSignal): Prom
   } finally {
     await participant.close();
   }
+}
+
+/** Null when `stop` is aborted first; a participant that is opened after that is closed. */
+async function unlessStopped(opening: Promise<Participant>, stop: AbortSignal): Promise<Participant | null> {
+  const stopped = stop.aborted ? Promise.resolve([]) : once(stop, 'abort');
+  const first = await Promise.race([opening, stopped.then(() => null)]);
+  // A failure after the stop concerns no one.
+  if (first === null) void opening.then(({ close }) => close()).catch(() => {});
+  return first;
 }
 
 /**

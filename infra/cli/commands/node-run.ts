@@ -1,21 +1,33 @@
 // `conclave node`: a worker in the foreground, until SIGTERM or SIGINT. Its log goes to stderr.
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import { exitWhenLate } from '../../../workers/serve/exit-when-late.ts';
 import { serveModel } from '../../../workers/serve/serve-model.ts';
 import { type ConfigFlags, readConfig } from '../../config/read-config.ts';
 import { createLogger } from '../../log/logger.ts';
+import { stopRequest } from '../../process/stop-request.ts';
+import { awaitRedis } from '../await-redis.ts';
+import { joinUrl } from '../join-url.ts';
 
-export interface NodeOptions extends Pick<ConfigFlags, 'config' | 'home' | 'model' | 'threads' | 'group'> {
-  readonly join: string;
+export interface NodeOptions
+  extends Pick<ConfigFlags, 'config' | 'home' | 'model' | 'servedModelName' | 'threads' | 'group'> {
+  readonly join?: string;
+  readonly joinFile?: string;
   readonly node?: string;
 }
 
-export async function nodeCommand({ join, node, ...flags }: NodeOptions): Promise<void> {
-  const config = readConfig(flags, { ...process.env, REDIS_URL: join });
+export async function nodeCommand({ join, joinFile, node, ...flags }: NodeOptions): Promise<void> {
+  const joined = joinUrl({ join, joinFile }, process.env);
+  const config = readConfig(flags, { ...process.env, ...(joined !== undefined && { REDIS_URL: joined }) });
   const log = createLogger('node', config.logLevel);
-  const stop = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+  const stop = stopRequest();
+  stop.addEventListener('abort', () => exitWhenLate(config.drainSeconds, log), { once: true });
   const folder = config.model === undefined ? null : resolve(config.model);
   const nodeId = node ?? `${hostname()}-${process.pid}`;
-  await serveModel({ config, folder, name: null, nodeId, log }, stop.signal);
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  if (config.redisUrl !== undefined) await awaitRedis(config.redisUrl, say, stop);
+  const name = config.servedModelName ?? null;
+  if (!stop.aborted) await serveModel({ config, folder, name, nodeId, log }, stop);
+  // A start that was stopped half way may still be opening files.
+  process.exit();
 }

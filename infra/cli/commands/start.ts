@@ -11,6 +11,7 @@ export function addStartCommand(program: Command): void {
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--nodes <count>', 'nodes that share the model (default: 1)', parsePositiveInteger)
     .option('--model <folder>', 'a checkpoint or a folder of packs (default: the demo model)')
+    .option('--served-model-name <name>', "the name that clients use (default: that of the model's folder)")
     .option('--home <folder>', 'where keys, packs, queues and logs are kept (default: $CONCLAVE_HOME or .conclave)')
     .option('--config <file>', 'configuration (default: conclave.yaml, if there is one)')
     .addHelpText('after', '\nExample:\n  npm start -- --model ./dbrx-instruct --port 9000')

@@ -23,6 +23,8 @@ export interface ProcessOptions {
   readonly exchange: string;
   /** Checkpoint or pack folder. */
   readonly folder: string;
+  /** The name that clients use. */
+  readonly model: string;
   readonly port: number;
 }
 
@@ -38,7 +40,16 @@ export class ClusterProcesses {
     this.#options = options;
     this.#gateway = this.#run('gateway', 'gateway/main.js', []);
     const nodes = Array.from({ length: options.config.nodes }, (_, index) => index + 1);
-    this.#workers = nodes.map((node) => this.#run(workerName(node), 'workers/main.js', this.#workerArguments(node)));
+    const started: SupervisedProcess[] = [];
+    try {
+      for (const node of nodes)
+        started.push(this.#run(workerName(node), 'workers/main.js', this.#workerArguments(node)));
+    } catch (thrown) {
+      // A log that cannot be opened: what runs already must not keep this process from ending.
+      for (const running of [this.#gateway, ...started]) void running.stop(0);
+      throw thrown;
+    }
+    this.#workers = started;
   }
 
   /** By name: `gateway`, `worker`, `worker-2` and so on. */
@@ -72,7 +83,7 @@ export class ClusterProcesses {
   /** The gateway is ready when a worker has told it about a model. */
   async #untilServed(url: string, over: AbortSignal): Promise<void> {
     while (!over.aborted) {
-      if ((await statusOf(`${url}/readyz`)) === 200) return;
+      if ((await statusOf(`${url}/readyz`, over)) === 200) return;
       await delay(POLL_MS);
     }
   }
@@ -102,6 +113,7 @@ export class ClusterProcesses {
         REDIS_URL: durable,
         EXCHANGE_URL: exchange,
         CONCLAVE_HOME: config.home,
+        CONCLAVE_HOST: config.host,
         CONCLAVE_PORT: String(port),
       },
       logFile: join(config.home, `${name}.log`),
@@ -110,9 +122,17 @@ export class ClusterProcesses {
   }
 
   #workerArguments(node: number): readonly string[] {
-    const { config, folder } = this.#options;
+    const { config, folder, model } = this.#options;
     const threads = config.worker.threads ?? threadsOfEach(config.nodes);
-    return ['--model', folder, '--node', `node-${node}`, ...(threads === null ? [] : ['--threads', String(threads)])];
+    return [
+      '--model',
+      folder,
+      '--name',
+      model,
+      '--node',
+      `node-${node}`,
+      ...(threads === null ? [] : ['--threads', String(threads)]),
+    ];
   }
 }
 
@@ -125,9 +145,9 @@ function rejectedBy(interrupted: AbortSignal): Promise<never> {
 }
 
 /** Of a GET; 0 when nobody answers. node:http, because loading a larger client would delay the start. */
-function statusOf(url: string): Promise<number> {
+function statusOf(url: string, over: AbortSignal): Promise<number> {
   return new Promise((resolve) => {
-    const asked = get(url, (answer) => {
+    const asked = get(url, { signal: over }, (answer) => {
       answer.resume().on('close', () => resolve(answer.statusCode ?? 0));
     });
     asked.on('error', () => resolve(0));

@@ -2,6 +2,8 @@
 // because they are shown again at the next start. Keys that Redis no longer accepts are replaced, and people are told why.
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { DomainError } from '../../errors/domain-error.ts';
 import type { KeyStore } from '../../tenants/key-store.ts';
 import { SCOPES, type Scope } from '../../tenants/scope.ts';
 import type { TenantStore } from '../../tenants/tenant-store.ts';
@@ -14,6 +16,7 @@ export interface OperatorKeys {
 const FILE = 'operator-keys.json';
 /** What was there before keys had to be replaced: it is valid again should the data come back. */
 const PREVIOUS = 'operator-keys.previous.json';
+const storedSchema = z.object({ apiKey: z.string(), adminKey: z.string() });
 const TENANT = 'default';
 
 /** The keys of this home, made at the first start. Warns by `say` before it replaces those of an earlier one. */
@@ -26,7 +29,7 @@ export async function operatorKeys(
 ): Promise<OperatorKeys> {
   if ((await tenants.find(TENANT)) === undefined) await tenants.create(TENANT, {}, nowMs);
   const path = join(home, FILE);
-  const stored = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Partial<OperatorKeys>) : {};
+  const stored = readKeys(path);
   const accepted = {
     apiKey: await accept(stored.apiKey, keys, nowMs),
     adminKey: await accept(stored.adminKey, keys, nowMs),
@@ -42,6 +45,16 @@ export async function operatorKeys(
   };
   writeFileSync(path, JSON.stringify(current, null, 2), { mode: 0o600 });
   return current;
+}
+
+function readKeys(path: string): Partial<OperatorKeys> {
+  if (!existsSync(path)) return {};
+  try {
+    return storedSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (cause) {
+    const message = `${path} does not hold the keys that a start has written there. Remove it: new ones are made.`;
+    throw new DomainError('bad_config', message, { param: path, cause });
+  }
 }
 
 async function accept(text: string | undefined, keys: KeyStore, nowMs: number): Promise<string | undefined> {

@@ -1,9 +1,10 @@
 // What `npm start` runs: two private Redis servers, a gateway and workers, each started again when it dies.
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Redis } from 'ioredis';
 import type { Config } from '../../config/config-schema.ts';
+import { listenUrl } from '../../config/listen-url.ts';
 import { pepperPath } from '../../config/read-config.ts';
 import { DomainError } from '../../errors/domain-error.ts';
 import { DEMO_MODEL } from '../../package-facts.ts';
@@ -15,6 +16,7 @@ import { claimHome } from './claim-home.ts';
 import { ClusterProcesses } from './cluster-processes.ts';
 import { ensureRedisServer } from './ensure-redis-server.ts';
 import { type OperatorKeys, operatorKeys } from './operator-keys.ts';
+import { prepareHome } from './prepare-home.ts';
 import { type RedisEvents, SupervisedRedis } from './supervised-redis.ts';
 
 /** `<home>/ready.json`. */
@@ -51,7 +53,9 @@ const ABANDON_MS = 2_000;
  */
 export async function runCluster(options: ClusterOptions): Promise<RunningCluster> {
   const { config, say } = options;
-  mkdirSync(config.home, { recursive: true, mode: 0o700 });
+  const folder = resolve(config.model ?? DEMO_MODEL);
+  const model = nameOf(config, folder);
+  prepareHome(config.home);
   const readyPath = join(config.home, 'ready.json');
   const giveHomeBack = claimHome(config.home);
   rmSync(readyPath, { force: true });
@@ -61,27 +65,29 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
     giveHomeBack();
     throw thrown;
   });
-  const folder = config.model ?? DEMO_MODEL;
-  const port = config.port === 0 ? await freePort() : config.port;
+  const port = config.port === 0 ? await freePort(config.host) : config.port;
   const { durable, exchange } = redis;
   const { configFile, interrupted = new AbortController().signal } = options;
-  const processes = new ClusterProcesses({ config, configFile, events, durable, exchange, folder, port });
+  let processes: ClusterProcesses | undefined;
+  const processOptions = { config, configFile, events, durable, exchange, folder, model, port };
   const stop = async (graceMs = config.drainSeconds * 1000 + STOP_MS) => {
     announce = () => {};
     rmSync(readyPath, { force: true });
-    await processes.stop(graceMs);
+    await processes?.stop(graceMs);
     await Promise.all(redis.servers.map((server) => server.stop()));
     giveHomeBack();
   };
   try {
-    const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+    const started = new ClusterProcesses(processOptions);
+    processes = started;
+    const url = listenUrl(config.host, port);
     const keys = await withRedis(durable, async (connection) => {
-      const ready = processes.ready(url, connection, say, interrupted);
+      const ready = started.ready(url, connection, say, interrupted);
       return (await Promise.all([makeKeys(config, connection, say), ready]))[0];
     });
     const describe = (): ReadyFile => {
-      const pids = { ...processes.pids(), ...redis.pids() };
-      return { url, ...keys, model: basename(folder), nodes: config.nodes, pids };
+      const pids = { ...started.pids(), ...redis.pids() };
+      return { url, ...keys, model, nodes: config.nodes, pids };
     };
     announce = () => writeReadyFile(readyPath, describe());
     announce();
@@ -90,6 +96,13 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
     await stop(ABANDON_MS);
     throw thrown;
   }
+}
+
+/** Throws `bad_config` for a folder without a name, which only `/` is. */
+function nameOf({ servedModelName }: Config, folder: string): string {
+  const name = servedModelName ?? basename(folder);
+  if (name !== '') return name;
+  throw new DomainError('bad_config', `${folder} has no name to serve it under. Give one with --served-model-name.`);
 }
 
 /** By rename: who waits for the file never reads half of it. */
@@ -152,9 +165,13 @@ async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Pro
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port that is free on this host. An unusable host is reported by the gateway, which tries it next. */
+async function freePort(host: string): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => {
+    server.once('error', () => server.listen(0, '127.0.0.1', resolve));
+    server.listen(0, host, resolve);
+  });
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));
   if (typeof address === 'object' && address !== null) return address.port;

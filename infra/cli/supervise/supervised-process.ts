@@ -61,6 +61,10 @@ export class SupervisedProcess {
     clearTimeout(late);
   }
 
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#stopped.signal }).catch(() => {});
+  }
+
   #spawn(): { readonly child: ChildProcess; readonly exited: Promise<string> } {
     const { module, args, env } = this.#options;
     const child = spawn(process.execPath, [module, ...args], {
@@ -84,8 +88,11 @@ export class SupervisedProcess {
       const why = await exited;
       if (this.#stopped.signal.aborted) return;
       if (performance.now() - startedMs > HEALTHY_MS) delayMs = FIRST_DELAY_MS;
+      // A start that fails is reported by its caller, which stops this process then.
+      await this.#pause(FIRST_DELAY_MS);
+      if (this.#stopped.signal.aborted) return;
       this.#options.onEnd(`The ${this.#options.name} ended (${why}); starting it again.`);
-      await delay(delayMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
+      await this.#pause(delayMs - FIRST_DELAY_MS);
       if (this.#stopped.signal.aborted) return;
       delayMs = Math.min(MAX_DELAY_MS, delayMs * 2);
       ({ child: this.#child, exited } = this.#spawn());
