@@ -23,6 +23,7 @@ export interface PromptEncoder {
 /** Text longer than this many characters per token of the context is counted window by window before it is encoded. */
 const WINDOW_PER_TOKEN = 8;
 const SMALLEST_WINDOW = 65_536;
+const LARGEST_WINDOW = 1_048_576;
 /** Tokens that a cut at the edge of a window can add. */
 const CUT_TOKENS = 256;
 
@@ -38,7 +39,7 @@ export async function createPromptEncoder(model: EncoderModel): Promise<PromptEn
       const text = prompt.kind === 'text' ? prompt.text : render(prompt.messages);
       onEncoding();
       refuseTooManyBytes(Buffer.byteLength(text.replaceAll(GUARD, '')), prompt.kind, context);
-      const encode = (part: string) => encodeWithin(model.scriptMs, tokenizer, prompt.kind, part);
+      const encode = (part: string) => encodeWithin(model.scriptMs + part.length / 100, tokenizer, prompt.kind, part);
       await refuseByWindows(text, prompt.kind, model.maxContext, encode);
       return encode(text);
     },
@@ -52,7 +53,7 @@ async function refuseByWindows(
   maxContext: number,
   encode: (part: string) => Promise<readonly number[]>,
 ): Promise<void> {
-  const window = Math.max(SMALLEST_WINDOW, WINDOW_PER_TOKEN * maxContext);
+  const window = Math.min(Math.max(SMALLEST_WINDOW, WINDOW_PER_TOKEN * maxContext), LARGEST_WINDOW);
   let atLeast = 0;
   for (let from = 0; text.length > window && from < text.length; from += window) {
     atLeast += Math.max(0, (await encode(text.slice(from, from + window))).length - CUT_TOKENS);
@@ -72,6 +73,7 @@ function encodeWithin(
       ? encodeRendered(tokenizer, text)
       : tokenizer.encode(text, { specials: 'parsed', addPromptTokens: true });
   const field = promptField(kind);
+  // A megabyte in ten seconds: half of what the gateway waits, which counts windows and then the whole.
   return interruptedAfter(ms, start, () => {
     const message = `Your ${field} could not be tokenized within ${ms / 1000} seconds.`;
     return new DomainError('invalid_request', message, { param: field });

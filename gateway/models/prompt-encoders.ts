@@ -10,13 +10,13 @@ import { PromptQueue, QUEUE_BOUNDS, type WaitingPrompt } from './prompt-queue.ts
 import { promptBytes, promptField } from './prompt-size.ts';
 
 /** Time of a script inside a process; a template renders in milliseconds. */
-export const SCRIPT_MS = 5_000;
+export const SCRIPT_MS = 3_000;
 
 export const ENCODER_LIMITS: EncoderLimits = {
   loadMs: 60_000,
-  // Two scripts, and then a megabyte in ten seconds: five times what it takes here.
-  promptMs: (bytes) => 3 * SCRIPT_MS + bytes / 100,
-  heapMiB: 768,
+  // Two scripts, which end by themselves, and a megabyte in twenty seconds: what is long is encoded twice.
+  promptMs: (bytes) => 10_000 + bytes / 50,
+  heapMiB: 512,
   rssBytes: 512 * 1024 * 1024,
 };
 

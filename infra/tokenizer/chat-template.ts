@@ -3,6 +3,7 @@
 import { Template } from '@huggingface/jinja';
 import { DomainError } from '../errors/domain-error.ts';
 import { type ChatGuard, type ChatMessage, createChatGuard } from './guard-messages.ts';
+import './python-strings.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { type NamedTokens, readTokenizerConfig } from './tokenizer-config.ts';
 import type { TokenizerFiles } from './tokenizer-files.ts';
@@ -28,7 +29,8 @@ export function createChatTemplate(files: TokenizerFiles, tokenizer: Tokenizer):
   const config = readTokenizerConfig(files);
   const sources =
     files.family === 'dbrx' ? new Map([['default', DBRX_TEMPLATE], ...config.chatTemplates]) : config.chatTemplates;
-  const templates = new Map([...sources].map(([name, source]) => [name, compile(name, source)]));
+  const file = files.chatTemplate === null ? 'tokenizer_config.json' : 'chat_template.jinja';
+  const templates = new Map([...sources].map(([name, source]) => [name, compile(file, name, source)]));
   const fallback = templates.get('default') ?? [...templates.values()][0];
   if (fallback === undefined) return null;
   const guard = createChatGuard(tokenizer.addedTokens, sources.values());
@@ -50,11 +52,11 @@ export function encodeRendered(tokenizer: Tokenizer, rendered: string): Promise<
   return tokenizer.encode(rendered, { specials: 'guarded', addPromptTokens: false });
 }
 
-function compile(name: string, source: string): Template {
+function compile(file: string, name: string, source: string): Template {
   try {
     return new Template(source);
   } catch (cause) {
-    const message = `Chat template ${JSON.stringify(name)} does not parse: ${reasonOf(cause)}`;
+    const message = `${file}: chat template ${JSON.stringify(name)} does not parse: ${reasonOf(cause)}`;
     throw new DomainError('bad_tokenizer', message, { cause });
   }
 }

@@ -7,6 +7,7 @@ import type { Logger } from '../../infra/log/logger.ts';
 import { checkRedisServer } from '../../infra/redis/check-redis-server.ts';
 import { connectRedis } from '../../infra/redis/connect.ts';
 import { type Heartbeat, startHeartbeat } from '../../infra/registry/node-heartbeats.ts';
+import { createChatTemplate } from '../../infra/tokenizer/chat-template.ts';
 import { createTokenizer } from '../../infra/tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
 import { ModelSession } from '../../native/model-session.ts';
@@ -77,6 +78,8 @@ export async function openNode(options: ServeOptions): Promise<ServingNode> {
     const held = new LoadedModel(model.source, createSession(model, size, config));
     closing.push(() => held.close());
     const tokenizer = await createTokenizer(model.files);
+    // Gateways render the template; that it does not parse is better known here, where the file is.
+    createChatTemplate(model.files, tokenizer);
     const packs = await offerPacks(model, redis, config);
     closing.push(() => packs.close());
     const state = new NodeState({ ...options, name: model.name, held, size, packsUrl: packs.url });

@@ -111,7 +111,7 @@ test('a template that fails on the messages refuses them and says why', async ()
 test('a template that is no Jinja is refused when the model is loaded', async () => {
   await assert.rejects(withTemplate('{% for %}'), {
     code: 'bad_tokenizer',
-    message: /^Chat template "default" does not parse: /,
+    message: /^tokenizer_config\.json: chat template "default" does not parse: /,
   });
 });
 
