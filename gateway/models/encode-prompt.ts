@@ -75,7 +75,7 @@ function encodeWithin(
   const field = promptField(kind);
   // A megabyte in ten seconds: half of what the gateway waits, which counts windows and then the whole.
   return interruptedAfter(ms, start, () => {
-    const message = `Your ${field} could not be tokenized within ${ms / 1000} seconds.`;
+    const message = `Your ${field} could not be tokenized within ${Math.ceil(ms / 1000)} seconds.`;
     return new DomainError('invalid_request', message, { param: field });
   });
 }
