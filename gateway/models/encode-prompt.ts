@@ -39,7 +39,8 @@ export async function createPromptEncoder(model: EncoderModel): Promise<PromptEn
       const text = prompt.kind === 'text' ? prompt.text : render(prompt.messages);
       onEncoding();
       refuseTooManyBytes(Buffer.byteLength(text.replaceAll(GUARD, '')), prompt.kind, context);
-      const encode = (part: string) => encodeWithin(model.scriptMs + part.length / 100, tokenizer, prompt.kind, part);
+      const encode = (part: string) =>
+        encodeWithin(model.scriptMs + Math.ceil(part.length / 100), tokenizer, prompt.kind, part);
       await refuseByWindows(text, prompt.kind, model.maxContext, encode);
       return encode(text);
     },
