@@ -2,7 +2,7 @@
 // token stream of the old one is terminal.
 import type { Redis } from 'ioredis';
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
+import { type GenerationRequest, readStoredRequest } from '../../infra/messages/generation-request.ts';
 import { readGeneration } from '../../infra/queue/inspect-jobs.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 import { askRedis } from '../../infra/redis/script-errors.ts';
@@ -25,7 +25,7 @@ export async function retryGeneration(
     );
   }
   const request: GenerationRequest = {
-    ...JSON.parse(stored),
+    ...readStoredRequest(stored),
     id: fresh.id,
     createdAtMs: fresh.nowMs,
     resumeSeconds: 0,

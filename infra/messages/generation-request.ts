@@ -68,6 +68,17 @@ export interface GenerationRequest {
   readonly traceparent: string;
 }
 
+/** What version 0.1.0 stored: one prompt, and no echo. Requests wait in Redis while a system is upgraded. */
+interface OlderRequest {
+  readonly promptTokens: readonly number[];
+}
+
+/** A request as it is stored in Redis, by this version or an older one. */
+export function readStoredRequest(json: string): GenerationRequest {
+  const { promptTokens, ...request } = JSON.parse(json) as GenerationRequest & Partial<OlderRequest>;
+  return promptTokens === undefined ? request : { ...request, prompts: [promptTokens], echo: false };
+}
+
 /** The prompt that a choice answers. */
 export function promptOf({ prompts, choices }: GenerationRequest, choice: number): readonly number[] {
   return prompts[Math.floor(choice / choices)] ?? [];

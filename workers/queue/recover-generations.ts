@@ -1,5 +1,6 @@
 // What a group owned before its leader changed: for the new leader. In: the group's `cv:held`. Out: requests whose locks
 // are ours again; the others come back through their queue.
+import { readStoredRequest } from '../../infra/messages/generation-request.ts';
 import { fenceText, finishGeneration } from '../../infra/queue/finish-generation.ts';
 import { LOCK_MS } from '../../infra/redis/bullmq-scripts.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
@@ -28,7 +29,7 @@ export async function recoverGenerations(parts: TakeParts, isNew: boolean): Prom
     if (Number(inherited) > FRUITLESS_LEADERS) await failLost(parts, String(id));
     else {
       recovered.push({
-        request: JSON.parse(String(request)),
+        request: readStoredRequest(String(request)),
         lastSeq: Number(lastSeq),
         cancelled: cancelled === 1,
         attempt: Number(attempt),

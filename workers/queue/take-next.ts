@@ -1,6 +1,7 @@
 // Takes one job, fairly, in one round trip: a script chooses the queue, takes its next job as BullMQ does, under the group's
 // lock, charges for it and hands out the request.
 import type { Redis } from 'ioredis';
+import { readStoredRequest } from '../../infra/messages/generation-request.ts';
 import type { BullmqQueues } from '../../infra/queue/bullmq-queues.ts';
 import { fenceText, finishGeneration, type WriterFence } from '../../infra/queue/finish-generation.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
@@ -56,7 +57,7 @@ async function take({ redis, model, group, fence }: TakeParts, waits: boolean): 
 
 function parseTaken([more, request, lastSeq, cancelled, attempt]: readonly unknown[]): TakenGeneration {
   return {
-    request: JSON.parse(String(request)),
+    request: readStoredRequest(String(request)),
     lastSeq: Number(lastSeq),
     cancelled: Number(cancelled) === 1,
     attempt: Number(attempt),
