@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readConfig } from '../infra/config/read-config.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';
+import { fileFailure } from '../infra/errors/file-failure.ts';
 import { createLogger } from '../infra/log/logger.ts';
 import { exitWithParent } from '../infra/process/exit-with-parent.ts';
 import { exitWhenLate } from './serve/exit-when-late.ts';
@@ -45,7 +46,8 @@ main().then(
   () => process.exit(0),
   (error: unknown) => {
     // A person reads the last line, so an expected failure is one sentence.
-    console.error(error instanceof DomainError ? `conclave worker: ${error.message}` : error);
+    const expected = error instanceof DomainError ? error : fileFailure(error);
+    console.error(expected === undefined ? error : `conclave worker: ${expected.message}`);
     process.exit(1);
   },
 );

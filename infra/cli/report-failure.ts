@@ -1,6 +1,6 @@
 // How a failed command ends: one line a person can act on, or with --json an object a program can.
 import { DomainError, toDomainError } from '../errors/domain-error.ts';
-import { fileFailure } from './file-failure.ts';
+import { fileFailure } from '../errors/file-failure.ts';
 
 /** Writes the failure: to stderr as text, to stdout as {"error": {code, message, param}}. */
 export function reportFailure(thrown: unknown, json: boolean): void {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { DomainError } from '../errors/domain-error.ts';
+import { fileFailure } from '../errors/file-failure.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -45,7 +46,9 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new DomainError('bad_config', `${path}: cannot be read.`, { cause });
+    throw (
+      fileFailure(cause, 'bad_config', path) ?? new DomainError('bad_config', `${path}: cannot be read.`, { cause })
+    );
   }
 }
 

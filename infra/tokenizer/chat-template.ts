@@ -56,7 +56,7 @@ function compile(file: string, name: string, source: string): Template {
   try {
     return new Template(source);
   } catch (cause) {
-    const message = `${file}: chat template ${JSON.stringify(name)} does not parse: ${reasonOf(cause)}`;
+    const message = `${file}: chat template ${JSON.stringify(name)} does not parse: ${reasonOf(cause)}; correct it there`;
     throw new DomainError('bad_tokenizer', message, { cause });
   }
 }

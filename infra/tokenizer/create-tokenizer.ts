@@ -1,5 +1,6 @@
 // Makes a Tokenizer of the files. The native library does the work; where it cannot be loaded the JavaScript one does.
 import { DomainError } from '../errors/domain-error.ts';
+import { COPY_AGAIN } from '../errors/file-failure.ts';
 import { controlTokens } from './control-tokens.ts';
 import { createDbrxEngine } from './dbrx-engine.ts';
 import { createGuard, removeGuards } from './guard-text.ts';
@@ -29,8 +30,15 @@ export async function createTokenizerWith(
     const controls = controlTokens(addedTokensOf(json), config.chatTemplates.values());
     return tokenizerOf(createEngine(json, new Set(controls)), config, files.family);
   }
-  if (files.family === 'dbrx') return tokenizerOf(createDbrxEngine(), config, files.family);
+  if (files.family === 'dbrx') return tokenizerOf(builtIn(createDbrxEngine(), config), config, files.family);
   throw new DomainError('bad_tokenizer', `Expected tokenizer.json for a model of family ${files.family}, found none`);
+}
+
+/** A model with a smaller vocabulary than its family's tokenizer has one of its own. */
+function builtIn(engine: TokenEngine, { vocabSize }: TokenizerConfig): TokenEngine {
+  if (vocabSize === null || vocabSize >= engine.vocabSize) return engine;
+  const sizes = `the built-in tokenizer has ${engine.vocabSize} tokens, the model ${vocabSize}`;
+  throw new DomainError('bad_tokenizer', `tokenizer.json is missing: ${sizes}${COPY_AGAIN}`);
 }
 
 /** The native library, or null where it has no build for this machine. */

@@ -3,6 +3,7 @@
 // spaces in generated text, and DBRX's own config asks for it.
 import { z } from 'zod';
 import { DomainError } from '../errors/domain-error.ts';
+import { COPY_AGAIN } from '../errors/file-failure.ts';
 import { parseJson, type TokenizerFiles } from './tokenizer-files.ts';
 
 /** Special tokens by role, as text; null where the model has none. */
@@ -17,6 +18,8 @@ export interface TokenizerConfig {
   readonly tokens: NamedTokens;
   /** `eos_token_id` of generation_config.json, or of config.json where that has none. */
   readonly eosIds: readonly number[];
+  /** `vocab_size` of config.json; null where it has none. */
+  readonly vocabSize: number | null;
   /** Chat templates by name; `default` is the one without tools. */
   readonly chatTemplates: ReadonlyMap<string, string>;
 }
@@ -34,7 +37,11 @@ const tokenId = z.int().nonnegative();
 const eosTokenId = { eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish() };
 const generationConfig = z.looseObject(eosTokenId);
 /** A model that also sees or hears has its text model's keys one level down. */
-const modelConfig = z.looseObject({ ...eosTokenId, text_config: z.looseObject(eosTokenId).nullish() });
+const modelConfig = z.looseObject({
+  ...eosTokenId,
+  vocab_size: z.unknown().optional(),
+  text_config: z.looseObject(eosTokenId).nullish(),
+});
 
 /** Reads the configuration beside tokenizer.json. Throws DomainError `bad_tokenizer` naming the file and field. */
 export function readTokenizerConfig(files: TokenizerFiles): TokenizerConfig {
@@ -46,6 +53,7 @@ export function readTokenizerConfig(files: TokenizerFiles): TokenizerConfig {
   return {
     tokens: { bos: pick('bos_token'), eos: pick('eos_token'), pad: pick('pad_token'), unk: pick('unk_token') },
     eosIds: [generation.eos_token_id ?? model.eos_token_id ?? model.text_config?.eos_token_id ?? []].flat(),
+    vocabSize: typeof model.vocab_size === 'number' ? model.vocab_size : null,
     chatTemplates: templatesByName(files.chatTemplate ?? config.chat_template ?? []),
   };
 }
@@ -63,5 +71,7 @@ export function parseFile<T>(file: string, schema: z.ZodType<T>, text: string | 
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue?.path.join('.') || 'the whole file';
-  throw new DomainError('bad_tokenizer', `${file}: ${field}: ${issue?.message ?? 'invalid'}`, { cause: parsed.error });
+  throw new DomainError('bad_tokenizer', `${file}: ${field}: ${issue?.message ?? 'invalid'}${COPY_AGAIN}`, {
+    cause: parsed.error,
+  });
 }

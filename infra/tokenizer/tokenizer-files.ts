@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../errors/domain-error.ts';
+import { COPY_AGAIN, fileFailure } from '../errors/file-failure.ts';
 
 /** Everything a tokenizer and a chat template are built from; serialisable as it is. */
 export interface TokenizerFiles {
@@ -29,7 +30,8 @@ const BUILT_IN_FAMILIES: readonly string[] = ['dbrx'];
 export async function readTokenizerFiles(folder: string, family: string): Promise<TokenizerFiles> {
   const tokenizerJson = await readJsonText(join(folder, 'tokenizer.json'));
   if (tokenizerJson === null && !BUILT_IN_FAMILIES.includes(family)) {
-    throw new DomainError('bad_tokenizer', `Expected ${join(folder, 'tokenizer.json')}, but there is no such file`);
+    const message = `${join(folder, 'tokenizer.json')} is missing${COPY_AGAIN}`;
+    throw new DomainError('bad_tokenizer', message);
   }
   return {
     family,
@@ -53,7 +55,10 @@ async function readText(path: string): Promise<string | null> {
     return await readFile(path, 'utf8');
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
-    throw new DomainError('bad_tokenizer', `Expected a readable file at ${path}`, { cause });
+    throw (
+      fileFailure(cause, 'bad_tokenizer', path) ??
+      new DomainError('bad_tokenizer', `Expected a readable file at ${path}`, { cause })
+    );
   }
 }
 
@@ -62,6 +67,6 @@ export function parseJson(file: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new DomainError('bad_tokenizer', `Expected JSON in ${file}, but it does not parse`, { cause });
+    throw new DomainError('bad_tokenizer', `Expected JSON in ${file}, but it does not parse${COPY_AGAIN}`, { cause });
   }
 }

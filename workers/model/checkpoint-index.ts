@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import { COPY_AGAIN, fileFailure } from '../../infra/errors/file-failure.ts';
 import { readSafetensorsHeader, type SafetensorsEntry } from './read-safetensors-header.ts';
 
 export const SINGLE_FILE = 'model.safetensors';
@@ -61,7 +62,8 @@ async function readShard(folder: string, name: string): Promise<ReadonlyMap<stri
   // A name with a path in it could point anywhere on the machine.
   if (name !== basename(name) || name === '..') throw refusal(indexPath, `names shard "${name}": expected a file name`);
   const path = join(folder, name);
-  if (!existsSync(path)) throw refusal(indexPath, `names shard ${name}, which is missing`);
+  if (!existsSync(path))
+    throw refusal(indexPath, `names shard ${name}, which is missing; copy it to where the index is`);
   return readSafetensorsHeader(path);
 }
 
@@ -70,7 +72,8 @@ async function readWeightMap(indexPath: string): Promise<ReadonlyMap<string, str
     const value: unknown = JSON.parse(await readFile(indexPath, 'utf8'));
     return new Map(Object.entries(indexSchema.parse(value).weight_map));
   } catch (cause) {
-    throw refusal(indexPath, 'is not readable: expected {"weight_map": {tensor: shard file}}', cause);
+    const what = `is damaged: expected {"weight_map": {tensor: shard file}}${COPY_AGAIN}`;
+    throw fileFailure(cause, 'bad_checkpoint', indexPath) ?? refusal(indexPath, what, cause);
   }
 }
 

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import { COPY_AGAIN, fileFailure } from '../../infra/errors/file-failure.ts';
 
 export const CONFIG_FILE = 'config.json';
 
@@ -22,17 +23,25 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
     return parseModelConfig(await readFile(path, 'utf8'), path);
   } catch (thrown) {
     if (thrown instanceof DomainError) throw thrown;
-    throw new DomainError('bad_config', `${path} cannot be read: a model folder has a ${CONFIG_FILE}`, {
-      param: path,
-      cause: thrown,
-    });
+    throw unreadable(folder, path, thrown);
   }
+}
+
+function unreadable(folder: string, path: string, cause: unknown): DomainError {
+  const { code } = cause as Partial<NodeJS.ErrnoException>;
+  if (code === 'ENOTDIR') {
+    return new DomainError('bad_config', `${folder} is a file; name the folder of the model`, { param: folder, cause });
+  }
+  const missing = `${path} does not exist; name a model folder, which has one`;
+  const failure = code === 'ENOENT' ? undefined : fileFailure(cause, 'bad_config', path);
+  return failure ?? new DomainError('bad_config', missing, { param: path, cause });
 }
 
 /** Parses the text of a config.json; `path` is only for messages. Throws DomainError `bad_config`. */
 export function parseModelConfig(text: string, path: string): ModelConfig {
   const parsed = z.record(z.string(), z.unknown()).safeParse(parseJson(text, path));
-  if (!parsed.success) throw new DomainError('bad_config', `${path}: expected a JSON object`, { param: path });
+  if (!parsed.success)
+    throw new DomainError('bad_config', `${path}: expected a JSON object${COPY_AGAIN}`, { param: path });
   const modelType = parsed.data['model_type'];
   if (typeof modelType !== 'string') {
     throw refuseKey({ path }, 'model_type', modelType, 'expected the name of a model family');
@@ -70,6 +79,6 @@ function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new DomainError('bad_config', `${path} is not valid JSON`, { param: path, cause });
+    throw new DomainError('bad_config', `${path} is not valid JSON${COPY_AGAIN}`, { param: path, cause });
   }
 }

@@ -5,11 +5,14 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import { COPY_AGAIN, fileFailure } from '../../infra/errors/file-failure.ts';
 
 /** The cap the format itself sets, in bytes. */
 const MAX_HEADER_BYTES = 100_000_000;
 
 const PREFIX_BYTES = 8;
+/** The first bytes of the text that stands for a file which was cloned without Git LFS. */
+const LFS_POINTER = 'version ';
 
 /** Bytes per element of the storage types whose elements are whole bytes. */
 const DTYPE_BYTES: Readonly<Record<string, number>> = {
@@ -53,7 +56,7 @@ export async function readSafetensorsHeader(path: string): Promise<ReadonlyMap<s
     return await readHeader(file, path).finally(() => file.close());
   } catch (thrown) {
     if (thrown instanceof DomainError) throw thrown;
-    throw refusal(path, 'cannot be read', thrown);
+    throw fileFailure(thrown, 'bad_checkpoint', path) ?? refusal(path, 'cannot be read', thrown);
   }
 }
 
@@ -77,6 +80,10 @@ async function readExactly(file: FileHandle, position: number, length: number): 
 export function parseHeaderLength(prefix: Uint8Array, fileBytes: number, path: string): number {
   if (prefix.length < PREFIX_BYTES) {
     throw refusal(path, `is truncated: ${fileBytes} bytes, expected at least the 8 that give the header's length`);
+  }
+  if (new TextDecoder('latin1').decode(prefix) === LFS_POINTER) {
+    const message = `${path} is a pointer of Git LFS; fetch what it points to with \`git lfs pull\``;
+    throw new DomainError('bad_checkpoint', message, { param: path });
   }
   const length = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER_BYTES)) {
@@ -178,5 +185,5 @@ function refuseDuplicateNames(text: string, path: string): void {
 }
 
 function refusal(path: string, what: string, cause?: unknown): DomainError {
-  return new DomainError('bad_checkpoint', `${path} ${what}`, { param: path, cause });
+  return new DomainError('bad_checkpoint', `${path} ${what}${COPY_AGAIN}`, { param: path, cause });
 }

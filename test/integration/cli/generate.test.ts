@@ -94,7 +94,7 @@ test('a token outside the vocabulary is refused by its id', () => {
 test('a path that is not a model folder is named', () => {
   fails(
     runConclave('generate', '--model', join(home, 'nothing'), '--prompt', 'x'),
-    /nothing.config\.json cannot be read/,
+    /nothing.config\.json does not exist; name a model folder/,
   );
 });
 

@@ -79,7 +79,7 @@ test('a broken checkpoint is one line and exit code 1; with --json an object', a
   assert.equal(failed.status, 1);
   assert.match(
     failed.stderr,
-    /^conclave: .*model\.safetensors tensor ".*": data_offsets \[.*\] leave the \d+ bytes of data\n$/,
+    /^conclave: .*model\.safetensors tensor ".*": data_offsets \[.*\] leave the \d+ bytes of data; copy the file again .*\n$/,
   );
   const { status, stdout } = conclave('model', 'inspect', folder, '--json');
   assert.equal(status, 1);

@@ -14,7 +14,10 @@ test('a model that cannot be opened is named, and nothing is left running', asyn
   const { status, stdout, stderr } = runConclave('start', '--port', '0', '--home', home, '--model', model);
   assert.equal(status, 1);
   assert.equal(stdout, '');
-  assert.match(stderr, /The worker ended at its start \(exit code 1\): .*nothing.config\.json cannot be read/);
+  assert.match(
+    stderr,
+    /The worker ended at its start \(exit code 1\): .*nothing.config\.json does not exist; name a model folder/,
+  );
   assert.ok(!existsSync(join(home, 'ready.json')));
   claimHome(home)();
 });

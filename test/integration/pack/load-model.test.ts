@@ -218,11 +218,11 @@ test('verification reads every byte and names the damaged section', async (t) =>
 test('what is neither a checkpoint nor a folder of packs is refused', async (t) => {
   const home = await temporaryFolder(t);
   await writeFile(join(home, 'model.gguf'), '');
-  for (const name of ['nothing', 'model.gguf']) {
-    await assert.rejects(load(join(home, name), home), {
-      code: 'bad_config',
-      message: `${join(home, name, 'config.json')} cannot be read: a model folder has a config.json`,
-    });
+  for (const [name, message] of [
+    ['nothing', `${join(home, 'nothing', 'config.json')} does not exist; name a model folder, which has one`],
+    ['model.gguf', `${join(home, 'model.gguf')} is a file; name the folder of the model`],
+  ] as const) {
+    await assert.rejects(load(join(home, name), home), { code: 'bad_config', message });
   }
 });
 

@@ -72,7 +72,7 @@ test('a file that is no mapping, or not there, is refused by name', (t) => {
   );
   assert.equal(
     errorOf(() => readConfig({ config: '/nowhere/c.yaml' }, {})),
-    '/nowhere/c.yaml: cannot be read.',
+    '/nowhere/c.yaml cannot be used (open: ENOENT): it does not exist: name one that does.',
   );
 });
 

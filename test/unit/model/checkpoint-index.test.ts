@@ -55,7 +55,7 @@ const refused: readonly (readonly [string, Readonly<Record<string, string | Uint
   [
     'a missing shard',
     { 'model.safetensors.index.json': indexOf({ a: 's1.safetensors' }) },
-    'FOLDER/model.safetensors.index.json names shard s1.safetensors, which is missing',
+    'FOLDER/model.safetensors.index.json names shard s1.safetensors, which is missing; copy it to where the index is',
   ],
   [
     'a tensor that its shard does not have',
@@ -73,12 +73,12 @@ const refused: readonly (readonly [string, Readonly<Record<string, string | Uint
   [
     'an index that is not JSON',
     { 'model.safetensors.index.json': '{' },
-    'FOLDER/model.safetensors.index.json is not readable: expected {"weight_map": {tensor: shard file}}',
+    'FOLDER/model.safetensors.index.json is damaged: expected {"weight_map": {tensor: shard file}}; copy the file again from where the model came from',
   ],
   [
     'an index without a map',
     { 'model.safetensors.index.json': indexOf({ a: 3 }) },
-    'FOLDER/model.safetensors.index.json is not readable: expected {"weight_map": {tensor: shard file}}',
+    'FOLDER/model.safetensors.index.json is damaged: expected {"weight_map": {tensor: shard file}}; copy the file again from where the model came from',
   ],
 ];
 

@@ -195,11 +195,17 @@ for (const [what, config, message] of refused) {
 }
 
 test('refuses text that is not a JSON object, and a folder without config.json', async () => {
-  assert.throws(() => parseModelConfig('{', 'c'), { code: 'bad_config', message: 'c is not valid JSON' });
-  assert.throws(() => parseModelConfig('[]', 'c'), { code: 'bad_config', message: 'c: expected a JSON object' });
+  assert.throws(() => parseModelConfig('{', 'c'), {
+    code: 'bad_config',
+    message: 'c is not valid JSON; copy the file again from where the model came from',
+  });
+  assert.throws(() => parseModelConfig('[]', 'c'), {
+    code: 'bad_config',
+    message: 'c: expected a JSON object; copy the file again from where the model came from',
+  });
   await assert.rejects(readModelConfig('/nowhere'), {
     code: 'bad_config',
-    message: '/nowhere/config.json cannot be read: a model folder has a config.json',
+    message: '/nowhere/config.json does not exist; name a model folder, which has one',
   });
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { DomainError } from '../../../infra/errors/domain-error.ts';
+import { COPY_AGAIN } from '../../../infra/errors/file-failure.ts';
 import {
   parseHeaderLength,
   parseSafetensorsHeader,
@@ -27,7 +28,8 @@ async function refusalOf(context: TestContext, bytes: Uint8Array): Promise<strin
     assert.ok(thrown instanceof DomainError, String(thrown));
     assert.equal(thrown.code, 'bad_checkpoint');
     assert.equal(thrown.param, path);
-    return thrown.message.replace(`${folder}/`, '');
+    assert.ok(thrown.message.endsWith(COPY_AGAIN), thrown.message);
+    return thrown.message.slice(0, -COPY_AGAIN.length).replace(`${folder}/`, '');
   }
   return 'accepted';
 }
@@ -132,8 +134,11 @@ for (const [what, header, message] of refused) {
 
 test('refuses a file that is not there, and one that is a folder', async (t) => {
   const folder = await temporaryFolder(t);
-  for (const path of ['/nowhere/m.safetensors', folder]) {
-    const message = `${path} cannot be read`;
+  for (const [path, why] of [
+    ['/nowhere/m.safetensors', 'open: ENOENT): it does not exist: name one that does.'],
+    [folder, 'read: EISDIR): it is a folder where a file is expected: move it away.'],
+  ] as const) {
+    const message = `${path} cannot be used (${why}`;
     await assert.rejects(readSafetensorsHeader(path), { code: 'bad_checkpoint', message });
   }
 });

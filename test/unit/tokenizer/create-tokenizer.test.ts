@@ -157,7 +157,11 @@ test('eos_token is taken from special_tokens_map.json when tokenizer_config.json
 
 const broken: readonly (readonly [string, Parameters<typeof createTokenizer>[0], RegExp])[] = [
   ['no tokenizer.json', filesOf(null), /^Expected tokenizer.json for a model of family test, found none$/],
-  ['text that is no JSON', filesOf('{'), /^Expected JSON in tokenizer.json, but it does not parse$/],
+  [
+    'text that is no JSON',
+    filesOf('{'),
+    /^Expected JSON in tokenizer.json, but it does not parse; copy the file again/,
+  ],
   ['no model', filesOf('{}'), /^tokenizer.json: model: /],
   ['a Unigram model', filesOf('{"model":{"type":"Unigram"}}'), /^tokenizer.json: model.type: Unigram is not supported/],
   ['a model without merges', filesOf('{"model":{"type":"BPE","vocab":{}}}'), /^tokenizer.json: /],

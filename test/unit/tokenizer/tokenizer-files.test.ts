@@ -39,7 +39,7 @@ test('names the tokenizer.json that is missing', async () => {
   await folderOf({}, async (folder) => {
     await assert.rejects(readTokenizerFiles(folder, 'llama'), {
       code: 'bad_tokenizer',
-      message: `Expected ${join(folder, 'tokenizer.json')}, but there is no such file`,
+      message: `${join(folder, 'tokenizer.json')} is missing; copy the file again from where the model came from`,
     });
   });
 });
@@ -54,7 +54,7 @@ test('names the file that is no JSON', async () => {
   await folderOf({ 'tokenizer.json': '{}', 'generation_config.json': '{"eos' }, async (folder) => {
     await assert.rejects(readTokenizerFiles(folder, 'llama'), {
       code: 'bad_tokenizer',
-      message: `Expected JSON in ${join(folder, 'generation_config.json')}, but it does not parse`,
+      message: `Expected JSON in ${join(folder, 'generation_config.json')}, but it does not parse; copy the file again from where the model came from`,
     });
   });
 });
@@ -64,7 +64,7 @@ test('names the path that cannot be read', async () => {
     await mkdir(join(folder, 'tokenizer.json'));
     await assert.rejects(readTokenizerFiles(folder, 'llama'), {
       code: 'bad_tokenizer',
-      message: `Expected a readable file at ${join(folder, 'tokenizer.json')}`,
+      message: `${join(folder, 'tokenizer.json')} cannot be used (read: EISDIR): it is a folder where a file is expected: move it away.`,
     });
   });
 });
