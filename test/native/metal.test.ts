@@ -2,6 +2,7 @@
 // happens where there is no GPU.
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -41,4 +42,5 @@ test('without a GPU, asking for it says what is missing', { skip }, () => {
   const { status, stderr } = spawnSync(process.execPath, [verify], { encoding: 'utf8' });
   assert.equal(status, 1);
   assert.match(stderr, /Metal needs a Mac with Apple silicon/);
+  assert.match(readFileSync(join(REPOSITORY_ROOT, 'metal-report.md'), 'utf8'), /## GPU: FAILED/);
 });
