@@ -1,4 +1,4 @@
-// What travels with a request through the app's handlers.
+// Per-request state of the Hono app.
 import type { Context } from 'hono';
 import type { TenantPolicy } from '../infra/tenants/tenant-store.ts';
 import type { Principal } from './auth/principal.ts';
@@ -6,25 +6,25 @@ import type { JsonBody } from './request/read-json-body.ts';
 
 export interface QueuedGeneration {
   readonly id: string;
-  /** The client's name for its end user. */
+  /** The `user` field: the client's identifier of its end user. */
   readonly endUser: string | null;
-  /** True when an earlier request with the same Idempotency-Key answers. */
+  /** True if the answer comes from an earlier request with the same Idempotency-Key. */
   readonly repeated: boolean;
 }
 
 export interface GatewayEnv {
   Variables: {
-    /** Said to the client as x-request-id and in every log line. */
+    /** Sent to the client as x-request-id and written to every log line. */
     requestId: string;
     /** Unix time in ms at which the request arrived. */
     startedAtMs: number;
-    /** Set on every route but the open ones. */
+    /** Set on every route that requires authentication. */
     principal: Principal;
-    /** What holds for the principal's tenant; set on every route for tenants. */
+    /** Policy of the principal's tenant; set on every route for tenants. */
     policy: TenantPolicy;
-    /** Set where it is read ahead. */
+    /** Set on routes that read the body before authentication completes. */
     body: Promise<JsonBody> | undefined;
-    /** What the log says of the generation that was queued. */
+    /** The enqueued generation, for the request log. */
     generation: QueuedGeneration | undefined;
   };
 }

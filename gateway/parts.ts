@@ -1,5 +1,5 @@
-// What the gateway is put together from. `main.ts` passes the real parts, tests pass scripted ones where the real part is
-// another process. Everything here is an interface: no module of the gateway opens a connection by itself.
+// The gateway's dependencies, as interfaces. start-gateway.ts injects the real ones; tests inject scripted ones in place of
+// other processes. No other gateway module opens a connection.
 
 import type { Config } from '../infra/config/config-schema.ts';
 import type { Logger } from '../infra/log/logger.ts';
@@ -25,47 +25,47 @@ import type { StreamFollower } from './stream/follow-streams.ts';
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant';
   readonly content: string | readonly { readonly type: 'text'; readonly text: string }[];
-  /** Who speaks, for templates that say so. */
+  /** Name of the speaker, for chat templates that render it. */
   readonly name?: string;
 }
 
-/** A model that workers serve now, with what it takes to prepare a request for it. */
+/** A model that workers currently serve, and the functions that prepare a request for it. */
 export interface ServedModel {
   readonly name: string;
   /** Unix time in seconds. */
   readonly created: number;
-  /** Prompt and completion together, in tokens. */
+  /** Maximum tokens of prompt and completion together. */
   readonly maxContext: number;
   readonly vocab: number;
   readonly eosTokenIds: readonly number[];
   /**
-   * The conversation in the model's chat format, as tokens. Throws `invalid_request` for what its template refuses,
-   * `context_length_exceeded` for what is too long to be encoded, `queue_full` or `unavailable` while too much waits for that.
+   * Renders the conversation with the chat template and encodes it. Throws `invalid_request` if the template rejects it,
+   * `context_length_exceeded` if it is too long to encode, and `queue_full` or `unavailable` if too many prompts are waiting.
    */
   encodeChat(messages: readonly ChatMessage[], tenant: string): Promise<readonly number[]>;
-  /** Plain text as tokens, with the tokens that the model expects in front of any text. Throws as `encodeChat` does. */
+  /** Encodes plain text, including the tokens that the model expects before any text. Throws as `encodeChat` does. */
   encodeText(text: string, tenant: string): Promise<readonly number[]>;
-  /** The bytes that a token stands for; not always valid UTF-8 on their own. */
+  /** The bytes of a token; not necessarily valid UTF-8 on their own. */
   tokenBytes(id: number): Uint8Array;
 }
 
 export interface ServedModels {
   list(): readonly { readonly name: string; readonly created: number; readonly maxContext: number }[];
-  /** Undefined when no worker serves a model of this name. */
+  /** Undefined if no worker serves a model of this name. */
   find(name: string): Promise<ServedModel | undefined>;
 }
 
-/** What operators see and do beside tenants and keys. */
+/** Views and actions for operators, except those on tenants and keys. */
 export interface Operations {
   queues(): Promise<readonly QueueView[]>;
   jobs(filter: JobFilter, page: { readonly limit: number; readonly after: string | null }): Promise<JobPage>;
   nodes(): Promise<readonly NodeReport[]>;
   /** The last plans of a group, newest first. */
   plans(group: string, count: number): Promise<readonly GroupPlan[]>;
-  /** What the router of a model chose of late; null when nothing is known. */
+  /** The router's recent expert choices for a model; null if there is no record. */
   routing(model: string): Promise<RoutingRecord | null>;
   readonly control: Omit<QueueControl, 'close'>;
-  /** Queues a failed request again and returns its new id. Throws `not_found`, or `conflict` unless it failed. */
+  /** Enqueues a failed request again and returns its new id. Throws `not_found`, or `conflict` if it did not fail. */
   retry(id: string): Promise<string>;
 }
 
@@ -80,15 +80,15 @@ export interface GatewayParts {
   readonly models: ServedModels;
   readonly queue: GenerationQueue;
   readonly streams: StreamFollower;
-  /** What is known of a request beside its content, null when unknown. */
+  /** Metadata of a request, without its content; null if the request is unknown. */
   readonly findGeneration: (id: string) => Promise<GenerationRecord | null>;
   readonly operations: Operations;
   readonly jobBoard: JobBoard;
-  /** Reasons why this gateway cannot serve now; none when it can. */
+  /** Reasons why this gateway is not ready; empty if it is. */
   readonly unreadyReasons: () => Promise<readonly string[]>;
   /** Unix time in ms. */
   readonly clock: () => number;
-  /** n unpredictable bytes: ids and seeds. */
+  /** Cryptographically random bytes, for ids and seeds. */
   readonly random: (size: number) => Uint8Array;
   readonly log: Logger;
   readonly metrics: Metrics;

@@ -1,8 +1,8 @@
-// What the engine needs to know of a model, free of any family's config names. A family's mapping
-// (workers/model/<family>.ts) writes it; the native session and the planner read it. Adding a family means writing a new
-// mapping and, at most, a new value in one of these unions with the op behind it.
+// A model's architecture, independent of any family's config names. Written by the family's mapping
+// (workers/model/<family>.ts), read by the native session and the planner. A new family needs a new mapping and, at most, a
+// new value in one of these unions with its implementation.
 
-/** Storage type of the weight matrices; fixes the dtype of activations (docs/design.md#numerics-v1). */
+/** Storage type of the weight matrices; determines the dtype of activations (docs/design.md#numerics-v1). */
 export type WeightDtype = 'f32' | 'f16' | 'bf16';
 
 export const BYTES_PER_WEIGHT: Readonly<Record<WeightDtype, number>> = { f32: 4, f16: 2, bf16: 2 };
@@ -17,16 +17,16 @@ export interface AttentionDescription {
   /** Key/value heads; divides `heads` (grouped-query attention). */
   readonly kvHeads: number;
   readonly headDim: number;
-  /** q, k and v are clamped to [-clipQkv, clipQkv] before the rotation; null leaves them. */
+  /** q, k and v are clamped to [-clipQkv, clipQkv] before the rotation; null disables clamping. */
   readonly clipQkv: number | null;
-  /** Rotary embedding over the whole head, halves paired (i, i + headDim / 2). */
+  /** Base of the rotary embedding over the whole head, which pairs elements (i, i + headDim / 2). */
   readonly ropeTheta: number;
 }
 
 export interface RouterDescription {
   readonly experts: number;
   readonly topK: number;
-  /** `l1`: the chosen probabilities are divided by their sum; `none`: used as the softmax gives them. */
+  /** `l1`: the selected probabilities are divided by their sum; `none`: the softmax output is used unchanged. */
   readonly normalization: 'l1' | 'none';
 }
 
@@ -37,14 +37,14 @@ export interface ExpertDescription {
   readonly activation: 'silu_gated';
 }
 
-/** A decoder of identical blocks: norm -> attention -> norm -> router and experts, residual around both. */
+/** A decoder of identical layers: norm, attention, norm, router and experts, with residual connections around both halves. */
 export interface ModelDescription {
   readonly family: string;
   readonly dtype: WeightDtype;
   readonly layers: number;
   readonly dModel: number;
   readonly vocab: number;
-  /** Largest number of positions a sequence may have, in tokens. */
+  /** Maximum length of a sequence, in tokens. */
   readonly maxContext: number;
   readonly norm: NormDescription;
   readonly attention: AttentionDescription;

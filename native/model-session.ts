@@ -1,6 +1,6 @@
-// The engine as workers see it: a model with its packs attached, a KV cache of fixed-size blocks, and one asynchronous
-// call per step, or a few per layer where a group of nodes shares the step. In: a checked batch. Out: the logits asked
-// for. Who runs and which blocks are whose is decided elsewhere.
+// The engine's API for workers: a model with its packs attached, a KV cache of fixed-size blocks, and one asynchronous call
+// per step, or a few per layer when a group of nodes shares the step. In: a validated batch. Out: the requested logits. The
+// scheduler decides which sequences run and which blocks they own.
 import { ADDON_DTYPE, type AddonGpuProperties, type AddonModelSession, type AddonModelShape } from './addon-types.ts';
 import { type Backend, backendsFor } from './choose-backend.ts';
 import { FallbackSession } from './fallback-session.ts';
@@ -17,20 +17,20 @@ import type { MappedFile } from './mapped-file.ts';
 import type { ModelDescription } from './model-description.ts';
 import { NativeError, refusing, toNativeError } from './native-error.ts';
 
-/** Positions per KV block; attention adds up in blocks of this size, so it is part of the numerics. */
+/** Positions per KV block. Attention accumulates block by block, so this size is part of the numerics. */
 export const KV_BLOCK_TOKENS = 64;
 
 export interface SessionOptions {
-  /** Where to compute; `auto` takes the GPU of a Mac with Apple silicon, else the CPU. */
+  /** `auto` selects the GPU of a Mac with Apple silicon, otherwise the CPU. */
   readonly backend: Backend | 'auto';
-  /** Computing threads, >= 1. */
+  /** Compute threads, >= 1. */
   readonly threads: number;
   /** Size of the KV cache, in blocks of KV_BLOCK_TOKENS positions. */
   readonly kvBlocks: number;
-  /** Most rows (tokens) in one step. */
+  /** Maximum number of rows (tokens) per step. */
   readonly maxRows: number;
   /**
-   * '' picks the fastest. For the CPU a name out of kernelVariants(), the same bits whichever it is; for Metal `lanes` or
+   * '' selects the fastest. On the CPU a name from kernelVariants(), all of which compute the same bits; on Metal `lanes` or
    * `matrices`, whose bits differ.
    */
   readonly variant: string;
@@ -54,7 +54,7 @@ export interface ExpertSections {
   readonly layers: readonly { readonly gateUp: number; readonly down: number }[];
 }
 
-/** The rows of one step. Rows of a sequence stand in ascending position order; a sequence's KV blocks are in its table. */
+/** The rows of one step. The rows of a sequence are ordered by position; its block table lists its KV blocks. */
 export interface StepBatch {
   /** Token id of each row: [rows]. */
   readonly tokens: Int32Array;
@@ -65,23 +65,23 @@ export interface StepBatch {
   /** KV block ids, padded with -1: [sequences, blockTableWidth]. */
   readonly blockTables: Int32Array;
   readonly blockTableWidth: number;
-  /** Rows whose logits are wanted: [logitRows]. */
+  /** Rows whose logits are computed: [logitRows]. */
   readonly logitRows: Int32Array;
 }
 
 /**
- * What a layer's experts add to the rows: the outputs of all (row, rank) [rows, topK, dModel] in the activation type,
- * aligned to 4 bytes; or their weighted sums [rows, dModel].
+ * The output of a layer's experts: either one per (row, rank), [rows, topK, dModel] in the activation type, aligned to 4
+ * bytes; or their weighted sums, [rows, dModel].
  */
 export type Contribution = { readonly outputs: Uint8Array } | { readonly sums: Float32Array };
 
-/** Where attend writes; arrays may be longer. */
+/** Output buffers of attend; they may be longer than needed. */
 export interface AttendResult {
-  /** Experts that each row chose, in the router's ranking order: [rows, topK]. */
+  /** Experts selected for each row, in ranking order: [rows, topK]. */
   readonly experts: Int32Array;
-  /** Their weights: [rows, topK]. */
+  /** Their router weights: [rows, topK]. */
   readonly weights: Float32Array;
-  /** The experts' input [rows, dModel] in the activation type; null when no other node needs it. */
+  /** Input of the experts, [rows, dModel] in the activation type; null if no other node needs it. */
   readonly hidden: Uint8Array | null;
 }
 
@@ -90,18 +90,18 @@ export interface ExpertWork {
   readonly layer: number;
   readonly rows: Int32Array;
   readonly experts: Int32Array;
-  /** Rows from another node [hiddenRows, dModel], at any alignment; null takes what attend left. */
+  /** Rows from another node, [hiddenRows, dModel], at any alignment; null uses the rows of the last attend. */
   readonly hidden: { readonly data: Uint8Array; readonly rows: number } | null;
-  /** Written: [slots, dModel] in the activation type, at any alignment; may be longer. */
+  /** Output buffer: [slots, dModel] in the activation type, at any alignment; may be longer. */
   readonly outputs: Uint8Array;
 }
 
-/** Names of the kernel variants this CPU runs, fastest first. */
+/** Names of the kernel variants that this CPU supports, fastest first. */
 export function kernelVariants(): string[] {
   return loadAddon().kernelVariants();
 }
 
-/** The GPU of a backend. Throws NativeError `unavailable` saying what is missing. */
+/** The GPU of a backend. Throws NativeError `unavailable` naming what is missing. */
 export function gpuProperties(backend: Exclude<Backend, 'cpu'>): AddonGpuProperties {
   try {
     return loadAddon().gpuProperties(backend);
@@ -135,12 +135,12 @@ export class ModelSession {
     }
   }
 
-  /** Where it computes. May change while packs are attached and nothing has been computed, if `auto` was asked for. */
+  /** The backend in use. With `auto` it may still change while packs are attached, until the first step. */
   get backend(): Backend {
     return this.#raw.backend;
   }
 
-  /** Aborted with NativeError `device_lost` when the GPU gave up: this session computes no more. */
+  /** Aborted with NativeError `device_lost` when the GPU fails; the session cannot compute any more. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
@@ -156,21 +156,21 @@ export class ModelSession {
     this.#attach(expert, file, (raw) => raw.attachExpert(expert, file.raw, offsets));
   }
 
-  /** Lets go of an expert and its file. Throws NativeError `busy` while the session computes. */
+  /** Releases an expert and its file. Throws NativeError `busy` while the session computes. */
   detachExpert(expert: number): void {
     refusing(() => this.#raw.session.detachExpert(expert));
     this.#raw.forget(expert);
   }
 
-  /** Bytes of one row of activations, the experts' input or output. */
+  /** Bytes per row of activations, such as an expert's input or output. */
   get activationBytes(): number {
     return this.description.dModel * (this.description.dtype === 'bf16' ? 2 : 4);
   }
 
   /**
-   * Runs all layers for the batch, appending to the KV cache, and writes logits `[logitRows, vocab]` in the order of
-   * `batch.logitRows`. The arrays must not change before the promise settles. Rejects with NativeError: `busy` while
-   * another step runs, `invalid_argument` with what is wrong; the KV cache is then as before.
+   * Runs all layers for the batch, appends to the KV cache and writes logits [logitRows, vocab] in the order of
+   * `batch.logitRows`. The arrays must not change before the promise settles. Rejects with NativeError `busy` while another
+   * step runs, or `invalid_argument` naming the argument; the KV cache is then unchanged.
    */
   async step(batch: StepBatch, logits: Float32Array): Promise<void> {
     const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
@@ -179,14 +179,14 @@ export class ModelSession {
     );
   }
 
-  /** Takes a place in a group, for groupStep. Throws NativeError naming what does not fit. */
+  /** Joins a group, for groupStep. Throws NativeError naming the invalid option. */
   joinGroup(place: GroupPlace): GroupMember {
     return refusing(() => new GroupMember(loadAddon().createGroupMember(this.#raw.use(), toAddonPlace(place))));
   }
 
   /**
-   * As step, with the other members of a decentralized group. Only the leader gets logits, others pass null. Rejects with
-   * NativeError as step does, with `exchange` when Redis is away or refuses, and with `interrupted`.
+   * As step, together with the other members of a decentralized group. Only the leader receives logits; others pass null.
+   * Rejects with NativeError as step does, with `exchange` if Redis is unreachable or refuses, and with `interrupted`.
    */
   groupStep(
     member: GroupMember,
@@ -211,22 +211,22 @@ export class ModelSession {
     });
   }
 
-  // The parts of a step. Between them nodes exchange rows: begin, then attend and runExperts of every layer, then project.
-  // Together they give the bits of `step`. All need the shared pack, runExperts only the experts that it is asked for.
+  // A step in parts, between which nodes exchange rows: begin, then attend and runExperts for every layer, then project. The
+  // result has the same bits as `step`. All need the shared pack; runExperts also needs the requested experts.
 
-  /** Starts a step, or restarts one. Returns at once; throws NativeError as step does. */
+  /** Starts or restarts a step. Returns immediately; throws NativeError as step does. */
   begin(batch: StepBatch): void {
     const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
     refusing(() => this.#raw.use().begin(tokens, positions, sequences, blockTables, blockTableWidth, logitRows));
   }
 
-  /** Attention and router of the next layer; `before` is what the experts of the layer before contribute, null in layer 0. */
+  /** Attention and router of the next layer; `before` is the contribution of the previous layer's experts, null in layer 0. */
   attend(layer: number, before: Contribution | null, result: AttendResult): Promise<void> {
     const { experts, weights, hidden } = result;
     return this.#settling((raw) => raw.attend(layer, outputsOf(before), sumsOf(before), experts, weights, hidden));
   }
 
-  /** Outputs of some experts for some rows, of the step at hand or from another node. */
+  /** Computes outputs of experts for rows of the current step or of another node. */
   runExperts({ layer, rows, experts, hidden, outputs }: ExpertWork): Promise<void> {
     return this.#settling((raw) =>
       raw.runExperts(layer, rows, experts, hidden?.data ?? null, hidden?.rows ?? 0, outputs),
@@ -234,29 +234,29 @@ export class ModelSession {
   }
 
   /**
-   * Weighted sums of the expert outputs of rows [firstRow, firstRow + rows) of the layer attended last: outputs
-   * [rows, topK, dModel], aligned to 4 bytes, to sums [rows, dModel].
+   * Sums the expert outputs of rows [firstRow, firstRow + rows) with the router weights of the last attended layer. outputs:
+   * [rows, topK, dModel], aligned to 4 bytes; sums: [rows, dModel].
    */
   sumOutputs(firstRow: number, rows: number, outputs: Uint8Array, sums: Float32Array): Promise<void> {
     return this.#settling((raw) => raw.sumOutputs(firstRow, rows, outputs, sums));
   }
 
-  /** Ends the step: logits [logitRows, vocab]. */
+  /** Ends the step and writes logits [logitRows, vocab]. */
   project(before: Contribution, logits: Float32Array): Promise<void> {
     return this.#settling((raw) => raw.project(outputsOf(before), sumsOf(before), logits));
   }
 
-  /** Sessions of one class give the same bits: `cpu`, or one per GPU family and kernel variant. */
+  /** Sessions of one class compute the same bits: `cpu`, or one class per GPU family and kernel variant. */
   get numericsClass(): string {
     return this.#raw.session.numericsClass();
   }
 
-  /** How many rows each expert was given since the session began: [layers, experts]. */
+  /** Number of rows routed to each expert since the session started: [layers, experts]. */
   routingCounts(): Float64Array {
     return this.#raw.session.routingCounts();
   }
 
-  /** Waits for a running step, then frees threads and KV cache. */
+  /** Waits for a running step, then frees the threads and the KV cache. */
   async close(): Promise<void> {
     await this.#raw.session.close();
   }

@@ -1,9 +1,9 @@
-// The addon's failures as one error class; workers translate it into a DomainError at their edge.
+// Errors of the native addon. Workers translate them into DomainErrors at their edge.
 
 /**
- * `invalid_argument`: a length, id or offset the addon refuses; `closed`, `busy`: wrong time; `io`: the operating system;
- * `unavailable`: this machine has no such GPU, or nobody holds an expert; `device_lost`: the GPU gave up, and only a new
- * session helps; `exchange`: the Redis between the nodes is away or refuses; `interrupted`: a wait for other nodes was ended.
+ * `invalid_argument`: an invalid length, id or offset; `closed`, `busy`: the call came at the wrong time; `io`: an operating
+ * system error; `unavailable`: this machine lacks the GPU, or no member holds an expert; `device_lost`: the GPU failed, and a
+ * new session is needed; `exchange`: the exchange Redis is unreachable or refuses; `interrupted`: a wait for other nodes ended.
  */
 export type NativeErrorCode =
   | 'invalid_argument'
@@ -40,7 +40,7 @@ export class NativeError extends Error {
   }
 }
 
-/** The addon throws plain errors with a `code` property: this is where they become NativeErrors. */
+/** Converts the addon's plain errors, which have a `code` property, into NativeErrors; any other error becomes `internal`. */
 export function toNativeError(thrown: unknown): NativeError {
   if (thrown instanceof NativeError) return thrown;
   if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' && CODES.has(thrown.code)) {
@@ -49,7 +49,7 @@ export function toNativeError(thrown: unknown): NativeError {
   return new NativeError('internal', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });
 }
 
-/** What the call returns; what it throws becomes a NativeError. */
+/** Runs a call and converts its error into a NativeError. */
 export function refusing<T>(call: () => T): T {
   try {
     return call();

@@ -1,4 +1,4 @@
-// A small Conclave without model and HTTP for tests: one Redis, a gateway's queue and follower, groups that lead.
+// Fixture for queue tests, without model and HTTP: a Redis, a gateway's queue and stream follower, and leaders of groups.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { type GenerationQueue, openGenerationQueue } from '../gateway/queue/enqueue-generation.ts';
@@ -18,12 +18,12 @@ export const MODEL = 'demo';
 
 export interface QueueFixture {
   readonly server: TestRedis;
-  /** For looking, and for modules that take a connection. */
+  /** For inspection, and for modules that take a connection. */
   readonly redis: Redis;
   readonly queues: BullmqQueues;
   gatewayQueue(gatewayId?: string): GenerationQueue;
   follower(gatewayId?: string): Promise<StreamFollower>;
-  /** Leads a group of the model: lease, jobs, writer; without background work. */
+  /** Takes the lease of a group, with jobs and token writer but without background tasks. */
   lead(group: string, model?: string): Promise<Leader>;
 }
 
@@ -71,13 +71,13 @@ export async function startQueueFixture(
 
 let lastId = 0;
 
-/** A request of three prompt tokens and at most ten more, unless said otherwise. */
+/** A request with three prompt tokens and max_tokens 10, and `change` applied. */
 export function makeRequest(change: Partial<GenerationRequest> = {}): GenerationRequest {
   lastId += 1;
   return requestFixture({ id: `request-${lastId}`, model: MODEL, tenant: 'key:acme', ...change });
 }
 
-/** An event of `count` tokens whose text tells its number. */
+/** An event of `count` tokens whose text contains `number`. */
 export function tokensEvent(number: number, count = 1): TokensEvent {
   const ids = Array.from({ length: count }, (_, index) => number + index);
   return { type: 'tokens', choice: 0, ids, text: ` t${number}`, logprobs: null, finish: null };
@@ -85,7 +85,7 @@ export function tokensEvent(number: number, count = 1): TokensEvent {
 
 export const FINISHED = { outcome: 'finished', error: null, cachedTokens: 0 } as const;
 
-/** Reads a stream to its end, or until `until` says so. */
+/** Reads a stream to its end, or until `until` returns true. */
 export async function readStream(
   entries: AsyncIterable<StreamEntry>,
   until: (entry: StreamEntry) => boolean = () => false,
@@ -98,7 +98,7 @@ export async function readStream(
   return seen;
 }
 
-/** Asks until the answer is there. Throws after ten seconds. */
+/** Polls until `ask` returns a value. Throws after ten seconds. */
 export async function eventually<Value>(ask: () => Promise<Value | null | undefined | false>): Promise<Value> {
   const deadline = Date.now() + 10_000;
   for (;;) {

@@ -1,5 +1,5 @@
-// The real thing for a test: what `npm start` runs (two Redis servers, gateway, worker with the native engine) around a small
-// model of random weights, in a temp home. Gone after the test, however that ended.
+// Starts a real cluster for a test: the processes of `npm start` (two Redis servers, a gateway, a worker with the native
+// engine) with a small model of random weights, in a temporary home. Everything is removed after the test, even if it fails.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ import type { ModelOutline } from '../workers/model/model-family.ts';
 import type { Cleanup } from './start-redis.ts';
 import { syntheticModel } from './synthetic-model.ts';
 
-/** Fast enough for thousands of tokens a second, with a context that holds an answer of several seconds. */
+/** Generates thousands of tokens per second, with a context long enough for an answer of several seconds. */
 const OUTLINE: ModelOutline = {
   ...dbrx.example,
   layers: 2,
@@ -27,7 +27,7 @@ const OUTLINE: ModelOutline = {
   expert: { ...dbrx.example.expert, ffn: 96 },
 };
 
-/** Bias that keeps the model from ending an answer before max_tokens: its two end tokens. */
+/** Logit bias against the model's two end-of-sequence tokens, so that answers reach max_tokens. */
 export const NEVER_END: Readonly<Record<string, number>> = { '508': -100, '511': -100 };
 
 const SETTINGS: ConfigInput = {
@@ -35,7 +35,7 @@ const SETTINGS: ConfigInput = {
   worker: { threads: 1, leaseSeconds: 2 },
 };
 
-/** Long enough for a machine that does much else. */
+/** Long enough for a heavily loaded machine. */
 const DEADLINE_MS = 60_000;
 
 /** `worker` is the first one. */
@@ -44,20 +44,20 @@ export type ClusterPart = 'gateway' | 'worker' | `worker-${number}` | 'redis' | 
 export interface TestCluster {
   readonly home: string;
   readonly url: string;
-  /** The name that clients use. */
+  /** The model name that clients use. */
   readonly model: string;
   /** Folder of the model's checkpoint. */
   readonly modelFolder: string;
   readonly configFile: string;
   /** A key of tenant `default` with scope chat. */
   readonly apiKey: string;
-  /** The process id that a part has now; follows restarts. */
+  /** The current process id of a part; it changes with a restart. */
   pid(part: ClusterPart): number;
-  /** SIGKILL; resolves when another process has been started in its place. */
+  /** Sends SIGKILL and resolves once the part has been restarted. */
   kill(part: ClusterPart): Promise<void>;
-  /** The JSON answer of an admin call. Throws for any other status than 200 and 201. */
+  /** Calls the admin API and returns the JSON. Throws for any status other than 200 and 201. */
   admin(method: 'GET' | 'POST', path: string, body?: object): Promise<unknown>;
-  /** Makes a tenant and returns a key of it with scope chat. */
+  /** Creates a tenant and returns a key for it with scope chat. */
   newTenant(id: string, policy?: { readonly requestsPerMinute?: number }): Promise<string>;
 }
 
@@ -67,7 +67,7 @@ export interface PreparedHome {
   readonly configFile: string;
 }
 
-/** A streamed chat whose answer has exactly `maxTokens` tokens, the same ones in every run. */
+/** A streaming chat request whose answer has exactly `maxTokens` tokens, identical in every run. */
 export function longChatBody(maxTokens: number, changes: object = {}): object {
   return {
     model: 'tiny',
@@ -81,7 +81,7 @@ export function longChatBody(maxTokens: number, changes: object = {}): object {
   };
 }
 
-/** What is started last ends first: node:test has the other order. */
+/** Runs cleanups in reverse order of registration; node:test runs them in order. */
 export function cleanupInReverse(test: Cleanup): Cleanup {
   const closing: (() => Promise<void>)[] = [];
   test.after(async () => {
@@ -90,7 +90,7 @@ export function cleanupInReverse(test: Cleanup): Cleanup {
   return { after: (close) => void closing.push(close) };
 }
 
-/** A folder with a configuration and, unless the settings name one, a model: what `conclave start` needs. Gone after the test. */
+/** A home for `conclave start` with a configuration and, unless the settings name one, a model. Deleted after the test. */
 export async function prepareHome(test: Cleanup, settings: ConfigInput = {}): Promise<PreparedHome> {
   const home = await mkdtemp(join(tmpdir(), 'cv-e2e-'));
   test.after(() => rm(home, { recursive: true, force: true }));
@@ -102,8 +102,8 @@ export async function prepareHome(test: Cleanup, settings: ConfigInput = {}): Pr
 }
 
 /**
- * One cluster for all tests of a `describe`: to be called in it, and the result inside the tests. (Hooks of a whole file would
- * not do: node:test runs them when nothing is open any more, and a cluster is.)
+ * One cluster for all tests of a `describe`. Call this in the `describe` callback, and the returned function in the tests.
+ * File-level hooks would not work: node:test runs them only once no handle is open, and a cluster holds some.
  */
 export function sharedCluster(settings: ConfigInput = {}): () => TestCluster {
   const closing: (() => Promise<void>)[] = [];
@@ -128,7 +128,7 @@ export async function startCluster(test: Cleanup, settings: ConfigInput = {}): P
   const config = readConfig({ config: configFile, home, port: 0, model: modelFolder }, {});
   const cluster = await runCluster({ config, configFile, say: () => {} });
   cleanup.after(async () => {
-    // Workers that a failed test left frozen could not end otherwise.
+    // A worker that a failed test left suspended could not exit.
     for (const pid of Object.values(readReadyFile(home).pids)) process.kill(pid, 'SIGCONT');
     await cluster.stop();
   });
@@ -172,7 +172,7 @@ async function killAndWait(home: string, part: ClusterPart): Promise<void> {
   );
 }
 
-/** Asks until the answer is what it should be. Throws after a minute, naming what did not happen. */
+/** Polls until `accept` returns true. Throws after a minute with `what` and the last value. */
 export async function eventually<Value>(
   what: string,
   ask: () => Promise<Value>,
@@ -187,19 +187,19 @@ export async function eventually<Value>(
   }
 }
 
-/** A test process that crashes or is timed out runs no hooks. */
+/** Cleans up after a test process that crashed or timed out, which runs no hooks. */
 function killLeftovers(home: string): void {
   if (!existsSync(join(home, 'ready.json'))) return;
   for (const pid of Object.values(readReadyFile(home).pids)) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It had ended already.
+      // The process has already exited.
     }
   }
 }
 
-/** What `<home>/ready.json` says now. */
+/** The current contents of `<home>/ready.json`. */
 export function readReadyFile(home: string): ReadyFile {
   return JSON.parse(readFileSync(join(home, 'ready.json'), 'utf8'));
 }

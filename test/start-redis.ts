@@ -1,4 +1,4 @@
-// One redis-server for a test: own temp folder, Unix socket, gone afterwards.
+// Starts a redis-server for a test, with its own temporary folder and Unix socket, both removed afterwards.
 import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,25 +7,25 @@ import { type RunningRedis, runRedis } from '../infra/redis/run-redis.ts';
 
 export interface TestRedis {
   readonly url: string;
-  /** Length of the append-only file now, for loseAfter. */
+  /** Current length of the append-only file, for loseAfter. */
   fileLength(): number;
-  /** Kills the server and cuts its file off there: what a power loss does to the last second. */
+  /** Kills the server and truncates its append-only file, which simulates the loss of the last second in a power failure. */
   loseAfter(fileLength: number): Promise<void>;
-  /** Runs at the end of the test while the server still lives; the last one deferred runs first. */
+  /** Registers a cleanup that runs at the end of the test, before the server stops; in reverse order of registration. */
   defer(close: () => unknown): void;
-  /** SIGKILL: what was not yet in the append-only file is lost. */
+  /** Sends SIGKILL: writes that have not reached the append-only file are lost. */
   kill(): Promise<void>;
-  /** Starts the server again on the same files and URL (after kill or stop). */
+  /** Restarts the server on the same files and URL, after kill or stop. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** What is needed of a test context; the benches pass their own. */
+/** The part of a test context used for cleanup; benchmarks pass their own. */
 export interface Cleanup {
   after(close: () => Promise<void>): void;
 }
 
-/** Starts a server that ends with the test. `fsync: 'always'` makes kill() lose nothing. */
+/** Starts a server that stops with the test. With `fsync: 'always'`, kill() loses no writes. */
 export async function startRedis(
   test: Cleanup,
   role: RedisRole = 'durable',
@@ -56,7 +56,7 @@ export async function startRedis(
   };
 }
 
-/** The file that the server whose data is in `dir` appends to now. */
+/** The file to which the server with data folder `dir` currently appends. */
 export function appendOnlyFile(dir: string): string {
   const folder = join(dir, 'appendonlydir');
   const name = readdirSync(folder).find((file) => file.endsWith('.incr.aof'));

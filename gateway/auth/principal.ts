@@ -1,4 +1,4 @@
-// Who is calling, after authentication. Everything that follows decides by this and never by the request's body.
+// The authenticated caller. Authorization depends on it alone, never on the request's body.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { TENANT_BLOCKED } from '../../infra/redis/script-errors.ts';
 import type { Scope } from '../../infra/tenants/scope.ts';
@@ -12,19 +12,19 @@ export interface Principal {
   readonly scopes: readonly Scope[];
 }
 
-/** A principal with what holds for its tenant at this moment. */
+/** A principal with the current policy of its tenant. */
 export interface Caller {
   readonly principal: Principal;
   readonly policy: TenantPolicy;
 }
 
-/** @throws DomainError `insufficient_scope` for a tenant that an operator has blocked. */
+/** @throws DomainError `insufficient_scope` if an operator has blocked the tenant. */
 export function refuseBlocked(policy: TenantPolicy): void {
   if (policy.blocked) throw new DomainError('insufficient_scope', TENANT_BLOCKED);
 }
 
-/** @throws DomainError `insufficient_scope` naming the scope that is missing. */
+/** @throws DomainError `insufficient_scope` naming the missing scope. */
 export function requireScope(principal: Principal, scope: Scope): void {
   if (principal.scopes.includes(scope)) return;
-  throw new DomainError('insufficient_scope', `This credential lacks the scope '${scope}'.`);
+  throw new DomainError('insufficient_scope', `This credential lacks the scope '${scope}'. Use a key that has it.`);
 }

@@ -17,7 +17,7 @@ export async function retryGeneration(
 ): Promise<Enqueued> {
   const record = await readGeneration(redis, id);
   const stored = await askRedis(redis.get(keyOf('request', id)));
-  if (record === null) throw new DomainError('not_found', 'There is no such request.');
+  if (record === null) throw new DomainError('not_found', 'No request has this id, or it has expired.');
   if (record.outcome !== 'failed' || stored === null) {
     throw new DomainError(
       'conflict',

@@ -1,12 +1,12 @@
-// conclave.yaml + environment + flags -> one frozen Config. Later wins: defaults, file, environment, flags.
-// Must not open anything but the configuration file, and never prints a value (URLs hold passwords).
+// Merges defaults, conclave.yaml, environment and flags, in ascending precedence, into a frozen Config. Must not open any
+// file but the configuration file, and must not print values: URLs may contain passwords.
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { z } from 'zod';
 import { type Config, configSchema } from './config-schema.ts';
 import { checkValues, readYaml } from './read-yaml.ts';
 
-/** What the command line may set; `config` names the file. */
+/** Command-line overrides; `config` is the path of the configuration file. */
 export interface ConfigFlags {
   readonly config?: string;
   readonly home?: string;
@@ -15,9 +15,9 @@ export interface ConfigFlags {
   readonly nodes?: number;
   readonly model?: string;
   readonly servedModelName?: string;
-  /** Of the worker. */
+  /** `worker.threads` */
   readonly threads?: number;
-  /** Of the worker. */
+  /** `worker.group` */
   readonly group?: string;
 }
 
@@ -32,13 +32,13 @@ const ENVIRONMENT: readonly (readonly [variable: string, key: string, convert: (
 ];
 
 /**
- * Reads the configuration. The file is `flags.config`, else `conclave.yaml` in the working directory if there is one.
+ * Reads the configuration from `flags.config`, or else from `conclave.yaml` in the working directory if it exists.
  * @throws DomainError `bad_config` naming file, line and column, or the variable or flag at fault.
  */
 export function readConfig(flags: ConfigFlags = {}, environment: NodeJS.ProcessEnv = process.env): Config {
   const path = flags.config ?? (existsSync('conclave.yaml') ? 'conclave.yaml' : undefined);
   const file = path === undefined ? undefined : readYaml(path);
-  // Before it is merged a value is still where its author wrote it, so each source is checked on its own.
+  // The file is validated before merging, so that errors can be located in it.
   const fromFile: Partial<Config> = file === undefined ? {} : checkValues(configSchema, file.values, file.locate);
   const { config: _, threads, group, ...settings } = flags;
   const worker = { ...fromFile.worker, ...withoutUndefined({ threads, group }) };
@@ -47,7 +47,7 @@ export function readConfig(flags: ConfigFlags = {}, environment: NodeJS.ProcessE
   return deepFreeze({ ...config, home: resolve(config.home) });
 }
 
-/** Where the key of the keyed hashes lives. */
+/** Path of the file with the pepper, the HMAC key for hashing API keys. */
 export function pepperPath(config: Config): string {
   return config.auth.pepperFile ?? join(config.home, 'pepper');
 }

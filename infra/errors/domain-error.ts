@@ -1,7 +1,7 @@
-// The one error type that crosses parts of Conclave. Each edge translates once: Lua -> code, native -> code,
-// code -> HTTP/SSE. `message` is safe to show to the client; what is not goes into `cause`, which only logs see.
+// The one error type that crosses module boundaries. Each edge translates once: Lua -> code, native -> code,
+// code -> HTTP/SSE. `message` is safe to show to a client; sensitive detail goes into `cause`, which is only logged.
 
-/** Every way in which Conclave can refuse or fail. */
+/** Closed union of error codes. */
 export type ErrorCode =
   // The request (HTTP 4xx).
   | 'invalid_request'
@@ -17,7 +17,7 @@ export type ErrorCode =
   | 'conflict'
   | 'rate_limit_exceeded'
   | 'queue_full'
-  // The files an operator gave us.
+  // The operator's files.
   | 'bad_config'
   | 'bad_checkpoint'
   | 'bad_pack'
@@ -31,19 +31,19 @@ export type ErrorCode =
   | 'native_error'
   | 'internal';
 
-/** What an error may carry beside its message. */
+/** Optional fields of a DomainError. */
 export interface ErrorDetails {
   /** The field, file, tensor or option at fault. */
   readonly param?: string;
   /** Seconds after which a retry can succeed. */
   readonly retryAfterSeconds?: number;
-  /** The methods that the path has, for a method that it lacks. */
+  /** Methods that the path supports; set for `method_not_allowed`. */
   readonly allowedMethods?: readonly string[];
-  /** Log-only: whatever was caught. */
+  /** The original error; logged, never sent to a client. */
   readonly cause?: unknown;
 }
 
-/** An expected failure with a code from the closed union above. */
+/** An expected failure, identified by its code. */
 export class DomainError extends Error {
   readonly code: ErrorCode;
   readonly param: string | undefined;
@@ -60,7 +60,7 @@ export class DomainError extends Error {
   }
 }
 
-/** Turns anything thrown into a DomainError; what is not one becomes `internal` with a text that gives nothing away. */
+/** Converts any thrown value into a DomainError. Unexpected errors become `internal`, with a message that reveals nothing. */
 export function toDomainError(thrown: unknown): DomainError {
   if (thrown instanceof DomainError) return thrown;
   return new DomainError('internal', 'An internal error occurred.', { cause: thrown });

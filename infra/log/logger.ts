@@ -1,17 +1,17 @@
-// One JSON logger for every process. It takes what happened and ids; it must never be given prompts, completions, keys or
-// tokens. Known places where such a value could slip in are censored as a second line of defence.
+// The JSON logger of every process. Callers log events and ids, never prompts, completions, keys or tokens. As a second line
+// of defence, fields in which such a value could appear are redacted.
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 
 export type { Logger } from 'pino';
 
 const CENSORED = ['authorization', 'cookie', 'key', 'secret', 'password', 'prompt', 'messages', 'text', 'url'];
 
-/** Lines are buffered for at most this long, or this many bytes: one write per line is a large part of the cost of a request. */
+/** Buffering limits in bytes and ms: one write per line would be a large part of the cost of a request. */
 const GATHERED = { minLength: 8_192, periodicFlush: 100 } as const;
 
 /**
- * A logger for one part (`gateway`, `worker`, ...), writing JSON lines to stderr: stdout belongs to what was asked for.
- * A process that ends by itself writes all of its lines; one that is killed may lose the last tenth of a second.
+ * Creates a logger for one part (`gateway`, `worker`, ...) that writes JSON lines to stderr; stdout is for a command's output.
+ * All lines are flushed on a normal exit; a killed process may lose the last 100 ms.
  */
 export function createLogger(part: string, level: string, to: DestinationStream = gatheringStderr()): Logger {
   return pino({ name: part, level, base: { pid: process.pid }, redact: { paths: censoredPaths(), censor: '***' } }, to);

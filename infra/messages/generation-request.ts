@@ -1,35 +1,35 @@
-// A request after the gateway has parsed it: what is stored in Redis at `cv:req:<id>` and read by workers. Prompts are
-// already token ids, so a worker needs neither chat template nor the client's JSON.
+// A parsed request, stored in Redis at `cv:req:<id>` by the gateway and read by workers. Prompts are token ids, so a worker
+// needs neither the chat template nor the client's JSON.
 
-/** Chance of a token and its alternatives are reported when asked for. */
+/** Requests log-probabilities of the sampled tokens and of their most likely alternatives. */
 export interface LogprobsOptions {
   /** Alternatives per position, 0..20. */
   readonly top: number;
 }
 
-/** How the next token is drawn; every field has a value, defaults are the gateway's business. */
+/** Sampling parameters. Every field is set: the gateway fills in the defaults. */
 export interface SamplingParams {
   /** 0 is greedy. */
   readonly temperature: number;
   readonly topP: number;
-  /** 0 keeps the whole vocabulary. */
+  /** 0 disables the filter. */
   readonly topK: number;
   readonly minP: number;
   readonly frequencyPenalty: number;
   readonly presencePenalty: number;
-  /** 1 changes nothing. */
+  /** 1 is neutral. */
   readonly repetitionPenalty: number;
   /** Added to the logits of these token ids: [id, bias] pairs. */
   readonly logitBias: readonly (readonly [number, number])[];
   /**
-   * Key of the counter-based random numbers, an unsigned integer of 64 bits; decimal digits where it is above 2^53, which a JSON
-   * number does not hold exactly. The gateway chooses one when the client gives none.
+   * Key of the counter-based random number generator, an unsigned 64-bit integer. A string of decimal digits above 2^53, which a
+   * JSON number cannot represent exactly. The gateway draws one if the client sends none.
    */
   readonly seed: number | string;
   readonly logprobs: LogprobsOptions | null;
 }
 
-/** Takes the most likely token, and changes nothing else. */
+/** Greedy decoding without penalties, bias or log-probabilities. */
 export const GREEDY: SamplingParams = {
   temperature: 0,
   topP: 1,
@@ -49,11 +49,11 @@ export interface GenerationRequest {
   readonly tenant: string;
   /** Token ids of each prompt, at least one prompt. */
   readonly prompts: readonly (readonly number[])[];
-  /** Tokens to generate at most, for each choice; 0 only with `echo`. */
+  /** Maximum number of tokens to generate for each choice; 0 only with `echo`. */
   readonly maxTokens: number;
-  /** Each choice begins with its prompt: its text, and its tokens' log-probabilities where those are asked for. */
+  /** Each choice starts with the text of its prompt, and its log-probabilities if those are requested. */
   readonly echo: boolean;
-  /** Number of choices for each prompt, >= 1. Those of prompt p are numbered from `p * choices`. */
+  /** Number of choices per prompt, >= 1. The choices of prompt p are numbered from `p * choices`. */
   readonly choices: number;
   readonly sampling: SamplingParams;
   /** Strings that end a choice; never part of the text. */
@@ -62,34 +62,34 @@ export interface GenerationRequest {
   readonly stopTokens: readonly number[];
   /** Unix time in ms at which the gateway accepted the request. */
   readonly createdAtMs: number;
-  /** Seconds the stream outlives a client that leaves; 0 cancels at once. */
+  /** Seconds that the request keeps running after its client disconnects; 0 cancels it immediately. */
   readonly resumeSeconds: number;
-  /** W3C trace context of the incoming request, '' when there is none. */
+  /** W3C trace context of the HTTP request; '' if absent. */
   readonly traceparent: string;
 }
 
-/** What version 0.1.0 stored: one prompt, and no echo. Requests wait in Redis while a system is upgraded. */
+/** The format of version 0.1.0: one prompt, no echo. Requests may wait in Redis across an upgrade. */
 interface OlderRequest {
   readonly promptTokens: readonly number[];
 }
 
-/** A request as it is stored in Redis, by this version or an older one. */
+/** Parses a stored request, written by this version or an older one. */
 export function readStoredRequest(json: string): GenerationRequest {
   const { promptTokens, ...request } = JSON.parse(json) as GenerationRequest & Partial<OlderRequest>;
   return promptTokens === undefined ? request : { ...request, prompts: [promptTokens], echo: false };
 }
 
-/** The prompt that a choice answers. */
+/** The prompt of a choice. */
 export function promptOf({ prompts, choices }: GenerationRequest, choice: number): readonly number[] {
   return prompts[Math.floor(choice / choices)] ?? [];
 }
 
-/** Tokens of all prompts; those of one count once, however many choices answer it. */
+/** Number of prompt tokens. Each prompt counts once, regardless of its number of choices. */
 export function countPromptTokens({ prompts }: Pick<GenerationRequest, 'prompts'>): number {
   return prompts.reduce((sum, prompt) => sum + prompt.length, 0);
 }
 
-/** Number of choices to all prompts. */
+/** Number of choices of all prompts together. */
 export function countChoices({ prompts, choices }: Pick<GenerationRequest, 'prompts' | 'choices'>): number {
   return prompts.length * choices;
 }

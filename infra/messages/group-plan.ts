@@ -1,8 +1,9 @@
-// The plan of a group: who takes part in its steps and holds what. Written by the leader, read by members, frames and views.
+// The plan of a group: which nodes take part in its steps and which weights each holds. Written by the leader, read by
+// members and the admin API.
 
 /**
- * centralized: the leader holds attention and KV, the others compute experts. decentralized: every member repeats attention
- * and router on its own KV.
+ * centralized: the leader computes attention and holds the KV cache, the other members compute experts. decentralized: every
+ * member computes attention and router on its own KV cache.
  */
 export type Topology = (typeof TOPOLOGIES)[number];
 
@@ -10,32 +11,32 @@ export const TOPOLOGIES = ['centralized', 'decentralized'] as const;
 
 export interface PlanMember {
   readonly id: string;
-  /** Random, of the process: a process that was started again under the same id has lost its KV and is another member. */
+  /** Random per process. A restarted process has lost its KV cache, so it counts as a different member under the same id. */
   readonly incarnation: string;
-  /** Ids, ascending. */
+  /** Expert ids, ascending. */
   readonly experts: readonly number[];
   /** Holds attention, router and embeddings. */
   readonly shared: boolean;
-  /** The Redis to which others write its frames; null: the group's exchange. */
+  /** The Redis on which it receives frames; null for the group's exchange. */
   readonly exchangeUrl: string | null;
-  /** Relative; 1 for all when nothing is known. */
+  /** Relative to the other members; 1 for all until it is measured. */
   readonly speed: number;
 }
 
 export interface GroupPlan {
   readonly group: string;
-  /** Above every epoch of the group before it, leases included; changes with members, experts and topology. */
+  /** Greater than every earlier epoch of the group, including those of leases. Changes with members, experts and topology. */
   readonly epoch: number;
-  /** Id of the member that leads. */
+  /** Id of the leading member. */
   readonly leader: string;
   readonly topology: Topology;
-  /** By id, ascending; the leader included. */
+  /** Sorted by id, including the leader. */
   readonly members: readonly PlanMember[];
-  /** Results have the same bits within one class; `a+b` where members are of several. */
+  /** Nodes of one class compute bit-identical results; `a+b` if members belong to several classes. */
   readonly numericsClass: string;
   /** SHA-256 of the checkpoint's files. */
   readonly modelHash: string;
-  /** Why it replaced the one before, for operators. */
+  /** Why it replaced the previous plan, for operators. */
   readonly reason: string;
   /** Unix time in ms on the leader's clock, for operators. */
   readonly createdAtMs: number;

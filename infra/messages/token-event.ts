@@ -1,31 +1,31 @@
-// Entries of a request's token stream `cv:out:<request>`: tokens, then exactly one terminal entry. The entry id is
-// `<seq>-0`, seq from 1 without gaps; what is written here is what the client gets, once and in order.
+// Entries of a request's token stream `cv:out:<request>`: tokens, then exactly one terminal entry. Entry ids are `<seq>-0`,
+// with seq from 1 without gaps. The client receives every entry once and in order.
 
 export type FinishReason = 'stop' | 'length';
 
-/** One reported token with its log-probability and alternatives, as ids; the gateway turns them into text. */
+/** A token with its log-probability and alternatives, as ids; the gateway converts them to text. */
 export interface TokenLogprob {
   readonly id: number;
-  /** Null for the first token of a prompt, which nothing precedes. */
+  /** Null for the first token of a prompt, which has no context. */
   readonly logprob: number | null;
   readonly top: readonly (readonly [id: number, logprob: number])[];
 }
 
-/** A log-probability with its token's place in the text of the choice. */
+/** A log-probability with the token's position in the text of the choice. */
 export interface PlacedLogprob extends TokenLogprob {
-  /** Where the token's text begins, in UTF-16 units; the start of a character that is spread over several tokens. */
+  /** Start of the token's text in UTF-16 code units; tokens that share a character have the offset of that character. */
   readonly offset: number;
-  /** The token has no text: it ends the answer, or is special in another way. */
+  /** Set for special tokens, such as end-of-sequence, which have no text. */
   readonly silent?: true;
 }
 
-/** Tokens of one choice. `text` is what may be released now: held-back text (stop strings, half characters) follows later. */
+/** Tokens of one choice. `text` is the text released so far; possible stop strings and incomplete characters are held back. */
 export interface TokensEvent {
   readonly type: 'tokens';
   readonly choice: number;
-  /** Generated tokens. */
+  /** Generated token ids. */
   readonly ids: readonly number[];
-  /** Set on events that repeat part of the prompt instead: the number of its next tokens. Before all generated ones. */
+  /** Number of prompt tokens that this event echoes. Events with it precede all generated tokens. */
   readonly echoed?: number;
   readonly text: string;
   readonly logprobs: readonly PlacedLogprob[] | null;
@@ -40,11 +40,11 @@ export interface Usage {
   readonly cachedTokens: number;
 }
 
-/** The last entry: every choice is finished, or the request failed or was cancelled. */
+/** The last entry: all choices are finished, or the request failed or was cancelled. */
 export interface TerminalEvent {
   readonly type: 'end';
   readonly outcome: 'finished' | 'failed' | 'cancelled';
-  /** An ErrorCode and a text safe for clients when the outcome is `failed`. */
+  /** For `failed`: an ErrorCode and a message that is safe for clients; otherwise null. */
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly usage: Usage;
 }

@@ -1,11 +1,11 @@
-// The one way a request ends: writes the terminal entry, settles tokens, frees the slot and tells the followers, once.
-// Callers: the fenced writer, the canceller of queued work, the failed handler and the reaper.
+// Ends a request, exactly once: writes the terminal entry, settles the reserved tokens, frees the slot and notifies followers.
+// Callers: the fenced writer, the cancellation of queued work, the handler of failed jobs and the reaper.
 import type { Redis } from 'ioredis';
 import type { ErrorCode } from '../errors/domain-error.ts';
 import { keyOf } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** The writer's right to write: the lease of its group. */
+/** Fencing token of a writer: the lease of its group. */
 export interface WriterFence {
   readonly group: string;
   readonly epoch: number;
@@ -14,7 +14,7 @@ export interface WriterFence {
 
 export interface FinishReason {
   readonly outcome: 'finished' | 'failed' | 'cancelled';
-  /** For `failed`: code and a text safe for clients; else null. */
+  /** For `failed`: a code and a message that is safe for clients; otherwise null. */
   readonly error: { readonly code: ErrorCode; readonly message: string } | null;
   /** Prompt tokens whose KV came from the prefix cache. */
   readonly cachedTokens: number;
@@ -23,25 +23,25 @@ export interface FinishReason {
 export type FinishResult =
   /** This call wrote the terminal entry. */
   | { readonly kind: 'ended'; readonly seq: number }
-  /** It had ended before (or is long forgotten): nothing was done. */
+  /** The request had already ended or expired; nothing was changed. */
   | { readonly kind: 'already-ended' }
-  /** A canceller came too late: a group runs it. */
+  /** The request cannot be cancelled as queued work, because a group is running it. */
   | { readonly kind: 'running'; readonly group: string }
-  /** The stream lacks entries before the terminal one: it ends at `lastSeq`; write the rest, then finish again. */
+  /** The stream ends at `lastSeq`, before the entry that precedes the terminal one: write the missing entries, then retry. */
   | { readonly kind: 'behind'; readonly lastSeq: number };
 
-/** Who finishes: the fenced writer (with the seq of the terminal entry), the canceller of queued work, or a reaper. */
+/** The caller: the fenced writer with the seq of the terminal entry, the canceller of queued work, or the reaper. */
 export type FinishAs =
   | { readonly by: 'writer'; readonly fence: WriterFence; readonly seq: number }
   | { readonly by: 'canceller' }
   | { readonly by: 'reaper' };
 
-/** The lease value that scripts compare. */
+/** The lease value that scripts compare with the stored one. */
 export function fenceText(fence: Pick<WriterFence, 'epoch' | 'nonce'>): string {
   return `${fence.epoch}:${fence.nonce}`;
 }
 
-/** Ends a request. Throws `fenced` when the writer's lease is not the current one or the request is another group's. */
+/** Ends a request. Throws `fenced` if the writer's lease is not current or another group owns the request. */
 export async function finishGeneration(
   redis: Redis,
   id: string,

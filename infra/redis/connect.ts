@@ -1,5 +1,5 @@
-// The one place that opens Redis connections. In: a URL, the role of that Redis and what the connection is for. Out: an
-// ioredis client that has our scripts. Must not know any key.
+// The only module that opens Redis connections. In: a URL, the role of that Redis and a connection name. Out: an ioredis
+// client with our scripts registered. Must not use any key.
 import { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
 import type { RedisRole } from './redis-role.ts';
@@ -9,16 +9,16 @@ export interface ConnectOptions {
   /** `redis://` or `rediss://` with user, password and `/db`; or `unix:///path/to.sock?user=&password=&db=`. */
   readonly url: string;
   readonly role: RedisRole;
-  /** Shown by CLIENT LIST, for instance `gateway`; no spaces. */
+  /** Connection name for CLIENT LIST, such as `gateway`; no spaces. */
   readonly name: string;
   /**
-   * bounded: a command fails after about two seconds without Redis (requests of clients).
-   * forever: a command waits for Redis to return (workers, subscriptions, blocking reads).
+   * bounded: a command fails after about two seconds without Redis (client requests).
+   * forever: a command waits until Redis is reachable (workers, subscriptions, blocking reads).
    */
   readonly retry: 'bounded' | 'forever';
 }
 
-/** Where a URL points, in ioredis' words. */
+/** The parts of a Redis URL, as ioredis options. */
 export interface RedisTarget {
   readonly path?: string;
   readonly host?: string;
@@ -29,16 +29,16 @@ export interface RedisTarget {
   readonly tls?: object;
 }
 
-/** The environment variable and config key that a URL of this role comes from. */
+/** The environment variable that sets the URL of each role. */
 const SETTING: Readonly<Record<RedisRole, string>> = { durable: 'REDIS_URL', exchange: 'EXCHANGE_URL' };
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;
-/** 50 + 100 + 200 + 400 + 800 ms of reconnecting, then a bounded command gives up. */
+/** A bounded command fails after 50 + 100 + 200 + 400 + 800 ms of reconnecting. */
 const BOUNDED_RETRIES = 5;
 const BOUNDED_COMMAND_MS = 5_000;
 
-/** Opens one connection; it connects in the background and reconnects indefinitely. Throws `bad_config` for a bad URL. */
+/** Opens a connection in the background; it reconnects indefinitely. Throws `bad_config` for an invalid URL. */
 export function connectRedis(options: ConnectOptions): Redis {
   const redis = new Redis({
     ...parseRedisUrl(options.url, SETTING[options.role]),
@@ -50,15 +50,15 @@ export function connectRedis(options: ConnectOptions): Redis {
       ? { maxRetriesPerRequest: null }
       : { maxRetriesPerRequest: BOUNDED_RETRIES, commandTimeout: BOUNDED_COMMAND_MS }),
   });
-  // Each failed command rejects; the event only repeats that, and without a listener ioredis prints it.
+  // Failed commands reject on their own; without a listener ioredis would also print the error event.
   redis.on('error', () => {});
   settleOnDisconnect(redis);
   return registerScripts(redis);
 }
 
 /**
- * A connection that is given up between two attempts to open it: ioredis would never settle its commands, and
- * with them whoever awaits them to stop. A connection that was never opened it closes properly.
+ * ioredis never settles queued commands when a client is disconnected between two reconnection attempts, which would hang
+ * any caller that awaits them during shutdown. It does settle them in status `wait`, so the status is set to that first.
  */
 function settleOnDisconnect(redis: Redis): void {
   const disconnect = redis.disconnect.bind(redis);
@@ -68,7 +68,7 @@ function settleOnDisconnect(redis: Redis): void {
   };
 }
 
-/** Turns a URL into ioredis options. Throws `bad_config` naming `setting`, never repeating the URL: it holds a password. */
+/** Parses a URL into ioredis options. Throws `bad_config` naming `setting`, never the URL, which may contain a password. */
 export function parseRedisUrl(url: string, setting: string): RedisTarget {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   const scheme = parsed?.protocol;
@@ -89,7 +89,7 @@ function socketOptions(url: URL, setting: string): RedisTarget {
 
 function networkOptions(url: URL, setting: string): RedisTarget {
   return {
-    // WHATWG keeps the brackets of an IPv6 host, a socket address has none.
+    // The WHATWG URL parser keeps the brackets of an IPv6 host; a socket address has none.
     host: url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
     port: url.port === '' ? 6379 : Number(url.port),
     db: databaseNumber(url.pathname.slice(1), setting),
@@ -102,7 +102,7 @@ function decoded(text: string, setting: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw badUrl(setting, 'a URL in which a percent sign is not followed by two hexadecimal digits; write %25 for it');
+    throw badUrl(setting, 'a URL with a percent sign that is not followed by two hexadecimal digits (write it as %25)');
   }
 }
 
@@ -111,7 +111,8 @@ function credentials(username: string, password: string): Pick<RedisTarget, 'use
 }
 
 function databaseNumber(text: string, setting: string): number {
-  if (!/^\d{0,4}$/.test(text)) throw badUrl(setting, `the database "${text}", which is not a number`);
+  if (!/^\d{0,4}$/.test(text))
+    throw badUrl(setting, `the database "${text}", which is not a number of up to four digits`);
   return Number(text);
 }
 

@@ -1,5 +1,5 @@
-// Every key and channel of Conclave: its type, writer, reader, expiry and size cap. A test compares this table with what
-// a real Redis holds after a run. Scripts get their keys, or the prefixes in `prefixes`, from here.
+// Every Redis key and channel: type, writer, reader, expiry and size cap. A test compares this table with the contents of
+// a real Redis after a run. Lua scripts take their keys and prefixes from here.
 import type { RedisRole } from './redis-role.ts';
 
 export interface KeyInfo {
@@ -10,19 +10,19 @@ export interface KeyInfo {
   readonly holds: string;
   readonly writer: string;
   readonly reader: string;
-  /** When it goes away; `stays` for what is bounded by the number of queues, groups or models. */
+  /** When the key is deleted; `stays` if its size is bounded by the number of queues, groups or models. */
   readonly expiry: string;
   readonly cap: string;
 }
 
-/** A request that nobody finishes is forgotten after this long; renewed by nothing. */
+/** An unfinished request expires after this time, which is never extended. */
 export const REQUEST_TTL_MS = 24 * 3_600_000;
 /**
- * Record, stream and Idempotency-Key stay this long after the end unless the gateway's `stream.replaySeconds` says otherwise, and
- * longer when resumeSeconds asks for it.
+ * Default retention of a request's record, stream and Idempotency-Key after it ends. `stream.replaySeconds` overrides it, and
+ * a longer `resumeSeconds` extends it.
  */
 export const ENDED_TTL_MS = 10 * 60_000;
-/** Ended jobs that one queue's list keeps for operators. */
+/** Maximum length of a queue's list of ended jobs. */
 export const ENDED_LIST_LENGTH = 1_000;
 
 const durable = (
@@ -68,7 +68,7 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:job:*',
     'hash',
-    'GenerationRecord: what is known beside the content',
+    'GenerationRecord: metadata of a request, without its content',
     'gateway, leader',
     'all',
     '24 h; 10 min after the end',
@@ -95,7 +95,7 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:waiting:*',
     'zset',
-    'ids that wait in a queue by time of arrival',
+    'ids waiting in a queue, by arrival time',
     'gateway, leader',
     'gateway, admin',
     'empties',
@@ -104,13 +104,13 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:running:*',
     'zset',
-    'ids of a queue that groups run by time of start',
+    'ids of a queue that are running, by start time',
     'leader',
     'admin',
     'empties',
     'slots',
   ),
-  durable('cv:ended:*', 'zset', 'ids of a queue that ended by time of end', 'finish', 'admin', '24 h', '1,000 ids'),
+  durable('cv:ended:*', 'zset', 'ids of a queue that have ended, by end time', 'finish', 'admin', '24 h', '1,000 ids'),
   durable(
     'cv:stat:*',
     'hash',
@@ -123,7 +123,7 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:fair:*',
     'hash',
-    'fair dispatch of a model: v, repaired, and c: w: of each queue',
+    'fair-dispatch counters of a model: v, repaired, and c: w: of each queue',
     'gateway, leader',
     'leader, admin',
     'stays',
@@ -132,7 +132,7 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:ready:*',
     'zset',
-    'queues of a model with a job to take by virtual counter',
+    'queues of a model with a dispatchable job, by virtual counter',
     'gateway, leader',
     'leader',
     'empties',
@@ -141,7 +141,7 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:idle:*',
     'hash',
-    'groups of a model that wait for work, with their lease',
+    'idle groups of a model, with their lease',
     'leader, gateway',
     'gateway',
     'empties',
@@ -149,7 +149,7 @@ export const KEYS: readonly KeyInfo[] = [
   ),
   durable('cv:drain', 'set', 'queues that accept no new requests', 'admin', 'gateway', 'stays', 'one a queue'),
   durable('cv:held:*', 'hash', 'ids that a group owns, with their queue', 'leader', 'leader', 'empties', 'slots'),
-  durable('cv:cancel:*', 'set', 'ids that a group is to stop', 'gateway', 'leader', 'empties', 'slots'),
+  durable('cv:cancel:*', 'set', 'ids that a group must cancel', 'gateway', 'leader', 'empties', 'slots'),
   durable(
     'cv:gateways',
     'zset',
@@ -163,7 +163,7 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:orphans',
     'zset',
-    'ids without a follower by time of cancellation',
+    'ids without a follower, by cancellation deadline',
     'gateway, reaper',
     'reaper',
     'empties',
@@ -201,7 +201,7 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:placement:*',
     'string',
-    'what the nodes of a group are to hold, JSON',
+    'target placement: what each node of a group must hold, JSON',
     'leader',
     'node, admin',
     'stays',
@@ -216,7 +216,15 @@ export const KEYS: readonly KeyInfo[] = [
     'stays',
     '500 B',
   ),
-  durable('cv:pack-token', 'string', 'what nodes present to each other to get packs', 'node', 'node', 'stays', '64 B'),
+  durable(
+    'cv:pack-token',
+    'string',
+    'shared secret for fetching packs from other nodes',
+    'node',
+    'node',
+    'stays',
+    '64 B',
+  ),
   durable('cv:node:*', 'string', 'NodeReport, JSON', 'node', 'all', '3 heartbeats', '8 KiB'),
   durable('cv:nodes', 'zset', 'nodes by last heartbeat', 'node', 'all', 'stale ones are removed', 'one a node'),
   durable(
@@ -243,33 +251,41 @@ export const KEYS: readonly KeyInfo[] = [
     'an API key: keyed hash, tenant, scopes, times; never the key',
     'gateway, cli',
     'gateway, cli',
-    'stays: revoked keys are on record',
+    'stays: revoked keys remain on record',
     '400 B',
   ),
   durable('cv:keys', 'set', 'prefixes of all API keys', 'gateway, cli', 'gateway, cli', 'stays', 'one a key'),
-  durable('cv:tenant:*', 'hash', 'what an operator set for a tenant', 'gateway, cli', 'gateway, cli', 'stays', '4 KiB'),
+  durable(
+    'cv:tenant:*',
+    'hash',
+    'settings of a tenant made by an operator',
+    'gateway, cli',
+    'gateway, cli',
+    'stays',
+    '4 KiB',
+  ),
   durable('cv:tenants', 'set', 'ids of tenants with a record', 'gateway, cli', 'gateway, cli', 'stays', 'one a tenant'),
   durable(
     'cv:audit',
     'stream',
-    'changes that operators made',
+    'changes made by operators',
     'gateway, cli',
     'gateway',
     'stays',
     'about 10,000 entries',
   ),
-  durable('cv:rate:*', 'string', 'requests of a tenant in a minute', 'gateway', 'gateway', '1 min', '20 B'),
+  durable('cv:rate:*', 'string', 'requests of a tenant per minute', 'gateway', 'gateway', '1 min', '20 B'),
   durable(
     'cv:rewriting',
     'string',
-    'the append-only file was rewritten in this interval',
+    'marks that the append-only file was rewritten in this interval',
     'gateway',
     'gateway',
     'appendOnlyRewriteSeconds',
     '1 B',
   ),
-  durable('cv:probe', 'string', 'shows that Redis takes writes', 'gateway', 'nobody', '10 s', '1 B'),
-  durable('cv:reaping', 'string', 'held by the process that reaps', 'gateway, leader', 'gateway, leader', '1 s', '1 B'),
+  durable('cv:probe', 'string', 'write probe: shows that Redis accepts writes', 'gateway', 'none', '10 s', '1 B'),
+  durable('cv:reaping', 'string', 'lock of the process that reaps', 'gateway, leader', 'gateway, leader', '1 s', '1 B'),
   durable(
     'cv:to-gateway:*',
     'channel',
@@ -279,9 +295,9 @@ export const KEYS: readonly KeyInfo[] = [
     '',
     'one batch',
   ),
-  durable('cv:wake:*', 'channel', 'there may be work for a model', 'gateway, leader', 'leader', '', '1 B'),
-  durable('cv:given:*', 'channel', 'the job that a waiting group is handed', 'gateway', 'leader', '', 'one request'),
-  durable('cv:to-group:*', 'channel', 'ids that a group is to stop', 'gateway', 'leader', '', 'one id'),
+  durable('cv:wake:*', 'channel', 'signals that a model may have work', 'gateway, leader', 'leader', '', '1 B'),
+  durable('cv:given:*', 'channel', 'a job handed directly to an idle group', 'gateway', 'leader', '', 'one request'),
+  durable('cv:to-group:*', 'channel', 'ids that a group must cancel', 'gateway', 'leader', '', 'one id'),
   exchange(
     'cv:steps:*',
     'stream',
@@ -294,7 +310,7 @@ export const KEYS: readonly KeyInfo[] = [
   exchange(
     'cv:frames:*',
     'stream',
-    'frames of a sender for all, `<group>:<sender>`, or for one, `<group>:<sender>><receiver>`',
+    'frames of a sender: broadcast, `<group>:<sender>`, or to one receiver, `<group>:<sender>><receiver>`',
     'node',
     'node',
     '10 min after the last frame',
@@ -303,7 +319,7 @@ export const KEYS: readonly KeyInfo[] = [
   durable('cv:cards', 'channel', 'name of a model whose card changed', 'leader', 'gateway', '', 'one name'),
 ];
 
-/** What a key of each family starts with; scripts see the same table as `P`. */
+/** Prefix of each key family; Lua scripts see this table as `P`. */
 export const prefixes = {
   bullmq: 'cv:q:',
   request: 'cv:req:',
@@ -342,7 +358,7 @@ export const prefixes = {
 
 export type KeyFamily = keyof typeof prefixes;
 
-/** Keys without an id; scripts see the same table as `K`. */
+/** Keys without an id; Lua scripts see this table as `K`. */
 export const singleKeys = {
   queues: 'cv:queues',
   drain: 'cv:drain',
@@ -360,10 +376,10 @@ export const singleKeys = {
   cards: 'cv:cards',
 } as const;
 
-/** BullMQ's own prefix option; its keys are `cv:q:<queue>:<type>`. */
+/** BullMQ's `prefix` option; its keys are `cv:q:<queue>:<type>`. */
 export const BULLMQ_PREFIX = prefixes.bullmq.slice(0, -1);
 
-/** The key of a family for an id: request, queue, model, group, gateway or node, as the table above says. */
+/** The key of an id in a family. The table above gives the kind of id: request, queue, model, group, gateway or node. */
 export function keyOf(family: KeyFamily, id: string): string {
   return `${prefixes[family]}${id}`;
 }

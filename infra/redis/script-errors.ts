@@ -1,4 +1,4 @@
-// The one translation from Redis to DomainError: negative integers of our scripts, and connections that do not answer.
+// Translates Redis failures into DomainErrors: negative replies of our scripts, lost connections and refused writes.
 import { DomainError, type ErrorCode } from '../errors/domain-error.ts';
 
 interface ScriptError {
@@ -6,30 +6,36 @@ interface ScriptError {
   readonly message: string;
 }
 
-/** Told to whoever comes with a credential of a blocked tenant. */
-export const TENANT_BLOCKED = 'This tenant is blocked.';
+/** Message for any credential of a blocked tenant. */
+export const TENANT_BLOCKED = 'This tenant is blocked. Ask the operator to unblock it.';
 
-/** What a negative reply means; the Lua files use the same numbers. */
+/** Meaning of each negative reply; the Lua files use the same numbers. */
 export const SCRIPT_ERRORS: Readonly<Record<number, ScriptError>> = {
   [-1]: { code: 'fenced', message: 'Another process leads this group now.' },
-  [-2]: { code: 'queue_full', message: 'Too many requests of this tenant are waiting.' },
-  [-3]: { code: 'conflict', message: 'The Idempotency-Key was used before with a different body.' },
-  [-4]: { code: 'unavailable', message: 'This queue accepts no new requests at the moment.' },
-  [-5]: { code: 'not_found', message: 'There is no such request.' },
-  [-6]: { code: 'conflict', message: 'A request with this id exists already.' },
-  [-7]: { code: 'internal', message: 'An entry of a token stream would replace a different one.' },
+  [-2]: {
+    code: 'queue_full',
+    message: 'Too many requests of this tenant are waiting. Retry after the time in the retry-after header.',
+  },
+  [-3]: {
+    code: 'conflict',
+    message: 'This Idempotency-Key was already used with a different body. Use a new key for a new request.',
+  },
+  [-4]: { code: 'unavailable', message: 'This queue is draining and accepts no new requests. Retry later.' },
+  [-5]: { code: 'not_found', message: 'No request has this id, or it has expired.' },
+  [-6]: { code: 'conflict', message: 'A request with this id already exists.' },
+  [-7]: { code: 'internal', message: 'A token stream entry would overwrite a different one.' },
   [-8]: { code: 'conflict', message: 'Another process runs under this node id.' },
   [-9]: { code: 'insufficient_scope', message: TENANT_BLOCKED },
 };
 
-/** Returns the reply, or throws what a negative integer (alone or as the first of a list) stands for. */
+/** Returns the reply. Throws the DomainError of a negative integer, alone or first in a list. */
 export function throwIfErrorCode(reply: unknown): unknown {
   const code = Array.isArray(reply) ? reply[0] : reply;
   if (typeof code === 'number' && code < 0) throw scriptError(code);
   return reply;
 }
 
-/** The error of a code. `retryAfterSeconds` is passed on. */
+/** The DomainError of a script's error code. */
 export function scriptError(code: number, retryAfterSeconds?: number): DomainError {
   const known = SCRIPT_ERRORS[code];
   if (known === undefined)
@@ -40,10 +46,10 @@ export function scriptError(code: number, retryAfterSeconds?: number): DomainErr
 const NO_ANSWER =
   /^(Connection is closed|Command timed out|Reached the max retries|LOADING|Stream isn't writeable|connect E|read E|write E)/;
 
-/** Out of memory, disk full, demoted to a replica; also from within a script, as Redis 6 reports it. */
+/** Out of memory, disk full or demoted to a replica; Redis 6 adds a prefix when a script runs into it. */
 const NO_WRITES = /^(ERR Error running script .*: -?)?(OOM|MISCONF|READONLY|NOREPLICAS|MASTERDOWN|BUSY) /;
 
-/** Turns what ioredis throws while Redis is away, or takes no writes, into `unavailable`; leaves everything else as it is. */
+/** Converts errors of an unreachable or read-only Redis into `unavailable`. Returns any other error unchanged. */
 export function asRedisError(thrown: unknown): unknown {
   if (!(thrown instanceof Error) || thrown instanceof DomainError) return thrown;
   const details = { retryAfterSeconds: 1, cause: thrown };
@@ -53,12 +59,12 @@ export function asRedisError(thrown: unknown): unknown {
   return thrown;
 }
 
-/** MULTI reports the first refusal of its commands beside an error of its own, EXECABORT. */
+/** EXEC fails with EXECABORT; the cause is the error of the first refused command. */
 function refusedInTransaction(thrown: Error & { readonly previousErrors?: readonly Error[] }): Error | undefined {
   return thrown.previousErrors?.[0];
 }
 
-/** Awaits a plain command with the same translation as a script. */
+/** Awaits a plain command, translating errors as runScript does. */
 export async function askRedis<Reply>(command: Promise<Reply>): Promise<Reply> {
   try {
     return await command;

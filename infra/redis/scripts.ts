@@ -1,6 +1,6 @@
-// Our Lua scripts: one file per script, `lua/<verb-noun>-<number of keys>.lua`. Read once per process from the package
-// (dist/ holds compiled TypeScript only), registered on every connection, called by name. `-- @include x` stands for
-// lua/includes/x.lua. Out: the script's reply, or a DomainError for a negative code (script-errors.ts).
+// Lua scripts: one file each, `lua/<verb-noun>-<number of keys>.lua`. They are read once per process from the package folder
+// (dist/ contains compiled TypeScript only), registered on every connection and called by name. `-- @include x` inserts
+// lua/includes/x.lua. Out: the script's reply, or a DomainError for a negative reply (script-errors.ts).
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
@@ -10,7 +10,7 @@ import { LARGEST_COUNTER, MAX_WEIGHT, MIN_WEIGHT, REBASE_ABOVE } from './fair-li
 import { ENDED_LIST_LENGTH, ENDED_TTL_MS, prefixes, REQUEST_TTL_MS, singleKeys } from './keys.ts';
 import { asRedisError, throwIfErrorCode } from './script-errors.ts';
 
-/** Every script, without its number of keys. A test holds this list against the folder. */
+/** Names of all scripts, without the number of keys. A test compares this list with the folder. */
 export const SCRIPT_NAMES = [
   'acquire-lease',
   'admit-generation',
@@ -51,13 +51,13 @@ interface ScriptSource {
 
 type ScriptCall = (...parts: readonly ScriptArgument[]) => Promise<unknown>;
 
-/** Registers every script on a connection; ioredis then sends hashes, and the source where the server lacks it. */
+/** Registers every script on a connection. ioredis calls them by hash, and sends the source if the server lacks it. */
 export function registerScripts(redis: Redis): Redis {
   for (const [name, source] of readScripts()) redis.defineCommand(commandName(name), source);
   return redis;
 }
 
-/** Runs a script. Throws the DomainError of a negative reply, and `unavailable` when Redis does not answer. */
+/** Runs a script. Throws the DomainError of a negative reply, or `unavailable` if Redis does not answer. */
 export async function runScript(
   redis: Redis,
   name: ScriptName,
@@ -71,7 +71,7 @@ export async function runScript(
   }
 }
 
-/** A hash as a script returns it, names and values in turns. */
+/** Converts a hash as returned by a script, alternating names and values. */
 export function toHash(reply: unknown): Record<string, string> {
   const parts: unknown[] = Array.isArray(reply) ? reply : [];
   const hash: Record<string, string> = {};
@@ -79,7 +79,7 @@ export function toHash(reply: unknown): Record<string, string> {
   return hash;
 }
 
-/** Number of keys and text of every script, includes resolved. Throws TypeError for a file or list that does not fit. */
+/** Source and number of keys of every script, with includes resolved. Throws TypeError for a misnamed file or unknown name. */
 export function readScripts(): ReadonlyMap<string, ScriptSource> {
   cached ??= new Map(
     readdirSync(luaFolder())
@@ -101,12 +101,13 @@ function readScript(file: string): [string, ScriptSource] {
   return [String(match[1]), { numberOfKeys: Number(match[2]), lua }];
 }
 
-// Scripts derive keys from ids that they find in Redis, so they get the names from keys.ts too. Written into the text: a table
-// would be rebuilt on every call.
+// Scripts derive keys from ids stored in Redis, so they use the names of keys.ts as well. The names are substituted as
+// literals because a Lua table would be rebuilt on every call.
 function writeNames(lua: string, file: string): string {
   return lua.replace(/\b([PKL])\.(\w+)/g, (_whole, table: string, name: string) => {
     const value = Reflect.get(NAMES[table] ?? {}, name);
-    if (value === undefined) throw new TypeError(`Expected a name of keys.ts for ${table}.${name} in lua/${file}`);
+    if (value === undefined)
+      throw new TypeError(`Unknown name ${table}.${name} in lua/${file}: define it in keys.ts or scripts.ts`);
     return JSON.stringify(value);
   });
 }
@@ -138,10 +139,11 @@ function commandName(name: string): string {
   return `conclave:${name}`;
 }
 
-// ioredis adds a method per defined command; its types cannot know them, so this is the one place that says so.
+// ioredis adds a method per defined command, which its types do not include; only this function looks them up.
 function scriptOf(redis: Redis, name: ScriptName, keys: readonly string[]): ScriptCall {
-  const wanted = readScripts().get(name)?.numberOfKeys;
-  if (wanted !== keys.length) throw new TypeError(`Expected ${wanted} keys for ${name} but received ${keys.length}`);
+  const expected = readScripts().get(name)?.numberOfKeys;
+  if (expected !== keys.length)
+    throw new TypeError(`Expected ${expected} keys for ${name} but received ${keys.length}`);
   const call: unknown = Reflect.get(redis, commandName(name));
   if (typeof call !== 'function') throw new TypeError(`${name} is not registered on this connection`);
   return (...parts) => Reflect.apply(call, redis, parts);

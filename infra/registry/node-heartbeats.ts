@@ -1,5 +1,5 @@
-// `cv:node:<id>`: what a node says about itself while it lives. In: a report, asked for before each publication. Out: the
-// reports of all living nodes.
+// Heartbeats of nodes at `cv:node:<id>`. In: a function that returns the node's current report. Out: the reports of all
+// live nodes.
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
@@ -12,21 +12,21 @@ import { repeatEvery } from '../timing/repeat-every.ts';
 
 export interface NodeReport {
   readonly id: string;
-  /** Random, of the process: what it holds beside weights ends with it. */
+  /** Random per process; a restarted process has lost its KV cache. */
   readonly incarnation: string;
   readonly group: string;
-  /** Name that clients use. */
+  /** The model name that clients use. */
   readonly model: string;
   readonly role: 'leader' | 'member';
-  /** It ends as soon as no plan counts on it. */
+  /** The node is shutting down and exits once no plan includes it. */
   readonly leaving: boolean;
-  /** What it waits for or refuses, in a sentence for operators; '' when all is well. */
+  /** What the node waits for or refuses, in a sentence for operators; '' if nothing. */
   readonly waitsFor: string;
   readonly host: string;
   readonly pid: number;
   /** Version of this software. */
   readonly version: string;
-  /** Grows with every report: tells a sign of life from what a node said before it fell silent. */
+  /** Increases with every report, so that a fresh report can be told from a stale one. */
   readonly beats: number;
   readonly backend: string;
   readonly startedAtMs: number;
@@ -35,53 +35,53 @@ export interface NodeReport {
   readonly stats: Readonly<Record<string, number>>;
 }
 
-/** What of the model a node holds, and what it could. */
+/** What a node holds of the model, and its capacity. */
 export interface NodeHoldings {
   /** SHA-256 of the checkpoint's files. */
   readonly modelHash: string;
   /** Storage type of the weights. */
   readonly dtype: string;
-  /** Version of the packs, which is the kernels'. */
+  /** Layout version of packs, which the kernels require. */
   readonly layoutVersion: number;
-  /** Version of what nodes say to one another. */
+  /** Version of the protocol between nodes. */
   readonly protocol: number;
-  /** Results have the same bits within one class. */
+  /** Nodes of one class compute bit-identical results. */
   readonly numericsClass: string;
-  /** Memory for weights and KV. */
+  /** Memory for weights and KV cache. */
   readonly memoryBytes: number;
-  /** Experts it is to hold at most, by its configuration; null: as many as fit. */
+  /** Configured maximum number of experts; null means as many as fit. */
   readonly maxExperts: number | null;
-  /** Bytes of weights that it reads in a second, measured; 0 before that. */
+  /** Measured bandwidth when reading weights; 0 before the measurement. */
   readonly bytesPerSecond: number;
   readonly kvTokens: number;
-  /** Ids, ascending. */
+  /** Expert ids, ascending. */
   readonly experts: readonly number[];
-  /** Attention, router and embeddings. */
+  /** Holds attention, router and embeddings. */
   readonly shared: boolean;
-  /** Where other nodes get its packs; null when it gives none. */
+  /** URL at which other nodes fetch its packs; null if it serves none. */
   readonly packsUrl: string | null;
-  /** The Redis to which others write its frames; null: the group's. */
+  /** The Redis on which it receives frames; null for the group's. */
   readonly exchangeUrl: string | null;
-  /** Digest of the canary's logits by this node's home; null when it knows none. */
+  /** Digest of the canary's logits stored in this node's home; null if there is none. */
   readonly canary: string | null;
 }
 
 export interface Heartbeat {
-  /** Publishes at once, for instance after a change of role. Throws `conflict` when another process has taken the id. */
+  /** Publishes immediately, for instance after a role change. Throws `conflict` if another process has taken the id. */
   beat(): Promise<void>;
-  /** Aborted when another process has taken the id. */
+  /** Aborted when another process takes the id. */
   readonly displaced: AbortSignal;
-  /** Stops and takes the report back, so that the node is gone at once. */
+  /** Stops and deletes the report, so that the node disappears immediately. */
   stop(): Promise<void>;
 }
 
 const INTERVAL_MS = 1_000;
-/** A node whose key is gone counts as dead; the key outlives two lost heartbeats. */
+/** A node whose key has expired is dead; the key survives two missed heartbeats. */
 const LIVES_INTERVALS = 3;
 
 /**
- * Publishes now and every `intervalMs` until stopped. Throws `conflict` naming host and process when another node lives
- * under this id; one that is known to be dead, a process of this host that has ended, is replaced at once.
+ * Publishes now and every `intervalMs` until stopped. Replaces the report of a dead process of this host immediately. Throws
+ * `conflict`, naming host and process, if a live node uses this id.
  */
 export async function startHeartbeat(
   redis: Redis,
@@ -102,7 +102,7 @@ export async function startHeartbeat(
     ]);
   };
   await claimId(redis, report(), intervalMs, beat);
-  // A heartbeat that fails is followed by the next one; what matters is that the key runs out.
+  // A failed heartbeat is not retried: the next one follows, or the key expires.
   const beating = repeatEvery(
     intervalMs,
     () => beat(),
@@ -136,18 +136,18 @@ async function claimId(
     } catch (thrown) {
       if (known === null || toDomainError(thrown).code !== 'conflict') throw thrown;
       if (tries > LIVES_INTERVALS) throw taken(known, thrown);
-      // One that died on another host is gone when its report has run out.
+      // The report of a process that died on another host expires within LIVES_INTERVALS.
       await delay(intervalMs);
     }
   }
 }
 
 function taken({ id, pid, host }: NodeReport, cause: unknown): DomainError {
-  const message = `The node id ${id} is taken: process ${pid} on ${host} runs under it. Start this node with another --node ID.`;
+  const message = `The node id ${id} is in use by process ${pid} on ${host}. Stop that process, or start this node with another --node ID.`;
   return new DomainError('conflict', message, { param: 'node', cause });
 }
 
-/** All living nodes, by id. */
+/** All live nodes, sorted by id. */
 export async function readNodes(redis: Redis): Promise<readonly NodeReport[]> {
   const ids = (await askRedis(redis.zrange(singleKeys.nodes, 0, '-1'))).sort();
   if (ids.length === 0) return [];

@@ -1,5 +1,5 @@
-// API keys in Redis: who holds them and what they allow, never the keys. Every check reads the record, so that a revoked
-// key stops working on all gateways with the next request; what is set for the key's tenant comes in the same round trip.
+// API keys in Redis: owner, scopes and a keyed hash, never the keys themselves. Every check reads the record, so that
+// revoking a key takes effect on all gateways with the next request. The tenant's settings come in the same round trip.
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
@@ -9,7 +9,7 @@ import { runScript, toHash } from '../redis/scripts.ts';
 import { apiKeyPrefix, hashApiKey, hashesMatch, makeApiKey } from './api-key.ts';
 import { knownScopes, type Scope } from './scope.ts';
 
-/** What an operator may know about a key. Times are Unix ms. */
+/** What operators can see of a key. Times are Unix ms. */
 export interface ApiKeyRecord {
   readonly prefix: string;
   readonly tenant: string;
@@ -20,33 +20,33 @@ export interface ApiKeyRecord {
   readonly revokedAtMs: number | null;
 }
 
-/** A key that is valid now, with the stored settings of its tenant: TenantStore.policyOf reads them. */
+/** A valid key with the stored settings of its tenant, for TenantStore.policyOf. */
 export interface VerifiedKey extends ApiKeyRecord {
   readonly tenantSettings: Readonly<Record<string, string>>;
 }
 
 export interface NewKeyOptions {
   readonly tenant: string;
-  /** For people: whose key it is, or what for. */
+  /** A label for people, such as the owner or the purpose. */
   readonly name: string;
   readonly scopes: readonly Scope[];
   readonly expiresAtMs: number | null;
 }
 
 export interface KeyStore {
-  /** Makes a key; `text` is shown to its owner and kept nowhere. */
+  /** Creates a key; `text` is shown to its owner once and not stored. */
   create(options: NewKeyOptions, nowMs: number): Promise<ApiKeyRecord & { readonly text: string }>;
-  /** All keys, or those of a tenant, newest first. */
+  /** All keys, or those of one tenant, newest first. */
   list(tenant?: string): Promise<ApiKeyRecord[]>;
-  /** @throws DomainError `not_found` for an unknown prefix. Revoking twice keeps the first time. */
+  /** Revoking a key again keeps the first time. @throws DomainError `not_found` for an unknown prefix. */
   revoke(prefix: string, nowMs: number): Promise<ApiKeyRecord>;
-  /** The record of a key that is genuine, unexpired and not revoked. */
+  /** The record of a key; undefined unless it is genuine, unexpired and not revoked. */
   verify(text: string, nowMs: number): Promise<VerifiedKey | undefined>;
-  /** The record behind a prefix, when the key is unexpired and not revoked. */
+  /** The record of a prefix; undefined unless the key is unexpired and not revoked. */
   findActive(prefix: string, nowMs: number): Promise<VerifiedKey | undefined>;
 }
 
-/** Keys kept in `redis`, hashed under `pepper`. */
+/** Creates a store on `redis` that hashes keys with `pepper`. */
 export function createKeyStore(redis: Redis, pepper: Uint8Array): KeyStore {
   const read = (prefix: string) => askRedis(redis.hgetall(keyOf('apiKey', prefix)));
   return {
@@ -69,7 +69,7 @@ export function createKeyStore(redis: Redis, pepper: Uint8Array): KeyStore {
       const prefix = apiKeyPrefix(text);
       if (prefix === undefined) return undefined;
       const reading = readCredential(redis, prefix);
-      // While Redis answers.
+      // Hashing overlaps with the round trip to Redis.
       const hash = hashApiKey(pepper, text);
       const { fields, tenantSettings } = await reading;
       const genuine = hashesMatch(hash, Buffer.from(fields['hash'] ?? '', 'hex'));
@@ -90,12 +90,12 @@ async function readCredential(redis: Redis, prefix: string) {
   return { fields: fields ?? {}, tenantSettings: tenantSettings ?? {} };
 }
 
-/** The hash is written first and only if absent, so that a prefix drawn twice never replaces a key. */
+/** Writes the hash first and only if absent, so that a duplicate prefix never replaces a key. */
 async function createKey(redis: Redis, pepper: Uint8Array, options: NewKeyOptions, nowMs: number) {
   const { prefix, text } = makeApiKey(randomBytes);
   const record: ApiKeyRecord = { ...options, prefix, createdAtMs: nowMs, revokedAtMs: null };
   const fresh = await askRedis(redis.hsetnx(keyOf('apiKey', prefix), 'hash', hashApiKey(pepper, text).toString('hex')));
-  if (fresh === 0) throw new DomainError('conflict', 'The drawn key prefix exists; try again.');
+  if (fresh === 0) throw new DomainError('conflict', 'The random key prefix is already in use. Try again.');
   await askRedis(redis.multi().hset(keyOf('apiKey', prefix), toFields(record)).sadd(singleKeys.apiKeys, prefix).exec());
   return { ...record, text };
 }
@@ -110,7 +110,7 @@ function toFields(record: ApiKeyRecord): Record<string, string> {
   };
 }
 
-/** Undefined when there is no such key, or its creation was cut short. */
+/** Undefined if the key does not exist or its creation was interrupted. */
 function toRecord(prefix: string, fields: Readonly<Record<string, string>>): ApiKeyRecord | undefined {
   const { tenant, name = '', scopes = '', createdAtMs, expiresAtMs, revokedAtMs } = fields;
   if (tenant === undefined) return undefined;
@@ -125,7 +125,7 @@ function toRecord(prefix: string, fields: Readonly<Record<string, string>>): Api
   };
 }
 
-/** Whether a key is unexpired and not revoked. */
+/** True if a key is unexpired and not revoked. */
 export function isActive(record: ApiKeyRecord, nowMs: number): boolean {
   return record.revokedAtMs === null && (record.expiresAtMs === null || record.expiresAtMs > nowMs);
 }

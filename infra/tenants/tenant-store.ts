@@ -1,5 +1,5 @@
-// Tenants in Redis. A record holds only what an operator set; everything else follows the configuration's defaults, also
-// for tenants without a record, such as those that a JWT issuer names.
+// Tenants in Redis. A record contains only what an operator has set; everything else comes from the configuration's
+// defaults, as it does for tenants without a record, such as those of a JWT issuer.
 import type { Redis } from 'ioredis';
 import type { TenantDefaults } from '../config/config-schema.ts';
 import { DomainError } from '../errors/domain-error.ts';
@@ -9,17 +9,17 @@ import { askRedis } from '../redis/script-errors.ts';
 import { runScript } from '../redis/scripts.ts';
 import { isTenantId } from './tenant-id.ts';
 
-/** What rules a tenant's requests. */
+/** Limits and permissions of a tenant. */
 export interface TenantPolicy {
-  /** Share of the machine relative to other tenants, 0.001 to 1000. */
+  /** Share of tokens relative to other tenants, 0.001 to 1000. */
   readonly weight: number;
-  /** Requests that may wait at once; more are refused with `queue_full`. */
+  /** Maximum number of waiting requests; further ones are refused with `queue_full`. */
   readonly maxWaiting: number;
   /** 0 sets no limit. */
   readonly requestsPerMinute: number;
   /** Model ids, or null for every model. */
   readonly models: readonly string[] | null;
-  /** None of its credentials works, whatever their scopes. */
+  /** All of its credentials are refused, regardless of their scopes. */
   readonly blocked: boolean;
 }
 
@@ -30,25 +30,25 @@ export interface TenantRecord {
 }
 
 export interface TenantStore {
-  /** @throws DomainError `conflict` when the tenant exists, `invalid_request` for an id that cannot be one. */
+  /** @throws DomainError `conflict` if the tenant exists, `invalid_request` for an invalid id. */
   create(id: string, policy: Partial<TenantPolicy>, nowMs: number): Promise<TenantRecord>;
   /**
-   * Changes what is given; a tenant of a JWT issuer gets its record here. `by` is the tenant of the operator who asks; absent
-   * for the command line on Redis, which can take back whatever it did.
-   * @throws DomainError `not_found` for an unknown tenant, `conflict` for an operator who would block the own tenant,
-   * `insufficient_scope` when `by` is blocked.
+   * Updates the given settings and creates the record of a JWT issuer's tenant if necessary. `by` is the operator's tenant; it
+   * is absent when the command line works on Redis directly, where every change can be undone.
+   * @throws DomainError `not_found` for an unknown tenant, `conflict` if operators would block their own tenant,
+   * `insufficient_scope` if `by` is blocked.
    */
   set(id: string, policy: Partial<TenantPolicy>, nowMs: number, by?: string): Promise<TenantRecord>;
   /** Tenants with a record, by id. */
   list(): Promise<TenantRecord[]>;
   find(id: string): Promise<TenantRecord | undefined>;
-  /** What applies to a tenant, with or without a record. */
+  /** The effective policy of a tenant, with or without a record. */
   policy(id: string): Promise<TenantPolicy>;
-  /** The same from settings that were read with the tenant's key. */
+  /** The effective policy from settings that were already read together with an API key. */
   policyOf(settings: Readonly<Record<string, string>>): TenantPolicy;
 }
 
-/** Tenants kept in `redis`; `defaults` fill in what a record does not say. */
+/** Creates a store on `redis`; `defaults` apply to settings that a record lacks. */
 export function createTenantStore(redis: Redis, defaults: TenantDefaults): TenantStore {
   const read = (id: string) => askRedis(redis.hgetall(keyOf('tenant', id)));
   const find = async (id: string) => toRecord(id, await read(id), defaults);
@@ -64,7 +64,7 @@ export function createTenantStore(redis: Redis, defaults: TenantDefaults): Tenan
     policyOf: (settings) => toPolicy(settings, defaults),
     create: async (id, policy, nowMs) => {
       refuseBadId(id);
-      if ((await claim(id, nowMs)) === 0) throw new DomainError('conflict', `Tenant '${id}' exists already.`);
+      if ((await claim(id, nowMs)) === 0) throw new DomainError('conflict', `Tenant '${id}' already exists.`);
       return write(id, policy);
     },
     set: async (id, policy, nowMs, by) => {
@@ -81,17 +81,17 @@ export function createTenantStore(redis: Redis, defaults: TenantDefaults): Tenan
   };
 }
 
-/** A blocked tenant's keys do nothing, so whoever blocks another tenant still holds a key that works. */
+/** The error for operators who would block their own tenant, which would leave them without a working key. */
 export function ownTenant(id: string): DomainError {
   const remedy = 'Block it with a key of another tenant, or revoke single keys instead';
-  const message = `'${id}' is the tenant of the key in use, which would stop working. ${remedy}.`;
+  const message = `The key in use belongs to tenant '${id}' and would stop working. ${remedy}.`;
   return new DomainError('conflict', message, { param: 'blocked' });
 }
 
 function refuseBadId(id: string): void {
   if (isTenantId(id)) return;
-  const expected = 'expected lower-case letters, digits, dots, dashes and underscores, or <issuer>/<claim>';
-  throw new DomainError('invalid_request', `'${id}' cannot be a tenant: ${expected}.`, { param: 'tenant' });
+  const expected = 'use lower-case letters, digits, dots, dashes and underscores, or <issuer>/<claim>';
+  throw new DomainError('invalid_request', `'${id}' is not a valid tenant id: ${expected}.`, { param: 'tenant' });
 }
 
 function readBack(id: string, record: TenantRecord | undefined): TenantRecord {
@@ -99,7 +99,7 @@ function readBack(id: string, record: TenantRecord | undefined): TenantRecord {
   return record;
 }
 
-/** `createdAtMs` is written by `claim`; the empty multi-field write is avoided because Redis refuses it. */
+/** `claim` writes `createdAtMs`. The constant field `known` avoids a write without fields, which Redis refuses. */
 function toFields(policy: Partial<TenantPolicy>): Record<string, string> {
   const fields = Object.entries(policy).filter(([, value]) => value !== undefined);
   return { known: '1', ...Object.fromEntries(fields.map(([name, value]) => [name, JSON.stringify(value)])) };

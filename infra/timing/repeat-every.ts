@@ -1,11 +1,11 @@
-// Runs a task again and again with a pause between two runs: never twice at the same time, never after stop.
+// Runs a task periodically with a pause between runs. Runs never overlap, and none starts after stop().
 
 export interface Repeating {
-  /** No run starts after this call; settles when the one in progress has ended. */
+  /** Prevents further runs; resolves when the run in progress has ended. */
   stop(): Promise<void>;
 }
 
-/** Runs `task` after each `pauseMs`. What it throws goes to `onProblem`, and the next run comes all the same. */
+/** Runs `task` after every `pauseMs`. A rejection is passed to `onProblem` and does not stop the repetition. */
 export function repeatEvery(
   pauseMs: number,
   task: () => Promise<void>,

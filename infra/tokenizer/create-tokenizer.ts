@@ -1,4 +1,4 @@
-// Makes a Tokenizer of the files. The native library does the work; where it cannot be loaded the JavaScript one does.
+// Builds a Tokenizer from a model's files, on the native library, or on the JavaScript one if the native one cannot be loaded.
 import { DomainError } from '../errors/domain-error.ts';
 import { COPY_AGAIN } from '../errors/file-failure.ts';
 import { controlTokens } from './control-tokens.ts';
@@ -11,7 +11,7 @@ import { readTokenizerConfig, type TokenizerConfig } from './tokenizer-config.ts
 import type { TokenizerFiles } from './tokenizer-files.ts';
 import { addedTokensOf, parseTokenizerJson, type TokenizerJson } from './tokenizer-json.ts';
 
-/** Builds the tokenizer of a model. Throws DomainError `bad_tokenizer` naming the file that is missing or broken. */
+/** Builds the tokenizer of a model. Throws DomainError `bad_tokenizer` naming the missing or invalid file. */
 export async function createTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
   const library = await loadNativeLibrary();
   return createTokenizerWith(files, (json, controls) =>
@@ -19,7 +19,7 @@ export async function createTokenizer(files: TokenizerFiles): Promise<Tokenizer>
   );
 }
 
-/** `createTokenizer` with a given reader of tokenizer.json. */
+/** As createTokenizer, with the given engine for tokenizer.json. */
 export async function createTokenizerWith(
   files: TokenizerFiles,
   createEngine: (json: TokenizerJson, controls: ReadonlySet<string>) => TokenEngine,
@@ -34,14 +34,14 @@ export async function createTokenizerWith(
   throw new DomainError('bad_tokenizer', `Expected tokenizer.json for a model of family ${files.family}, found none`);
 }
 
-/** A model with a smaller vocabulary than its family's tokenizer has one of its own. */
+/** A model whose vocabulary is smaller than the built-in tokenizer's must come with its own tokenizer. */
 function builtIn(engine: TokenEngine, { vocabSize }: TokenizerConfig): TokenEngine {
   if (vocabSize === null || vocabSize >= engine.vocabSize) return engine;
-  const sizes = `the built-in tokenizer has ${engine.vocabSize} tokens, the model ${vocabSize}`;
+  const sizes = `the built-in tokenizer has ${engine.vocabSize} tokens, but the model has ${vocabSize}`;
   throw new DomainError('bad_tokenizer', `tokenizer.json is missing: ${sizes}${COPY_AGAIN}`);
 }
 
-/** The native library, or null where it has no build for this machine. */
+/** The native library, or null if it has no build for this machine. */
 async function loadNativeLibrary(): Promise<NativeLibrary | null> {
   try {
     return await import('tokenizers');
@@ -70,8 +70,8 @@ function tokenizerOf(engine: TokenEngine, config: TokenizerConfig, family: strin
   };
 }
 
-// generation_config.json, or else config.json, is the author's word, eos_token its older form. DBRX ends its turns with <|im_end|>, whatever its
-// files name.
+// All sources count: eos_token_id of generation_config.json, or else of config.json, and the older eos_token. DBRX ends its
+// turns with <|im_end|>, which its files do not name.
 function eosIds(engine: TokenEngine, config: TokenizerConfig, family: string): number[] {
   const named = config.tokens.eos === null ? [] : [requireId(engine, config.tokens.eos)];
   const dbrx = family === 'dbrx' ? ['<|endoftext|>', '<|im_end|>'].map((token) => engine.idOf(token)) : [];

@@ -1,32 +1,32 @@
-// The files that make a tokenizer, as plain text: read from a model folder by a worker, carried in the model card, and
-// received by a gateway that has no model files. Must not interpret them beyond checking that JSON is JSON.
+// A tokenizer's files as text. A worker reads them from the model folder and publishes them in the model card; a gateway,
+// which has no model files, receives them from there. Must not interpret them beyond checking that the JSON parses.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../errors/domain-error.ts';
 import { COPY_AGAIN, fileFailure } from '../errors/file-failure.ts';
 
-/** Everything a tokenizer and a chat template are built from; serialisable as it is. */
+/** Everything that a tokenizer and a chat template are built from; serializable as JSON. */
 export interface TokenizerFiles {
   /** `model_type` of config.json. */
   readonly family: string;
-  /** tokenizer.json; null lets a family that has a built-in tokenizer use it. */
+  /** tokenizer.json; null if the family's built-in tokenizer is used. */
   readonly tokenizerJson: string | null;
   /** tokenizer_config.json: bos, eos and chat templates. */
   readonly tokenizerConfigJson: string | null;
-  /** special_tokens_map.json: bos and eos where tokenizer_config.json has none. */
+  /** special_tokens_map.json: bos and eos if missing from tokenizer_config.json. */
   readonly specialTokensMapJson: string | null;
   /** generation_config.json: eos token ids. */
   readonly generationConfigJson: string | null;
-  /** config.json: eos token ids where generation_config.json has none. Absent in the card of an older worker. */
+  /** config.json: eos token ids if missing from generation_config.json. Absent in cards published by older workers. */
   readonly configJson?: string | null;
-  /** chat_template.jinja; wins over templates in tokenizer_config.json. */
+  /** chat_template.jinja; takes precedence over templates in tokenizer_config.json. */
   readonly chatTemplate: string | null;
 }
 
 /** Families whose tokenizer needs no tokenizer.json. */
 const BUILT_IN_FAMILIES: readonly string[] = ['dbrx'];
 
-/** Reads the tokenizer's files of a model folder. Throws DomainError `bad_tokenizer` naming the file that is missing or broken. */
+/** Reads the tokenizer files of a model folder. Throws DomainError `bad_tokenizer` naming the missing or invalid file. */
 export async function readTokenizerFiles(folder: string, family: string): Promise<TokenizerFiles> {
   const tokenizerJson = await readJsonText(join(folder, 'tokenizer.json'));
   if (tokenizerJson === null && !BUILT_IN_FAMILIES.includes(family)) {
@@ -57,7 +57,7 @@ async function readText(path: string): Promise<string | null> {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
     throw (
       fileFailure(cause, 'bad_tokenizer', path) ??
-      new DomainError('bad_tokenizer', `Expected a readable file at ${path}`, { cause })
+      new DomainError('bad_tokenizer', `${path} cannot be read${COPY_AGAIN}`, { cause })
     );
   }
 }
@@ -67,6 +67,6 @@ export function parseJson(file: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new DomainError('bad_tokenizer', `Expected JSON in ${file}, but it does not parse${COPY_AGAIN}`, { cause });
+    throw new DomainError('bad_tokenizer', `${file} is not valid JSON${COPY_AGAIN}`, { cause });
   }
 }

@@ -1,4 +1,4 @@
-// A gateway of real modules around a scripted worker and stores in memory.
+// A gateway of real modules with a scripted worker and in-memory stores.
 import { randomBytes } from 'node:crypto';
 import { Hono } from 'hono';
 import { createApp } from '../../gateway/app.ts';
@@ -18,7 +18,7 @@ import { createScriptedWorker, finished, type Script, tokens } from './scripted-
 
 const MAX_CONTEXT = 64;
 
-/** One token per byte of UTF-8, 256 ends a text. */
+/** One token per UTF-8 byte; 256 is the end-of-sequence token. */
 const BYTE_MODEL: ServedModel = {
   name: 'tiny',
   created: 1_700_000_000,
@@ -49,7 +49,7 @@ export interface GatewayOptions {
   readonly log?: GatewayParts['log'];
 }
 
-/** Builds a gateway; `post`, `get` and `send` call it with the key of tenant `acme` unless told otherwise. */
+/** Builds a gateway. `post`, `get` and `send` call it with a key of tenant `acme`, unless `headers` replace it. */
 export async function createScriptedGateway(options: GatewayOptions = {}) {
   const config: Config = configSchema.parse(options.config ?? {});
   const worker = createScriptedWorker(options.script ?? HELLO);
@@ -123,7 +123,7 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
 
 let checker: ReturnType<typeof describedAnswers> | undefined;
 
-/** What answers may be does not depend on the configuration, so one description serves all gateways of a process. */
+/** The API description does not depend on the configuration, so all gateways of a process share one. */
 function checkOf(app: ReturnType<typeof createApp>): ReturnType<typeof describedAnswers> {
   checker ??= describedAnswers(describeApi(app) as unknown as ApiDescription);
   return checker;

@@ -108,7 +108,10 @@ export function createScriptedWorker(script: Script): ScriptedWorker {
         reach();
         const earlier = idempotency && byKey.get(`${request.tenant} ${idempotency.key}`);
         if (earlier && earlier.bodyDigest !== idempotency?.bodyDigest) {
-          throw new DomainError('conflict', 'This Idempotency-Key was used with another body.');
+          throw new DomainError(
+            'conflict',
+            'This Idempotency-Key was already used with a different body. Use a new key for a new request.',
+          );
         }
         if (earlier) return { id: earlier.id, repeated: true, position: 0 };
         if (idempotency) byKey.set(`${request.tenant} ${idempotency.key}`, { ...idempotency, id: request.id });

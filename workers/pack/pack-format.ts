@@ -1,4 +1,4 @@
-// The pack file, byte by byte (docs/decisions/0011-pack-files.md). Pure: encodes and decodes headers, places sections.
+// The pack file format (docs/decisions/0011-pack-files.md). Pure: encodes and decodes headers, lays out sections.
 //
 //   0   8   magic "CVPACK\r\n"
 //   8   4   version of this header, u32 little-endian
@@ -10,10 +10,10 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 
-/** The kernels' layout of matrices; equals the addon's layoutVersion. Part of a pack folder's key. */
+/** Version of the kernels' matrix layout, equal to the addon's layoutVersion. Part of a pack folder's name. */
 export const PACK_LAYOUT_VERSION = 1;
 
-/** Sections begin at multiples of this, which is a multiple of every page size in use. */
+/** Alignment of sections in bytes, a multiple of every page size in use. */
 export const SECTION_ALIGNMENT = 16_384;
 
 export const PACK_PREFIX_BYTES = 48;
@@ -30,7 +30,7 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const sectionSchema = z.strictObject({
   role: z.string(),
   layer: whole.nullable(),
-  /** From the beginning of the sections, in bytes. */
+  /** Bytes from the start of the sections. */
   offset: whole,
   bytes: whole,
   sha256,
@@ -41,7 +41,7 @@ const headerSchema = z.strictObject({
   dtype: z.enum(['f32', 'f16', 'bf16']),
   pack: z.union([z.literal('shared'), whole]),
   sourceHash: sha256,
-  /** The model's config.json: a pack describes itself, so a node may hold packs without the checkpoint. */
+  /** The model's config.json, so that a node can use packs without the checkpoint. */
   config: z.string(),
   dataBytes: whole,
   sections: z.array(sectionSchema),
@@ -50,7 +50,7 @@ const headerSchema = z.strictObject({
 export type PackSection = Readonly<z.infer<typeof sectionSchema>>;
 export type PackHeader = Readonly<z.infer<typeof headerSchema>>;
 
-/** The header's bytes, padded to where the sections begin. */
+/** Encodes the header, padded to the start of the sections. */
 export function encodePackHeader(header: PackHeader): Buffer {
   const json = Buffer.from(JSON.stringify(header));
   const bytes = Buffer.alloc(dataOffset(json.length));
@@ -62,7 +62,7 @@ export function encodePackHeader(header: PackHeader): Buffer {
   return bytes;
 }
 
-/** Length of the JSON, from a file's first PACK_PREFIX_BYTES. Throws DomainError `bad_pack`. */
+/** Length of the JSON, decoded from a file's first PACK_PREFIX_BYTES. Throws DomainError `bad_pack`. */
 export function decodePackPrefix(prefix: Uint8Array, path: string): number {
   const bytes = Buffer.from(prefix.buffer, prefix.byteOffset, prefix.length);
   if (bytes.length < PACK_PREFIX_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) {
@@ -75,7 +75,7 @@ export function decodePackPrefix(prefix: Uint8Array, path: string): number {
   return jsonBytes;
 }
 
-/** The header, from the bytes of prefix and JSON. Throws DomainError `bad_pack` unless its checksum is right. */
+/** Decodes the header from prefix and JSON. Throws DomainError `bad_pack` if the checksum does not match. */
 export function decodePackHeader(bytes: Uint8Array, path: string): PackHeader {
   const jsonBytes = decodePackPrefix(bytes, path);
   const json = Buffer.from(bytes).subarray(PACK_PREFIX_BYTES, PACK_PREFIX_BYTES + jsonBytes);
@@ -90,7 +90,7 @@ export function decodePackHeader(bytes: Uint8Array, path: string): PackHeader {
   }
 }
 
-/** Where the sections begin, in bytes from the beginning of the file. */
+/** Start of the sections, in bytes from the start of the file. */
 export function dataOffset(jsonBytes: number): number {
   return alignUp(PACK_PREFIX_BYTES + jsonBytes, SECTION_ALIGNMENT);
 }

@@ -1,5 +1,5 @@
-// Takes one job, fairly, in one round trip: a script chooses the queue, takes its next job as BullMQ does, under the group's
-// lock, charges for it and hands out the request.
+// Takes the next job in one round trip. The script selects the queue by fair share, takes its next job as BullMQ would,
+// locks it for the group, charges the tenant and returns the request.
 import type { Redis } from 'ioredis';
 import { readStoredRequest } from '../../infra/messages/generation-request.ts';
 import type { BullmqQueues } from '../../infra/queue/bullmq-queues.ts';
@@ -18,16 +18,20 @@ export interface TakeParts {
   readonly fence: () => WriterFence;
 }
 
-/** A job may turn out empty (its request was cancelled meanwhile); after this many in a row the caller waits for work instead. */
+/** Limit of consecutive jobs whose request was cancelled meanwhile; after that the caller waits for work. */
 const EMPTY_TAKES = 8;
 
 const STALLED_TOO_OFTEN = {
   outcome: 'failed',
-  error: { code: 'generation_failed', message: 'The request lost its worker twice.' },
+  error: {
+    code: 'generation_failed',
+    message:
+      'The worker died twice while it ran this request. Retry; if it fails again, tell the operator the request id.',
+  },
   cachedTokens: 0,
 } as const;
 
-/** See GenerationSource.takeNext. `waits`: the group is to be handed the next request when there is none. */
+/** See GenerationSource.takeNext. `waits`: if there is no job, register the group to be handed the next one. */
 export async function takeNext(parts: TakeParts, waits = false): Promise<TakenGeneration | null> {
   for (let attempt = 0; attempt < EMPTY_TAKES; attempt += 1) {
     const job = await take(parts, waits);
@@ -38,7 +42,7 @@ export async function takeNext(parts: TakeParts, waits = false): Promise<TakenGe
   return null;
 }
 
-/** A job as the script hands it out. Null when there is none, or when it comes to nothing: then it is put away. */
+/** Accepts a job as returned by the script. Null if there is none, or if it was cancelled or stalled and has been settled. */
 export async function acceptJob(parts: TakeParts, job: readonly unknown[]): Promise<TakenGeneration | null> {
   const [kind, queue, id, ...taken] = job;
   if (Number(kind) === 0) return null;

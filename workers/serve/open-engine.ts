@@ -1,5 +1,5 @@
-// A model ready to compute on this machine: packs open, session created, scheduler sized. Everything that runs a model in
-// one process starts here: the worker, `conclave generate`, `conclave logits` and the benches.
+// Opens a model for inference in this process: opens packs, creates the session, sizes the scheduler. Used by the worker,
+// `conclave generate`, `conclave logits` and the benchmarks.
 import { availableParallelism } from 'node:os';
 import type { ModelDescription } from '../../native/model-description.ts';
 import { KV_BLOCK_TOKENS, type ModelSession, type SessionOptions } from '../../native/model-session.ts';
@@ -14,23 +14,22 @@ import { NgramDrafter } from '../speculation/ngram-drafter.ts';
 import { refuseTooLarge, usableMemory } from './usable-memory.ts';
 
 export interface EngineOptions {
-  /** Where to compute. */
   readonly backend: SessionOptions['backend'];
-  /** Computing threads; null takes one per core. */
+  /** Compute threads; null means one per core. */
   readonly threads: number | null;
-  /** Tokens the KV cache holds; null holds one whole context or 32,768 tokens, whichever is more. */
+  /** Capacity of the KV cache in tokens; null means one full context or 32,768, whichever is larger. */
   readonly kvTokens: number | null;
-  /** Sequences that run at once. */
+  /** Maximum number of concurrent sequences. */
   readonly maxSequences: number;
-  /** Rows of one step at most. */
+  /** Maximum number of rows per step. */
   readonly maxRows: number;
-  /** Mean time between an answer's tokens while prompts are taken in, over that without. */
+  /** Upper bound on the average slowdown of running answers while prompts are prefilled. */
   readonly interTokenTarget: number;
-  /** The same for a single step. */
+  /** The same bound for a single step. */
   readonly longestPause: number;
-  /** `auto`: tokens are guessed from the text so far and verified together, while that pays. */
+  /** `auto`: speculative decoding with an n-gram drafter, while it is profitable. */
   readonly speculation: 'auto' | 'off';
-  /** Kernel variant of the backend; '' is the fastest. */
+  /** Kernel variant of the backend; '' selects the fastest. */
   readonly variant: string;
 }
 
@@ -51,14 +50,14 @@ export interface Engine {
   readonly session: ModelSession;
   readonly scheduler: Scheduler;
   readonly threads: number;
-  /** Tokens the KV cache holds. */
+  /** Capacity of the KV cache in tokens. */
   readonly kvTokens: number;
   close(): Promise<void>;
 }
 
 const USUAL_KV_TOKENS = 32_768;
 
-/** Opens a model. Throws DomainError naming the file, option or memory at fault. */
+/** Opens a model. Throws DomainError naming the file, the option or the lack of memory. */
 export async function openEngine(load: LoadRequest, options: EngineOptions): Promise<Engine> {
   const check = (model: ModelDescription) => refuseTooLarge(model, sizeEngine(model, options).kvTokens, usableMemory());
   const packs = await loadModel({ ...load, check });
@@ -76,12 +75,12 @@ export async function openEngine(load: LoadRequest, options: EngineOptions): Pro
 
 export interface EngineSize {
   readonly threads: number;
-  /** Tokens the KV cache holds. */
+  /** Capacity of the KV cache in tokens. */
   readonly kvTokens: number;
   readonly kvBlocks: number;
 }
 
-/** What the options leave open, decided for a model and this machine. */
+/** Resolves options that are null for a model and this machine. */
 export function sizeEngine(
   { maxContext }: Pick<ModelDescription, 'maxContext'>,
   options: Pick<EngineOptions, 'threads' | 'kvTokens'>,
@@ -91,7 +90,7 @@ export function sizeEngine(
   return { threads, kvTokens, kvBlocks: blocksFor(kvTokens, KV_BLOCK_TOKENS) };
 }
 
-/** A scheduler whose KV blocks are 0 to `kvBlocks` - 1, all of them free. */
+/** Creates a scheduler with `kvBlocks` free KV blocks. */
 export function createScheduler(
   model: ModelDescription,
   kvBlocks: number,

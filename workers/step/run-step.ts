@@ -1,38 +1,38 @@
-// One step of a group: schedule, execute, sample. The product on one screen.
+// One step of a group: schedule, execute, sample.
 import type { StepBatch } from '../../native/model-session.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { countDraftRows, countPromptLogits } from '../scheduler/step-rows.ts';
 import { buildStepBatch, yieldsToken } from './build-step-batch.ts';
 import { type GeneratedToken, type Sampling, sampleRows, scoreRows } from './sample-rows.ts';
 
-/** What runs a batch through the model: the native session, or a group of nodes. */
+/** Runs a batch through the model: the native session, or a group of nodes. */
 export interface StepExecutor {
   readonly vocab: number;
   /** Writes logits [logitRows, vocab] for the batch. */
   step(batch: StepBatch, logits: Float32Array): Promise<void>;
 }
 
-/** Thrown by an executor whose nodes lack keys and values of earlier positions: everything is computed again. */
+/** Thrown by an executor whose nodes lack KV entries of earlier positions: all sequences must be recomputed. */
 export class KvLost extends Error {}
 
-/** Thrown by an executor that has waited for its nodes for a while: what is to be computed may have changed meanwhile. */
+/** Thrown by an executor that has waited long for its nodes, so that the step is planned again with cancellations applied. */
 export class StepDeferred extends Error {}
 
 export interface StepResult {
-  /** Rows computed; 0 when there was nothing to do, or when it could not be done yet. */
+  /** Number of rows computed; 0 if there was no work or the step did not run. */
   readonly rows: number;
-  /** The step did not run: another one is to be planned at once. */
+  /** The step did not run: plan another one immediately. */
   readonly again: boolean;
-  /** Of those rows, the ones for tokens that were only guessed. */
+  /** Number of those rows that verified drafted tokens. */
   readonly guessed: number;
-  /** In the order of the sequences, of each in the order of its tokens: one, and one more for each right guess. */
+  /** Ordered by sequence, then by position: one token per sequence, plus one per accepted draft token. */
   readonly tokens: readonly GeneratedToken[];
 }
 
 const NOTHING: StepResult = { rows: 0, again: false, guessed: 0, tokens: [] };
 
 /**
- * Runs what the scheduler plans next. Sampled tokens are already part of their sequences when it returns; a sequence whose
+ * Runs the scheduler's next step. Sampled tokens have been appended to their sequences when it returns. A sequence whose
  * logits cannot be sampled is reported to `onFailure` and yields no token.
  */
 export async function runStep(

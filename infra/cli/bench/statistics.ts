@@ -1,6 +1,6 @@
-// Numbers of repeated runs -> what is reported of them. Pure. test/bench/METHODOLOGY.md says which is used where.
+// Summary statistics of repeated measurements. Pure. test/bench/METHODOLOGY.md defines which one each figure uses.
 
-/** Repeated measurements of one thing. */
+/** Summary of repeated measurements of one quantity. */
 export interface Spread {
   readonly min: number;
   readonly median: number;
@@ -8,8 +8,8 @@ export interface Spread {
 }
 
 /**
- * The value below which `fraction` (0..1) of the sorted values lie, interpolated between neighbours.
- * Throws RangeError when there are no values.
+ * The value below which `fraction` (0..1) of the sorted values lie, interpolated linearly.
+ * Throws RangeError if `values` is empty.
  */
 export function percentile(values: readonly number[], fraction: number): number {
   const sorted = values.toSorted((left, right) => left - right);
@@ -20,12 +20,12 @@ export function percentile(values: readonly number[], fraction: number): number 
   return below + (above - below) * (place - Math.floor(place));
 }
 
-/** The middle value, or the mean of the two in the middle. Throws RangeError when there are none. */
+/** The median; of an even number of values, the mean of the middle two. Throws RangeError if `values` is empty. */
 export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
 
-/** Median with the extremes. Throws RangeError when there are no values. */
+/** Minimum, median and maximum. Throws RangeError if `values` is empty. */
 export function spreadOf(values: readonly number[]): Spread {
   return { min: percentile(values, 0), median: median(values), max: percentile(values, 1) };
 }

@@ -83,6 +83,6 @@ test('a join file that is missing, a folder or empty is named', async (t) => {
 test('an address with a malformed percent sign is refused without being repeated', () => {
   const { status, stderr } = runConclave('node', '--join', 'redis://:sec%ret@10.0.0.2');
   assert.equal(status, 1);
-  assert.match(stderr, /^conclave: .*REDIS_URL but received a URL in which a percent sign .*write %25 for it\.\n$/);
+  assert.match(stderr, /^conclave: .*REDIS_URL but received a URL with a percent sign .*write it as %25\)\.\n$/);
   assert.doesNotMatch(stderr, /sec%ret/);
 });

@@ -45,7 +45,7 @@ test('a node id that is in use is refused, naming who has it', async (t) => {
   assert.equal(status, 1);
   assert.match(
     stderr,
-    /conclave: The node id a is taken: process 1 on h runs under it\. Start this node with another --node ID\./,
+    /conclave: The node id a is in use by process 1 on h\. Stop that process, or start this node with another --node ID\./,
   );
 });
 

@@ -35,7 +35,7 @@ test('beyond the waiting limit a tenant gets queue_full, and others do not', asy
   await queue.enqueue({ ...limit, request: makeRequest() });
   await assert.rejects(queue.enqueue({ ...limit, request: makeRequest() }), {
     code: 'queue_full',
-    message: 'Too many requests of this tenant are waiting.',
+    message: 'Too many requests of this tenant are waiting. Retry after the time in the retry-after header.',
     retryAfterSeconds: 5,
   });
   const other = await queue.enqueue({ ...limit, request: makeRequest({ tenant: 'key:other' }) });
@@ -62,7 +62,10 @@ test('an Idempotency-Key leads to the first request, for the same body and tenan
   assert.equal(await queues.queue(QUEUE).getWaitingCount(), 1);
   await assert.rejects(
     queue.enqueue({ request: makeRequest(), waitingLimit: 10, idempotency: { key: 'k', bodyDigest: 'd2' } }),
-    { code: 'conflict', message: 'The Idempotency-Key was used before with a different body.' },
+    {
+      code: 'conflict',
+      message: 'This Idempotency-Key was already used with a different body. Use a new key for a new request.',
+    },
   );
   const other = await queue.enqueue({ request: makeRequest({ tenant: 'key:other' }), waitingLimit: 10, idempotency });
   assert.equal(other.repeated, false);
@@ -132,7 +135,7 @@ test('an id in use is a conflict, a bad one an invalid request', async (t) => {
   await queue.enqueue({ ...plain, request });
   await assert.rejects(queue.enqueue({ ...plain, request }), {
     code: 'conflict',
-    message: 'A request with this id exists already.',
+    message: 'A request with this id already exists.',
   });
   await assert.rejects(queue.enqueue({ ...plain, request: makeRequest({ id: '12345678' }) }), {
     code: 'invalid_request',
@@ -148,7 +151,7 @@ test('a draining queue refuses new requests and keeps those it has', async (t) =
   await control.setDraining(QUEUE, true);
   await assert.rejects(queue.enqueue({ ...plain, request: makeRequest() }), {
     code: 'unavailable',
-    message: 'This queue accepts no new requests at the moment.',
+    message: 'This queue is draining and accepts no new requests. Retry later.',
   });
   const { parts } = await lead('g');
   assert.equal((await takeNext(parts))?.request.id, request.id);

@@ -119,7 +119,7 @@ test('only what failed can be retried, and gets a new id', async (t) => {
   const fresh = { id: 'request-retried', nowMs: 5, waitingLimit: 100 };
   await assert.rejects(retryGeneration(fixture.redis, queue, 'request-nobody', fresh), {
     code: 'not_found',
-    message: 'There is no such request.',
+    message: 'No request has this id, or it has expired.',
   });
   await assert.rejects(retryGeneration(fixture.redis, queue, finished, fresh), {
     code: 'conflict',

@@ -142,7 +142,12 @@ test('a request that stalls twice ends with a terminal error', async (t) => {
   const seen = await readStream((await fixture.follower()).follow(id));
   assert.deepEqual(
     seen.map(({ event }) => event.type === 'end' && [event.outcome, event.error?.message]),
-    [['failed', 'The request lost its worker twice.']],
+    [
+      [
+        'failed',
+        'The worker died twice while it ran this request. Retry; if it fails again, tell the operator the request id.',
+      ],
+    ],
   );
   assert.equal(await fixture.queues.queue(QUEUE).getFailedCount(), 1);
   assert.equal(Number(await fixture.redis.hget('cv:fair:demo', `c:${QUEUE}`)), 3, 'only its prompt is charged');
@@ -175,7 +180,10 @@ test('a request that waits is cancelled at once, and its job is gone', async (t)
   const fixture = await startQueueFixture(t);
   const queue = fixture.gatewayQueue();
   const id = await enqueueOne(fixture);
-  await assert.rejects(queue.cancel(id, 'key:other'), { code: 'not_found', message: 'There is no such request.' });
+  await assert.rejects(queue.cancel(id, 'key:other'), {
+    code: 'not_found',
+    message: 'No request has this id, or it has expired.',
+  });
   assert.equal(await queue.cancel(id, 'key:acme'), true);
   assert.equal(await queue.cancel(id, 'key:acme'), false);
   const { parts } = await fixture.lead('g');

@@ -61,7 +61,8 @@ test('a node id that another process lives under is refused, naming that process
     startHeartbeat(redis, () => report('a', { incarnation: 'other' }), 30),
     {
       code: 'conflict',
-      message: 'The node id a is taken: process 7 on red runs under it. Start this node with another --node ID.',
+      message:
+        'The node id a is in use by process 7 on red. Stop that process, or start this node with another --node ID.',
     },
   );
   assert.equal((await readNodes(redis))[0]?.host, 'red');

@@ -110,7 +110,7 @@ test('an unknown request is not_found', async (t) => {
   const follower = await (await startQueueFixture(t)).follower();
   await assert.rejects(readStream(follower.follow('request-nobody')), {
     code: 'not_found',
-    message: 'There is no such request.',
+    message: 'No request has this id, or it has expired.',
   });
 });
 

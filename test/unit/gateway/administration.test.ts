@@ -64,7 +64,7 @@ test('an operator cannot block the own tenant, and stays able to undo everything
     const refused = await admin(method, '/tenants/ops', body);
     const { message } = refused.body['error'] as { message: string };
     assert.equal(refused.status, 409);
-    assert.match(message, /^'ops' is the tenant of the key in use, .* Block it with a key of another tenant/);
+    assert.match(message, /^The key in use belongs to tenant 'ops' .* Block it with a key of another tenant/);
   }
   assert.equal((await admin('PATCH', '/tenants/ops', { blocked: false, weight: 2 })).status, 200);
 });

@@ -98,7 +98,7 @@ test('a scope that is missing is named', async () => {
   for (const [method, path, headers, scope] of cases) {
     const response = await gateway.send(method, path, method === 'POST' ? chatBody() : undefined, headers);
     const error = {
-      message: `This credential lacks the scope '${scope}'.`,
+      message: `This credential lacks the scope '${scope}'. Use a key that has it.`,
       type: 'permission_error',
       param: null,
       code: 'insufficient_scope',
@@ -113,7 +113,7 @@ test('a blocked tenant is served nothing', async () => {
   const response = await gateway.post(CHAT, chatBody());
   assert.deepEqual(
     [response.status, ((await response.json()) as typeof INCORRECT).error.message],
-    [403, 'This tenant is blocked.'],
+    [403, 'This tenant is blocked. Ask the operator to unblock it.'],
   );
 });
 
@@ -141,7 +141,7 @@ test('a key of a blocked tenant does nothing, whatever its scopes, and neither d
     const response = await gateway.send(method, path, body, bearer(key));
     assert.deepEqual(
       [response.status, ((await response.json()) as typeof INCORRECT).error.message],
-      [403, 'This tenant is blocked.'],
+      [403, 'This tenant is blocked. Ask the operator to unblock it.'],
       path,
     );
   }

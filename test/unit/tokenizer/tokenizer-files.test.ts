@@ -54,7 +54,7 @@ test('names the file that is no JSON', async () => {
   await folderOf({ 'tokenizer.json': '{}', 'generation_config.json': '{"eos' }, async (folder) => {
     await assert.rejects(readTokenizerFiles(folder, 'llama'), {
       code: 'bad_tokenizer',
-      message: `Expected JSON in ${join(folder, 'generation_config.json')}, but it does not parse; copy the file again from where the model came from`,
+      message: `${join(folder, 'generation_config.json')} is not valid JSON; copy the file again from where the model came from`,
     });
   });
 });
