@@ -1,5 +1,5 @@
-// A path that exists, asked for with a method that it lacks: 405 and the methods it has; OPTIONS asks for just those. Which paths
-// exist is asked of the app's own router. Comes before authentication: which routes there are is in the documentation.
+// Answers 405 with `allow` for a known path with an unsupported method, and OPTIONS with the supported methods. The app's own
+// router determines the methods. Runs before authentication: the routes are public, since they are documented.
 import type { Hono, MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
 import { DomainError } from '../infra/errors/domain-error.ts';
@@ -15,12 +15,12 @@ export function answerOtherMethods(app: Hono<GatewayEnv>): MiddlewareHandler<Gat
     const allowed = asksOfServer ? withImplied(methodsOf(app)) : allowedMethods(app, path);
     if (allowed.length === 0) return next();
     if (method === 'OPTIONS') return c.body(null, 204, { allow: allowed.join(', ') });
-    const message = `Not allowed to ${method} on ${path.slice(0, 128)}: expected one of ${allowed.join(', ')}.`;
+    const message = `Method ${method} is not allowed on ${path.slice(0, 128)}: use one of ${allowed.join(', ')}.`;
     throw new DomainError('method_not_allowed', message, { allowedMethods: allowed });
   };
 }
 
-/** None for a path that does not exist. */
+/** Empty for an unknown path. */
 function allowedMethods(app: Hono<GatewayEnv>, path: string): readonly string[] {
   return withImplied(
     methodsOf(app).filter((method) => app.router.match(method, path)[0].some(([[, route]]) => isHandler(route))),

@@ -53,7 +53,7 @@ export function createApp(parts: GatewayParts): App {
   return app;
 }
 
-/** Request id, security headers, access log and metrics: around every request, whatever becomes of it. */
+/** Wraps every request: request id, security headers, access log and metrics. */
 function frameRequest(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
   return async (c, next) => {
     const startedAtMs = parts.clock();
@@ -86,12 +86,13 @@ const SECURITY_HEADERS = {
 function refuseManyHeaders(limit: number): MiddlewareHandler {
   return async (c, next) => {
     const count = [...c.req.raw.headers.keys()].length;
-    if (count > limit) throw new DomainError('invalid_request', `The request has more than ${limit} headers.`);
+    if (count > limit)
+      throw new DomainError('invalid_request', `The request has more than ${limit} headers. Send fewer.`);
     await next();
   };
 }
 
-/** Asked for every few seconds by machines: in the log they would bury the rest. */
+/** Paths polled every few seconds by monitoring, which would drown out everything else in the log. */
 const QUIET_ROUTES: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
 function report(parts: GatewayParts, c: GatewayContext, durationMs: number): void {

@@ -1,5 +1,5 @@
 // Which web pages may call the API from a browser (CORS). Nothing is allowed unless the configuration names origins. Pages
-// authenticate with a key as everybody does; cookies are never accepted here.
+// authenticate with a key like any other client; cookies are never accepted here.
 import type { MiddlewareHandler } from 'hono';
 import { cors } from 'hono/cors';
 import type { GatewayEnv } from './environment.ts';

@@ -1,4 +1,4 @@
-// The app behind a Node server: limits that only the server can set, and a shutdown that leaves no client with a cut answer.
+// Runs the app in a Node server, with the limits that only the server can enforce and a graceful shutdown.
 import { createServer, type RequestListener, type Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
@@ -53,7 +53,7 @@ export async function listen(fetch: Fetch, config: Config, log: Logger): Promise
     ServerResponse: DrainAwareResponse,
   });
   serveRequests(server, fetch, log);
-  // Node drops headers past this count without a word; the app refuses one more than it allows.
+  // Node silently drops headers beyond this count, so it must admit one more than the app allows.
   server.maxHeadersCount = limits.headers + 1;
   await bind(server, config);
   return { url: urlOf(server, config.host), shutDown: (drainMs, leave) => shutDown(server, drainMs, leave) };
@@ -90,14 +90,14 @@ function bind(server: Server, { host, port }: Config): Promise<void> {
   });
 }
 
-/** What to do about the reasons that an operator can change. */
+/** Remedies for errors that an operator can fix. */
 const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process has that port: stop it, or choose another with --port',
-  EADDRNOTAVAIL: 'this machine does not have that address: choose another with --host',
-  EAFNOSUPPORT: 'this machine has no addresses of that kind: choose another with --host, such as 0.0.0.0',
-  ENOTFOUND: 'that name has no address: choose another with --host',
-  EAI_AGAIN: 'that name has no address: choose another with --host',
-  EACCES: 'this user may not use that port: choose one above 1023 with --port',
+  EADDRINUSE: 'the port is in use by another process: stop it, or choose another port with --port',
+  EADDRNOTAVAIL: 'the address does not belong to this machine: choose another with --host',
+  EAFNOSUPPORT: 'this machine does not support this kind of address: choose another with --host, such as 0.0.0.0',
+  ENOTFOUND: 'the name cannot be resolved: choose another with --host',
+  EAI_AGAIN: 'the name cannot be resolved: choose another with --host',
+  EACCES: 'this user may not use the port: choose one above 1023 with --port',
 };
 
 function cannotListen(host: string, port: number, cause: NodeJS.ErrnoException): DomainError {

@@ -1,4 +1,4 @@
-// The gateway's process: configuration, start, signals. `npm start` and deployments run this file; it takes `--config FILE`.
+// Entry point of the gateway process: configuration, start, signals. `npm start` and deployments run it with `--config FILE`.
 import { parseArgs } from 'node:util';
 import { readConfig } from '../infra/config/read-config.ts';
 import { DomainError } from '../infra/errors/domain-error.ts';

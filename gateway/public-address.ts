@@ -3,7 +3,7 @@ import type { Config } from '../infra/config/config-schema.ts';
 
 type PublicUrl = Pick<Config, 'publicUrl'>;
 
-/** A path of this gateway as a browser must ask for it: `/admin` is `/llm/admin` with `publicUrl: https://host/llm`. */
+/** Converts a path of this gateway into the path that browsers request: `/admin` to `/llm/admin` with `publicUrl: https://host/llm`. */
 export function publicPath({ publicUrl }: PublicUrl, path: string): string {
   if (publicUrl === undefined) return path;
   return new URL(publicUrl).pathname.replace(/\/+$/, '') + path;

@@ -1,5 +1,5 @@
-// Requests that fail before the app sees them are answered in the API's shape too: with an error object and a request id, logged,
-// and the connection closed. In: what the server or its adapter refused, and where it came from. Knows no route.
+// Answers requests that fail before they reach the app in the API's format: with an error object, a request id and a log entry.
+// The connection is closed. In: an error of the server or its adapter, with its socket. Must not depend on routes.
 import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -19,20 +19,20 @@ interface Refusal {
 const invalid = (status: number, message: string): Refusal => ({ status, code: 'invalid_request', message });
 
 const NOT_HTTP = invalid(400, 'The request is not valid HTTP.');
-const NOT_IN_TIME = invalid(408, 'The request was not sent in time.');
+const NOT_IN_TIME = invalid(408, 'The request did not arrive in time. Send it again.');
 const WITHOUT_HOST = invalid(400, "The request lacks the header 'Host', which HTTP/1.1 requires.");
-const EXPECTATION = invalid(417, "Unsupported header 'Expect': expected '100-continue' or none.");
+const EXPECTATION = invalid(417, "Unsupported 'Expect' header: send '100-continue', or omit it.");
 const TUNNEL: Refusal = {
   status: 405,
   code: 'method_not_allowed',
-  message: 'CONNECT is not served: this is no proxy.',
+  message: 'CONNECT is not supported: this server is not a proxy.',
 };
 const FAILED: Refusal = { status: 500, code: 'internal', message: 'An internal error occurred.' };
 
 /** By the codes of Node's parser and server. */
 const BY_CODE: Readonly<Record<string, Refusal>> = {
-  HPE_HEADER_OVERFLOW: invalid(431, 'The request headers are too large.'),
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: invalid(413, 'The chunk extensions of the request are too large.'),
+  HPE_HEADER_OVERFLOW: invalid(431, 'The request headers are too large. Send fewer or shorter ones.'),
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: invalid(413, 'The chunk extensions of the request are too large. Omit them.'),
   ERR_HTTP_REQUEST_TIMEOUT: NOT_IN_TIME,
 };
 
@@ -78,7 +78,7 @@ export function createMalformedRefusals(log: Logger, headersSent: (socket: Duple
   };
 }
 
-/** A connection opened ahead of need, or a port probe: nothing was asked, so nothing is answered or logged. */
+/** A preconnect or a port probe, which sent no request: it gets no answer and no log entry. */
 function isSilent(error: NodeJS.ErrnoException, socket: Duplex): boolean {
   return BY_CODE[error.code ?? ''] === NOT_IN_TIME && 'bytesRead' in socket && socket.bytesRead === 0;
 }

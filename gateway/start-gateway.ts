@@ -1,5 +1,5 @@
-// Puts the real parts together and listens. The gateway answers from its first moment on: while Redis is away requests get
-// 503 and /readyz says why.
+// Composition root of the gateway: creates the real parts and listens. The gateway answers immediately; while Redis is
+// unreachable, requests get 503 and /readyz gives the reason.
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Config } from '../infra/config/config-schema.ts';
@@ -43,11 +43,11 @@ export interface RunningGateway {
   readonly url: string;
   /** Settles when models and streams can be read; rejects with `bad_config` when the Redis server cannot be used. */
   readonly connected: Promise<void>;
-  /** Accepts nothing more, lets answers finish within `drainSeconds`, leaves the rest resumable, and lets go of Redis. */
+  /** Graceful shutdown: refuses new requests, drains answers for `drainSeconds`, leaves the rest resumable, closes Redis. */
   close(): Promise<void>;
 }
 
-/** Connections that wait for Redis; undefined until it was there once. */
+/** Parts that need Redis; undefined until the first connection. */
 interface LateParts {
   cards: ModelCards | undefined;
   follower: StreamFollower | undefined;
@@ -67,11 +67,11 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   );
   const parts = createParts(config, log, { redis, queue, late, models });
   const giveUp = new AbortController();
-  const onProblem = (problem: unknown) => log.warn({ err: problem }, 'background work met a problem and goes on');
+  const onProblem = (problem: unknown) => log.warn({ err: problem }, 'background work failed and will be retried');
   const everyMs = config.appendOnlyRewriteSeconds * 1000;
   const rewriting = everyMs === 0 ? null : startRewriting({ redis, everyMs, onProblem });
   const connected = connectLate(late, { url, gatewayId, onProblem, giveUp: giveUp.signal }, redis, log);
-  // Awaited by whoever started us; until then a rejection must not end the process.
+  // The caller awaits this later; until then a rejection must not end the process.
   connected.catch(() => {});
   const server = await listen(createApp(parts).fetch, config, log);
   log.info({ address: server.url, gatewayId }, 'listening');
@@ -90,7 +90,9 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
 
 function requireRedisUrl(config: Config): string {
   if (config.redisUrl !== undefined) return config.redisUrl;
-  throw new DomainError('bad_config', 'Expected REDIS_URL, or `redisUrl` in conclave.yaml.', { param: 'redisUrl' });
+  throw new DomainError('bad_config', 'No Redis is configured. Set REDIS_URL, or `redisUrl` in conclave.yaml.', {
+    param: 'redisUrl',
+  });
 }
 
 async function connectLate(
@@ -104,10 +106,11 @@ async function connectLate(
   for (const warning of await checkRedisServer(redis, 'durable')) log.warn(warning);
 }
 
-/** What was closed before it was there says so, instead of that a connection was. */
+/** Rejects with a clear error if the gateway closes before it is connected, rather than with one about a closed connection. */
 function rejectedBy(giveUp: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    const closed = () => reject(new DomainError('unavailable', 'The gateway was closed before Redis was there.'));
+    const closed = () =>
+      reject(new DomainError('unavailable', 'The gateway was stopped before it could connect to Redis.'));
     giveUp.addEventListener('abort', closed, { once: true });
   });
 }
@@ -160,7 +163,9 @@ function createParts(config: Config, log: Logger, { redis, queue, late, models }
 
 function orAway<Part>(part: Part | undefined): Part {
   if (part !== undefined) return part;
-  throw new DomainError('unavailable', 'The gateway is still connecting; try again.', { retryAfterSeconds: 1 });
+  throw new DomainError('unavailable', 'The gateway is still connecting to Redis. Try again.', {
+    retryAfterSeconds: 1,
+  });
 }
 
 function createOperations(redis: Redis, queue: GenerationQueue, tenants: TenantStore): Operations {
@@ -189,6 +194,6 @@ async function unreadyReasons(whyNoWrites: () => Promise<string | null>, late: L
   if (late.draining) return ['The gateway is shutting down.'];
   const refusal = await whyNoWrites();
   if (refusal !== null) return [refusal];
-  if (late.cards === undefined || late.follower === undefined) return ['The gateway is still connecting.'];
+  if (late.cards === undefined || late.follower === undefined) return ['The gateway is still connecting to Redis.'];
   return late.cards.list().length === 0 ? ['No worker serves a model.'] : [];
 }

@@ -1,4 +1,4 @@
-// Declarations of the admin API's routes: what they share is said once.
+// Shared parts of the admin API's route declarations.
 import type { z } from '@hono/zod-openapi';
 import type { ErrorCode } from '../../infra/errors/domain-error.ts';
 import { jsonAnswer } from '../openapi/answers.ts';
@@ -24,7 +24,7 @@ export function readingRoute(
     summary,
     access: 'operator',
     ...(query && { request: { query } }),
-    responses: { 200: jsonAnswer('As it is now.', answer) },
+    responses: { 200: jsonAnswer('The current state.', answer) },
     errors,
   };
 }
@@ -49,7 +49,7 @@ export function changingRoute(path: string, change: Change): RouteDeclaration {
     summary,
     access: 'operator',
     ...(body && { request: { body: { required: true, content: { 'application/json': { schema: body } } } } }),
-    responses: { [status]: jsonAnswer('After the change.', answer) },
+    responses: { [status]: jsonAnswer('The state after the change.', answer) },
     errors: [...errors, ...(body === undefined ? [] : BODY_ERRORS)],
     ...(wideParameter !== undefined && { wideParameter }),
   };

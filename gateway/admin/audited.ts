@@ -8,7 +8,7 @@ export interface Change {
   readonly target: string;
 }
 
-/** Logs the change, makes it, and logs again should it fail. @throws whatever `work` or the log throws. */
+/** Writes an audit entry, makes the change, and writes another entry if it fails. @throws the errors of `work` or the log. */
 export async function audited<T>(
   parts: GatewayParts,
   c: GatewayContext,

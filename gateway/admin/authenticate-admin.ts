@@ -1,5 +1,5 @@
-// The way in to everything below /admin: a bearer or a browser's session, with the scope admin:read. Whoever has neither is shown
-// where to sign in: a visited page by a redirect, the board's script by an error that it can display.
+// Authentication of everything below /admin: a bearer token or a browser session with the scope admin:read. Without either, page
+// visits are redirected to the sign-in page, and requests of the board's script get an error that it can display.
 import type { MiddlewareHandler } from 'hono';
 import { getCookie } from 'hono/cookie';
 

@@ -1,5 +1,5 @@
-// bull-board over our BullMQ queues, read-only: a second look for operators, below /admin/queues. Jobs carry no content, and
-// every change goes through the admin API, which knows fairness and writes the audit log.
+// bull-board over the BullMQ queues, read-only, below /admin/queues. Jobs have no content, and every change goes through the
+// admin API, which keeps dispatch fair and writes the audit log.
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { HonoAdapter } from '@bull-board/hono';
@@ -12,7 +12,7 @@ import { BULLMQ_PREFIX } from '../../infra/redis/keys.ts';
 /** Where the board is mounted. */
 export const JOB_BOARD_PATH = '/admin/queues';
 
-/** The page asks for the counts of every queue it shows, every few seconds. */
+/** The page polls the counts of every queue that it shows. */
 const MAX_QUEUES = 200;
 
 export interface JobBoard {
@@ -27,7 +27,7 @@ export interface JobBoardDeps {
   /** Shared by all queues. */
   readonly redis: Redis;
   queueNames(): Promise<readonly string[]>;
-  /** A path of the gateway as browsers ask for it. */
+  /** Converts a path of the gateway into the path that browsers request. */
   publicPath(path: string): string;
 }
 

@@ -6,7 +6,7 @@ const MAX_LIMIT = 200;
 
 export const pageFields = {
   limit: z.coerce.number().int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT),
-  after: z.string().optional().describe('A cursor that the previous page gave.'),
+  after: z.string().optional().describe('Cursor: the `next` of the previous page.'),
 };
 
 export const pageQuerySchema = z.strictObject(pageFields);

@@ -1,10 +1,10 @@
-// The pages around a browser session, plain HTML without scripts. Links are relative, so they hold below any path of a proxy.
+// Sign-in and sign-out pages: plain HTML without scripts. Links are relative, so they work below any proxy path.
 import { html } from 'hono/html';
 
-/** The page as Hono's `c.html` takes it. */
+/** The page as accepted by Hono's `c.html`. */
 type Page = ReturnType<typeof html>;
 
-/** Asks for a key; `notice` says why, empty on a first visit. */
+/** The sign-in form; `notice` is the reason for showing it, empty on a first visit. */
 export function signInPage(notice: string): Page {
   return page(
     'sign in',
@@ -17,7 +17,7 @@ export function signInPage(notice: string): Page {
   );
 }
 
-/** A link cannot sign out, or any site could: this page has the button. */
+/** The sign-out form. Signing out by a link would let any site sign a user out. */
 export function signOutPage(): Page {
   return page(
     'sign out',

@@ -1,5 +1,5 @@
-// Who is calling below /admin: a bearer like anywhere else, or a browser's session cookie. A browser sends the cookie whichever
-// page makes the request, so a change that a cookie authorizes must come from our own pages.
+// Authenticates operators below /admin, by bearer token or session cookie. A browser attaches the cookie to requests from any
+// page, so a change authorized by a cookie must come from the gateway's own pages.
 import { getCookie } from 'hono/cookie';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GatewayContext } from '../environment.ts';
@@ -8,7 +8,7 @@ import { publicOrigin } from '../public-address.ts';
 import type { Principal } from './principal.ts';
 import { SESSION_COOKIE } from './sessions.ts';
 
-/** @throws DomainError `invalid_api_key`, or `insufficient_scope` for a change that another site requests. */
+/** @throws DomainError `invalid_api_key`, or `insufficient_scope` for a change requested by another site. */
 export async function authenticateOperator(parts: GatewayParts, c: GatewayContext): Promise<Principal> {
   const authorization = c.req.header('authorization');
   const cookie = getCookie(c, SESSION_COOKIE);
@@ -16,12 +16,12 @@ export async function authenticateOperator(parts: GatewayParts, c: GatewayContex
     return (await parts.authenticator(authorization, parts.clock())).principal;
   }
   const principal = await parts.sessions.read(cookie, parts.clock());
-  if (principal === undefined) throw new DomainError('invalid_api_key', 'Your session has ended; sign in again.');
+  if (principal === undefined) throw new DomainError('invalid_api_key', 'Your session has ended. Sign in again.');
   refuseForeignOrigin(parts, c);
   return principal;
 }
 
-/** Lets reads pass, and changes that our own pages request. @throws DomainError `insufficient_scope` for others. */
+/** Allows reads, and changes requested by the gateway's own pages. @throws DomainError `insufficient_scope` otherwise. */
 export function refuseForeignOrigin(parts: GatewayParts, c: GatewayContext): void {
   if (c.req.method === 'GET' || c.req.method === 'HEAD') return;
   const own = publicOrigin(parts.config, c.req.url);
@@ -33,9 +33,9 @@ export function refuseForeignOrigin(parts: GatewayParts, c: GatewayContext): voi
 }
 
 /**
- * Sec-Fetch-Site is the browser's own verdict, which needs no idea of our address. It is missing over plain http except on
- * localhost, and in old browsers: then the origin decides, or the page's address where a browser omits the origin. A request
- * with none of the three is refused.
+ * Sec-Fetch-Site is the browser's own verdict and does not depend on the gateway's address. Old browsers omit it, and all do over
+ * plain http except on localhost: then Origin decides, or Referer if Origin is missing too. A request without all three is
+ * refused.
  */
 function isFromOwnPage(header: (name: string) => string | undefined, ownOrigin: string): boolean {
   const site = header('sec-fetch-site');

@@ -1,5 +1,5 @@
-// Authorization header -> caller. In: the header's text. Out: principal and policy, or `invalid_api_key`. Which of the many things
-// was wrong with a credential is not told to its bearer.
+// Authorization header -> caller. In: the header's value. Out: principal and policy, or `invalid_api_key`. The error does not
+// reveal why a credential was rejected.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { KeyStore } from '../../infra/tenants/key-store.ts';
 import type { TenantStore } from '../../infra/tenants/tenant-store.ts';
@@ -7,7 +7,7 @@ import { type Caller, refuseBlocked } from './principal.ts';
 import { verifyApiKey } from './verify-api-key.ts';
 import type { JwtVerifier } from './verify-jwt.ts';
 
-/** Longer ones are refused before any work is done on them. */
+/** Longer tokens are refused without being parsed. */
 const MAX_TOKEN_LENGTH = 8192;
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
@@ -38,5 +38,5 @@ function missing(): DomainError {
 }
 
 function wrong(): DomainError {
-  return new DomainError('invalid_api_key', 'Incorrect API key provided.');
+  return new DomainError('invalid_api_key', 'Incorrect API key provided. It may be misspelt, expired or revoked.');
 }

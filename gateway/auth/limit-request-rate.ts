@@ -1,4 +1,5 @@
-// Requests per minute and tenant, counted in Redis across all gateways. While Redis is away each gateway counts by itself.
+// Rate limit in requests per minute and tenant, counted in Redis across all gateways. While Redis is unreachable, each gateway
+// counts on its own.
 import type { Redis } from 'ioredis';
 import { RateLimiterMemory, RateLimiterRedis, type RateLimiterRes } from 'rate-limiter-flexible';
 import { DomainError } from '../../infra/errors/domain-error.ts';
@@ -68,7 +69,7 @@ function refusedResult(thrown: unknown): RateLimiterRes {
 
 function tooMany({ msBeforeNext }: RateLimiterRes): DomainError {
   const waitSeconds = Math.max(1, Math.ceil(msBeforeNext / 1000));
-  const message = `Too many requests: the limit of this tenant is reached; try again in ${waitSeconds} s.`;
+  const message = `This tenant has reached its rate limit. Try again in ${waitSeconds} s.`;
   return new DomainError('rate_limit_exceeded', message, { retryAfterSeconds: waitSeconds });
 }
 

@@ -11,7 +11,7 @@ const SHAPE = /^([0-9A-Za-z]{12})\.(\d{1,15})\.([0-9a-f]{64})$/;
 export interface Sessions {
   /** The cookie's value for a key that is valid now, else undefined. */
   open(keyText: string, nowMs: number): Promise<string | undefined>;
-  /** Who a cookie's value stands for; undefined when it is expired or forged, its key no longer valid or its tenant blocked. */
+  /** The principal of a cookie; undefined if it is expired or forged, its key is no longer valid or its tenant is blocked. */
   read(cookie: string, nowMs: number): Promise<Principal | undefined>;
 }
 

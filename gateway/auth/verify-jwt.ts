@@ -74,7 +74,7 @@ function isFetchFailure(error: unknown): boolean {
 }
 
 function keysUnavailable(config: IssuerConfig, cause: unknown): DomainError {
-  const message = `The keys of the token issuer '${config.name}' cannot be fetched; try again.`;
+  const message = `The keys of the token issuer '${config.name}' cannot be fetched. Try again in a few seconds.`;
   return new DomainError('unavailable', message, { cause, retryAfterSeconds: 5 });
 }
 

@@ -50,7 +50,7 @@ const HTTP_KINDS: Readonly<Record<ErrorCode, HttpKind>> = {
   internal: broken(500),
 };
 
-/** Codes whose text may name files or machines: true for the operator, nobody else's business. */
+/** Codes whose message may name files or machines, which only operators may see. */
 const PRIVATE: ReadonlySet<ErrorCode> = new Set([
   'bad_config',
   'bad_checkpoint',

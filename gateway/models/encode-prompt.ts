@@ -1,5 +1,5 @@
-// A prompt -> token ids, inside an encoder process. Whatever a prompt or a template does here is bounded: a script by time,
-// the text before it is encoded by size. What is left, an abort of native code or of V8, ends this process alone.
+// Prompt -> token ids, inside an encoder process. Prompts and templates have bounds: scripts in time, text in size before it is
+// encoded. An abort of native code or V8 in spite of them ends only this process.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { createChatTemplate, encodeRendered } from '../../infra/tokenizer/chat-template.ts';
 import { createTokenizer } from '../../infra/tokenizer/create-tokenizer.ts';
@@ -76,7 +76,7 @@ function encodeWithin(
   const field = promptField(kind);
   // A megabyte in ten seconds: half of what the gateway waits, which counts windows and then the whole.
   return interruptedAfter(ms, start, () => {
-    const message = `Your ${field} could not be tokenized within ${Math.ceil(ms / 1000)} seconds.`;
+    const message = `Your ${field} could not be tokenized within ${Math.ceil(ms / 1000)} seconds. Shorten it.`;
     return new DomainError('invalid_request', message, { param: field });
   });
 }

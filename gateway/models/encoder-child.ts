@@ -1,13 +1,13 @@
-// One living encoder process: a question, an answer, a deadline. One question at a time, so it is clear what it died of.
+// A running encoder process: sends one request at a time, with a deadline, so that a crash can be attributed to its request.
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { FromEncoder, ToEncoder } from './encoder-messages.ts';
 
-/** What a process was doing when it died. */
+/** What a process was doing when it exited. */
 export type EncoderPhase = 'loading' | 'rendering' | 'encoding';
 
-/** The process ended before it answered. `reason` never holds text of a prompt. */
+/** The process exited before it answered. `reason` never contains prompt text. */
 export class EncoderDied extends Error {
   readonly phase: EncoderPhase;
   readonly reason: string;
@@ -61,7 +61,7 @@ export class EncoderChild {
 
   /** @throws DomainError for what is refused, or EncoderDied, also after `ms` */
   ask(message: ToEncoder, phase: EncoderPhase, ms: number): Promise<EncoderAnswer> {
-    if (this.#ended) return Promise.reject(new EncoderDied(phase, 'it had ended before'));
+    if (this.#ended) return Promise.reject(new EncoderDied(phase, 'it had already exited'));
     if (this.#question !== undefined) throw new TypeError('An encoder process has one question at a time');
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#kill(`it took longer than ${ms / 1000} seconds`), ms);
@@ -71,7 +71,7 @@ export class EncoderChild {
     });
   }
 
-  /** Ends the process, whatever it does. */
+  /** Kills the process, even if it is busy. */
   stop(): void {
     this.#kill('it was stopped');
   }
@@ -114,5 +114,5 @@ const FATAL = /^(?:FATAL ERROR: .*|.*panicked at .*|Onig: .*)$/gmu;
 
 function describeEnd(code: number | null, signal: NodeJS.Signals | null, stderr: string): string {
   const fatal = stderr.match(FATAL)?.map((line) => line.trim().slice(0, 200)) ?? [];
-  return [`it ended with ${signal ?? `code ${code}`}`, ...fatal.slice(0, 2)].join('; ');
+  return [`it exited with ${signal ?? `code ${code}`}`, ...fatal.slice(0, 2)].join('; ');
 }

@@ -23,7 +23,7 @@ export type Prompt =
 
 export type ToEncoder = EncoderModel | Prompt;
 
-/** What a gateway needs of a vocabulary: the bytes of every token, one after another. */
+/** The part of a vocabulary that a gateway needs: the bytes of all tokens, concatenated. */
 export interface TokenTable {
   readonly bytes: Uint8Array;
   /** Where the bytes of each id end. [vocabulary] */

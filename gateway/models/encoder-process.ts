@@ -45,7 +45,7 @@ export class EncoderProcess {
     return answer.ids;
   }
 
-  /** Ends the process, whatever it does. */
+  /** Kills the process, even if it is busy. */
   stop(): void {
     this.#loaded?.child.stop();
     this.#loaded = undefined;
@@ -57,7 +57,7 @@ export class EncoderProcess {
       if (answer.kind !== 'loaded') throw new TypeError(`An encoder answered a model with '${answer.kind}'`);
       return answer.table;
     });
-    // Without a model it is of no use. Awaited by whoever asked for it.
+    // A process without a model is useless. The caller of the pending request handles the rejection.
     table.catch(() => child.stop());
     return { child, table };
   }

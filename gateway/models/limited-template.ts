@@ -23,7 +23,7 @@ export function limitedTemplate(
 ): (messages: readonly ChatMessage[]) => string {
   if (template === null) {
     return () => {
-      const message = `The model '${name}' has no chat format; use /v1/completions.`;
+      const message = `The model '${name}' has no chat template. Use /v1/completions.`;
       throw new DomainError('invalid_request', message, { param: 'model' });
     };
   }
@@ -51,7 +51,7 @@ export function templateExceeds(limit: string): DomainError {
 export function brokenTemplate(model: string, limit: string): DomainError {
   return new DomainError(
     'bad_tokenizer',
-    `The chat template of the model '${model}' renders no conversation: ${limit}.`,
+    `The chat template of the model '${model}' cannot render any conversation: ${limit}. Tell the operator.`,
   );
 }
 

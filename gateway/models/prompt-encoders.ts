@@ -20,7 +20,7 @@ export const ENCODER_LIMITS: EncoderLimits = {
   rssBytes: 512 * 1024 * 1024,
 };
 
-/** The process for long prompts ends when it had nothing to do for so long. */
+/** Idle time in ms after which the process for long prompts exits. */
 const IDLE_MS = 60_000;
 
 interface Waiting extends WaitingPrompt {
@@ -146,7 +146,7 @@ export class PromptEncoders {
     }
     if (phase === 'rendering') return templateExceeds('it needs too much time or memory');
     const field = promptField(kind);
-    const message = `Your ${field} could not be tokenized: the tokenizer gave up on this text.`;
+    const message = `Your ${field} could not be tokenized: the tokenizer crashed or ran out of time or memory on this text. Shorten it.`;
     return new DomainError('invalid_request', message, { param: field, cause: thrown });
   }
 }

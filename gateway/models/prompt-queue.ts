@@ -1,5 +1,5 @@
-// Prompts that wait to be encoded: bounded, and fair between tenants. Short ones and long ones wait apart, so that long ones
-// never stand in front of short ones; within each, tenants take turns. Must not encode.
+// A bounded, fair queue of prompts to be encoded. Short and long prompts have separate queues, so that a long one never blocks a
+// short one; within each queue, tenants take turns. Must not encode.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 
 export interface WaitingPrompt {
@@ -16,7 +16,7 @@ export interface QueueBounds {
   readonly totalPrompts: number;
 }
 
-/** A prompt as large as a body may be is taken whatever the bounds are, where it is the only one. */
+/** A tenant's only prompt is always accepted, even if it alone exceeds the bounds. */
 export const QUEUE_BOUNDS: QueueBounds = {
   shortBytes: 32 * 1024,
   tenantBytes: 16 * 1024 * 1024,
@@ -57,12 +57,12 @@ export class PromptQueue<Item extends WaitingPrompt> {
     if (!hasRoom(this.#loadOf(item.tenant), item, { bytes: tenantBytes, prompts: tenantPrompts })) {
       throw new DomainError(
         'queue_full',
-        'Too many of your prompts are waiting to be tokenized; try again later.',
+        'Too many of your prompts are waiting to be tokenized. Try again later.',
         retry,
       );
     }
     if (!hasRoom(this.#total, item, { bytes: totalBytes, prompts: totalPrompts })) {
-      throw new DomainError('unavailable', 'Too many prompts are waiting to be tokenized; try again later.', retry);
+      throw new DomainError('unavailable', 'Too many prompts are waiting to be tokenized. Try again later.', retry);
     }
     this.#count(item, 1);
     (item.bytes <= this.#bounds.shortBytes ? this.#short : this.#long).add(item);
@@ -73,7 +73,7 @@ export class PromptQueue<Item extends WaitingPrompt> {
     return this.#counted(this.#short.take());
   }
 
-  /** The next long prompt; a short one when there is none. */
+  /** The next long prompt, or a short one if no long one waits. */
   takeAny(): Item | undefined {
     return this.#counted(this.#long.take() ?? this.#short.take());
   }

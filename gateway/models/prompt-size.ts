@@ -1,5 +1,5 @@
 // Refuses by size: the bytes of a text over those of the longest token bound the number of its tokens from below.
-// Pure and cheap, to be asked before anything else is computed.
+// Pure and cheap, so that it can run before any other work.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Prompt } from './encoder-messages.ts';
 

@@ -5,7 +5,7 @@ import { type HeaderName, headerRefs } from './response-headers.ts';
 /** One answer of a route, of one status. */
 export type DeclaredAnswer = Exclude<RouteConfig['responses'][string], { $ref: string }>;
 
-/** An answer of JSON, with headers beside those of every answer. */
+/** A JSON answer, with headers in addition to the common ones. */
 export function jsonAnswer(
   description: string,
   schema: z.ZodType,
@@ -21,5 +21,7 @@ export function listOf<S extends z.ZodType>(item: S) {
 
 /** A list with the cursor of its next page, null on the last one. */
 export function pageOf<S extends z.ZodType>(item: S) {
-  return listOf(item).extend({ next: z.string().nullable().describe('`after` of the next page.') });
+  return listOf(item).extend({
+    next: z.string().nullable().describe('The `after` of the next page; null on the last one.'),
+  });
 }

@@ -14,13 +14,13 @@ export interface RouteDeclaration {
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
-  /** Who may call it: anyone, a tenant, an operator. */
+  /** The callers that it accepts: anyone, a tenant, an operator. */
   readonly access: keyof typeof ACCESS;
   /** Without `params` those of the path are any text. */
   readonly request?: NonNullable<RouteConfig['request']>;
   /** Answers other than errors. */
   readonly responses: Readonly<Record<string, DeclaredAnswer>>;
-  /** Codes beside those that every route of its kind may answer with. */
+  /** Error codes in addition to those of every route of its kind. */
   readonly errors?: readonly ErrorCode[];
   /** A path parameter that may hold slashes, as names of models and tenants do. */
   readonly wideParameter?: string;
@@ -94,4 +94,4 @@ function pathParameters(path: string, wide: string | undefined): { readonly para
   return { params: z.object(Object.fromEntries(fields)) };
 }
 
-const wideParameterSchema = z.string().regex(/^.+$/).describe('May hold slashes.');
+const wideParameterSchema = z.string().regex(/^.+$/).describe('May contain slashes.');

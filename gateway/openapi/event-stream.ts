@@ -7,8 +7,8 @@ import { errorSchema } from './error-responses.ts';
 const CHUNKS = { ChatCompletionChunk: chatCompletionChunk, TextCompletionChunk: textCompletionChunk } as const;
 
 const DESCRIPTION =
-  'Events of one chunk each, then `data: [DONE]`. An `id` is what Last-Event-ID resumes after. An event `error` ends a stream ' +
-  'that cannot go on. Comments show life.';
+  'One event per chunk, then `data: [DONE]`. The `id` of an event can be sent as Last-Event-ID to resume after it. An event ' +
+  '`error` ends a stream that cannot continue. Comments keep the connection alive.';
 
 /** The content of an answer whose `data` is one of the chunks. */
 export function eventStream(chunks: readonly (keyof typeof CHUNKS)[]) {

@@ -7,18 +7,21 @@ interface HeaderText {
 }
 
 const HEADERS = {
-  'x-request-id': { description: 'Names the request in the log.', pattern: '^req_[0-9a-f]{24}$' },
-  'openai-processing-ms': { description: 'Time to the headers of the answer.', pattern: '^\\d+$' },
+  'x-request-id': { description: 'Id of the request in the log.', pattern: '^req_[0-9a-f]{24}$' },
+  'openai-processing-ms': { description: 'Time to the response headers, in ms.', pattern: '^\\d+$' },
   'x-ratelimit-limit-requests': { description: 'Requests per minute of the tenant.', pattern: '^\\d+$' },
   'x-ratelimit-remaining-requests': { description: 'Requests left in this window.', pattern: '^\\d+$' },
   'x-ratelimit-reset-requests': { description: 'Time until the window ends.', pattern: '^\\d+s$' },
   'retry-after': { description: 'Seconds after which a retry can succeed.', pattern: '^\\d+$' },
   'www-authenticate': { description: 'How to authenticate.', pattern: '^Bearer$' },
   'conclave-id': {
-    description: 'Id of the generation, by which its stream is resumed.',
+    description: 'Id of the generation, for resuming its stream.',
     pattern: '^(chatcmpl|cmpl)-[0-9a-z]{33}$',
   },
-  'conclave-repeated': { description: 'An earlier request with this Idempotency-Key answers.', pattern: '^true$' },
+  'conclave-repeated': {
+    description: 'The answer comes from an earlier request with this Idempotency-Key.',
+    pattern: '^true$',
+  },
 } as const satisfies Readonly<Record<string, HeaderText>>;
 
 export type HeaderName = keyof typeof HEADERS;

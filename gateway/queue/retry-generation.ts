@@ -8,7 +8,7 @@ import { keyOf } from '../../infra/redis/keys.ts';
 import { askRedis } from '../../infra/redis/script-errors.ts';
 import type { Enqueued, GenerationQueue } from './enqueue-generation.ts';
 
-/** Throws `not_found` for an unknown id, `conflict` unless the request failed, and whatever enqueue throws. */
+/** Throws `not_found` for an unknown id, `conflict` unless the request failed, and the errors of enqueue. */
 export async function retryGeneration(
   redis: Redis,
   queue: GenerationQueue,
@@ -19,10 +19,7 @@ export async function retryGeneration(
   const stored = await askRedis(redis.get(keyOf('request', id)));
   if (record === null) throw new DomainError('not_found', 'No request has this id, or it has expired.');
   if (record.outcome !== 'failed' || stored === null) {
-    throw new DomainError(
-      'conflict',
-      'Expected a request that failed within the last minutes: only those can be retried.',
-    );
+    throw new DomainError('conflict', 'Only a request that failed within the last ten minutes can be retried.');
   }
   const request: GenerationRequest = {
     ...readStoredRequest(stored),

@@ -3,7 +3,7 @@
 import type { QueueControl } from '../../infra/queue/control-queues.ts';
 import { encodeQueueName } from '../../infra/queue/queue-name.ts';
 
-/** Bounds the memory of what was told; forgetting only costs a round trip. */
+/** Bound of the cache of weights already sent; a miss costs only a round trip. */
 const MAX_REMEMBERED = 10_000;
 
 export type WeightSync = (model: string, tenant: string, weight: number) => Promise<void>;

@@ -1,4 +1,4 @@
-// The checks that come before a body is looked at, and what the tenant's policy says about it.
+// Checks before the body is parsed, and the limits of the tenant's policy.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { TenantPolicy } from '../../infra/tenants/tenant-store.ts';
 import { type Caller, requireScope } from '../auth/principal.ts';
@@ -18,7 +18,7 @@ export async function admitGeneration(parts: GatewayParts, c: GatewayContext): P
 }
 
 /**
- * Admits the caller of an endpoint that generates nothing; it is told its rate, which this request does not count against.
+ * Admits the caller of an endpoint that generates nothing. The answer has rate-limit headers, but the request does not count.
  * @throws DomainError `insufficient_scope` or `unavailable`.
  */
 export async function admitReader(parts: GatewayParts, c: GatewayContext): Promise<Caller> {
@@ -38,7 +38,7 @@ function requireTenant(c: GatewayContext): Caller {
   return { principal, policy: c.get('policy') };
 }
 
-/** Whether a tenant may know of a model. */
+/** True if a tenant may use, and therefore see, a model. */
 export function mayUseModel(policy: TenantPolicy, name: string): boolean {
   return policy.models === null || policy.models.includes(name);
 }

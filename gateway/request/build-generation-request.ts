@@ -1,17 +1,17 @@
 // A checked body and its tokens -> the frozen GenerationRequest that workers run. Pure: time, id and seed are arguments.
-// Nothing is left to defaults of workers, and the seed is fixed here, so whoever continues a request draws the same tokens.
+// All defaults and the seed are fixed here, so that any worker that continues the request draws the same tokens.
 import type { Limits } from '../../infra/config/config-schema.ts';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GenerationRequest, LogprobsOptions, SamplingParams } from '../../infra/messages/generation-request.ts';
 import type { SharedFields } from './sampling-schema.ts';
 
-/** A prompt's tokens, and which field it came from, for messages. */
+/** A prompt's tokens, and the field that it came from, for error messages. */
 export interface EncodedPrompt {
   readonly field: string;
   readonly tokens: readonly number[];
 }
 
-/** What a request is built from beside the body's shared fields. */
+/** Inputs in addition to the body's shared fields. */
 export interface RequestContext {
   readonly id: string;
   readonly tenant: string;
@@ -62,7 +62,7 @@ function stopStrings({ stop }: SharedFields, limit: number): readonly string[] {
   throw new DomainError('invalid_request', message, { param: 'stop' });
 }
 
-/** What was asked for if it fits; by default what is left of the context. */
+/** The requested maximum if it fits; by default the rest of the context. */
 function fitMaxTokens(context: RequestContext): number {
   const { maxContext } = context.model;
   const { field: promptField, tokens: longest } = longestOf(context.prompts);
@@ -126,6 +126,10 @@ function logitBias(biases: Biases, vocab: number): (readonly [number, number])[]
     if (bias === null) return [];
     const param = `logit_bias.${token}`;
     if (Number(token) < vocab) return [[Number(token), bias] as const];
-    throw new DomainError('invalid_request', `Invalid '${param}': the model has ${vocab} tokens.`, { param });
+    throw new DomainError(
+      'invalid_request',
+      `Invalid '${param}': expected a token id below ${vocab}, the size of the model's vocabulary.`,
+      { param },
+    );
   });
 }

@@ -1,4 +1,4 @@
-// The body of POST /v1/chat/completions, as zod schema: what it lists is supported, everything else is refused by name.
+// Zod schema of the body of POST /v1/chat/completions. Fields that it does not list are refused by name.
 import { z } from '@hono/zod-openapi';
 import { samplingFields, text } from './sampling-schema.ts';
 
@@ -10,12 +10,15 @@ const messageSchema = z
     content: z
       .union([text, z.array(textPart)])
       .optional()
-      .describe('Text, or parts of text that are joined. An assistant may have said nothing.'),
-    name: text.max(256).optional().describe('For chat templates that name the speaker; others do without.'),
+      .describe('Text, or a list of text parts, which are joined. Empty only for an assistant.'),
+    name: text
+      .max(256)
+      .optional()
+      .describe('Name of the speaker, for chat templates that render it; others ignore it.'),
   })
   .superRefine(({ role, content }, context) => {
     if (role === 'assistant' || (content !== undefined && (typeof content === 'string' || content.length > 0))) return;
-    const message = 'expected text; only an assistant may have said nothing';
+    const message = 'expected text: only the content of an assistant may be empty';
     context.addIssue({ code: 'custom', path: ['content'], message });
   });
 

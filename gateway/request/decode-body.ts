@@ -1,5 +1,5 @@
-// A compressed request body -> its bytes, piece by piece. In: the content-encoding header and what arrives. Out: decoded pieces,
-// as few as the reader takes: one that stops at its limit has nothing more inflated.
+// Decodes a compressed request body as a stream. In: the content-encoding header and the received bytes. Out: decoded chunks,
+// produced on demand, so that a reader which stops at its limit causes no further inflation.
 import { pipeline, Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { DomainError } from '../../infra/errors/domain-error.ts';
@@ -16,7 +16,7 @@ const OFFERED = 'gzip, deflate and br';
 
 export type ContentEncoding = keyof typeof DECODERS;
 
-/** Null for a body that is sent as it is. @throws DomainError `unsupported_media_type` for an unknown encoding, or several. */
+/** Null for an unencoded body. @throws DomainError `unsupported_media_type` for an unknown encoding, or several. */
 export function readContentEncoding(header: string | null): ContentEncoding | null {
   const name = header?.trim().toLowerCase() ?? '';
   if (name === '' || name === 'identity') return null;
@@ -29,7 +29,7 @@ function isSupported(name: string): name is ContentEncoding {
   return Object.hasOwn(DECODERS, name);
 }
 
-/** Decoded pieces. @throws DomainError `invalid_request` for bytes of another format, and whatever `encoded` throws. */
+/** Decoded chunks. @throws DomainError `invalid_request` for bytes of another format, and the errors of `encoded`. */
 export async function* decodeBody(
   encoded: AsyncIterable<Uint8Array>,
   encoding: ContentEncoding,

@@ -1,5 +1,5 @@
-// A client's body -> the same body without what asks for nothing, so that schemas list only what is served. In: any JSON object.
-// Out: a copy, or a DomainError that names a field which asks for something that is not served. Checks no served value.
+// Removes values without effect from a client's body, so that schemas list only supported fields. In: any JSON object. Out: a
+// copy, or a DomainError that names an unsupported field with an effect. Does not check the values of supported fields.
 import { isDeepStrictEqual } from 'node:util';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { type Level, type Treatment, UNSERVED_FIELDS } from './unserved-fields.ts';
@@ -21,7 +21,7 @@ const TREATMENTS: ReadonlyMap<string, Treatment> = new Map(
 );
 
 /**
- * Leaves out nulls on every level, hints, and values of fields that are not served where they ask for nothing.
+ * Removes nulls on every level, hints, and values of unsupported fields that have no effect.
  * `served`: the names of the body's own fields, whose empty lists and objects stay.
  * @throws DomainError `unsupported_parameter` whose `param` is the path of the field.
  */

@@ -1,4 +1,4 @@
-// Ids of HTTP requests: ours, answered as x-request-id and in every log line, and the client's own, which the log keeps beside it.
+// Ids of HTTP requests: the gateway's, sent as x-request-id and written to every log line, and the client's, which is logged too.
 
 /** Longer ones are not kept; OpenAI's bound. */
 const CLIENT_ID = /^[\x21-\x7e]{1,512}$/;

@@ -13,7 +13,7 @@ export function parseBody<S extends z.ZodType>(schema: S, value: unknown): z.inf
 }
 
 /**
- * Checks the body of a completion endpoint, less what asks for nothing.
+ * Validates the body of a completion endpoint, without values that have no effect.
  * @throws DomainError `unsupported_parameter` or `invalid_request`, whose `param` is the path of the field.
  */
 export function parseGenerationBody<S extends z.ZodObject>(schema: S, value: unknown, level: Level): z.infer<S> {

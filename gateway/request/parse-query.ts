@@ -1,4 +1,4 @@
-// Query string -> the parameters that a zod schema describes. What it does not list is refused by name, as in bodies.
+// Query string -> the parameters of a zod schema. Parameters that it does not list are refused by name, as in bodies.
 import type { z } from '@hono/zod-openapi';
 import type { GatewayContext } from '../environment.ts';
 import { parseBody } from './parse-body.ts';

@@ -87,13 +87,13 @@ function finish(parts: GatewayParts, c: GatewayContext, admitted: Caller, input:
 /** As in OpenAI's API: an answer that does not stream always has its usage. */
 function refuseStreamOptions(body: SharedFields): void {
   if (body.stream === true || body.stream_options?.include_usage !== true) return;
-  const message = "Invalid 'stream_options': expected 'stream' to be true with it.";
+  const message = "Invalid 'stream_options': it requires 'stream' to be true.";
   throw new DomainError('invalid_request', message, { param: 'stream_options' });
 }
 
 function refuseNoTokens({ max_tokens: maxTokens, echo }: CompletionBody): void {
   if (maxTokens !== 0 || echo === true) return;
-  const message = "Invalid 'max_tokens': expected at least 1; 0 is for 'echo', which alone gives an answer then.";
+  const message = "Invalid 'max_tokens': expected at least 1, or 0 together with 'echo'.";
   throw new DomainError('invalid_request', message, { param: 'max_tokens' });
 }
 
@@ -106,7 +106,7 @@ function refuseTooManyMessages(body: ChatCompletionBody, limit: number): void {
 function chatLogprobsOptions(body: ChatCompletionBody): LogprobsOptions | null {
   if (body.logprobs === true) return { top: body.top_logprobs ?? 0 };
   if ((body.top_logprobs ?? 0) === 0) return null;
-  const message = "Invalid 'top_logprobs': expected 'logprobs' to be true with it.";
+  const message = "Invalid 'top_logprobs': it requires 'logprobs' to be true.";
   throw new DomainError('invalid_request', message, { param: 'top_logprobs' });
 }
 
@@ -114,7 +114,7 @@ function chatMaxTokens(body: ChatCompletionBody): RequestContext['maxTokens'] {
   const older = tokenLimit('max_tokens', body.max_tokens);
   const newer = tokenLimit('max_completion_tokens', body.max_completion_tokens);
   if (older === null || newer === null || older.value === newer.value) return newer ?? older;
-  const message = "Invalid 'max_tokens': expected it or 'max_completion_tokens', not two different values.";
+  const message = "Invalid 'max_tokens': it differs from 'max_completion_tokens'. Send one of them.";
   throw new DomainError('invalid_request', message, { param: 'max_tokens' });
 }
 
@@ -122,7 +122,7 @@ function tokenLimit(field: string, value: number | null | undefined): RequestCon
   return value === undefined || value === null ? null : { field, value };
 }
 
-/** `developer` is the newer name of the system role; chat templates know the older one. */
+/** `developer` is the newer name of the system role; chat templates use the older one. */
 function toChatMessage({ role, content, name }: ChatCompletionBody['messages'][number]): ChatMessage {
   // Templates join texts; one that meets a null or an empty list would print it or fail.
   const text = content === undefined || content.length === 0 ? '' : content;

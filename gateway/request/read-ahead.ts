@@ -1,21 +1,21 @@
-// A body is read and parsed while its sender's credential is looked up: neither waits for the other. What is wrong with it is said
-// only once the credential has proved good. An unauthenticated caller can cause no more work than parsing that prefix.
+// Reads and parses a body while the credential is verified. Errors in the body are reported only after authentication. An
+// unauthenticated caller can make us parse at most LARGEST_BYTES.
 import type { MiddlewareHandler } from 'hono';
 import type { Limits } from '../../infra/config/config-schema.ts';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';
 import { type JsonBody, readJsonBody } from './read-json-body.ts';
 
-/** Larger bodies are read when it is known who sends them. */
+/** Larger bodies are read after authentication. */
 const LARGEST_BYTES = 64 * 1024;
 
-/** Begins to read the body of a POST whose size is announced and small; what a compressed body becomes is not announced. */
+/** Starts to read the body of a POST if its size is announced and small. A compressed body does not announce its decoded size. */
 export function readAhead(limits: Limits): MiddlewareHandler<GatewayEnv> {
   return async (c, next) => {
     const announced = Number(c.req.header('content-length'));
     const isSmall = announced <= LARGEST_BYTES && c.req.header('content-encoding') === undefined;
     if (c.req.method === 'POST' && isSmall) {
       const body = readJsonBody(c.req.raw, limits);
-      // Whoever wants the body sees what is wrong with it; if nobody does, nobody needs to know.
+      // The rejection is handled where the body is used; if authentication fails, it is irrelevant.
       body.catch(() => {});
       c.set('body', body);
     }

@@ -1,9 +1,9 @@
-// Request body -> text, within a size limit: bytes are counted as they arrive, whatever was announced.
+// Request body -> text, within a size limit. Bytes are counted as they arrive, regardless of content-length.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { decodeBody, readContentEncoding } from './decode-body.ts';
 
 /**
- * Reads the bytes of a body, decoded when it is compressed. The limit holds for what arrives and for what it becomes.
+ * Reads the bytes of a body and decodes them if they are compressed. The limit applies both before and after decoding.
  * @throws DomainError `payload_too_large` past `limit` bytes, `unsupported_media_type` for an unknown content-encoding,
  * `invalid_request` when the client stops before the end.
  */
@@ -53,7 +53,7 @@ async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
 }
 
 function incomplete(cause: unknown): DomainError {
-  return new DomainError('invalid_request', 'The request body did not arrive completely.', { cause });
+  return new DomainError('invalid_request', 'The request body did not arrive completely. Send it again.', { cause });
 }
 
 /**
@@ -74,5 +74,5 @@ export function decodeUtf8(bytes: Uint8Array): string {
 }
 
 function tooLarge(limit: number): DomainError {
-  return new DomainError('payload_too_large', `The request body is larger than ${limit} bytes.`);
+  return new DomainError('payload_too_large', `The request body is larger than ${limit} bytes. Send a smaller one.`);
 }

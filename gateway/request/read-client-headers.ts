@@ -1,4 +1,4 @@
-// What clients say in headers about a generation: resumability and idempotency.
+// Request headers of a generation: resumability and idempotency.
 import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
@@ -7,18 +7,18 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 export const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/)
-  .describe('Makes a retry safe: the same key with the same body answers from the first request.');
+  .describe('Makes a retry safe: a repetition with the same key and body gets the answer of the first request.');
 
 /** Digits; the largest value is configured. */
 export const resumeSecondsSchema = z
   .string()
   .regex(/^\d{1,9}$/)
-  .describe('Seconds that the stream goes on without its client, up to a limit of the server.');
+  .describe('Seconds that the generation continues after its client disconnects, up to a limit of the server.');
 
 export const lastEventIdSchema = z
   .string()
   .regex(/^\d{1,15}$/)
-  .describe('The id of the last event that arrived.');
+  .describe('The id of the last event that the client received.');
 
 /**
  * Seconds that a stream outlives a client that leaves; 0 without the header.
@@ -32,7 +32,7 @@ export function readResumeSeconds(header: string | undefined, maxSeconds: number
   throw new DomainError('invalid_request', message, { param: 'Conclave-Resume' });
 }
 
-/** The client's key and what it stands for: the same key with another body (or endpoint) is a mistake, not a retry. */
+/** The client's key and a digest of its request: the same key with another body or endpoint is a mistake, not a retry. */
 export interface Idempotency {
   readonly key: string;
   readonly bodyDigest: string;
@@ -61,7 +61,9 @@ export function readLastEventId(header: string | undefined): number {
 /** What is wrong with an id that a stream which has ended never gave; undefined when nothing is. */
 export function beyondEnd(afterSeq: number, lastSeq: number): DomainError | undefined {
   if (afterSeq <= lastSeq) return undefined;
-  return wrongEventId(`the last event of this stream has the id ${lastSeq} but received '${afterSeq}'`);
+  return wrongEventId(
+    `expected at most ${lastSeq}, the id of the last event of this stream, but received '${afterSeq}'`,
+  );
 }
 
 function wrongEventId(what: string): DomainError {

@@ -1,10 +1,10 @@
-// Request body -> JSON value, within limits. In: a Request. Out: unknown, or a DomainError that says what is wrong with the
-// bytes. Knows no field of any endpoint.
+// Request body -> JSON value, within limits. In: a Request. Out: unknown, or a DomainError about size, encoding or syntax. Must
+// not depend on the fields of an endpoint.
 import type { Limits } from '../../infra/config/config-schema.ts';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { decodeUtf8, readBytes } from './read-body.ts';
 
-/** What was sent, and its bytes for whoever needs a digest of them. */
+/** The parsed value, and its bytes for computing a digest. */
 export interface JsonBody {
   readonly value: unknown;
   readonly bytes: Uint8Array;

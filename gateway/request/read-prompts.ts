@@ -22,7 +22,7 @@ export async function readPrompts(
 ): Promise<readonly EncodedPrompt[]> {
   const prompts = listPrompts(prompt);
   if (prompts.length * (n ?? 1) > mostAnswers) {
-    const message = `Invalid 'prompt': expected at most ${mostAnswers} answers, counted as prompts times 'n'.`;
+    const message = `Invalid 'prompt': expected at most ${mostAnswers} answers, which is the number of prompts times 'n'.`;
     throw new DomainError('invalid_request', message, { param: 'prompt' });
   }
   const encoded: EncodedPrompt[] = [];
@@ -50,6 +50,6 @@ function checkTokens(param: string, tokens: readonly number[], vocab: number): v
   }
   const wrong = tokens.find((id) => id >= vocab);
   if (wrong === undefined) return;
-  const message = `Invalid '${param}': token ${wrong} is not one of the model's ${vocab} tokens.`;
+  const message = `Invalid '${param}': expected token ids below ${vocab}, the size of the model's vocabulary, but received ${wrong}.`;
   throw new DomainError('invalid_request', message, { param });
 }

@@ -14,7 +14,7 @@ export function makeRequestId(kind: GenerationKind, nowMs: number, random: (size
   return `${PREFIX[kind]}${time}${Buffer.from(random(12)).toString('hex')}`;
 }
 
-/** What an id says about its generation, undefined for text that is not one of our ids. */
+/** The data encoded in an id; undefined for any other text. */
 export function readRequestId(id: string): { readonly kind: GenerationKind; readonly createdAtMs: number } | undefined {
   const [, prefix, time] = SHAPE.exec(id) ?? [];
   if (prefix === undefined || time === undefined) return undefined;

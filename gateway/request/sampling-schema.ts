@@ -9,17 +9,14 @@ const MOST_STOP_CHARACTERS = 256;
 /** Text of a client. JSON can spell one half of a surrogate pair, which is no text: it could not even be sent back. */
 export const text = z
   .string()
-  .refine(
-    (value) => value.isWellFormed(),
-    'expected Unicode text, but it has one half of a surrogate pair without the other',
-  );
+  .refine((value) => value.isWellFormed(), 'expected Unicode text, but it contains an unpaired surrogate');
 
 const stopString = text.min(1).max(MOST_STOP_CHARACTERS);
 
 const stopSchema = z
   .union([stopString, z.array(stopString)])
   .nullish()
-  .describe('Strings that end an answer; they are not part of it. Their number is limited by the server.');
+  .describe('Strings that end an answer and are not part of it. The server limits their number.');
 
 const LARGEST_BIAS = 100;
 const MOST_BIASES = 1024;
@@ -43,7 +40,7 @@ const logitBiasSchema = z
   .openapi({
     type: 'object',
     additionalProperties: { type: 'number', minimum: -LARGEST_BIAS, maximum: LARGEST_BIAS },
-    description: 'Token id to what is added to its logit.',
+    description: 'Maps a token id to the bias that is added to its logit.',
   });
 
 function biasFault(token: string, bias: unknown): string | null {
@@ -55,7 +52,7 @@ function biasFault(token: string, bias: unknown): string | null {
 
 /** JSON numbers beyond 2^53 arrive as bigint (read-exact-seed.ts). */
 const seedSchema = z
-  .custom<number | bigint>(isInt64, 'expected an integer of 64 bits')
+  .custom<number | bigint>(isInt64, 'expected a 64-bit integer')
   .nullish()
   .openapi({ type: 'integer', format: 'int64', description: 'The same seed and request give the same answer.' });
 
@@ -69,18 +66,23 @@ export const samplingFields = {
   temperature: z.number().min(0).max(2).nullish().describe('0 is greedy; default 1.'),
   top_p: z.number().min(0).max(1).nullish(),
   top_k: z.int().min(0).max(1_000_000).nullish().describe('Extension: 0 keeps the whole vocabulary.'),
-  min_p: z.number().min(0).max(1).nullish().describe('Extension: least chance relative to the most likely token.'),
+  min_p: z
+    .number()
+    .min(0)
+    .max(1)
+    .nullish()
+    .describe('Extension: minimum probability relative to the most likely token.'),
   repetition_penalty: z.number().min(0.01).max(10).nullish().describe('Extension: 1 changes nothing.'),
   frequency_penalty: penalty,
   presence_penalty: penalty,
   logit_bias: logitBiasSchema,
   seed: seedSchema,
   stop: stopSchema,
-  max_tokens: z.int().min(1).nullish().describe('Default: 16 for completions, for chat what is left of the context.'),
+  max_tokens: z.int().min(1).nullish().describe('Default: 16 for completions, the rest of the context for chat.'),
   n: z.int().min(1).nullish().describe('Number of answers; default 1.'),
   stream: z.boolean().nullish(),
   stream_options: z.strictObject({ include_usage: z.boolean().nullish() }).nullish(),
-  user: text.max(512).nullish().describe('Your name for the end user; kept in the log only.'),
+  user: text.max(512).nullish().describe('Your identifier of the end user; it is only logged.'),
 };
 
 /** The part of a parsed body that `samplingFields` describes. */

@@ -1,13 +1,13 @@
-// The fields of OpenAI's request bodies that are not served, and what becomes of each (decision 0116). `null`, an empty list and
-// an empty object ask for nothing in any field, unless the table says otherwise.
+// Treatment of each unsupported field of OpenAI's request bodies (decision 0116). `null`, an empty list and an empty object have
+// no effect in any field, except where the table overrides this.
 
 /** Objects of a body that have fields of their own. */
 export type Level = 'chat' | 'completion' | 'message' | 'part' | 'stream_options' | 'response_format';
 
 /**
- * `hint`: taken whatever its value, and not kept, as it cannot change the answer of a text model.
- * `refused`: a 400 that names the field, except for the values that ask for nothing (`idle`).
- * `refused-values`: the field is served; these values of it are not.
+ * `hint`: any value is accepted and discarded, because it cannot change the answer of a text model.
+ * `refused`: a 400 that names the field, except for values without effect (`idle`).
+ * `refused-values`: the field is supported, but these values are not.
  */
 export type Treatment =
   | { readonly kind: 'hint' }
@@ -44,12 +44,12 @@ export const UNSERVED_FIELDS: readonly UnservedField[] = [
   hint(CHAT, 'reasoning_effort', 'no model served here reasons before it answers'),
   hint(CHAT, 'prediction', 'a guess at the answer that saves time; the answer is the same'),
   hint(['stream_options'], 'include_obfuscation', 'padding against observers of the network; no part of the answer'),
-  hint(MESSAGE, 'annotations', 'citations beside an earlier answer; no chat template shows them to the model'),
+  hint(MESSAGE, 'annotations', 'citations of an earlier answer; no chat template shows them to the model'),
   hint(PART, 'prompt_cache_breakpoint', 'where a cached prefix ends; changes time, not text'),
 
   refused(CHAT, 'tools', [], 'the client would wait for calls that never come'),
   refused(CHAT, 'tool_choice', ['none', 'auto'], 'without tools both of these mean: answer with text'),
-  refused(CHAT, 'parallel_tool_calls', [true, false], 'limits the calls of tools, of which there are none'),
+  refused(CHAT, 'parallel_tool_calls', [true, false], 'limits tool calls, which are not supported'),
   refused(CHAT, 'functions', [], 'older name of tools'),
   refused(CHAT, 'function_call', ['none', 'auto'], 'older name of tool_choice'),
   refused(CHAT, 'modalities', [['text']], 'text is the only modality served'),

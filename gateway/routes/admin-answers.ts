@@ -24,7 +24,7 @@ export const queueSchema = z
     paused: z.boolean(),
     draining: z.boolean().describe('New requests are refused.'),
     oldestWaitMs: z.number().min(0).nullable(),
-    virtualTokens: z.number().describe('Tokens charged over weight: what fair dispatch compares.'),
+    virtualTokens: z.number().describe('Charged tokens divided by weight, the criterion of fair dispatch.'),
     weight: z.number(),
     dispatchGapMs: z.number().nullable().describe('Mean time between two dispatches under load.'),
     finished: count,
@@ -88,7 +88,7 @@ export const nodeSchema = z
     model: z.string(),
     role: z.enum(['leader', 'member']),
     leaving: z.boolean(),
-    waitsFor: z.string().describe('What it waits for or refuses; empty when all is well.'),
+    waitsFor: z.string().describe('What the node waits for or refuses; empty if nothing.'),
     host: z.string(),
     pid: count,
     version: z.string(),
@@ -109,7 +109,7 @@ export const groupSchema = z
     waitsFor: z.string(),
     epoch: count.nullable(),
     topology: z.enum(['centralized', 'decentralized']).nullable(),
-    members: z.array(z.string()).describe('Of the plan in force.'),
+    members: z.array(z.string()).describe('Ids of the members of the current plan.'),
   })
   .openapi('Group');
 
@@ -135,7 +135,7 @@ export const planSchema = z
     ),
     numericsClass: z.string(),
     modelHash: z.string(),
-    reason: z.string().describe('Why it replaced the one before.'),
+    reason: z.string().describe('Why it replaced the previous plan.'),
     createdAtMs: timeMs,
   })
   .openapi('Plan') satisfies z.ZodType<ShownPlan>;

@@ -1,4 +1,4 @@
-// /admin/api/nodes, /groups: who computes, who holds what, what the router chooses, how plans followed each other. Reads only.
+// /admin/api/nodes and /groups: nodes, their holdings, the router's choices and the history of plans. Read-only.
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
@@ -25,7 +25,7 @@ const LIST_NODES = readingRoute('/nodes', {
 
 const LIST_GROUPS = readingRoute('/groups', {
   operationId: 'listGroups',
-  summary: 'Groups of nodes: leader, plan in force, what they wait for.',
+  summary: 'Groups of nodes: leader, current plan, reasons for waiting.',
   answer: listOf(groupSchema),
 });
 
@@ -61,7 +61,7 @@ export function addGroupAdminRoutes(app: App, { operations }: GatewayParts): voi
     const group = c.req.param('group') ?? '';
     const members = (await operations.nodes()).filter((node) => node.group === group);
     const model = members[0]?.model;
-    if (model === undefined) throw new DomainError('not_found', 'There is no group of this name.', { param: 'group' });
+    if (model === undefined) throw new DomainError('not_found', 'No group has this name.', { param: 'group' });
     const [plan, routing] = await Promise.all([currentPlan(operations, group), operations.routing(model)]);
     return c.json(viewExperts(group, model, members, plan, routing));
   });
@@ -99,7 +99,7 @@ function viewGroup(group: string, nodes: readonly NodeReport[], plan: GroupPlan 
   };
 }
 
-/** `load`: of each layer, the share of each expert in the rows of late, 1 being an even share: a heat map. */
+/** `load`: the share of each expert in recent rows, by layer; 1 is an even share. Suitable for a heat map. */
 function viewExperts(
   group: string,
   model: string,

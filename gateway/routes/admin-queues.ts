@@ -1,4 +1,4 @@
-// /admin/api/queues, /jobs: what operators see of the running system and what they change in it. Never prompts.
+// /admin/api/queues and /jobs: views of the running system for operators, and changes to it. Never shows prompts.
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { changingRoute, readingRoute } from '../admin/admin-route.ts';
@@ -49,8 +49,8 @@ interface QueueChange {
 }
 
 const QUEUE_CHANGES: readonly QueueChange[] = [
-  { verb: 'pause', summary: 'Dispatches nothing more from a queue.', change: (control, queue) => control.pause(queue) },
-  { verb: 'resume', summary: 'Dispatches from a queue again.', change: (control, queue) => control.resume(queue) },
+  { verb: 'pause', summary: 'Stops dispatching from a queue.', change: (control, queue) => control.pause(queue) },
+  { verb: 'resume', summary: 'Resumes dispatching from a queue.', change: (control, queue) => control.resume(queue) },
   {
     verb: 'drain',
     summary: 'Refuses new requests to a queue.',
@@ -58,7 +58,7 @@ const QUEUE_CHANGES: readonly QueueChange[] = [
   },
   {
     verb: 'reopen',
-    summary: 'Accepts new requests again.',
+    summary: 'Accepts new requests to a queue again.',
     change: (control, queue) => control.setDraining(queue, false),
   },
 ];
@@ -99,7 +99,7 @@ const GET_JOB = readingRoute('/jobs/{id}', {
 const CANCEL_JOB = changingRoute('/jobs/{id}/cancel', {
   method: 'post',
   operationId: 'cancelJob',
-  summary: 'Stops a job.',
+  summary: 'Cancels a job.',
   answer: cancelledJobSchema,
   errors: ['not_found'],
 });
@@ -107,7 +107,7 @@ const CANCEL_JOB = changingRoute('/jobs/{id}/cancel', {
 const RETRY_JOB = changingRoute('/jobs/{id}/retry', {
   method: 'post',
   operationId: 'retryJob',
-  summary: 'Queues a failed job again, under a new id.',
+  summary: 'Enqueues a failed job again, under a new id.',
   answer: retriedJobSchema,
   errors: ['not_found', 'conflict', 'queue_full'],
 });
@@ -140,12 +140,12 @@ async function listJobs(parts: GatewayParts, c: GatewayContext): Promise<Respons
 
 async function findQueue(parts: GatewayParts, name: string) {
   const queue = (await parts.operations.queues()).find((view) => view.queue === name);
-  if (queue === undefined) throw new DomainError('not_found', 'There is no queue of this name.', { param: 'queue' });
+  if (queue === undefined) throw new DomainError('not_found', 'No queue has this name.', { param: 'queue' });
   return queue;
 }
 
 async function findJob(parts: GatewayParts, id: string) {
   const record = await parts.findGeneration(id);
-  if (record === null) throw new DomainError('not_found', 'There is no job with this id.', { param: 'id' });
+  if (record === null) throw new DomainError('not_found', 'No job has this id, or it has expired.', { param: 'id' });
   return record;
 }

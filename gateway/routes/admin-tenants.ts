@@ -1,4 +1,4 @@
-// /admin/api/tenants, /keys and /audit: who may use the system, and who changed what. A key's text appears in one answer, once.
+// /admin/api/tenants, /keys and /audit: tenants, API keys and the audit log. Only the answer that creates a key contains it.
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { MAX_WEIGHT, MIN_WEIGHT } from '../../infra/redis/fair-limits.ts';
@@ -58,7 +58,7 @@ const CREATE_TENANT = changingRoute('/tenants', {
 const CHANGE_TENANT = changingRoute('/tenants/{id}', {
   method: 'patch',
   operationId: 'changeTenant',
-  summary: 'Changes what rules a tenant. Its id may hold a slash.',
+  summary: 'Changes the settings of a tenant. Its id may contain a slash.',
   body: tenantChangeSchema,
   answer: tenantSchema,
   errors: ['not_found', 'conflict'],
@@ -68,7 +68,7 @@ const CHANGE_TENANT = changingRoute('/tenants/{id}', {
 const BLOCK_TENANT = changingRoute('/tenants/{id}', {
   method: 'delete',
   operationId: 'blockTenant',
-  summary: 'Blocks a tenant, which PATCH takes back.',
+  summary: 'Blocks a tenant; PATCH with `blocked: false` unblocks it.',
   answer: tenantSchema,
   errors: ['not_found', 'conflict'],
   wideParameter: 'id',
@@ -84,7 +84,7 @@ const LIST_KEYS = readingRoute('/keys', {
 const CREATE_KEY = changingRoute('/keys', {
   method: 'post',
   operationId: 'createKey',
-  summary: 'Makes an API key; the answer shows it once.',
+  summary: 'Creates an API key, which is shown only in this answer.',
   body: newKeySchema,
   answer: madeKeySchema,
   status: 201,
@@ -94,14 +94,14 @@ const CREATE_KEY = changingRoute('/keys', {
 const REVOKE_KEY = changingRoute('/keys/{prefix}', {
   method: 'delete',
   operationId: 'revokeKey',
-  summary: 'Revokes an API key at once.',
+  summary: 'Revokes an API key with immediate effect.',
   answer: keySchema,
   errors: ['not_found', 'conflict'],
 });
 
 const LIST_CHANGES = readingRoute('/audit', {
   operationId: 'listChanges',
-  summary: 'Changes that operators made, newest first.',
+  summary: 'Changes made by operators, newest first.',
   query: pageQuerySchema,
   answer: pageOf(auditEntrySchema),
 });
@@ -155,7 +155,7 @@ async function createKey(parts: GatewayParts, c: GatewayContext): Promise<Respon
   requireScope(c.get('principal'), 'admin:write');
   const options = parseBody(newKeySchema, await readBody(parts, c));
   if ((await parts.tenants.find(options.tenant)) === undefined || options.tenant.includes('/')) {
-    const message = `There is no tenant '${options.tenant}' with API keys; create it first.`;
+    const message = `Tenant '${options.tenant}' does not exist. Create it first.`;
     throw new DomainError('not_found', message, { param: 'tenant' });
   }
   const change = { action: 'key.create', target: options.tenant };

@@ -11,7 +11,9 @@ const usageSchema = z
     prompt_tokens: tokenCount,
     completion_tokens: tokenCount,
     total_tokens: tokenCount,
-    prompt_tokens_details: z.object({ cached_tokens: tokenCount.describe('Of the prompt, not computed again.') }),
+    prompt_tokens_details: z.object({
+      cached_tokens: tokenCount.describe('Prompt tokens served from the prefix cache.'),
+    }),
   })
   .openapi('Usage');
 
@@ -104,7 +106,7 @@ export const modelSchema = z
     object: z.literal('model'),
     created: unixSeconds,
     owned_by: z.literal('conclave'),
-    context_length: z.int().min(1).describe('Prompt and completion together, in tokens.'),
+    context_length: z.int().min(1).describe('Maximum tokens of prompt and completion together.'),
   })
   .openapi('Model');
 
@@ -112,6 +114,6 @@ export const cancellationSchema = z
   .object({
     id: z.string(),
     object: z.literal('stream.cancellation'),
-    cancelled: z.boolean().describe('False when it had ended before.'),
+    cancelled: z.boolean().describe('False if it had already ended.'),
   })
   .openapi('StreamCancellation');

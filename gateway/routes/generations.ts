@@ -22,7 +22,7 @@ import { chatCompletionAnswer, textCompletionAnswer } from './completion-answers
 
 type Prepare = (parts: GatewayParts, c: GatewayContext, caller: Caller) => Promise<PreparedGeneration>;
 
-/** Beside those of every route: the body, the model, the queue, and what a worker reports. */
+/** Error codes in addition to those of every route: body, model, queue and worker. */
 const ERRORS: readonly ErrorCode[] = [
   'unsupported_parameter',
   'context_length_exceeded',
@@ -47,16 +47,16 @@ const ERRORS: readonly ErrorCode[] = [
 const headers = z.object({
   'Idempotency-Key': idempotencyKeySchema.optional(),
   'Conclave-Resume': resumeSecondsSchema.optional(),
-  traceparent: z.string().optional().describe('W3C trace context; one that is malformed is ignored.'),
+  traceparent: z.string().optional().describe('W3C trace context; ignored if malformed.'),
   'Content-Encoding': z.enum(['gzip', 'x-gzip', 'deflate', 'br', 'identity']).optional(),
 });
 
 const ANSWER_HEADERS = ['conclave-id', 'conclave-repeated'] as const;
 
-/** The limits are the configuration's, so they are said and not part of the schema. */
+/** The limits come from the configuration, so they are described in text rather than in the schema. */
 function describeLimits({ bodyBytes, messages, choices, maxTokens, jsonDepth }: Limits): string {
   return (
-    `Limits of this server: ${bodyBytes} bytes of body, decoded; ${jsonDepth} levels of nesting; ${messages} messages; ` +
+    `Limits of this server: ${bodyBytes} bytes of decoded body; ${jsonDepth} levels of nesting; ${messages} messages; ` +
     `n up to ${choices}; ${maxTokens} tokens per answer.`
   );
 }
@@ -72,7 +72,7 @@ function chatRoute(limits: Limits): RouteDeclaration {
     request: { headers, body: { required: true, content: { 'application/json': { schema: chatCompletionSchema } } } },
     responses: {
       200: {
-        description: 'The answer; with `stream: true` as events.',
+        description: 'The answer; server-sent events with `stream: true`.',
         headers: headerRefs(ANSWER_HEADERS),
         content: { 'application/json': { schema: chatCompletionAnswer }, ...eventStream(['ChatCompletionChunk']) },
       },
@@ -92,7 +92,7 @@ function completionRoute(limits: Limits): RouteDeclaration {
     request: { headers, body: { required: true, content: { 'application/json': { schema: completionSchema } } } },
     responses: {
       200: {
-        description: 'The continuation; with `stream: true` as events.',
+        description: 'The continuation; server-sent events with `stream: true`.',
         headers: headerRefs(ANSWER_HEADERS),
         content: { 'application/json': { schema: textCompletionAnswer }, ...eventStream(['TextCompletionChunk']) },
       },
@@ -146,7 +146,7 @@ function enqueue(parts: GatewayParts, c: GatewayContext, { policy }: Caller, pre
   );
 }
 
-/** The request is queued whatever becomes of this: the next one tells the weight again. */
+/** A failure does not affect the request: the next one sends the weight again. */
 async function syncTenantWeight(
   parts: GatewayParts,
   { principal, policy }: Caller,
@@ -154,7 +154,7 @@ async function syncTenantWeight(
   syncWeight: WeightSync,
 ) {
   await syncWeight(model, principal.tenant, policy.weight).catch((error: unknown) => {
-    parts.log.warn({ err: error }, 'the weight of a tenant could not be told');
+    parts.log.warn({ err: error }, 'the weight of a tenant could not be updated in Redis');
   });
 }
 

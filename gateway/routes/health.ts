@@ -1,4 +1,4 @@
-// The routes that machines ask: /healthz (the process answers), /readyz (it can serve, or why not) and /metrics.
+// Routes for monitoring: /healthz (liveness), /readyz (readiness, with reasons) and /metrics.
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import { requireScope } from '../auth/principal.ts';
 import type { GatewayEnv } from '../environment.ts';
@@ -18,7 +18,7 @@ export function addHealthRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayPart
     method: 'get',
     path: '/healthz',
     operationId: 'getHealth',
-    summary: 'Whether the process answers.',
+    summary: 'Liveness: the process answers.',
     access: 'open',
     responses: { 200: jsonAnswer('It does.', liveSchema) },
   };
@@ -26,7 +26,7 @@ export function addHealthRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayPart
     method: 'get',
     path: '/readyz',
     operationId: 'getReadiness',
-    summary: 'Whether it can serve, or why not.',
+    summary: 'Readiness, or the reasons why the gateway cannot serve.',
     access: 'open',
     responses: { 200: jsonAnswer('It can.', readySchema), 503: jsonAnswer('It cannot.', unreadySchema) },
   };

@@ -1,4 +1,4 @@
-// `/`, where people try an address: a browser goes on to the admin pages, a program reads where the API is.
+// `/`: redirects browsers to the admin pages, and tells other clients where the API is.
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';
 import type { GatewayParts } from '../parts.ts';

@@ -1,4 +1,4 @@
-// /admin/login: paste an API key, get a session cookie; /admin/logout gives it back.
+// /admin/login exchanges an API key for a session cookie; /admin/logout ends the session.
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { deleteCookie, setCookie } from 'hono/cookie';
 import { toDomainError } from '../../infra/errors/domain-error.ts';
@@ -15,7 +15,7 @@ import { readTextBody } from '../request/read-body.ts';
 /** A form with one key. */
 const MAX_FORM_BYTES = 4096;
 
-/** Why a browser was sent to the sign-in page: the value of `after` in its query. */
+/** Notices on the sign-in page, by the value of `after` in its query. */
 const NOTICES: ReadonlyMap<string, string> = new Map([
   ['session', 'Your session has ended. Sign in again.'],
   ['logout', 'You have signed out.'],
@@ -29,7 +29,7 @@ export function addLoginRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts
   app.post('/admin/logout', (c) => onOwnPage(parts, c, async () => signOut(parts, c)));
 }
 
-/** Refuses forms of other sites, which could sign a browser in as somebody else; a person reads why on a page. */
+/** Refuses forms of other sites, which could sign a browser in with another key. The refusal is a page for people. */
 async function onOwnPage(parts: GatewayParts, c: GatewayContext, answer: () => Promise<Response>): Promise<Response> {
   try {
     refuseForeignOrigin(parts, c);
@@ -45,7 +45,7 @@ async function signIn(parts: GatewayParts, c: GatewayContext): Promise<Response>
   const cookie = await parts.sessions.open((form.get('key') ?? '').trim(), parts.clock());
   const principal = cookie === undefined ? undefined : await parts.sessions.read(cookie, parts.clock());
   if (cookie === undefined || principal?.scopes.includes('admin:read') !== true) {
-    return c.html(signInPage('This key is not valid here. It needs the scope admin:read.'), 401);
+    return c.html(signInPage('This key is not valid, or it lacks the scope admin:read.'), 401);
   }
   setCookie(c, SESSION_COOKIE, cookie, { ...cookieOptions(parts), maxAge: parts.config.auth.sessionSeconds });
   return c.redirect(publicPath(parts.config, JOB_BOARD_PATH), 303);

@@ -17,7 +17,7 @@ const LIST: RouteDeclaration = {
   method: 'get',
   path: '/v1/models',
   operationId: 'listModels',
-  summary: 'Models that the tenant may use now.',
+  summary: 'Models that the tenant may use and that are being served.',
   access: 'tenant',
   responses: { 200: jsonAnswer('The models.', listOf(modelSchema)) },
 };
@@ -26,7 +26,7 @@ const GET: RouteDeclaration = {
   method: 'get',
   path: '/v1/models/{id}',
   operationId: 'getModel',
-  summary: 'One model. Its name may hold slashes.',
+  summary: 'One model. Its name may contain slashes.',
   access: 'tenant',
   responses: { 200: jsonAnswer('The model.', modelSchema) },
   errors: ['model_not_found'],

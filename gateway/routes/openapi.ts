@@ -19,7 +19,7 @@ const DESCRIPTION: RouteDeclaration = {
 const INFO = {
   title: 'Conclave',
   version: '1',
-  description: 'OpenAI-compatible API, and the administration of it. Pages for browsers below /admin are not listed.',
+  description: 'OpenAI-compatible API and its administration. The pages for browsers below /admin are not listed.',
 };
 
 /** Adds the route, to be called when all others are there. */
@@ -38,19 +38,19 @@ export function describeApi(app: OpenAPIHono<GatewayEnv>) {
 }
 
 const TAGS = [
-  { name: 'api', description: "OpenAI's API; needs the scope chat." },
-  { name: 'administration', description: 'Reading needs the scope admin:read, changes admin:write.' },
-  { name: 'service', description: 'For machines that watch the service.' },
+  { name: 'api', description: "OpenAI's API; requires the scope chat." },
+  { name: 'administration', description: 'Reading requires the scope admin:read, changing requires admin:write.' },
+  { name: 'service', description: 'For monitoring.' },
 ];
 
 function registerComponents({ openAPIRegistry: registry }: OpenAPIHono<GatewayEnv>): void {
-  const bearer = 'An API key, or a token of a configured issuer.';
+  const bearer = 'An API key, or a JWT of a configured issuer.';
   registry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer', description: bearer });
   registry.registerComponent('securitySchemes', 'session', {
     type: 'apiKey',
     in: 'cookie',
     name: SESSION_COOKIE,
-    description: 'A browser that has signed in; changes must come from our own pages.',
+    description: 'The session of a signed-in browser; changes must come from pages of this gateway.',
   });
   registerHeaders(registry);
   registerEvents(registry);

@@ -18,10 +18,7 @@ import { cancellationSchema } from './completion-answers.ts';
 
 /** A browser's EventSource repeats its URL with a newer header: the header counts. */
 const streamQuerySchema = z.strictObject({
-  last_event_id: z
-    .string()
-    .optional()
-    .describe('In place of the header Last-Event-ID, which counts when both are given.'),
+  last_event_id: z.string().optional().describe('Alternative to the header Last-Event-ID, which takes precedence.'),
   include_usage: z.enum(['true', 'false', '1', '0']).optional().describe('Ends the stream with a usage chunk.'),
 });
 
@@ -48,7 +45,7 @@ const CANCEL: RouteDeclaration = {
   operationId: 'cancelStream',
   summary: 'Cancels a generation.',
   access: 'tenant',
-  responses: { 200: jsonAnswer('Whether it was stopped.', cancellationSchema) },
+  responses: { 200: jsonAnswer('Whether the generation was cancelled.', cancellationSchema) },
   errors: ['not_found'],
 };
 
@@ -61,7 +58,7 @@ export function addStreamRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayPart
   });
 }
 
-/** What a client asked for when it started the stream and the stream does not record: it asks for it again. */
+/** Options of the original request that the stream does not record, so the client must repeat them. */
 async function resume(parts: GatewayParts, c: GatewayContext, idText: string): Promise<Response> {
   const { id, kind, createdAtMs, model, ended } = await ownStream(parts, c, idText);
   const query = parseQuery(streamQuerySchema, c);
@@ -85,7 +82,7 @@ async function ownStream(parts: GatewayParts, c: GatewayContext, id: string) {
   const named = readRequestId(id);
   const record: GenerationRecord | null = named === undefined ? null : await parts.findGeneration(id);
   if (named === undefined || record === null || record.tenant !== principal.tenant) {
-    throw new DomainError('not_found', 'There is no stream with this id.', { param: 'id' });
+    throw new DomainError('not_found', 'No stream has this id, or it has expired.', { param: 'id' });
   }
   return { ...named, id, model: record.model, tenant: record.tenant, ended: record.state === 'ended' };
 }

@@ -48,7 +48,7 @@ export function answerWithStream(parts: GatewayParts, c: GatewayContext, options
       metrics.streamClosed();
       if (error === undefined || error.code === 'cancelled') return;
       metrics.error('gateway', error.code);
-      log.error({ id: view.id, err: error }, 'stream broke off');
+      log.error({ id: view.id, err: error }, 'a stream failed');
     },
   });
   return c.body(body, 200, { ...SSE_HEADERS, 'conclave-id': view.id });
@@ -62,7 +62,7 @@ export async function answerWithJson(
   entries: Entries,
 ): Promise<Response> {
   const stop = new AbortController();
-  const leave = () => stop.abort(new DomainError('cancelled', 'The client left.'));
+  const leave = () => stop.abort(new DomainError('cancelled', 'The client disconnected.'));
   const client = c.req.raw.signal;
   if (client.aborted) leave();
   client.addEventListener('abort', leave);
@@ -98,7 +98,7 @@ async function describeWait(parts: GatewayParts, { id, model }: AnswerView): Pro
   return `queued position=${waiting.position}${wait}`;
 }
 
-/** Whether the model's nodes say that they cannot compute now; which and why is for operators. */
+/** True if the model's nodes report that they cannot compute. The details are for operators only. */
 async function isWaitingForNodes({ operations }: GatewayParts, model: string): Promise<boolean> {
   const leaders = (await operations.nodes()).filter((node) => node.model === model && node.role === 'leader');
   return leaders.length > 0 && leaders.every(({ waitsFor }) => waitsFor !== '');

@@ -1,4 +1,4 @@
-// How one generation is shown to its client, whichever way it is asked for: chunks, one JSON answer, or a resumed stream.
+// Presentation of a generation to its client: as chunks, as one JSON answer, or as a resumed stream.
 import type { Usage } from '../../infra/messages/token-event.ts';
 import type { GenerationKind } from '../request/request-id.ts';
 

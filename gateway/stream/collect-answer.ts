@@ -32,7 +32,7 @@ export async function collectAnswer(entries: AsyncIterable<StreamEntry>, view: A
   throw new DomainError('internal', 'The token stream ended without a terminal entry.');
 }
 
-/** What a terminal entry reports as an error, undefined when the generation finished. */
+/** The error of a terminal entry; undefined if the generation finished. */
 export function terminalError(event: TerminalEvent): DomainError | undefined {
   if (event.outcome === 'finished') return undefined;
   if (event.outcome === 'cancelled') return new DomainError('cancelled', 'The request was cancelled.');

@@ -16,7 +16,7 @@ import { chatLogprobs, textLogprobs } from './render-logprobs.ts';
 import { ShownLogprobs } from './shown-logprobs.ts';
 
 export interface ChunkOptions extends AnswerView {
-  /** Ends with a usage chunk, and says `usage: null` in the others. */
+  /** Ends with a usage chunk; all others have `usage: null`. */
   readonly includeUsage: boolean;
   /** The last seq that the client has; 0 for a fresh stream. */
   readonly afterSeq: number;
@@ -81,7 +81,7 @@ function textChoices(view: AnswerView, frame: Frame): (seq: number, event: Token
   };
 }
 
-/** How a stream ends is repeated to a client that has seen it, as it asked. */
+/** Repeats the end of a stream to a client that resumes after it. */
 function terminalEvents(options: ChunkOptions, frame: Frame, seq: number, event: TerminalEvent): string {
   const id = `id: ${seq}\n`;
   // While it runs, a stream may be behind its client, after Redis lost its last second; once it has ended it is not.

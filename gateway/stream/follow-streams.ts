@@ -25,21 +25,20 @@ export interface ExpectedStream {
 
 export interface StreamFollower {
   /**
-   * A request that is about to be queued with this gateway as its follower: entries are kept for it from now on, and
-   * following it costs no round trip.
+   * Announces a request that is about to be enqueued with this gateway as its follower. Its entries are buffered from now on,
+   * so following it needs no round trip.
    */
   expect(id: string): ExpectedStream;
   /**
-   * Entries of a request from `fromSeq` (1 is the first) up to and including the terminal one, then done; at the
-   * consumer's pace. Leaving early (break, return, or `signal` for a consumer that waits) tells Redis that this client
-   * left: with no other follower the request is cancelled at once, or after its resumeSeconds. Throws `not_found` when
-   * the request is unknown, `unavailable` when it was lost with Redis, when its entries changed after a loss, or when the
-   * follower is closed.
+   * Yields entries of a request from `fromSeq` (1 is the first) up to and including the terminal one, at the consumer's pace.
+   * A consumer that leaves early (break, return, or `signal` while waiting) is unregistered in Redis: if it was the last one,
+   * the request is cancelled immediately, or after its resumeSeconds. Throws `not_found` if the request is unknown, and
+   * `unavailable` if Redis lost the request, if its entries changed after a data loss, or if the follower is closed.
    */
   follow(id: string, fromSeq?: number, signal?: AbortSignal): AsyncIterable<StreamEntry>;
-  /** How many entries a stream has now, which is the seq of the last one. */
+  /** Current number of entries of a stream, which is the seq of the last one. */
   length(id: string): Promise<number>;
-  /** Streams followed at this moment. */
+  /** Number of streams being followed. */
   readonly size: number;
   /** Stops following; requests keep running and their clients have 30 s to come back elsewhere. */
   close(): Promise<void>;
@@ -49,9 +48,9 @@ export interface StreamFollowerOptions {
   readonly url: string;
   /** Unique per start of a process; no spaces. */
   readonly gatewayId: string;
-  /** Failures of background work, which is tried again; for the log. */
+  /** Called with failures of background work, which is retried; for the log. */
   readonly onProblem?: (problem: unknown) => void;
-  /** Aborted: nobody waits for Redis any more. */
+  /** Aborts waiting for Redis. */
   readonly giveUp?: AbortSignal;
 }
 
@@ -153,14 +152,17 @@ class Follower implements StreamFollower {
     // Disconnecting first makes commands that wait for Redis fail, so that stopping cannot hang without it.
     this.#commands.disconnect();
     this.#subscription.disconnect();
-    for (const stream of this.#all()) stream.fail(new DomainError('unavailable', 'This gateway is shutting down.'));
+    for (const stream of this.#all())
+      stream.fail(
+        new DomainError('unavailable', 'This gateway is shutting down. Resume the stream at another one, or retry.'),
+      );
     await Promise.all(this.#background.map((task) => task.stop()));
     await this.#queues.close();
   }
 
   async #join(stream: FollowedStream): Promise<void> {
     this.#add(stream);
-    // A leave that is to be told again would now cancel the request under its new consumer.
+    // A pending retry of a leave would cancel the request of its new consumer.
     this.#leaving.delete(stream.id);
     const length = await runScript(
       this.#commands,
@@ -190,7 +192,7 @@ class Follower implements StreamFollower {
     this.#cancelIfAbandoned(stream.id).catch(this.#onProblem);
   }
 
-  // Kept in #leaving until Redis knows: this gateway lives on, so nobody else would cancel the request.
+  // Kept in #leaving until Redis has recorded it: the reaper does not cancel requests of a live gateway.
   async #cancelIfAbandoned(id: string): Promise<void> {
     const reply = await runScript(this.#commands, 'leave-stream', [keyOf('job', id)], [id, this.#gatewayId]);
     this.#leaving.delete(id);
@@ -228,7 +230,7 @@ class Follower implements StreamFollower {
     }
   }
 
-  /** -1 for a request that Redis does not know. */
+  /** -1 for an unknown request. */
   async #lengths(ids: readonly string[]): Promise<readonly number[]> {
     const reply = await runScript(this.#commands, 'check-streams', [], ids);
     return Array.isArray(reply) ? reply.slice(1).map(Number) : [];
@@ -238,7 +240,8 @@ class Follower implements StreamFollower {
     stream.missing = length < 0 ? stream.missing + 1 : 0;
     if (length >= 0) stream.observeLength(length);
     this.#gaps.fill(stream);
-    if (stream.missing >= MISSED_POLLS_UNTIL_LOST) stream.fail(new DomainError('unavailable', 'The request was lost.'));
+    if (stream.missing >= MISSED_POLLS_UNTIL_LOST)
+      stream.fail(new DomainError('unavailable', 'Redis lost this request. Send it again.'));
   }
 
   *#all(): Iterable<FollowedStream> {

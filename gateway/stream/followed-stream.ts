@@ -27,7 +27,7 @@ export class FollowedStream {
     this.#buffer = new StreamBuffer(from);
   }
 
-  /** True after fail(): it was not the consumer who left. */
+  /** True after fail(), when the stream ended without the consumer leaving. */
   get failed(): boolean {
     return this.#failure !== null;
   }
@@ -68,7 +68,10 @@ export class FollowedStream {
     for (;;) {
       if (this.#left) return null;
       if (this.#buffer.diverged)
-        throw new DomainError('unavailable', 'The answer changed after a failure and was stopped.');
+        throw new DomainError(
+          'unavailable',
+          'The answer changed after Redis lost data, so it was stopped. Send the request again.',
+        );
       const entry = this.#buffer.take();
       if (entry !== null) return { seq: entry.seq, event: JSON.parse(entry.json), more: this.#buffer.hasNext };
       if (this.#failure !== null) throw this.#failure;

@@ -20,7 +20,7 @@ export class GapReader {
     this.#onProblem = onProblem;
   }
 
-  /** Reads what the stream wants, if anything: soon, and together with others. */
+  /** Schedules a read of the entries that the stream lacks, batched with other streams. */
   fill(stream: FollowedStream): void {
     if (stream.wanted === null) return;
     this.#wanting.add(stream);

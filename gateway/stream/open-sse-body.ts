@@ -15,7 +15,7 @@ export interface SseBodyOptions {
   /** Entries until the terminal one; aborting the signal leaves the stream. */
   readonly entries: (signal: AbortSignal) => AsyncIterable<StreamEntry>;
   readonly encode: ChunkEncoder;
-  /** Silence after which `comment` is asked for a line that shows life. */
+  /** Idle time in ms after which a keep-alive `comment` is sent. */
   readonly keepAliveMs: number;
   readonly comment: () => Promise<string>;
   /** Longest life of this connection. */
@@ -27,7 +27,7 @@ export interface SseBodyOptions {
 /** Opens the body. Entries are followed from now on, also before the first read. */
 export function openSseBody(options: SseBodyOptions): ReadableStream<Uint8Array> {
   const body = new SseBody(options);
-  // A high-water mark of 0 asks for bytes only when the socket wants them.
+  // With a high-water mark of 0, bytes are pulled only when the socket can take them.
   return new ReadableStream<Uint8Array>(body, { highWaterMark: 0 });
 }
 
@@ -36,7 +36,7 @@ class SseBody implements UnderlyingSource<Uint8Array> {
   readonly #left = new AbortController();
   #pending = '';
   #ended = false;
-  /** The reader went away: nothing can be delivered any more. */
+  /** The reader disconnected: nothing can be delivered any more. */
   #gone = false;
   /** Set while the reader waits for bytes. */
   #deliver: (() => void) | undefined;
@@ -69,10 +69,10 @@ class SseBody implements UnderlyingSource<Uint8Array> {
   cancel(): void {
     this.#gone = true;
     this.#deliver = undefined;
-    this.#leave(new DomainError('cancelled', 'The client left.'));
+    this.#leave(new DomainError('cancelled', 'The client disconnected.'));
   }
 
-  /** Also wakes a pump that waits for a reader who may never come. */
+  /** Also wakes a pump that waits for a read that may never come. */
   #leave(reason: DomainError): void {
     this.#left.abort(reason);
     this.#resumePump?.();
@@ -144,5 +144,8 @@ class SseBody implements UnderlyingSource<Uint8Array> {
 
 /** Why an answer ends that took too long. */
 export function timedOut(): DomainError {
-  return new DomainError('timeout', 'The answer took longer than this server allows.');
+  return new DomainError(
+    'timeout',
+    'The answer took longer than this server allows. Lower max_tokens, or retry when it is less busy.',
+  );
 }

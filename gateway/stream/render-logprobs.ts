@@ -44,7 +44,7 @@ export function textLogprobs(logprobs: readonly PlacedLogprob[], tokenBytes: Tok
   };
 }
 
-/** The alternatives and the token itself, so up to one more than were asked for, as OpenAI's API has it. */
+/** The alternatives and the token itself, so up to one more than requested, as in OpenAI's API. */
 function topAndChosen({ id, logprob, top }: TokenLogprob, name: (id: number) => string): Record<string, number> {
   const listed = top.some(([other]) => other === id) ? top : [...top, [id, logprob] as const];
   return Object.fromEntries(listed.map(([other, chance]) => [name(other), finiteOf(chance)]));

@@ -25,7 +25,7 @@ export class StreamBuffer {
   #verified: number | null = null;
   #diverged = false;
 
-  /** `from` is the first seq that the consumer wants, >= 1. */
+  /** `from` is the first seq to deliver, >= 1. */
   constructor(from: number) {
     this.#first = from;
     this.#tail = from - 1;
@@ -60,7 +60,7 @@ export class StreamBuffer {
   observeLength(length: number): void {
     const known = this.#verified ?? this.#tail;
     if (length < known && length >= this.#first - 1) this.#verified = length;
-    // A consumer may want to start beyond the end of the stream: there is nothing to verify then.
+    // A consumer may start beyond the end of the stream; then there is nothing to verify.
     this.#highest =
       length < known ? Math.min(this.#highest, Math.max(length, this.#first - 1)) : Math.max(this.#highest, length);
   }

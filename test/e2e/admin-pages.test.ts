@@ -139,7 +139,7 @@ describe('the admin pages in a browser', { skip: noBrowser || missingTools(['ope
       const visit = await newVisit(t, browser);
       const { page } = visit;
       await signIn(visit, url, cluster.apiKey);
-      await page.getByText('This key is not valid here.').waitFor();
+      await page.getByText('This key is not valid, or it lacks the scope admin:read.').waitFor();
       assert.deepEqual(visit.problems(), [`POST ${url}/admin/login: 401`, UNAUTHORIZED]);
       await submitKey(page, adminKey);
       await page.waitForURL(`${url}/admin/queues`);

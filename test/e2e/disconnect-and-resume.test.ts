@@ -114,7 +114,7 @@ describe('a client', () => {
         status: 404,
         body: {
           error: {
-            message: 'There is no stream with this id.',
+            message: 'No stream has this id, or it has expired.',
             type: 'invalid_request_error',
             param: 'id',
             code: 'not_found',

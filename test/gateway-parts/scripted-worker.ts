@@ -120,7 +120,8 @@ export function createScriptedWorker(script: Script): ScriptedWorker {
         return { id: request.id, repeated: false, position: 0 };
       },
       cancel: async (id, tenant) => {
-        if (find(id)?.tenant !== tenant) throw new DomainError('not_found', 'There is no stream with this id.');
+        if (find(id)?.tenant !== tenant)
+          throw new DomainError('not_found', 'No stream has this id, or it has expired.');
         cancelled.push(id);
         return true;
       },

@@ -29,7 +29,7 @@ export function redisAdministrator(config: Config, url: string): Administrator {
     setTenant: (id, policy) => audited('tenant.set', id, () => tenants.set(id, policy, Date.now())),
     createKey: async (options) => {
       if ((await tenants.find(options.tenant)) === undefined || options.tenant.includes('/')) {
-        throw new DomainError('not_found', `There is no tenant '${options.tenant}' with API keys; create it first.`);
+        throw new DomainError('not_found', `Tenant '${options.tenant}' does not exist. Create it first.`);
       }
       return audited('key.create', options.tenant, () => keys.create(options, Date.now()));
     },

@@ -46,10 +46,7 @@ test('the first key is made in Redis, further ones over HTTP, and a revoked one 
   const worker = await serveWords(url, redis.url, ['one ', 'two']);
   redis.defer(() => worker.stop());
   const orphan = await run(['key', 'create', '--tenant', 'acme'], direct);
-  assert.deepEqual(
-    [orphan.code, orphan.err],
-    [1, "conclave: There is no tenant 'acme' with API keys; create it first.\n"],
-  );
+  assert.deepEqual([orphan.code, orphan.err], [1, "conclave: Tenant 'acme' does not exist. Create it first.\n"]);
   assert.equal((await run(['tenant', 'create', 'acme', '--weight', '2'], direct)).code, 0);
   const admin = await run(['key', 'create', '--tenant', 'acme', '--scopes', 'admin:read', 'admin:write'], direct);
   assert.match(admin.out, /^cvk_[0-9A-Za-z]{12}_[0-9A-Za-z]{43}\n$/);
@@ -62,7 +59,10 @@ test('the first key is made in Redis, further ones over HTTP, and a revoked one 
   assert.match(listed.out, new RegExp(`${made.prefix}  acme    chat                    valid`));
   assert.equal((await run(['key', 'revoke', made.prefix, ...remote])).code, 0);
   const refused = await run(chat);
-  assert.deepEqual([refused.code, refused.err], [1, 'conclave: Incorrect API key provided.\n']);
+  assert.deepEqual(
+    [refused.code, refused.err],
+    [1, 'conclave: Incorrect API key provided. It may be misspelt, expired or revoked.\n'],
+  );
   assert.match((await run(['tenant', 'list', ...remote])).out, /^acme {4}2 /m);
 });
 

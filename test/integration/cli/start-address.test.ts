@@ -64,7 +64,7 @@ test('an address that this machine does not have is named with a remedy', DEADLI
   assert.equal(status, 1);
   assert.match(
     stderr,
-    /Cannot listen on 192\.0\.2\.1:\d+: EADDRNOTAVAIL, this machine does not have that address: choose another with --host\.\n/,
+    /Cannot listen on 192\.0\.2\.1:\d+: EADDRNOTAVAIL, the address does not belong to this machine: choose another with --host\.\n/,
   );
 });
 
@@ -76,5 +76,5 @@ test('a port that is taken is named with a remedy', DEADLINE, async (t) => {
   const { port } = server.address() as { readonly port: number };
   const { status, stderr } = await runConclaveBeside('start', '--home', home, '--port', String(port));
   assert.equal(status, 1);
-  assert.match(stderr, /Cannot listen on 127\.0\.0\.1:\d+: EADDRINUSE, another process has that port: .*--port\.\n/);
+  assert.match(stderr, /Cannot listen on 127\.0\.0\.1:\d+: EADDRINUSE, the port is in use by another process: .*--port\.\n/);
 });

@@ -410,7 +410,7 @@ test('a stream whose Redis stays away ends with a timeout event, and is not cut'
   await redis.stop();
   const { status, text } = await streaming;
   assert.deepEqual([status, textOf(text)], [200, 'one ']);
-  const message = 'The answer took longer than this server allows.';
+  const message = 'The answer took longer than this server allows. Lower max_tokens, or retry when it is less busy.';
   const error = { message, type: 'server_error', param: null, code: 'timeout' };
   assert.ok(text.endsWith(`event: error\ndata: ${JSON.stringify({ error })}\n\n`), text);
   assert.ok(!text.includes('[DONE]'));

@@ -91,13 +91,13 @@ const MALFORMED: readonly Malformed[] = [
     title: 'headers over the size limit',
     bytes: `GET /healthz HTTP/1.1\r\nhost: x\r\nx-big: ${'a'.repeat(4096)}\r\n\r\n`,
     status: 431,
-    message: 'The request headers are too large.',
+    message: 'The request headers are too large. Send fewer or shorter ones.',
   },
   {
     title: 'a request that stops in its headers',
     bytes: 'GET /healthz HTTP/1.1\r\nhost: x\r\n',
     status: 408,
-    message: 'The request was not sent in time.',
+    message: 'The request did not arrive in time. Send it again.',
   },
   {
     title: 'HTTP/1.1 without a Host',
@@ -121,14 +121,14 @@ const MALFORMED: readonly Malformed[] = [
     title: 'an expectation',
     bytes: 'GET /healthz HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\n\r\n',
     status: 417,
-    message: "Unsupported header 'Expect': expected '100-continue' or none.",
+    message: "Unsupported 'Expect' header: send '100-continue', or omit it.",
   },
   {
     title: 'a tunnel',
     bytes: 'CONNECT db:6379 HTTP/1.1\r\nhost: db:6379\r\n\r\n',
     status: 405,
     code: 'method_not_allowed',
-    message: 'CONNECT is not served: this is no proxy.',
+    message: 'CONNECT is not supported: this server is not a proxy.',
   },
 ];
 

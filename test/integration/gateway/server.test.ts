@@ -42,7 +42,7 @@ test('headers over the size limit are a 431 in the shape of the API', async (t) 
   const { server } = await start(t, { config: { limits: { headerBytes: 2048 } } });
   const answer = await sendRaw(server.url, `GET /healthz HTTP/1.1\r\nhost: x\r\nx-big: ${'a'.repeat(4096)}\r\n\r\n`);
   assert.match(answer, /^HTTP\/1\.1 431 /);
-  assert.match(answer, /\{"error":\{"message":"The request headers are too large\."/);
+  assert.match(answer, /\{"error":\{"message":"The request headers are too large\. Send fewer or shorter ones\."/);
 });
 
 test('what is no HTTP is a 400 in the shape of the API', async (t) => {
@@ -55,7 +55,7 @@ test('a request that is not sent in time is a 408', async (t) => {
   const head = `POST /v1/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${gateway.key}`;
   const answer = await sendRaw(server.url, `${head}\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{`);
   assert.match(answer, /^HTTP\/1\.1 408 /);
-  assert.match(answer, /\{"error":\{"message":"The request was not sent in time\."/);
+  assert.match(answer, /\{"error":\{"message":"The request did not arrive in time\. Send it again\."/);
 });
 
 test('more headers than allowed are refused, not silently dropped', async (t) => {

@@ -123,7 +123,7 @@ test('only what failed can be retried, and gets a new id', async (t) => {
   });
   await assert.rejects(retryGeneration(fixture.redis, queue, finished, fresh), {
     code: 'conflict',
-    message: 'Expected a request that failed within the last minutes: only those can be retried.',
+    message: 'Only a request that failed within the last ten minutes can be retried.',
   });
   assert.equal((await retryGeneration(fixture.redis, queue, failed, fresh)).id, 'request-retried');
   const record = await readGeneration(fixture.redis, 'request-retried');

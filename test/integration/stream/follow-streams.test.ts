@@ -311,7 +311,7 @@ test('a stream that comes back with other entries ends with an error instead of 
   await fixture.redis.publish('cv:to-gateway:gateway-1', `${id}\n6\n{"other":6}\n`);
   await assert.rejects(entries.next(), {
     code: 'unavailable',
-    message: 'The answer changed after a failure and was stopped.',
+    message: 'The answer changed after Redis lost data, so it was stopped. Send the request again.',
   });
 });
 
@@ -325,7 +325,7 @@ test('a request that Redis lost altogether ends with an error', async (t) => {
     async () => (await fixture.redis.smembers('cv:follows:gateway-1')).includes(id) && follower.size === 1,
   );
   await fixture.redis.del(`cv:job:${id}`, `cv:out:${id}`);
-  await assert.rejects(reading, { code: 'unavailable', message: 'The request was lost.' });
+  await assert.rejects(reading, { code: 'unavailable', message: 'Redis lost this request. Send it again.' });
 });
 
 test('a follower that closes tells its consumers, and keeps their requests running', async (t) => {
@@ -335,7 +335,7 @@ test('a follower that closes tells its consumers, and keeps their requests runni
   const id = await takeOne(fixture, leader);
   const reading = assert.rejects(readStream(follower.follow(id)), {
     code: 'unavailable',
-    message: 'This gateway is shutting down.',
+    message: 'This gateway is shutting down. Resume the stream at another one, or retry.',
   });
   await write(leader, id, 1, 1);
   await eventually(async () => (await fixture.redis.hget(`cv:job:${id}`, 'followers')) !== '');

@@ -74,7 +74,7 @@ test('the last key that can administer cannot be revoked by itself', async () =>
   const own = key.split('_')[1] ?? '';
   const refused = await admin('DELETE', `/keys/${own}`);
   assert.equal(refused.status, 409);
-  assert.match((refused.body['error'] as { message: string }).message, /^This is the last key with admin:write/);
+  assert.match((refused.body['error'] as { message: string }).message, /^This is the last valid key with admin:write/);
   await gateway.newKey('blocked-ops', OPERATOR);
   await gateway.parts.tenants.set('blocked-ops', { blocked: true }, 0);
   const expired = { tenant: 'ops', name: '', scopes: OPERATOR, expiresAtMs: gateway.time.nowMs };
@@ -129,7 +129,7 @@ test('jobs are listed by state and page, and unknown ones are a 404', async () =
     assert.equal((await admin('POST', path)).status, 404, path);
   }
   const error = {
-    message: 'There is no job with this id.',
+    message: 'No job has this id, or it has expired.',
     type: 'invalid_request_error',
     param: 'id',
     code: 'not_found',

@@ -7,7 +7,12 @@ import { AUDIENCE, ISSUER, startIssuer } from '../../gateway-parts/token-issuer.
 
 const CHAT = '/v1/chat/completions';
 const INCORRECT = {
-  error: { message: 'Incorrect API key provided.', type: 'authentication_error', param: null, code: 'invalid_api_key' },
+  error: {
+    message: 'Incorrect API key provided. It may be misspelt, expired or revoked.',
+    type: 'authentication_error',
+    param: null,
+    code: 'invalid_api_key',
+  },
 };
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
@@ -273,7 +278,7 @@ test('an issuer that cannot be reached is no verdict on the token', async (t) =>
   assert.deepEqual([response.status, response.headers.get('retry-after')], [503, '5']);
   assert.deepEqual(await response.json(), {
     error: {
-      message: "The keys of the token issuer 'corp' cannot be fetched; try again.",
+      message: "The keys of the token issuer 'corp' cannot be fetched. Try again in a few seconds.",
       type: 'server_error',
       param: null,
       code: 'unavailable',

@@ -45,7 +45,7 @@ testRefusals([
     status: 413,
     code: 'payload_too_large',
     param: null,
-    message: 'The request body is larger than 4096 bytes.',
+    message: 'The request body is larger than 4096 bytes. Send a smaller one.',
   },
   {
     title: 'a wrong Conclave-Resume',
@@ -72,7 +72,7 @@ test('refuses a chunked body that grows past the limit', async () => {
   });
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${gateway.key}` };
   const response = await gateway.app.request(CHAT, { method: 'POST', body, headers, duplex: 'half' } as RequestInit);
-  const message = 'The request body is larger than 100 bytes.';
+  const message = 'The request body is larger than 100 bytes. Send a smaller one.';
   const error = { message, type: 'invalid_request_error', param: null, code: 'payload_too_large' };
   assert.deepEqual([response.status, await response.json()], [413, { error }]);
   assert.ok(sent < 50, 'it was not read to its end');
@@ -82,7 +82,7 @@ test('refuses more headers than allowed', async () => {
   const gateway = await createScriptedGateway({ config: { limits: { headers: 10 } } });
   const many = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`x-${at}`, '1']));
   const response = await gateway.get('/v1/models', many);
-  const message = 'The request has more than 10 headers.';
+  const message = 'The request has more than 10 headers. Send fewer.';
   const error = { message, type: 'invalid_request_error', param: null, code: 'invalid_request' };
   assert.deepEqual([response.status, await response.json()], [400, { error }]);
 });

@@ -4,7 +4,7 @@ import { chatBody } from '../../gateway-parts/scripted-gateway.ts';
 
 const user = (content: unknown) => chatBody({ messages: [{ role: 'user', content }] });
 
-const HALF = 'expected Unicode text, but it has one half of a surrogate pair without the other';
+const HALF = 'expected Unicode text, but it contains an unpaired surrogate';
 
 testRefusals([
   {
@@ -126,7 +126,7 @@ testRefusals([
     title: 'both names of max_tokens with different values',
     body: chatBody({ max_tokens: 1, max_completion_tokens: 2 }),
     param: 'max_tokens',
-    message: "Invalid 'max_tokens': expected it or 'max_completion_tokens', not two different values.",
+    message: "Invalid 'max_tokens': it differs from 'max_completion_tokens'. Send one of them.",
   },
   {
     title: 'a temperature out of range',
@@ -163,13 +163,13 @@ testRefusals([
     title: 'a seed beyond 64 bits',
     body: chatBody({ seed: 2 ** 63 }),
     param: 'seed',
-    message: "Invalid 'seed': expected an integer of 64 bits.",
+    message: "Invalid 'seed': expected a 64-bit integer.",
   },
   {
     title: 'a seed that is no integer',
     body: chatBody({ seed: 1.5 }),
     param: 'seed',
-    message: "Invalid 'seed': expected an integer of 64 bits.",
+    message: "Invalid 'seed': expected a 64-bit integer.",
   },
   {
     title: 'a repetition penalty next to 0',
@@ -212,7 +212,7 @@ testRefusals([
     title: 'a biased token that the model lacks',
     body: chatBody({ logit_bias: { 300: 1 } }),
     param: 'logit_bias.300',
-    message: "Invalid 'logit_bias.300': the model has 257 tokens.",
+    message: "Invalid 'logit_bias.300': expected a token id below 257, the size of the model's vocabulary.",
   },
   {
     title: 'a bias for no token',
@@ -248,7 +248,7 @@ testRefusals([
     title: 'top_logprobs without logprobs',
     body: chatBody({ top_logprobs: 2 }),
     param: 'top_logprobs',
-    message: "Invalid 'top_logprobs': expected 'logprobs' to be true with it.",
+    message: "Invalid 'top_logprobs': it requires 'logprobs' to be true.",
   },
   {
     title: '21 top_logprobs',
@@ -260,7 +260,7 @@ testRefusals([
     title: 'stream_options without stream',
     body: chatBody({ stream_options: { include_usage: true } }),
     param: 'stream_options',
-    message: "Invalid 'stream_options': expected 'stream' to be true with it.",
+    message: "Invalid 'stream_options': it requires 'stream' to be true.",
   },
   {
     title: 'an unknown field',
@@ -307,7 +307,7 @@ testRefusals([
     path: TEXT,
     body: { model: 'tiny', prompt: Array.from({ length: 65 }, () => 'a'), n: 2 },
     param: 'prompt',
-    message: "Invalid 'prompt': expected at most 128 answers, counted as prompts times 'n'.",
+    message: "Invalid 'prompt': expected at most 128 answers, which is the number of prompts times 'n'.",
   },
   {
     title: 'an empty list of prompts',
@@ -328,7 +328,7 @@ testRefusals([
     path: TEXT,
     body: { model: 'tiny', prompt: [[1], [300]] },
     param: 'prompt[1]',
-    message: "Invalid 'prompt[1]': token 300 is not one of the model's 257 tokens.",
+    message: "Invalid 'prompt[1]': expected token ids below 257, the size of the model's vocabulary, but received 300.",
   },
   {
     title: 'a prompt of a list that is beyond the context',
@@ -344,14 +344,14 @@ testRefusals([
     path: TEXT,
     body: { model: 'tiny', prompt: [1, 257] },
     param: 'prompt',
-    message: "Invalid 'prompt': token 257 is not one of the model's 257 tokens.",
+    message: "Invalid 'prompt': expected token ids below 257, the size of the model's vocabulary, but received 257.",
   },
   {
     title: 'no tokens without echo',
     path: TEXT,
     body: { model: 'tiny', prompt: 'a', max_tokens: 0 },
     param: 'max_tokens',
-    message: "Invalid 'max_tokens': expected at least 1; 0 is for 'echo', which alone gives an answer then.",
+    message: "Invalid 'max_tokens': expected at least 1, or 0 together with 'echo'.",
   },
   {
     title: 'a suffix',

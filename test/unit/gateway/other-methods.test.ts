@@ -23,7 +23,7 @@ test('a method that a path lacks is a 405 that lists those it has', async () => 
     const allow = [...methods, ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ');
     for (const method of METHODS.filter((each) => !methods.has(each))) {
       const response = await gateway.app.request(path, { method });
-      const message = `Not allowed to ${method} on ${path}: expected one of ${allow}.`;
+      const message = `Method ${method} is not allowed on ${path}: use one of ${allow}.`;
       const error = { message, type: 'invalid_request_error', param: null, code: 'method_not_allowed' };
       assert.deepEqual([response.status, await response.json()], [405, { error }], `${method} ${path}`);
       assert.equal(response.headers.get('allow'), allow);

@@ -161,7 +161,7 @@ test("another tenant's stream does not exist, for reading or cancelling", async 
   const other = { authorization: `Bearer ${await gateway.newKey('rival', ['chat', 'admin:read'])}` };
   const notFound = {
     error: {
-      message: 'There is no stream with this id.',
+      message: 'No stream has this id, or it has expired.',
       type: 'invalid_request_error',
       param: 'id',
       code: 'not_found',
@@ -197,7 +197,8 @@ test('its owner cancels a stream', async () => {
 test('a Last-Event-ID of another form, or beyond the end, is refused', async () => {
   const gateway = await createScriptedGateway();
   const id = (await gateway.post(CHAT, chatBody({ stream: true }))).headers.get('conclave-id');
-  const beyond = (text: string) => `the last event of this stream has the id 3 but received '${text}'`;
+  const beyond = (text: string) =>
+    `expected at most 3, the id of the last event of this stream, but received '${text}'`;
   const malformed = (text: string) => `expected the id of an event of this stream but received '${text}'`;
   const cases = {
     x: malformed('x'),
@@ -231,7 +232,7 @@ test('a stream that ends before its Last-Event-ID ends with an error event', asy
   const [event, ...more] = parseEvents(await response.text());
   assert.deepEqual(more, []);
   assert.equal(event?.event, 'error');
-  assert.match(event?.data ?? '', /the last event of this stream has the id 3 but received '9'/);
+  assert.match(event?.data ?? '', /expected at most 3, the id of the last event of this stream, but received '9'/);
 });
 
 test('the query of a stream takes both spellings of a truth value and nothing else', async () => {
