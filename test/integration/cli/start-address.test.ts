@@ -76,5 +76,8 @@ test('a port that is taken is named with a remedy', DEADLINE, async (t) => {
   const { port } = server.address() as { readonly port: number };
   const { status, stderr } = await runConclaveBeside('start', '--home', home, '--port', String(port));
   assert.equal(status, 1);
-  assert.match(stderr, /Cannot listen on 127\.0\.0\.1:\d+: EADDRINUSE, the port is in use by another process: .*--port\.\n/);
+  assert.match(
+    stderr,
+    /Cannot listen on 127\.0\.0\.1:\d+: EADDRINUSE, the port is in use by another process: .*--port\.\n/,
+  );
 });
