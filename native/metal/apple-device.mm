@@ -11,6 +11,7 @@
 
 #include "../build/generated/shader-source.h"
 #include "../core/failure.h"
+#include "gpu-limits.h"
 
 namespace conclave {
 namespace {
@@ -27,7 +28,7 @@ class AppleBuffer final : public GpuBuffer {
 
 class ApplePipeline final : public GpuPipeline {
  public:
-  explicit ApplePipeline(id<MTLComputePipelineState> state) : metal(state) {}
+  ApplePipeline(id<MTLComputePipelineState> state, int32_t groupThreads) : GpuPipeline(groupThreads), metal(state) {}
   const id<MTLComputePipelineState> metal;
 };
 
@@ -52,10 +53,10 @@ class AppleCommands final : public GpuCommands {
 
   void dispatch(const GpuDispatch& dispatch) override {
     @autoreleasepool {
-      const id<MTLComputePipelineState> pipeline = static_cast<const ApplePipeline*>(dispatch.pipeline)->metal;
-      require(static_cast<NSUInteger>(dispatch.threads) <= [pipeline maxTotalThreadsPerThreadgroup],
-              "a kernel does not fit this GPU's registers");
-      [encoder_ setComputePipelineState:pipeline];
+      [encoder_ setComputePipelineState:static_cast<const ApplePipeline*>(dispatch.pipeline)->metal];
+      if (dispatch.threadgroupBytes > 0) {
+        [encoder_ setThreadgroupMemoryLength:static_cast<NSUInteger>(dispatch.threadgroupBytes) atIndex:0];
+      }
       [encoder_ setBytes:dispatch.arguments length:static_cast<NSUInteger>(dispatch.argumentBytes) atIndex:0];
       NSUInteger index = 1;
       for (const GpuView& view : dispatch.buffers) {
@@ -65,7 +66,7 @@ class AppleCommands final : public GpuCommands {
       const GpuGrid& groups = dispatch.groups;
       [encoder_ dispatchThreadgroups:MTLSizeMake(static_cast<NSUInteger>(groups.x), static_cast<NSUInteger>(groups.y),
                                                  static_cast<NSUInteger>(groups.z))
-               threadsPerThreadgroup:MTLSizeMake(static_cast<NSUInteger>(dispatch.threads), 1, 1)];
+               threadsPerThreadgroup:MTLSizeMake(static_cast<NSUInteger>(dispatch.pipeline->threads), 1, 1)];
     }
   }
 
@@ -106,6 +107,14 @@ class API_AVAILABLE(macos(15.0)) AppleResidencySet final : public GpuResidencySe
       // Before the memory is unmapped below it.
       [set_ removeAllAllocations];
       [set_ commit];
+    }
+  }
+  void change(const BufferList& added, const BufferList& removed) override {
+    @autoreleasepool {
+      for (const GpuBuffer* buffer : removed) [set_ removeAllocation:static_cast<const AppleBuffer*>(buffer)->metal];
+      for (const GpuBuffer* buffer : added) [set_ addAllocation:static_cast<const AppleBuffer*>(buffer)->metal];
+      [set_ commit];
+      [set_ requestResidency];
     }
   }
   void request() override {
@@ -175,7 +184,7 @@ class AppleDevice final : public GpuDevice {
     }
   }
 
-  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) override {
+  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) override {
     @autoreleasepool {
       id<MTLFunction> function = [libraryFor(device_, weights) newFunctionWithName:@(kernel.c_str())];
       if (function == nil) throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);
@@ -185,7 +194,8 @@ class AppleDevice final : public GpuDevice {
       if ([state threadExecutionWidth] != simdgroupThreads) {
         throw Failure(FailureCode::unavailable, "this GPU's simdgroups do not have 32 threads");
       }
-      return std::make_unique<ApplePipeline>(state);
+      requireThreads(kernel, static_cast<int64_t>([state maxTotalThreadsPerThreadgroup]), threads);
+      return std::make_unique<ApplePipeline>(state, threads);
     }
   }
 
@@ -195,16 +205,13 @@ class AppleDevice final : public GpuDevice {
     }
   }
 
-  std::unique_ptr<GpuResidencySet> keepResident(const std::vector<const GpuBuffer*>& buffers) override {
+  std::unique_ptr<GpuResidencySet> residencySet() override {
     @autoreleasepool {
       if (@available(macOS 15.0, *)) {
         NSError* error = nil;
         id<MTLResidencySet> set = [device_ newResidencySetWithDescriptor:[[MTLResidencySetDescriptor alloc] init]
                                                                    error:&error];
         if (set == nil) throw Failure(FailureCode::outOfMemory, "no residency set: " + textOf(error));
-        for (const GpuBuffer* buffer : buffers) [set addAllocation:static_cast<const AppleBuffer*>(buffer)->metal];
-        [set commit];
-        [set requestResidency];
         return std::make_unique<AppleResidencySet>(queue_, set);
       }
       throw Failure(FailureCode::unavailable, "residency sets need macOS 15");

@@ -18,6 +18,8 @@ constexpr int64_t mostThreadgroupBytes = 32 * 1024;
 constexpr int64_t mostInlineBytes = 4096;
 constexpr int mostBuffers = 31;
 constexpr int simdgroupThreads = 32;
+// A command queue takes no more at a time.
+constexpr size_t mostResidencySets = 32;
 // Ours: more would not fit some kernels' registers.
 constexpr int mostGroupThreads = 256;
 
@@ -61,9 +63,14 @@ struct GpuView {
   GpuView part(int64_t from, int64_t length) const { return {buffer, offset + from, length}; }
 };
 
+using BufferList = std::vector<const GpuBuffer*>;
+
 class GpuPipeline {
  public:
+  explicit GpuPipeline(int32_t groupThreads) : threads(groupThreads) {}
   virtual ~GpuPipeline() = default;
+
+  const int32_t threads;  // of a threadgroup
 };
 
 struct GpuGrid {
@@ -73,10 +80,10 @@ struct GpuGrid {
 struct GpuDispatch {
   const GpuPipeline* pipeline;
   GpuGrid groups;
-  int32_t threads;        // per threadgroup
   const void* arguments;  // buffer 0, copied
   int64_t argumentBytes;
   std::vector<GpuView> buffers;  // buffers 1, 2, ...
+  int64_t threadgroupBytes = 0;  // of the kernel's THREADGROUP_ARGUMENT, a multiple of 16
 };
 
 // One command buffer: dispatches run in order, each sees all that earlier ones wrote.
@@ -93,7 +100,10 @@ class GpuCommands {
 // Buffers that the system is asked to keep wired together.
 class GpuResidencySet {
  public:
+  /** Lets go of the members. */
   virtual ~GpuResidencySet() = default;
+  /** Adds and removes members in one change and asks for those that are left. */
+  virtual void change(const BufferList& added, const BufferList& removed) = 0;
   /** Asks again: the system lets go of what has not been used for a while. */
   virtual void request() = 0;
 };
@@ -102,14 +112,18 @@ class GpuDevice {
  public:
   virtual ~GpuDevice() = default;
   virtual const GpuProperties& properties() const = 0;
-  /** A buffer of zeros. */
+  /** A buffer of zeros, of at least one byte. */
   virtual std::unique_ptr<GpuBuffer> allocate(int64_t bytes) = 0;
   /** A buffer over pages that are there already and outlive it; both ends on a page boundary. */
   virtual std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) = 0;
-  /** The kernel of that name, compiled for weights of that type. Failures carry the compiler's log. */
-  virtual std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) = 0;
+  /**
+   * The kernel of that name, compiled for weights of that type, for threadgroups of that size. Failures carry the
+   * compiler's log, or the number of threads that the kernel's registers leave room for.
+   */
+  virtual std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) = 0;
   virtual std::unique_ptr<GpuCommands> commands() = 0;
-  virtual std::unique_ptr<GpuResidencySet> keepResident(const std::vector<const GpuBuffer*>& buffers) = 0;
+  /** An empty set, one of at most mostResidencySets at a time. */
+  virtual std::unique_ptr<GpuResidencySet> residencySet() = 0;
 };
 
 }  // namespace conclave

@@ -36,6 +36,20 @@ void requireRoom(const GpuProperties& gpu, int64_t bytes) {
   throw Failure(FailureCode::outOfMemory, needs + remedy);
 }
 
+void requireThreads(const std::string& kernel, int64_t most, int32_t wanted) {
+  if (wanted <= most) return;
+  throw Failure(FailureCode::unavailable, "kernel " + kernel + " runs in threadgroups of " + std::to_string(wanted) +
+                                              " threads; its registers leave room for " + std::to_string(most) +
+                                              " on this GPU: use backend cpu, and send this line with the Mac's name");
+}
+
+void requireThreadgroupMemory(const std::string& kernel, int64_t bytes, const std::string& purpose) {
+  if (bytes <= mostThreadgroupBytes) return;
+  throw Failure(FailureCode::unavailable, "kernel " + kernel + " needs " + std::to_string(bytes) +
+                                              " bytes of threadgroup memory for " + purpose + "; a GPU has " +
+                                              std::to_string(mostThreadgroupBytes) + ": use backend cpu");
+}
+
 void requirePages(const GpuProperties& gpu, const MappedFile& pack) {
   const auto first = reinterpret_cast<uintptr_t>(pack.range(0, 0));
   if (first % static_cast<uintptr_t>(gpu.pageBytes) == 0) return;

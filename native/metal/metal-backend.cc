@@ -17,6 +17,7 @@ constexpr int32_t widestHead = 256;
 const ModelShape& checked(const ModelShape& shape) {
   require(shape.headDim <= widestHead, "the GPU's attention takes heads of up to " + std::to_string(widestHead) +
                                            " dimensions, this model's have " + std::to_string(shape.headDim));
+  requireThreadgroups(shape);
   return shape;
 }
 
@@ -55,8 +56,8 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelShape& 
       shape_(checked(shape)),
       limits_(limits),
       kernels_(*device_, shape.dtype, productKind(variant, device_->properties())),
-      weightMemory_(*device_, shape.dtype),
       memory_(*device_, shape, limits),
+      weightMemory_(*device_, shape.dtype),
       rotary_(shape),
       routingCounts_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.experts)) {
   for (int32_t layer = 0; layer < shape.layers; ++layer) {
@@ -67,8 +68,9 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelShape& 
 
 void MetalBackend::hold(const std::vector<std::shared_ptr<const MappedFile>>& files) {
   next_.reset();
-  const int64_t cacheBytes = static_cast<int64_t>(cache_.size()) * cache_.front()->bytes();
-  weightMemory_.hold(files, cacheBytes + memory_.bytes());
+  BesideWeights beside{{}, memory_.buffers()};
+  for (const auto& cache : cache_) beside.cache.push_back(cache.get());
+  weightMemory_.hold(files, beside);
 }
 
 void MetalBackend::step(const StepBatch& batch, const ModelWeights& weights, float* logits) {

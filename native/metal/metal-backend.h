@@ -78,9 +78,9 @@ class MetalBackend final : public Backend {
   ModelShape shape_;
   StepLimits limits_;
   MetalKernels kernels_;
-  WeightMemory weightMemory_;
   StepMemory memory_;
   std::vector<std::unique_ptr<GpuBuffer>> cache_;  // [layers]
+  WeightMemory weightMemory_;                      // keeps the others resident too, so it ends before them
   RotaryTable rotary_;
   // Of the batch at hand.
   int32_t rows_ = 0, logitRows_ = 0, blockTableWidth_ = 0, mostBlocks_ = 0;

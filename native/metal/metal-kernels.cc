@@ -1,6 +1,7 @@
 #include "metal-kernels.h"
 
 #include "../core/panel-layout.h"
+#include "gpu-limits.h"
 
 namespace conclave {
 namespace {
@@ -9,23 +10,32 @@ namespace {
 constexpr int32_t productThreads = 128, productSimdgroups = 4, rowThreads = 256;
 constexpr int32_t queriesPerGroup = 8;
 
+// route.metal's: a probability per expert; two integers per expert.
+int64_t chooseExpertsBytes(int32_t experts) { return int64_t{experts} * 4; }
+int64_t groupSlotsBytes(int32_t experts) { return int64_t{experts} * 8; }
+
 int32_t ceilingOf(int32_t count, int32_t divisor) { return (count + divisor - 1) / divisor; }
 
 }  // namespace
 
+void requireThreadgroups(const ModelShape& shape) {
+  requireThreadgroupMemory("group_slots", groupSlotsBytes(shape.experts), std::to_string(shape.experts) + " experts");
+}
+
 MetalKernels::MetalKernels(GpuDevice& device, DType weights, ProductKind kind) : kind_(kind) {
   for (const char* kernel : {"embed", "layer_norm", "rotate_and_append", "attend_row", "attend_blocks", "merge_blocks",
-                             "choose_experts", "group_slots", "combine", "add"}) {
-    load(device, weights, kernel);
+                             "group_slots", "combine", "add"}) {
+    load(device, weights, kernel, rowThreads);
   }
+  load(device, weights, "choose_experts", simdgroupThreads);
   for (const char* operation : {"multiply", "expert_gate_up", "expert_down"}) {
     // One row and many: the two sizes of tiles.
-    for (const int32_t rows : {1, 9}) load(device, weights, product(operation, tileRows(rows)));
+    for (const int32_t rows : {1, 9}) load(device, weights, product(operation, tileRows(rows)), productThreads);
   }
 }
 
-void MetalKernels::load(GpuDevice& device, DType weights, const std::string& kernel) {
-  pipelines_[kernel] = device.pipeline(weights, kernel);
+void MetalKernels::load(GpuDevice& device, DType weights, const std::string& kernel, int32_t threads) {
+  pipelines_[kernel] = device.pipeline(weights, kernel, threads);
 }
 
 int32_t MetalKernels::tileRows(int32_t rows) const {
@@ -43,37 +53,38 @@ int32_t MetalKernels::columns(int32_t outputs) const {
 }
 
 template <typename Arguments>
-void MetalKernels::run(GpuCommands& to, const std::string& kernel, GpuGrid groups, int32_t threads,
-                       const Arguments& arguments, std::vector<GpuView> buffers) const {
-  to.dispatch({pipelines_.at(kernel).get(), groups, threads, &arguments, sizeof(Arguments), std::move(buffers)});
+void MetalKernels::run(GpuCommands& to, const std::string& kernel, GpuGrid groups, const Arguments& arguments,
+                       std::vector<GpuView> buffers, int64_t threadgroupBytes) const {
+  to.dispatch({pipelines_.at(kernel).get(), groups, &arguments, sizeof(Arguments), std::move(buffers),
+               (threadgroupBytes + 15) / 16 * 16});
 }
 
 void MetalKernels::embed(GpuCommands& to, const EmbedArguments& arguments, int32_t rows, GpuView tokens,
                          GpuView embedding, GpuView x) const {
-  run(to, "embed", {rows}, rowThreads, arguments, {tokens, embedding, x});
+  run(to, "embed", {rows}, arguments, {tokens, embedding, x});
 }
 
 void MetalKernels::layerNorm(GpuCommands& to, const NormArguments& arguments, int32_t rows, GpuView rowList, GpuView x,
                              GpuView weight, GpuView out) const {
-  run(to, "layer_norm", {rows}, rowThreads, arguments, {rowList, x, weight, out});
+  run(to, "layer_norm", {rows}, arguments, {rowList, x, weight, out});
 }
 
 void MetalKernels::multiply(GpuCommands& to, const MultiplyArguments& arguments, GpuView rowList, GpuView x,
                             GpuView weights, GpuView y) const {
   const int32_t tile = tileRows(arguments.rows);
-  run(to, product("multiply", tile), {columns(arguments.outputs), ceilingOf(arguments.rows, tile)}, productThreads,
-      arguments, {rowList, x, weights, y});
+  run(to, product("multiply", tile), {columns(arguments.outputs), ceilingOf(arguments.rows, tile)}, arguments,
+      {rowList, x, weights, y});
 }
 
 void MetalKernels::rotateAndAppend(GpuCommands& to, const RotateArguments& arguments, int32_t rows,
                                    const std::vector<GpuView>& buffers) const {
-  run(to, "rotate_and_append", {rows}, rowThreads, arguments, buffers);
+  run(to, "rotate_and_append", {rows}, arguments, buffers);
 }
 
 void MetalKernels::attendRows(GpuCommands& to, const AttendArguments& arguments, int32_t rows,
                               const std::vector<GpuView>& buffers) const {
   const int32_t chunks = ceilingOf(arguments.heads / arguments.kvHeads, queriesPerGroup);
-  run(to, "attend_row", {rows, arguments.kvHeads, chunks}, rowThreads, arguments, buffers);
+  run(to, "attend_row", {rows, arguments.kvHeads, chunks}, arguments, buffers);
 }
 
 void MetalKernels::attendBlocks(GpuCommands& to, const AttendArguments& arguments, int32_t rows, int32_t blocks,
@@ -81,37 +92,37 @@ void MetalKernels::attendBlocks(GpuCommands& to, const AttendArguments& argument
   const int32_t chunks = ceilingOf(arguments.heads / arguments.kvHeads, queriesPerGroup);
   std::vector<GpuView> withPartial = buffers;
   withPartial.push_back(partial);
-  run(to, "attend_blocks", {rows, blocks, arguments.kvHeads * chunks}, rowThreads, arguments, std::move(withPartial));
-  run(to, "merge_blocks", {rows, arguments.heads}, rowThreads, arguments, {buffers[0], partial, out});
+  run(to, "attend_blocks", {rows, blocks, arguments.kvHeads * chunks}, arguments, std::move(withPartial));
+  run(to, "merge_blocks", {rows, arguments.heads}, arguments, {buffers[0], partial, out});
 }
 
 void MetalKernels::chooseExperts(GpuCommands& to, const RouteArguments& arguments, int32_t rows, GpuView logits,
                                  GpuView chosen, GpuView weights) const {
-  run(to, "choose_experts", {rows}, simdgroupThreads, arguments, {logits, chosen, weights});
+  run(to, "choose_experts", {rows}, arguments, {logits, chosen, weights}, chooseExpertsBytes(arguments.experts));
 }
 
 void MetalKernels::groupSlots(GpuCommands& to, const GroupArguments& arguments,
                               const std::vector<GpuView>& buffers) const {
-  run(to, "group_slots", {}, rowThreads, arguments, buffers);
+  run(to, "group_slots", {}, arguments, buffers, groupSlotsBytes(arguments.experts));
 }
 
 void MetalKernels::gateUp(GpuCommands& to, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
                           const std::vector<GpuView>& buffers) const {
-  run(to, product("expert_gate_up", tileRows), {columns(arguments.outputs), tiles}, productThreads, arguments, buffers);
+  run(to, product("expert_gate_up", tileRows), {columns(arguments.outputs), tiles}, arguments, buffers);
 }
 
 void MetalKernels::down(GpuCommands& to, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
                         const std::vector<GpuView>& buffers) const {
-  run(to, product("expert_down", tileRows), {columns(arguments.outputs), tiles}, productThreads, arguments, buffers);
+  run(to, product("expert_down", tileRows), {columns(arguments.outputs), tiles}, arguments, buffers);
 }
 
 void MetalKernels::combine(GpuCommands& to, const CombineArguments& arguments, int32_t rows, GpuView places,
                            GpuView weights, GpuView outputs, GpuView x) const {
-  run(to, "combine", {rows}, rowThreads, arguments, {places, weights, outputs, x});
+  run(to, "combine", {rows}, arguments, {places, weights, outputs, x});
 }
 
 void MetalKernels::add(GpuCommands& to, const AddArguments& arguments, int32_t rows, GpuView y, GpuView x) const {
-  run(to, "add", {rows}, rowThreads, arguments, {y, x});
+  run(to, "add", {rows}, arguments, {y, x});
 }
 
 }  // namespace conclave

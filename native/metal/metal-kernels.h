@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "../core/model-shape.h"
 #include "gpu-device.h"
 #include "kernels/kernel-args.h"
 
@@ -15,6 +16,9 @@ enum class ProductKind { lanes, matrices };
 
 // Expert weights go to a kernel by buffer, this many at a time.
 constexpr int32_t expertsPerDispatch = 16;
+
+/** Throws Failure unavailable where a kernel needs more threadgroup memory for such a model than a GPU has. */
+void requireThreadgroups(const ModelShape& shape);
 
 class MetalKernels {
  public:
@@ -53,12 +57,12 @@ class MetalKernels {
 
  private:
   template <typename Arguments>
-  void run(GpuCommands& to, const std::string& kernel, GpuGrid groups, int32_t threads, const Arguments& arguments,
-           std::vector<GpuView> buffers) const;
+  void run(GpuCommands& to, const std::string& kernel, GpuGrid groups, const Arguments& arguments,
+           std::vector<GpuView> buffers, int64_t threadgroupBytes = 0) const;
   std::string product(const char* operation, int32_t tileRows) const;
   // Threadgroups along a product's outputs.
   int32_t columns(int32_t outputs) const;
-  void load(GpuDevice& device, DType weights, const std::string& kernel);
+  void load(GpuDevice& device, DType weights, const std::string& kernel, int32_t threads);
 
   ProductKind kind_;
   std::map<std::string, std::unique_ptr<GpuPipeline>> pipelines_;

@@ -12,27 +12,35 @@ bool contains(const BufferList& list, const GpuBuffer* buffer) {
   return std::find(list.begin(), list.end(), buffer) != list.end();
 }
 
+BufferList without(const BufferList& list, const BufferList& others) {
+  BufferList rest;
+  for (const GpuBuffer* buffer : list) {
+    if (!contains(others, buffer)) rest.push_back(buffer);
+  }
+  return rest;
+}
+
+void join(std::vector<BufferList>& sets, const GpuBuffer* buffer, int64_t setBytes) {
+  const auto fits = [&](const BufferList& set) { return set.empty() || bytesOf(set) + buffer->bytes() <= setBytes; };
+  const auto smaller = [](const BufferList& a, const BufferList& b) { return bytesOf(a) < bytesOf(b); };
+  auto set = std::find_if(sets.begin(), sets.end(), fits);
+  if (set == sets.end() && sets.size() < mostResidencySets) set = sets.emplace(sets.end());
+  if (set == sets.end()) set = std::min_element(sets.begin(), sets.end(), smaller);
+  set->push_back(buffer);
+}
+
+}  // namespace
+
 int64_t bytesOf(const BufferList& list) {
   int64_t bytes = 0;
   for (const GpuBuffer* buffer : list) bytes += buffer->bytes();
   return bytes;
 }
 
-void join(std::vector<BufferList>& sets, const GpuBuffer* buffer, int64_t setBytes) {
-  const bool fits = !sets.empty() && bytesOf(sets.back()) + buffer->bytes() <= setBytes;
-  if (!fits && sets.size() < mostResidencySets) sets.emplace_back();
-  const auto smaller = [](const BufferList& a, const BufferList& b) { return bytesOf(a) < bytesOf(b); };
-  BufferList& set = fits || sets.back().empty() ? sets.back() : *std::min_element(sets.begin(), sets.end(), smaller);
-  set.push_back(buffer);
-}
-
-}  // namespace
-
 std::vector<BufferList> planResidencySets(const std::vector<BufferList>& current, const BufferList& wanted,
                                           int64_t setBytes) {
   std::vector<BufferList> sets = current;
   for (BufferList& set : sets) std::erase_if(set, [&](const GpuBuffer* buffer) { return !contains(wanted, buffer); });
-  std::erase_if(sets, [](const BufferList& set) { return set.empty(); });
   for (const GpuBuffer* buffer : wanted) {
     const bool isKept = std::any_of(sets.begin(), sets.end(), [&](const auto& set) { return contains(set, buffer); });
     if (!isKept) join(sets, buffer, setBytes);
@@ -42,7 +50,7 @@ std::vector<BufferList> planResidencySets(const std::vector<BufferList>& current
 
 Residency::Residency(GpuDevice& device, DType weights, std::chrono::milliseconds interval)
     : device_(device), interval_(interval) {
-  if (!device.properties().residencySets) touch_ = device.pipeline(weights, "touch");
+  if (!device.properties().residencySets) touch_ = device.pipeline(weights, "touch", simdgroupThreads);
   thread_ = std::thread([this] { beat(); });
 }
 
@@ -55,27 +63,33 @@ Residency::~Residency() {
   thread_.join();
 }
 
-void Residency::keep(const BufferList& buffers) {
+void Residency::keep(const BufferList& buffers, const BufferList& written) {
   const std::lock_guard lock(mutex_);
   if (touch_ == nullptr) {
-    sets_ = setsOf(buffers);
+    BufferList all = buffers;
+    all.insert(all.end(), written.begin(), written.end());
+    keepInSets(all);
   } else {
     use(buffers);
   }
   buffers_ = buffers;
 }
 
-// Sets whose members stay the same stay themselves.
-std::vector<Residency::Set> Residency::setsOf(const BufferList& buffers) {
+// Sets change in place: beside those that others replace, new ones could be more than a queue takes. What may fail, a
+// new set, comes before the first change.
+void Residency::keepInSets(const BufferList& buffers) {
   std::vector<BufferList> current;
   for (const Set& set : sets_) current.push_back(set.members);
   const int64_t setBytes = device_.properties().workingSetBytes / static_cast<int64_t>(mostResidencySets);
-  std::vector<Set> sets;
-  for (BufferList& members : planResidencySets(current, buffers, setBytes)) {
-    const auto same = std::find_if(sets_.begin(), sets_.end(), [&](const Set& set) { return set.members == members; });
-    sets.push_back(same != sets_.end() ? *same : Set{members, device_.keepResident(members)});
+  std::vector<BufferList> planned = planResidencySets(current, buffers, setBytes);
+  while (sets_.size() < planned.size()) sets_.push_back({{}, device_.residencySet()});
+  for (size_t i = 0; i < planned.size(); ++i) {
+    Set& set = sets_[i];
+    if (set.members != planned[i]) {
+      set.set->change(without(planned[i], set.members), without(set.members, planned[i]));
+    }
+    set.members = std::move(planned[i]);
   }
-  return sets;
 }
 
 // A buffer is wired as a whole before commands run that name it, however little of it they read.
@@ -88,7 +102,6 @@ void Residency::use(const BufferList& buffers) {
     const TouchArguments arguments{static_cast<int32_t>(i)};
     commands->dispatch({touch_.get(),
                         {},
-                        simdgroupThreads,
                         &arguments,
                         sizeof arguments,
                         {{buffers[i], 0, sizeof(int32_t)}, {touched_.get(), 0, bytes}}});

@@ -14,18 +14,16 @@
 
 namespace conclave {
 
-// One set of everything made some systems let go of everything at once; up to this many smaller ones stayed (MLX issue
-// 4211).
-constexpr size_t mostResidencySets = 32;
-
-using BufferList = std::vector<const GpuBuffer*>;
-
 /**
- * Who is in which set: those of `current` that are still wanted stay where they are, new ones join the last set until
- * it has `setBytes`, then a new one; beyond mostResidencySets the smallest.
+ * Which buffers are in which set: those of `current` that are still wanted stay where they are, the others join the
+ * first set in which they fit, of `setBytes` each or less; then a new one; beyond mostResidencySets the smallest. A set
+ * keeps its place, even without members. Several sets: some systems let go of one set of everything as a whole (MLX
+ * issue 4211).
  */
 std::vector<BufferList> planResidencySets(const std::vector<BufferList>& current, const BufferList& wanted,
                                           int64_t setBytes);
+
+int64_t bytesOf(const BufferList& list);
 
 class Residency {
  public:
@@ -37,16 +35,19 @@ class Residency {
   Residency(const Residency&) = delete;
   Residency& operator=(const Residency&) = delete;
 
-  /** From now on these buffers are kept, and no others. Throws Failure, and goes on with those before. */
-  void keep(const BufferList& buffers);
+  /**
+   * From now on these buffers are kept, and no others. Those of `written`, which the host writes at any time, are only
+   * in sets: the heartbeat must not read them. Throws Failure, and goes on with those before.
+   */
+  void keep(const BufferList& buffers, const BufferList& written = {});
 
  private:
   struct Set {
     BufferList members;
-    std::shared_ptr<GpuResidencySet> set;
+    std::unique_ptr<GpuResidencySet> set;
   };
 
-  std::vector<Set> setsOf(const BufferList& buffers);
+  void keepInSets(const BufferList& buffers);
   void use(const BufferList& buffers);
   void beat();
 

@@ -54,8 +54,13 @@ StepMemory::StepMemory(GpuDevice& device, const ModelShape& shape, const StepLim
 GpuView StepMemory::allocate(int64_t count, int64_t elementBytes) {
   const int64_t bytes = count * elementBytes;
   buffers_.push_back(device_.allocate(bytes));
-  bytes_ += bytes;
   return {buffers_.back().get(), 0, bytes};
+}
+
+BufferList StepMemory::buffers() const {
+  BufferList list;
+  for (const auto& buffer : buffers_) list.push_back(buffer.get());
+  return list;
 }
 
 }  // namespace conclave

@@ -24,14 +24,13 @@ class GrowingBuffer {
 struct StepMemory {
   StepMemory(GpuDevice& device, const ModelShape& shape, const StepLimits& limits);
 
-  /** Bytes of all but what grows. */
-  int64_t bytes() const { return bytes_; }
+  /** All but what grows. */
+  BufferList buffers() const;
 
  private:
   GpuView allocate(int64_t count, int64_t elementBytes);
 
   GpuDevice& device_;
-  int64_t bytes_ = 0;
   std::vector<std::unique_ptr<GpuBuffer>> buffers_;
 
  public:

@@ -11,8 +11,8 @@ WeightMemory::WeightMemory(GpuDevice& device, DType weights, std::chrono::millis
       nothing_(device.allocate(device.properties().pageBytes)),
       residency_(device, weights, heartbeat) {}
 
-void WeightMemory::hold(const std::vector<std::shared_ptr<const MappedFile>>& files, int64_t otherBytes) {
-  int64_t wanted = otherBytes;
+void WeightMemory::hold(const std::vector<std::shared_ptr<const MappedFile>>& files, const BesideWeights& beside) {
+  int64_t wanted = bytesOf(beside.cache) + bytesOf(beside.step);
   for (const auto& file : files) wanted += file->size();
   requireRoom(device_.properties(), wanted);
   std::map<const std::byte*, Held> held;
@@ -21,9 +21,9 @@ void WeightMemory::hold(const std::vector<std::shared_ptr<const MappedFile>>& fi
     const auto known = held_.find(first);
     held[first] = known != held_.end() && known->second.file == file ? known->second : wrapped(file);
   }
-  BufferList buffers;
+  BufferList buffers = beside.cache;
   for (const auto& [first, entry] : held) buffers.push_back(entry.buffer.get());
-  residency_.keep(buffers);
+  residency_.keep(buffers, beside.step);
   held_ = std::move(held);
 }
 

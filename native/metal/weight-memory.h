@@ -10,17 +10,23 @@
 
 namespace conclave {
 
+// What a session keeps on the GPU beside weights.
+struct BesideWeights {
+  BufferList cache;  // of keys and values, which kernels alone write
+  BufferList step;   // which the host writes too
+};
+
 class WeightMemory {
  public:
   /** `weights`: of the model's packs. Throws Failure. */
   WeightMemory(GpuDevice& device, DType weights, std::chrono::milliseconds heartbeat = Residency::heartbeat);
 
   /**
-   * Wraps the files that are new and lets go of those that are gone; all are resident afterwards. `otherBytes`: what
-   * the GPU holds beside them. Throws Failure, outOfMemory before the GPU would, with what to do; then all is as
-   * before.
+   * Wraps the files that are new and lets go of those that are gone. All are resident afterwards, and so is `beside`:
+   * what else the session keeps on the GPU. Throws Failure, outOfMemory before the GPU would, with what to do; then all
+   * is as before.
    */
-  void hold(const std::vector<std::shared_ptr<const MappedFile>>& files, int64_t otherBytes);
+  void hold(const std::vector<std::shared_ptr<const MappedFile>>& files, const BesideWeights& beside = {});
 
   /** The view of [data, data + bytes), which lies in a held file; of nothing when data is null. */
   GpuView view(const void* data, int64_t bytes) const;

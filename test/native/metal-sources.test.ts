@@ -49,7 +49,9 @@ function compile(flags: readonly string[], file: string): { readonly status: num
 function compileKernels(text: string, dtype: number): { readonly status: number | null; readonly output: string } {
   const file = join(folder, 'kernels.metal');
   // C++ knows no automatic variables in an address space; Metal's threadgroup arrays would be.
-  writeFileSync(file, text.replace('threadgroup type name[count]', 'static threadgroup type name[count]'));
+  const arrays = text.replace('threadgroup type name[count]', 'static threadgroup type name[count]');
+  // The keyword is a macro here, which an attribute's name must not be.
+  writeFileSync(file, arrays.replace('[[threadgroup(0)]]', ''));
   return compile([...KERNEL_FLAGS, `-DCONCLAVE_DTYPE=${dtype}`], file);
 }
 

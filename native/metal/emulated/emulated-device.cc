@@ -9,6 +9,8 @@
 #include "../../core/failure.h"
 #include "../../core/flush-denormals.h"
 #include "../../core/zeroed-memory.h"
+#include "../gpu-limits.h"
+#include "../residency.h"
 #include "kernels.h"
 
 namespace conclave {
@@ -41,7 +43,7 @@ class EmulatedBuffer final : public GpuBuffer {
 
 class EmulatedPipeline final : public GpuPipeline {
  public:
-  explicit EmulatedPipeline(const Kernel& kernel) : kernel(kernel) {}
+  EmulatedPipeline(const Kernel& kernel, int32_t groupThreads) : GpuPipeline(groupThreads), kernel(kernel) {}
   const Kernel& kernel;
 };
 
@@ -90,12 +92,17 @@ std::mutex& theCpu() {
 
 class EmulatedDevice::ResidencySet final : public GpuResidencySet {
  public:
-  ResidencySet(EmulatedDevice& device, int64_t bytes) : device_(device), bytes(bytes) {
+  explicit ResidencySet(EmulatedDevice& device) : device_(device) {
     device_.sets_.push_back(this);
     request();
   }
   ~ResidencySet() override { std::erase(device_.sets_, this); }
 
+  void change(const BufferList& added, const BufferList& removed) override {
+    for (const GpuBuffer* buffer : removed) std::erase(members, buffer);
+    members.insert(members.end(), added.begin(), added.end());
+    request();
+  }
   void request() override { requestedAfter_ = device_.evictions_.load(); }
   bool isResident() const { return requestedAfter_ == device_.evictions_; }
 
@@ -104,7 +111,7 @@ class EmulatedDevice::ResidencySet final : public GpuResidencySet {
   std::atomic<int64_t> requestedAfter_ = 0;
 
  public:
-  const int64_t bytes;
+  BufferList members;
 };
 
 EmulatedDevice::EmulatedDevice(const EmulatedOptions& options)
@@ -120,44 +127,58 @@ EmulatedDevice::EmulatedDevice(const EmulatedOptions& options)
                   options.pageBytes > 0 ? options.pageBytes : sysconf(_SC_PAGESIZE)},
       threadgroup_(options.seed, options.skippedBarrier) {}
 
+void EmulatedDevice::checkSize(int64_t bytes) const {
+  require(bytes > 0, "a buffer of no bytes");
+  if (bytes <= options_.largestBufferBytes) return;
+  throw Failure(FailureCode::outOfMemory, "a buffer of " + std::to_string(bytes) + " bytes; the GPU takes " +
+                                              std::to_string(options_.largestBufferBytes));
+}
+
 std::unique_ptr<GpuBuffer> EmulatedDevice::allocate(int64_t bytes) {
-  if (bytes > options_.largestBufferBytes) {
-    throw Failure(FailureCode::outOfMemory, "a buffer of " + std::to_string(bytes) + " bytes; the GPU takes " +
-                                                std::to_string(options_.largestBufferBytes));
-  }
+  checkSize(bytes);
   return std::make_unique<EmulatedBuffer>(bytes);
 }
 
 std::unique_ptr<GpuBuffer> EmulatedDevice::wrap(const std::byte* pages, int64_t bytes) {
+  checkSize(bytes);
   const auto page = static_cast<uintptr_t>(properties_.pageBytes);
   require(reinterpret_cast<uintptr_t>(pages) % page == 0 && static_cast<uintptr_t>(bytes) % page == 0,
           "memory that is wrapped without a copy must begin and end on a page boundary");
   return std::make_unique<EmulatedBuffer>(pages, bytes);
 }
 
-std::unique_ptr<GpuPipeline> EmulatedDevice::pipeline(DType weights, const std::string& kernel) {
+std::unique_ptr<GpuPipeline> EmulatedDevice::pipeline(DType weights, const std::string& kernel, int32_t threads) {
   if (kernel == options_.refusedKernel) throw didNotCompile(options_.compilerLog);
+  requireThreads(kernel, kernel == options_.crampedKernel ? simdgroupThreads : mostGroupThreads, threads);
+  require(threads > 0 && threads % simdgroupThreads == 0,
+          kernel + " in threadgroups of " + std::to_string(threads) + " threads, which are no whole simdgroups");
   for (const Kernel& known : emulated::kernelsFor(weights)) {
-    if (kernel == known.name) return std::make_unique<EmulatedPipeline>(known);
+    if (kernel == known.name) return std::make_unique<EmulatedPipeline>(known, threads);
   }
   throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);
 }
 
 std::unique_ptr<GpuCommands> EmulatedDevice::commands() { return std::make_unique<EmulatedCommands>(*this); }
 
-std::unique_ptr<GpuResidencySet> EmulatedDevice::keepResident(const std::vector<const GpuBuffer*>& buffers) {
-  int64_t bytes = 0;
-  for (const GpuBuffer* buffer : buffers) bytes += buffer->bytes();
-  if (residentBytes() + bytes > options_.mostResidentBytes) {
-    throw Failure(FailureCode::outOfMemory, "no residency set of " + std::to_string(bytes) + " bytes");
+std::unique_ptr<GpuResidencySet> EmulatedDevice::residencySet() {
+  require(sets_.size() < mostResidencySets,
+          "a queue takes " + std::to_string(mostResidencySets) + " residency sets, this would be one more");
+  if (residencySetsMade_++ >= options_.residencySetsUntilRefused) {
+    throw Failure(FailureCode::outOfMemory, "no residency set: out of memory");
   }
-  return std::make_unique<ResidencySet>(*this, bytes);
+  return std::make_unique<ResidencySet>(*this);
 }
 
 int64_t EmulatedDevice::residentBytes() const {
   int64_t bytes = 0;
-  for (const ResidencySet* set : sets_) bytes += set->isResident() ? set->bytes : 0;
+  for (const ResidencySet* set : sets_) bytes += set->isResident() ? bytesOf(set->members) : 0;
   return bytes;
+}
+
+bool EmulatedDevice::isResident(const GpuBuffer& buffer) const {
+  return std::any_of(sets_.begin(), sets_.end(), [&](const ResidencySet* set) {
+    return set->isResident() && std::find(set->members.begin(), set->members.end(), &buffer) != set->members.end();
+  });
 }
 
 bool EmulatedDevice::isWired(const GpuBuffer& buffer) const {
@@ -173,7 +194,7 @@ void EmulatedDevice::run(const GpuDispatch& dispatch) {
   const FlushDenormals flush;
   const emulated::Bindings bindings = bind(dispatch, kernel);
   try {
-    threadgroup_.runGrid(kernel, bindings, dispatch.groups, dispatch.threads);
+    threadgroup_.runGrid(kernel, bindings, dispatch.groups, dispatch.pipeline->threads);
   } catch (const emulated::Violation& violation) {
     throw Failure(FailureCode::deviceLost, std::string(kernel.name) + ": " + violation.message);
   }
@@ -183,11 +204,9 @@ void EmulatedDevice::checkDispatch(const GpuDispatch& dispatch, const Kernel& ke
   const auto refuseUnless = [&](bool condition, const std::string& message) {
     if (!condition) throw Failure(FailureCode::deviceLost, std::string(kernel.name) + ": " + message);
   };
-  refuseUnless(
-      dispatch.threads >= simdgroupThreads && dispatch.threads <= mostGroupThreads &&
-          dispatch.threads % simdgroupThreads == 0,
-      std::to_string(dispatch.threads) + " threads; whole simdgroups up to " + std::to_string(mostGroupThreads));
   refuseUnless(dispatch.groups.x >= 1 && dispatch.groups.y >= 1 && dispatch.groups.z >= 1, "an empty grid");
+  refuseUnless(dispatch.threadgroupBytes % 16 == 0,
+               std::to_string(dispatch.threadgroupBytes) + " bytes of threadgroup memory, no multiple of 16");
   refuseUnless(dispatch.argumentBytes == kernel.argumentBytes,
                "arguments of " + std::to_string(dispatch.argumentBytes) + " bytes; the kernel takes " +
                    std::to_string(kernel.argumentBytes));
@@ -211,7 +230,7 @@ emulated::Bindings EmulatedDevice::bind(const GpuDispatch& dispatch, const Kerne
   for (size_t i = 0; i < dispatch.buffers.size(); ++i) {
     if ((kernel.writes >> i & 1) != 0) written.push_back(dispatch.buffers[i].buffer);
   }
-  emulated::Bindings bindings{static_cast<const std::byte*>(dispatch.arguments), {}};
+  emulated::Bindings bindings{static_cast<const std::byte*>(dispatch.arguments), {}, dispatch.threadgroupBytes};
   for (const GpuView& view : dispatch.buffers) {
     bufferOf(view).usedAfter = evictions_.load();
     const bool shared = std::find(written.begin(), written.end(), view.buffer) != written.end();

@@ -18,12 +18,15 @@ struct EmulatedOptions {
   int64_t memoryBytes = 0, pageBytes = 0;
   int64_t workingSetBytes = int64_t{1} << 46;
   int64_t largestBufferBytes = int64_t{1} << 46;
-  int64_t mostResidentBytes = int64_t{1} << 46;  // in residency sets, which the working set does not say
+  // Residency sets that the system has memory for, over the device's whole life.
+  int64_t residencySetsUntilRefused = INT64_MAX;
   bool appleSilicon = true;
   bool residencySets = true;
   bool simdgroupMatrices = true;
   // A kernel that the compiler refuses, and what it says.
   std::string refusedKernel, compilerLog;
+  // A kernel whose registers leave room for threadgroups of 32 threads.
+  std::string crampedKernel;
   // Number of dispatches that run before the device is lost.
   int64_t dispatchesUntilLost = INT64_MAX;
 };
@@ -35,9 +38,9 @@ class EmulatedDevice final : public GpuDevice {
   const GpuProperties& properties() const override { return properties_; }
   std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override;
   std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override;
-  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) override;
+  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) override;
   std::unique_ptr<GpuCommands> commands() override;
-  std::unique_ptr<GpuResidencySet> keepResident(const std::vector<const GpuBuffer*>& buffers) override;
+  std::unique_ptr<GpuResidencySet> residencySet() override;
 
   /** Runs one dispatch now. Throws Failure. */
   void run(const GpuDispatch& dispatch);
@@ -50,12 +53,16 @@ class EmulatedDevice final : public GpuDevice {
   void letGo() { ++evictions_; }
   /** Bytes of buffers in sets that are resident. */
   int64_t residentBytes() const;
+  size_t residencySets() const { return sets_.size(); }
+  /** Whether the buffer is in a set that is resident. */
+  bool isResident(const GpuBuffer& buffer) const;
   /** Whether a kernel was given the buffer since the system last let go. */
   bool isWired(const GpuBuffer& buffer) const;
 
  private:
   class ResidencySet;
 
+  void checkSize(int64_t bytes) const;
   void checkDispatch(const GpuDispatch& dispatch, const emulated::Kernel& kernel) const;
   emulated::Bindings bind(const GpuDispatch& dispatch, const emulated::Kernel& kernel);
 
@@ -65,6 +72,7 @@ class EmulatedDevice final : public GpuDevice {
   std::atomic<int64_t> dispatches_ = 0;
   std::atomic<int64_t> evictions_ = 0;  // sets are asked for from another thread
   std::vector<ResidencySet*> sets_;
+  int64_t residencySetsMade_ = 0;
 };
 
 }  // namespace conclave

@@ -151,6 +151,9 @@ struct ArgumentsParameter : Arguments {};
 template <int index, typename T>
 struct BufferParameter : DevicePointer<T> {};
 
+template <typename T>
+struct ThreadgroupParameter : ThreadgroupPointer<T> {};
+
 struct GroupPosition : uint3 {};
 template <int which>
 struct Index {
@@ -188,6 +191,17 @@ struct Binding<BufferParameter<bufferIndex, T>> {
       throw Violation{"buffer " + std::to_string(bufferIndex) + " is not aligned to its elements"};
     }
     return {{&buffer, 0}};
+  }
+};
+
+template <typename T>
+struct Binding<ThreadgroupParameter<T>> {
+  static constexpr int64_t argumentBytes = 0;
+  static constexpr int index = -1;
+  static constexpr uint32_t writes = 0;
+  static ThreadgroupParameter<T> from(const Bindings& bindings, const Position&) {
+    const int64_t begin = Threadgroup::current().reserve(bindings.threadgroupBytes);
+    return {{begin, bindings.threadgroupBytes, 0}};
   }
 };
 
@@ -346,6 +360,7 @@ inline void simdgroup_multiply_accumulate(simdgroup_float8x8& sum, const simdgro
 #define KERNEL(name) inline void name
 #define ARGUMENTS(type) [[maybe_unused]] conclave::emulated::ArgumentsParameter<type> args
 #define BUFFER(index, type, name) conclave::emulated::BufferParameter<index, type> name
+#define THREADGROUP_ARGUMENT(type, name) conclave::emulated::ThreadgroupParameter<type> name
 #define POSITION                                                     \
   [[maybe_unused]] conclave::emulated::GroupPosition group,          \
       [[maybe_unused]] conclave::emulated::ThreadIndex thread_index, \

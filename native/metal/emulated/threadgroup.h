@@ -39,6 +39,7 @@ struct BoundBuffer {
 struct Bindings {
   const std::byte* arguments;
   std::vector<BoundBuffer> buffers;  // [[buffer(1)]] first
+  int64_t threadgroupBytes = 0;
 };
 
 struct Position {

@@ -13,6 +13,8 @@ using namespace metal;
 #define KERNEL(name) kernel void name
 #define ARGUMENTS(type) constant type &args [[buffer(0)]]
 #define BUFFER(index, type, name) device type *name [[buffer(index)]]
+// Threadgroup memory whose size the dispatch gives.
+#define THREADGROUP_ARGUMENT(type, name) threadgroup type *name [[threadgroup(0)]]
 // Position of the threadgroup in the grid, of the thread in the threadgroup.
 #define POSITION                                                                                           \
   uint3 group [[threadgroup_position_in_grid]], uint thread_index [[thread_index_in_threadgroup]],         \

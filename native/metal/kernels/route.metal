@@ -4,12 +4,9 @@
 #include "language.h"
 #include "numbers.h"
 
-#define MAX_EXPERTS 4096
-
-// One simdgroup per row: expert e is lane e % 32's.
+// One simdgroup per row: expert e is lane e % 32's. p: [experts]
 KERNEL(choose_experts)(ARGUMENTS(RouteArguments), BUFFER(1, const float, logits), BUFFER(2, int, chosen),
-                       BUFFER(3, float, weights), POSITION) {
-  THREADGROUP_ARRAY(float, p, MAX_EXPERTS);
+                       BUFFER(3, float, weights), THREADGROUP_ARGUMENT(float, p), POSITION) {
   THREADGROUP_ARRAY(float, sums, 16);
   const int experts = args.experts, first = (int)group.x * args.topK;
   const long from = (long)group.x * experts;
@@ -65,10 +62,11 @@ KERNEL(choose_experts)(ARGUMENTS(RouteArguments), BUFFER(1, const float, logits)
 //   places:    [slots] where the slot went
 //   place_rows: [slots] which row a place holds
 //   tiles:     their number, then (expert, first place, places) of each: at most tileRows places of one expert
+//   begins:    [2, experts] each expert's first place, then its first tile
 KERNEL(group_slots)(ARGUMENTS(GroupArguments), BUFFER(1, const int, chosen), BUFFER(2, const int, rows),
-                    BUFFER(3, int, places), BUFFER(4, int, place_rows), BUFFER(5, int, tiles), POSITION) {
-  THREADGROUP_ARRAY(int, begins, MAX_EXPERTS);
-  THREADGROUP_ARRAY(int, tile_begins, MAX_EXPERTS);
+                    BUFFER(3, int, places), BUFFER(4, int, place_rows), BUFFER(5, int, tiles),
+                    THREADGROUP_ARGUMENT(int, begins), POSITION) {
+  THREADGROUP(int) tile_begins = begins + args.experts;
   for (int e = (int)thread_index; e < args.experts; e += 256) {
     int count = 0;
     for (int i = 0; i < args.slots; ++i) count += chosen[i] == e ? 1 : 0;

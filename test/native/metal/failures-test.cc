@@ -116,6 +116,30 @@ TEST("kernels that do not compile are refused with the compiler's log") {
   CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::unavailable, options.compilerLog);
 }
 
+TEST("a kernel whose registers leave room for fewer threads is refused when it is compiled") {
+  Random random(57);
+  const ModelShape shape = randomShape(random);
+  EmulatedOptions options;
+  options.crampedKernel = "attend_blocks";
+  CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::unavailable,
+             "kernel attend_blocks runs in threadgroups of 256 threads; its registers leave room for 32 on this GPU");
+  EmulatedDevice device;
+  CHECK_SAYS(failureOf([&] { device.pipeline(DType::f32, "add", 512); }), FailureCode::unavailable, "512 threads");
+  CHECK_SAYS(failureOf([&] { device.pipeline(DType::f32, "add", 33); }), FailureCode::invalidArgument, "33 threads");
+}
+
+TEST("a model of more experts than fit into threadgroup memory is refused by their number") {
+  Random random(58);
+  ModelShape shape = randomShape(random);
+  const auto open = [&](int32_t experts) {
+    shape.experts = experts;
+    return failureOf([&] { MetalBackend(std::make_unique<EmulatedDevice>(), shape, StepLimits{4, 128}, "lanes"); });
+  };
+  CHECK(!open(4096).has_value(), "exactly all of it");
+  CHECK_SAYS(open(4097), FailureCode::unavailable,
+             "kernel group_slots needs 32776 bytes of threadgroup memory for 4097 experts; a GPU has 32768");
+}
+
 TEST("a model that needs more than the GPU may hold is refused with the limit that would do") {
   CHECK(!failureOf([] { requireRoom(pretended(192, 144), int64_t{144} << 30); }).has_value(), "what fits exactly");
   CHECK_SAYS(failureOf([] { requireRoom(pretended(192, 144), int64_t{150} << 30); }), FailureCode::outOfMemory,
@@ -179,6 +203,10 @@ TEST("a buffer that the GPU does not take is refused by its size") {
   options.largestBufferBytes = 4096;
   EmulatedDevice device(options);
   CHECK_SAYS(failureOf([&] { device.allocate(5000); }), FailureCode::outOfMemory, "5000 bytes");
+  alignas(16384) static const std::byte pages[65536] = {};
+  CHECK_SAYS(failureOf([&] { device.wrap(pages, 65536); }), FailureCode::outOfMemory, "65536 bytes");
+  CHECK_SAYS(failureOf([&] { device.allocate(0); }), FailureCode::invalidArgument, "a buffer of no bytes");
+  CHECK_SAYS(failureOf([&] { device.wrap(pages, 0); }), FailureCode::invalidArgument, "a buffer of no bytes");
   CHECK_SAYS(failureOf([&] { device.wrap(reinterpret_cast<const std::byte*>(16), 4096); }),
              FailureCode::invalidArgument, "page boundary");
 }

@@ -44,15 +44,15 @@ class InterceptedDevice final : public GpuDevice {
   const GpuProperties& properties() const override { return device_.properties(); }
   std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override { return device_.allocate(bytes); }
   std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override { return device_.wrap(pages, bytes); }
-  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel) override {
-    return device_.pipeline(weights, kernel);
+  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) override {
+    return device_.pipeline(weights, kernel, threads);
   }
   std::unique_ptr<GpuCommands> commands() override {
     return std::make_unique<InterceptedCommands>(device_.commands(), interception_);
   }
-  std::unique_ptr<GpuResidencySet> keepResident(const std::vector<const GpuBuffer*>& buffers) override {
-    return device_.keepResident(buffers);
-  }
+  std::unique_ptr<GpuResidencySet> residencySet() override { return device_.residencySet(); }
+
+  const EmulatedDevice& emulated() const { return device_; }
 
  private:
   EmulatedDevice device_;

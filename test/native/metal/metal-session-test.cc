@@ -2,6 +2,7 @@
 // kernel, every binding and the order of everything is right. With products in matrices only sums are ordered
 // differently: logits are close, and still the same bits however rows are run.
 #include <cmath>
+#include <set>
 
 #include "../../../native/cpu/cpu-backend.h"
 #include "../../../native/metal/emulated/emulated-device.h"
@@ -157,6 +158,34 @@ struct Watched {
     events.clear();
   }
 };
+
+TEST("weights, KV cache and step memory are resident, all but what grows with a step") {
+  Random random(37);
+  const ModelShape shape = randomShape(random);
+  const RandomPack pack(shape, 1);
+  const Sequence sequence = randomSequence(random, shape, 3, 0);
+  InterceptedDevice* device = nullptr;
+  std::set<const GpuBuffer*> resident, others;
+  Interception interception;
+  interception.dispatch = [&](GpuDispatch& dispatch, size_t) {
+    for (const GpuView& view : dispatch.buffers) {
+      (device->emulated().isResident(*view.buffer) ? resident : others).insert(view.buffer);
+    }
+  };
+  const auto session =
+      std::make_unique<ModelSession>(shape, StepLimits{4, 128}, [&](const ModelShape&, const StepLimits& limits) {
+        auto intercepted = std::make_unique<InterceptedDevice>(interception);
+        device = intercepted.get();
+        return std::make_unique<MetalBackend>(std::move(intercepted), shape, limits, "lanes");
+      });
+  pack.attachTo(*session);
+  step(*session, {{&sequence, 0, 3}});
+  const size_t caches = static_cast<size_t>(shape.layers), packs = static_cast<size_t>(shape.experts) + 1;
+  CHECK(resident.size() > caches + packs, std::to_string(resident.size()) + " resident buffers");
+  // Block tables and logits; and, where there are fewer experts than a dispatch takes, the page in place of one.
+  CHECK(others.size() == 2 + (shape.experts % expertsPerDispatch != 0 ? 1 : 0),
+        std::to_string(others.size()) + " others");
+}
 
 TEST("while the GPU runs some layers of a step, the next are encoded") {
   Random random(35);

@@ -125,6 +125,26 @@ std::string refusalOf(EmulatedDevice& device, const GpuDispatch& dispatch) {
 
 }  // namespace
 
+TEST("threadgroup memory that a dispatch gives ends where it says") {
+  EmulatedDevice device;
+  const auto pipeline = device.pipeline(DType::f32, "choose_experts", 32);
+  const auto logits = device.allocate(32 * 4), chosen = device.allocate(4), weights = device.allocate(4);
+  const RouteArguments arguments{32, 1, 0};
+  GpuDispatch dispatch{pipeline.get(),
+                       {},
+                       &arguments,
+                       sizeof arguments,
+                       {{logits.get(), 0, 128}, {chosen.get(), 0, 4}, {weights.get(), 0, 4}},
+                       128};
+  CHECK(refusalOf(device, dispatch).empty(), refusalOf(device, dispatch));
+  dispatch.threadgroupBytes = 112;
+  const std::string refusal = refusalOf(device, dispatch);
+  CHECK(refusal.find("write outside threadgroup memory") != std::string::npos, refusal);
+  dispatch.threadgroupBytes = mostThreadgroupBytes;
+  const std::string tooMuch = refusalOf(device, dispatch);
+  CHECK(tooMuch.find("there are 32768") != std::string::npos, tooMuch);
+}
+
 TEST("kernels that Metal leaves undefined are refused") {
   CHECK(refusalOf(KernelEntry<&behaves>::named("behaves")).empty(), refusalOf(KernelEntry<&behaves>::named("behaves")));
   REFUSES(takes_too_much, "threadgroup memory of");
@@ -141,11 +161,10 @@ TEST("kernels that Metal leaves undefined are refused") {
 
 TEST("dispatches that Metal would not take are refused") {
   EmulatedDevice device;
-  const auto pipeline = device.pipeline(DType::f32, "add");
+  const auto pipeline = device.pipeline(DType::f32, "add", 256);
   const auto x = device.allocate(64), y = device.allocate(64);
   const AddArguments arguments{16};
-  const GpuDispatch good{pipeline.get(), {1, 1, 1},        256,
-                         &arguments,     sizeof arguments, {{y.get(), 0, 64}, {x.get(), 0, 64}}};
+  const GpuDispatch good{pipeline.get(), {1, 1, 1}, &arguments, sizeof arguments, {{y.get(), 0, 64}, {x.get(), 0, 64}}};
   CHECK(refusalOf(device, good).empty(), refusalOf(device, good));
   const auto refuses = [&](const char* words, const std::function<void(GpuDispatch&)>& change) {
     GpuDispatch bad = good;
@@ -153,8 +172,7 @@ TEST("dispatches that Metal would not take are refused") {
     const std::string refusal = refusalOf(device, bad);
     CHECK(refusal.find(words) != std::string::npos, std::string(words) + ": " + refusal);
   };
-  refuses("512 threads", [](GpuDispatch& d) { d.threads = 512; });
-  refuses("33 threads", [](GpuDispatch& d) { d.threads = 33; });
+  refuses("no multiple of 16", [](GpuDispatch& d) { d.threadgroupBytes = 24; });
   refuses("empty grid", [](GpuDispatch& d) { d.groups.y = 0; });
   refuses("arguments of 8 bytes", [](GpuDispatch& d) { d.argumentBytes = 8; });
   refuses("more than 31 buffers", [](GpuDispatch& d) { d.buffers.resize(31, d.buffers[0]); });
@@ -168,7 +186,7 @@ TEST("dispatches that Metal would not take are refused") {
   const auto commands = device.commands();
   bool refused = false;
   try {
-    commands->dispatch({pipeline.get(), {}, 32, tooLong.data(), 4097, {}});
+    commands->dispatch({pipeline.get(), {}, tooLong.data(), 4097, {}});
   } catch (const Failure& failure) {
     refused = std::string(failure.what()).find("4096") != std::string::npos;
   }
@@ -177,11 +195,11 @@ TEST("dispatches that Metal would not take are refused") {
 
 TEST("commands run when they are waited for, not before, and take no dispatch after submission") {
   EmulatedDevice device;
-  const auto pipeline = device.pipeline(DType::f32, "add");
+  const auto pipeline = device.pipeline(DType::f32, "add", 32);
   const auto x = device.allocate(4), y = device.allocate(4);
   const AddArguments arguments{1};
   *reinterpret_cast<float*>(y->contents()) = 3.0f;
-  const GpuDispatch add{pipeline.get(), {}, 32, &arguments, sizeof arguments, {{y.get(), 0, 4}, {x.get(), 0, 4}}};
+  const GpuDispatch add{pipeline.get(), {}, &arguments, sizeof arguments, {{y.get(), 0, 4}, {x.get(), 0, 4}}};
   const auto commands = device.commands();
   commands->dispatch(add);
   commands->submit();
@@ -208,11 +226,10 @@ TEST("weights that lie beyond 4 GiB are found there") {
   for (int32_t i = 0; i < width; ++i) embedding[int64_t{token} * width + i] = static_cast<float>(i + 1);
   const auto tokens = device.allocate(4), x = device.allocate(width * 4);
   *reinterpret_cast<int32_t*>(tokens->contents()) = token;
-  const auto pipeline = device.pipeline(DType::f32, "embed");
+  const auto pipeline = device.pipeline(DType::f32, "embed", 256);
   const EmbedArguments arguments{width};
   device.run({pipeline.get(),
               {},
-              256,
               &arguments,
               sizeof arguments,
               {{tokens.get(), 0, 4}, {memory.get(), 0, beyond}, {x.get(), 0, width * 4}}});
@@ -220,11 +237,10 @@ TEST("weights that lie beyond 4 GiB are found there") {
   CHECK(row[0] == 1.0f && row[width - 1] == 8.0f, "an index of more than 2^30 elements");
 
   // And by the view's own offset.
-  const auto add = device.pipeline(DType::f32, "add");
+  const auto add = device.pipeline(DType::f32, "add", 256);
   const AddArguments addArguments{width};
   device.run({add.get(),
               {},
-              256,
               &addArguments,
               sizeof addArguments,
               {{memory.get(), int64_t{token} * width * 4, width * 4}, {x.get(), 0, width * 4}}});

@@ -46,11 +46,13 @@ TEST("residency sets are filled in order, kept when others come and go, and at m
   const auto grown = planResidencySets(three, {all.begin(), all.begin() + 7}, 200);
   CHECK(grown.size() == 4 && grown[0] == three[0] && grown[1] == three[1], "earlier sets stay as they are");
   const auto shrunk = planResidencySets(grown, {all.begin() + 2, all.begin() + 7}, 200);
-  CHECK(shrunk.size() == 3 && shrunk[0] == grown[1], "a set that nobody is in is gone");
+  CHECK(shrunk.size() == 4 && shrunk[0].empty() && shrunk[1] == grown[1], "a set without members keeps its place");
+  const auto filled = planResidencySets(shrunk, {all.begin() + 2, all.begin() + 9}, 200);
+  CHECK(filled.size() == 4 && filled[0] == BufferList({all[7], all[8]}), "and takes the next");
   const auto many = planResidencySets({}, all, 100);
   size_t members = 0;
   for (const auto& set : many) members += set.size();
-  CHECK(many.size() == mostResidencySets && members == all.size(), "everybody is in one of 32");
+  CHECK(many.size() == mostResidencySets && members == all.size(), "every buffer is in one of 32");
 }
 
 TEST("the heartbeat asks again for what the system let go") {
@@ -65,9 +67,37 @@ TEST("the heartbeat asks again for what the system let go") {
   CHECK(device.residentBytes() == 2000, "what is not wanted is let go");
 }
 
+TEST("an exchange of every pack needs no more sets than a queue takes") {
+  EmulatedOptions options;
+  options.workingSetBytes = 32 * 100;
+  EmulatedDevice device(options);
+  const auto buffers = buffersOf(device, std::vector<int64_t>(80, 100));
+  const BufferList all = listOf(buffers);
+  Residency residency(device, DType::f32, often);
+  const BufferList first(all.begin(), all.begin() + 40), second(all.begin() + 40, all.end());
+  residency.keep(first);
+  CHECK(device.residencySets() == 32, std::to_string(device.residencySets()) + " sets");
+  BufferList oneChanged = first;
+  oneChanged[3] = all[50];
+  residency.keep(oneChanged);
+  CHECK(device.isResident(*all[50]) && !device.isResident(*all[3]), "one pack changed for another");
+  residency.keep(second);
+  CHECK(device.residentBytes() == 4000 && device.residencySets() == 32, "all packs changed for others");
+  for (const GpuBuffer* buffer : second) CHECK(device.isResident(*buffer), "every new pack is resident");
+  std::vector<std::unique_ptr<GpuResidencySet>> more;
+  bool refused = false;
+  try {
+    more.push_back(device.residencySet());
+  } catch (const Failure& failure) {
+    refused = std::string(failure.what()).find("a queue takes 32 residency sets") != std::string::npos;
+  }
+  CHECK(refused, "a queue takes no 33rd set");
+}
+
 TEST("a set that the system refuses leaves those before as they are") {
   EmulatedOptions options;
-  options.mostResidentBytes = 5000;
+  options.workingSetBytes = 32 * 2000;
+  options.residencySetsUntilRefused = 2;
   EmulatedDevice device(options);
   const auto buffers = buffersOf(device, {2000, 2000, 2000});
   Residency residency(device, DType::f32, often);
@@ -78,7 +108,7 @@ TEST("a set that the system refuses leaves those before as they are") {
   } catch (const Failure& failure) {
     refused = failure.code == FailureCode::outOfMemory;
   }
-  CHECK(refused, "6000 bytes were resident");
+  CHECK(refused, "a third set was made");
   device.letGo();
   CHECK(soon([&] { return device.residentBytes() == 4000; }), "the heartbeat keeps the first two");
 }
@@ -115,7 +145,7 @@ TEST("without residency sets a whole model stays wired between steps, experts th
   WeightMemory memory(device, shape.dtype, often);
   std::vector<std::shared_ptr<const MappedFile>> files;
   for (int i = 0; i < 7; ++i) files.push_back(std::make_shared<const MappedFile>(pack.path()));
-  memory.hold(files, 0);
+  memory.hold(files);
   device.letGo();
   CHECK(soon([&] {
           return std::all_of(files.begin(), files.end(), [&](const auto& file) {
@@ -123,6 +153,19 @@ TEST("without residency sets a whole model stays wired between steps, experts th
           });
         }),
         "all packs are wired");
+}
+
+TEST("what the host writes is in sets, and no heartbeat reads it where there are none") {
+  for (const bool residencySets : {true, false}) {
+    EmulatedOptions options;
+    options.residencySets = residencySets;
+    EmulatedDevice device(options);
+    const auto buffers = buffersOf(device, {1000, 2000});
+    Residency residency(device, DType::f32, often);
+    residency.keep({buffers[0].get()}, {buffers[1].get()});
+    CHECK(device.isResident(*buffers[1]) == residencySets, "in a set where there are sets");
+    CHECK(!device.isWired(*buffers[1]), "no kernel was given it");
+  }
 }
 
 TEST("a heartbeat that finds the device lost goes on, and leaves it to others to say so") {

@@ -99,7 +99,7 @@ KernelCase touchCase(Random& random, DType dtype) {
   const Ids words{random.between(1, 1000), -7};
   return {titled("touch", dtype),
           [=](GpuDevice& device) {
-            const auto pipeline = device.pipeline(dtype, "touch");
+            const auto pipeline = device.pipeline(dtype, "touch", 32);
             Memory memory(device);
             const GpuView noted = memory.empty(12);
             const auto commands = device.commands();
@@ -107,7 +107,7 @@ KernelCase touchCase(Random& random, DType dtype) {
               const TouchArguments arguments{place};
               const GpuView word = memory.holding(bytesOf(Ids{words[static_cast<size_t>(place / 2)]}));
               commands->dispatch(
-                  {pipeline.get(), {}, 32, &arguments, sizeof arguments, {word, noted.part(0, (place + 1) * 4)}});
+                  {pipeline.get(), {}, &arguments, sizeof arguments, {word, noted.part(0, (place + 1) * 4)}});
             }
             commands->submit();
             commands->wait();

@@ -51,6 +51,7 @@ typedef enum MTLMathFloatingPointFunctions : NSInteger {
 - (void)setComputePipelineState:(id<MTLComputePipelineState>)state;
 - (void)setBytes:(const void *)bytes length:(NSUInteger)length atIndex:(NSUInteger)index;
 - (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index;
+- (void)setThreadgroupMemoryLength:(NSUInteger)length atIndex:(NSUInteger)index;
 - (void)dispatchThreadgroups:(MTLSize)threadgroups threadsPerThreadgroup:(MTLSize)threads;
 @end
 @protocol MTLCommandBuffer
@@ -67,6 +68,7 @@ API_AVAILABLE(macos(15.0))
 API_AVAILABLE(macos(15.0))
 @protocol MTLResidencySet
 - (void)addAllocation:(id<MTLAllocation>)allocation;
+- (void)removeAllocation:(id<MTLAllocation>)allocation;
 - (void)commit;
 - (void)requestResidency;
 - (void)endResidency;
