@@ -130,6 +130,35 @@ export interface AddonModelSession {
   close(): Promise<void>;
 }
 
+/** What is wanted of rows of logits, and where it goes: SamplingJob and SamplingResult in sampler/row-sampler.h. */
+export interface AddonSampling {
+  /**
+   * [draws, 11]: row, numbers of guesses, counts and biases, topK, topLogprobs (-1 for none), choice, position, purpose, lower and
+   * upper 32 bits of the seed.
+   */
+  readonly draws: Int32Array;
+  /** [draws, 6]: temperature, topP, minP, repetition, frequency and presence penalty. */
+  readonly numbers: Float64Array;
+  /** Of one draw after the other. */
+  readonly guesses: Int32Array;
+  /** Of one draw after the other, [counts, 2]: token, how often it was generated. */
+  readonly counts: Int32Array;
+  /** Of one draw after the other. */
+  readonly biasIds: Int32Array;
+  readonly biases: Float64Array;
+  /** [scores, 3]: row, token, topLogprobs. */
+  readonly scores: Int32Array;
+  /** Written, [rows]. */
+  readonly ids: Int32Array;
+  /** Written, [rows]: Outcome in sampler/sample-token.h. */
+  readonly outcomes: Int32Array;
+  /** Written, [rows]. */
+  readonly logprobs: Float64Array;
+  /** Written, [rows, topWidth]. */
+  readonly topIds: Int32Array;
+  readonly topLogprobs: Float64Array;
+}
+
 /** RedisAddress in exchange/redis-connection.h; '' where there is nothing. */
 export interface AddonRedisAddress {
   readonly path: string;
@@ -254,6 +283,8 @@ export interface Addon {
    */
   createAssigner(holderOffsets: Int32Array, holders: Int32Array, speed: Float64Array): AddonExpertAssigner;
   createHopProbe(options: AddonHopProbeOptions): AddonHopProbe;
+  /** Samples logits [rows, vocab] that lie in JavaScript, as a session of `threads` threads samples its own. Blocks. */
+  sampleRows(logits: Float32Array, vocab: number, threads: number, sampling: AddonSampling): void;
   createGroupMember(session: AddonModelSession, options: AddonGroupMemberOptions): AddonGroupMember;
   /** See core/file-lock.h. */
   tryLockFile(descriptor: number): boolean;

@@ -9,6 +9,9 @@
       'cpu/cpu-backend.cc', 'cpu/attention.cc', 'cpu/experts.cc', 'cpu/matmul-reference.cc', 'cpu/select-kernels.cc',
       'exchange/expert-assigner.cc', 'exchange/frame-exchange.cc', 'exchange/group-member.cc', 'exchange/hop-probe.cc', 'exchange/interrupt.cc',
       'exchange/layer-frame.cc', 'exchange/redis-connection.cc', 'exchange/resp.cc',
+      'sampler/adjust-logits.cc', 'sampler/cutoff.cc', 'sampler/draw-token.cc', 'sampler/logit-row.cc', 'sampler/philox.cc',
+      'sampler/relative-weight.cc', 'sampler/row-sampler.cc', 'sampler/sample-token.cc', 'sampler/select-cutoff.cc',
+      'sampler/token-logprobs.cc',
     ],
   },
   'target_defaults': {
@@ -29,7 +32,7 @@
       'target_name': 'conclave',
       'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/expert-assigner-object.cc', 'addon/group-member-object.cc', 'addon/hop-probe-object.cc',
                   'addon/mapped-file-object.cc',
-                  'addon/model-session-object.cc', '<@(core_sources)'],
+                  'addon/model-session-object.cc', 'addon/sampling-arguments.cc', '<@(core_sources)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
       # An exception that a worker thread which is being terminated can no longer throw must not end the process.
       'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],

@@ -12,6 +12,7 @@ const FOLDERS = [
   'native/exchange',
   'native/metal',
   'native/metal/emulated',
+  'native/sampler',
   'test/native',
   'test/native/metal',
 ];

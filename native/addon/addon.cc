@@ -12,6 +12,7 @@
 #include "hop-probe-object.h"
 #include "mapped-file-object.h"
 #include "model-session-object.h"
+#include "sampling-arguments.h"
 
 namespace conclave {
 namespace {
@@ -96,6 +97,18 @@ Napi::Value probeReadSeconds(const Napi::CallbackInfo& info) {
   });
 }
 
+void sampleRows(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const int32_t vocab = int32Of(info[1], "vocab"), threads = int32Of(info[2], "threads");
+    require(vocab >= 1, "vocab must be 1 or more");
+    require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
+    SamplingRequest request = samplingRequestOf(info[3], vocab);
+    const float* logits = elementsOf<float>(info[0], napi_float32_array, "logits", int64_t{request.rows} * vocab);
+    ThreadPool pool(threads);
+    RowSampler(vocab, threads).run(request.job, logits, request.result, pool);
+  });
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Constructors{
       Napi::Persistent(MappedFileObject::define(env)), Napi::Persistent(ModelSessionObject::define(env)),
@@ -109,6 +122,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("createAssigner", Napi::Function::New(env, createAssigner, "createAssigner"));
   exports.Set("createGroupMember", Napi::Function::New(env, createGroupMember, "createGroupMember"));
   exports.Set("createHopProbe", Napi::Function::New(env, createHopProbe, "createHopProbe"));
+  exports.Set("sampleRows", Napi::Function::New(env, sampleRows, "sampleRows"));
   exports.Set("setEmulatedGpu", Napi::Function::New(env, setEmulatedGpu, "setEmulatedGpu"));
   exports.Set("tryLockFile", Napi::Function::New(env, tryLockFile, "tryLockFile"));
   exports.Set("probeReadSeconds", Napi::Function::New(env, probeReadSeconds, "probeReadSeconds"));

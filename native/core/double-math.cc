@@ -7,6 +7,11 @@ namespace {
 
 constexpr double ln2High = 0x1.62e42feep-1, ln2Low = 0x1.a39ef35793c76p-33;
 
+// pi / 2 in three parts; the first two have 33 bits or fewer, so n times them is exact for n < 2^20.
+constexpr double halfPiHigh = 0x1.921fb544p+0, halfPiMiddle = 0x1.0b4611a6p-34, halfPiLow = 0x1.3198a2e037073p-69;
+
+}  // namespace
+
 // ln(m 2^e) = e ln2 + 2 artanh((m - 1) / (m + 1)), m in [sqrt(1/2), sqrt(2)): the series in z^2 <= 0.0295.
 double logarithm(double x) {
   int exponent;
@@ -29,11 +34,6 @@ double exponential(double x) {
   for (int k = 15; k >= 1; --k) series = 1 + series * r / k;
   return std::ldexp(series, static_cast<int>(n));
 }
-
-// pi / 2 in three parts; the first two have 33 bits or fewer, so n times them is exact for n < 2^20.
-constexpr double halfPiHigh = 0x1.921fb544p+0, halfPiMiddle = 0x1.0b4611a6p-34, halfPiLow = 0x1.3198a2e037073p-69;
-
-}  // namespace
 
 double power(double base, double exponent) { return exponential(exponent * logarithm(base)); }
 

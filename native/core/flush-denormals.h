@@ -8,27 +8,44 @@
 
 namespace conclave {
 
-class FlushDenormals {
+/** Sets the thread's treatment of denormals until the end of the scope. */
+class DenormalScope {
  public:
+  DenormalScope(const DenormalScope&) = delete;
+  DenormalScope& operator=(const DenormalScope&) = delete;
+
+ protected:
 #if defined(__x86_64__)
-  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040u); }
-  ~FlushDenormals() { _mm_setcsr(saved_); }
+  explicit DenormalScope(bool flush) : saved_(_mm_getcsr()) {
+    constexpr unsigned bits = 0x8040u;
+    _mm_setcsr(flush ? saved_ | bits : saved_ & ~bits);
+  }
+  ~DenormalScope() { _mm_setcsr(saved_); }
 
  private:
   unsigned saved_;
 #elif defined(__aarch64__)
-  FlushDenormals() {
+  explicit DenormalScope(bool flush) {
+    constexpr uint64_t bit = uint64_t{1} << 24;
     asm volatile("mrs %0, fpcr" : "=r"(saved_));
-    asm volatile("msr fpcr, %0" : : "r"(saved_ | (uint64_t{1} << 24)));
+    asm volatile("msr fpcr, %0" : : "r"(flush ? saved_ | bit : saved_ & ~bit));
   }
-  ~FlushDenormals() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+  ~DenormalScope() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
 
  private:
   uint64_t saved_;
 #endif
+};
+
+class FlushDenormals : private DenormalScope {
  public:
-  FlushDenormals(const FlushDenormals&) = delete;
-  FlushDenormals& operator=(const FlushDenormals&) = delete;
+  FlushDenormals() : DenormalScope(true) {}
+};
+
+/** For what is not a kernel and has to take every number as it is, on a thread whose kernels flush. */
+class KeepDenormals : private DenormalScope {
+ public:
+  KeepDenormals() : DenormalScope(false) {}
 };
 
 }  // namespace conclave

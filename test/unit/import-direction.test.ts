@@ -22,7 +22,8 @@ const ALLOWED_INCLUDES: Directions = {
   cpu: ['cpu', 'core'],
   metal: ['metal', 'core', 'build'],
   exchange: ['exchange', 'core'],
-  addon: ['addon', 'core', 'cpu', 'metal', 'exchange'],
+  sampler: ['sampler', 'core'],
+  addon: ['addon', 'core', 'cpu', 'metal', 'exchange', 'sampler'],
 };
 
 const IMPORT = /(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g;

@@ -47,6 +47,7 @@ test('exports what addon-types.ts says, nothing more', async () => {
     'layoutVersion',
     'mapFile',
     'probeReadSeconds',
+    'sampleRows',
     'setEmulatedGpu',
     'tryLockFile',
   ]);

@@ -1,0 +1,39 @@
+// Memory that sampling a row overwrites, reserved once: a row allocates nothing, so that a thread cannot run out of
+// memory in the middle of one.
+#pragma once
+#include <vector>
+
+#include "logit-row.h"
+#include "relative-weight.h"
+
+namespace conclave {
+
+/** A token that a search of the ranking looks at, and what it adds to the amount that is searched for. */
+struct Candidate {
+  double amount;
+  float logit;
+  int32_t id;
+};
+
+/** For one thread. */
+struct SamplerScratch {
+  explicit SamplerScratch(int32_t vocab) : histogram(weightSteps) {
+    const size_t tokens = static_cast<size_t>(vocab), blocks = static_cast<size_t>(blockCount(vocab));
+    adjusted.reserve(tokens);
+    candidates.reserve(tokens);
+    largest.reserve(blocks);
+    adjustedLargest.reserve(blocks);
+    ranked.reserve(blocks);
+    sums.resize(blocks);
+  }
+
+  std::vector<float> adjusted;                  // [vocab]: logits after penalties and bias
+  std::vector<float> largest, adjustedLargest;  // [blocks]: of the model's logits, of the adjusted ones
+  std::vector<float> ranked;                    // [blocks]
+  std::vector<double> sums;                     // [blocks]: of the weights that may be drawn
+  std::vector<double> histogram;                // [weightSteps]: weights by exponent
+  std::vector<Candidate> candidates;
+  WeighedBlock weighed;
+};
+
+}  // namespace conclave
