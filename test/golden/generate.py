@@ -1,24 +1,31 @@
-"""Writes fixtures/<name>/ for every Shape: a tiny random DBRX checkpoint and what transformers computes from it.
+"""Writes fixtures/<name>/ for every shape: a tiny random checkpoint and what transformers computes from it.
 
-    python generate.py [NAME...]        all shapes, or those named
+    python generate.py [NAME...]        all shapes, those named, or all of the families named
 
-Every value is checked before it is written: against reference_forward.py, for routing without near ties, and for logits
-that are well spread. A draw that fails is drawn again, so the fixtures test arithmetic and not luck.
+Every value is checked before it is written: for routing without near ties, for logits that are well spread, DBRX against
+reference_forward.py, and the other families for tensors and options that do not show in the logits. A draw that fails is
+drawn again, so the fixtures test arithmetic and not luck.
 """
 
 import json
 import shutil
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
-from transformers import DbrxForCausalLM
 
+from dbrx_reference import DbrxReference
+from families import SHAPES as FAMILY_SHAPES
+from families.shape import FamilyShape
 from reference_forward import reference_forward
+from reference_model import ReferenceModel, Sequence, continue_greedily
+from sensitivity import check_sensitivity
 from shapes import SHAPES, Shape
 from write_checkpoint import DTYPES, write_checkpoint
+from write_family import write_family
 
 FIXTURES = Path(__file__).parent / "fixtures"
 GREEDY_TOKENS = 64
@@ -31,89 +38,27 @@ GREEDY_ROUTING_GAP = {"f32": 5e-4, "bf16": 2e-3, "f16": 1e-3}
 GREEDY_GAP = 1e-3
 
 
-class Model:
-    """A checkpoint loaded by transformers in one dtype, with the router logits of its last run."""
-
-    def __init__(self, folder: Path, shape: Shape, dtype: torch.dtype):
-        self.shape = shape
-        self.model, info = DbrxForCausalLM.from_pretrained(
-            folder, dtype=dtype, attn_implementation="eager", output_loading_info=True
-        )
-        assert not any(info.values()), f"{shape.name}: transformers did not load every tensor: {info}"
-        self.model.eval()
-        self.check_rotary()
-        self.router_logits: list[np.ndarray] = []
-        self.clipped = 0.0
-        for block in self.model.transformer.blocks:
-            if shape.clip_qkv is None:  # transformers calls clamp without bounds, which torch refuses
-                block.norm_attn_norm.attn.clip_qkv = float("inf")
-            block.ffn.router.register_forward_hook(self.keep_router)
-            block.norm_attn_norm.attn.Wqkv.register_forward_hook(self.keep_clipped)
-
-    def check_rotary(self) -> None:
-        size = self.shape.d_model // self.shape.heads
-        expected = self.shape.rope_theta ** (-torch.arange(0, size, 2).double() / size)
-        found = self.model.transformer.rotary_emb.inv_freq.double()
-        assert torch.allclose(found, expected, rtol=1e-6), f"{self.shape.name}: transformers ignores rope_theta"
-
-    def keep_router(self, _module, _inputs, output: torch.Tensor) -> None:
-        self.router_logits.append(output.float().numpy())
-
-    def keep_clipped(self, _module, _inputs, output: torch.Tensor) -> None:
-        if self.shape.clip_qkv is not None:
-            self.clipped = float((output.abs() > self.shape.clip_qkv).float().mean())
-
-    def logits(self, tokens: list[int]) -> np.ndarray:
-        """f32 logits [T, vocab] of one run over all tokens, without a cache."""
-        self.router_logits = []
-        with torch.no_grad():
-            return self.model(torch.tensor([tokens]), use_cache=False).logits[0].float().numpy()
-
-    def routing_gaps(self) -> np.ndarray:
-        """Per position of the last run: the smallest relative gap at the edge of the choice, over all layers."""
-        k = self.shape.top_k
-        if k == self.shape.experts:
-            return np.full(len(self.router_logits[0]), np.inf)
-        ranked = [-np.sort(-logits, axis=1) for logits in self.router_logits]
-        return np.min([(r[:, k - 1] - r[:, k]) / np.abs(r).max() for r in ranked], axis=0)
-
-    def choices(self) -> list[np.ndarray]:
-        """The experts chosen in the last run, per layer [T, top_k]."""
-        return [np.sort(np.argsort(-r, axis=1, kind="stable")[:, : self.shape.top_k]) for r in self.router_logits]
-
-
-def draw_tokens(model: Model, rng: np.random.Generator) -> list[int]:
+def draw_tokens(reference: ReferenceModel, shape: Sequence, rng: np.random.Generator) -> list[int]:
     """A random sequence without near ties in routing: the first token that causes one is drawn again."""
-    shape = model.shape
     tokens = rng.integers(0, shape.vocab, shape.tokens).tolist()
     for _ in range(2000):
-        model.logits(tokens)
-        near = np.flatnonzero(model.routing_gaps() < ROUTING_GAP[shape.dtype])
+        reference.logits(tokens)
+        near = np.flatnonzero(reference.routing_gaps(len(tokens)) < ROUTING_GAP[shape.dtype])
         if len(near) == 0:
             return tokens
         tokens[near[0]] = int(rng.integers(0, shape.vocab))
     raise RuntimeError(f"{shape.name}: no sequence without near ties in routing")
 
 
-def continue_greedily(model: Model, prompt: list[int]) -> list[int]:
-    tokens, cache, step = [], None, prompt
-    with torch.no_grad():
-        while len(tokens) < GREEDY_TOKENS:
-            out = model.model(torch.tensor([step]), past_key_values=cache, use_cache=True)
-            cache = out.past_key_values
-            step = [int(out.logits[0, -1].argmax())]
-            tokens += step
-    return tokens
-
-
-def draw_greedy(model: Model, rng: np.random.Generator) -> tuple[list[int], list[int], np.ndarray]:
+def draw_greedy(reference: ReferenceModel, shape: Sequence,
+                rng: np.random.Generator) -> tuple[list[int], list[int], np.ndarray]:
     """(prompt, 64 greedy tokens, logits [64, vocab] they were chosen from) with a clear winner at every step."""
-    shape = model.shape
-    for _ in range(3000):
+    for _ in range(400):
         prompt = rng.integers(0, shape.vocab, shape.prompt).tolist()
-        tokens = continue_greedily(model, prompt)
-        logits = model.logits(prompt + tokens[:-1])[shape.prompt - 1 :]
-        clear = model.routing_gaps().min() > GREEDY_ROUTING_GAP[shape.dtype]
+        tokens = continue_greedily(reference, prompt, GREEDY_TOKENS)
+        whole = prompt + tokens[:-1]
+        logits = reference.logits(whole)[shape.prompt - 1 :]
+        clear = reference.routing_gaps(len(whole)).min() > GREEDY_ROUTING_GAP[shape.dtype]
         clear &= leads(logits).min() > GREEDY_GAP * np.abs(logits).max()
         if clear and len(set(tokens)) >= 12 and logits.argmax(1).tolist() == tokens:
             return prompt, tokens, logits
@@ -126,7 +71,7 @@ def leads(logits: np.ndarray) -> np.ndarray:
     return top[:, 0] - top[:, 1]
 
 
-def kept_positions(shape: Shape) -> list[int]:
+def kept_positions(shape: Shape | FamilyShape) -> list[int]:
     borders = [p for b in range(KV_BLOCK, shape.tokens, KV_BLOCK) for p in (b - 1, b)]
     return sorted({*range(0, shape.tokens, shape.stride), *borders, shape.tokens - 1})
 
@@ -135,19 +80,29 @@ def numbers(values: np.ndarray) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
 
 
-def generate(shape: Shape, seed: int) -> dict:
+def reference_of(folder: Path, shape: Shape | FamilyShape, dtype: torch.dtype) -> ReferenceModel:
+    if isinstance(shape, Shape):
+        return DbrxReference(folder, shape, dtype)
+    return ReferenceModel(folder, dtype, stepwise=shape.stepwise)
+
+
+def generate(shape: Shape | FamilyShape, seed: int) -> dict:
     """Writes the fixture's files and returns its golden.json."""
     folder = FIXTURES / shape.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    write_checkpoint(folder, shape, seed)
+    (write_checkpoint if isinstance(shape, Shape) else write_family)(folder, shape, seed)
     rng = np.random.default_rng(seed + 1)
-    model = Model(folder, shape, torch.float32)
-    tokens = draw_tokens(model, rng)
-    logits = model.logits(tokens)
-    gap, choices = model.routing_gaps().min(), model.choices()
-    check_f32(folder, shape, tokens, logits, model.clipped)
-    prompt, greedy, greedy_logits = draw_greedy(model, rng)
+    reference = reference_of(folder, shape, torch.float32)
+    tokens = draw_tokens(reference, shape, rng)
+    logits = reference.logits(tokens)
+    gap, experts = reference.routing_gaps(len(tokens)).min(), reference.experts()
+    assert logits.std() > 1, f"{shape.name}: logits are not spread: {logits.std()}"
+    prompt, greedy, greedy_logits = draw_greedy(reference, shape, rng)
+    if isinstance(shape, Shape):
+        check_dbrx(folder, shape, tokens, logits, reference.clipped)
+    else:
+        check_family(folder, shape, reference, tokens, logits)
     positions = kept_positions(shape)
     np.save(folder / "logits.npy", logits[positions])
     golden = {
@@ -164,9 +119,9 @@ def generate(shape: Shape, seed: int) -> dict:
         "dtypeError": None,
     }
     if shape.dtype != "f32":
-        low = Model(folder, shape, DTYPES[shape.dtype])
+        low = reference_of(folder, shape, DTYPES[shape.dtype])
         low_logits = low.logits(tokens)
-        golden["routingAgrees"] = all(np.array_equal(a, b) for a, b in zip(choices, low.choices()))
+        golden["routingAgrees"] = all(np.array_equal(a, b) for a, b in zip(experts, low.experts()))
         np.save(folder / f"logits-{shape.dtype}.npy", low_logits[positions])
         error = np.abs(low_logits - logits)[positions]
         golden["dtypeError"] = {"max": float(error.max()), "rms": float(np.sqrt((error**2).mean()))}
@@ -176,15 +131,36 @@ def generate(shape: Shape, seed: int) -> dict:
     return golden
 
 
-def check_f32(folder: Path, shape: Shape, tokens: list[int], logits: np.ndarray, clipped: float) -> None:
+def check_dbrx(folder: Path, shape: Shape, tokens: list[int], logits: np.ndarray, clipped: float) -> None:
     """Stops the generator when two implementations disagree or the fixture would test too little."""
     for dtype in (np.float64, np.float32):
         worst = np.abs(reference_forward(folder, tokens, dtype) - logits).max() / np.abs(logits).max()
         assert worst < 2e-5, f"{shape.name}: numpy {dtype.__name__} and transformers differ by {worst:.2e} of the scale"
         print(f"{shape.name}: numpy {dtype.__name__} differs by {worst:.1e} of the scale")
-    assert logits.std() > 1, f"{shape.name}: logits are not spread: {logits.std()}"
     if shape.clip_qkv is not None and shape.clip_qkv < 1:
         assert clipped > 0.1, f"{shape.name}: clip_qkv touches only {clipped:.0%} of the values"
+
+
+def check_family(folder: Path, shape: FamilyShape, reference: ReferenceModel, tokens: list[int],
+                 logits: np.ndarray) -> None:
+    """Stops the generator when a fixture would test too little, or its rows depend on how they were computed."""
+    other = ReferenceModel(folder, torch.float32, stepwise=not shape.stepwise)
+    within = len(tokens) if not shape.stepwise else original_context(reference) - 1
+    worst = np.abs(other.logits(tokens[:within]) - logits[:within]).max() / np.abs(logits).max()
+    assert worst < 2e-5, f"{shape.name}: token by token and in one run differ by {worst:.2e} of the scale"
+    print(f"{shape.name}: {within} tokens one by one and in one run differ by {worst:.1e} of the scale")
+    check_sensitivity(folder, shape, reference, tokens, logits)
+
+
+def original_context(reference: ReferenceModel) -> int:
+    config = reference.model.config
+    return config.rope_parameters.get("original_max_position_embeddings", config.max_position_embeddings)
+
+
+def seeded() -> list[tuple[Shape | FamilyShape, int]]:
+    """All shapes; a family's seed comes from its name, so that another shape does not change it."""
+    dbrx = [(shape, 1000 + 10 * number) for number, shape in enumerate(SHAPES)]
+    return [*dbrx, *((shape, zlib.crc32(shape.name.encode())) for shape in FAMILY_SHAPES)]
 
 
 def main() -> None:
@@ -193,10 +169,10 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     wanted = sys.argv[1:]
-    for number, shape in enumerate(SHAPES):
-        if wanted and shape.name not in wanted:
+    for shape, seed in seeded():
+        if wanted and shape.name not in wanted and shape.name.split("/")[0] not in wanted:
             continue
-        golden = generate(shape, seed=1000 + 10 * number)
+        golden = generate(shape, seed)
         print(shape.name, {k: golden.get(k) for k in ("scale", "routingGap", "routingAgrees", "dtypeError")},
               "least margin", min(golden["greedy"]["margins"]), flush=True)
 

@@ -1,18 +1,28 @@
 // The fixtures are whole and small: what every comparison with transformers stands on.
 import assert from 'node:assert/strict';
-import { readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { goldenNames, readGolden } from './golden-fixtures.ts';
+import { readCheckpointIndex } from '../../workers/model/checkpoint-index.ts';
+import { MODEL_TYPES } from '../../workers/model/model-families.ts';
+import { FIXTURES, goldenNames, readGolden, servedGoldenNames } from './golden-fixtures.ts';
 
-const fixtures = goldenNames().map(readGolden);
+const fixtures = goldenNames().map((name) => ({ folderName: name, ...readGolden(name) }));
 
 test('there are fixtures for every weight dtype', () => {
   assert.deepEqual([...new Set(fixtures.map((fixture) => fixture.dtype))].sort(), ['bf16', 'f16', 'f32']);
 });
 
+test('the engine is compared with transformers in every family that it has a mapping for', () => {
+  const served = new Set(servedGoldenNames());
+  const familyOf = (folder: string) => JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')).model_type;
+  const compared = fixtures.filter(({ name }) => served.has(name)).map(({ folder }) => familyOf(folder));
+  assert.deepEqual([...new Set(compared)].sort(), [...MODEL_TYPES].sort());
+});
+
 for (const fixture of fixtures) {
   test(`${fixture.name} has finite logits for every kept position`, () => {
+    assert.equal(fixture.name, fixture.folderName);
     assert.equal(fixture.logits.rows, fixture.positions.length);
     assert.ok(fixture.logits.data.every(Number.isFinite));
     assert.equal(fixture.positions.at(-1), fixture.tokens.length - 1);
@@ -25,12 +35,17 @@ for (const fixture of fixtures) {
     assert.equal(fixture.greedy.margins.length, 64);
     assert.ok(fixture.greedy.margins.every((margin) => margin > 0));
   });
+
+  test(`${fixture.name} has a whole checkpoint of its dtype`, async () => {
+    const { tensors } = await readCheckpointIndex(fixture.folder);
+    const dtypes = new Set([...tensors.values()].map(({ dtype }) => dtype));
+    assert.ok(dtypes.has(fixture.dtype.toUpperCase()), `${[...dtypes]}`);
+  });
 }
 
-test('all fixtures together stay below 5 MB', () => {
-  const root = dirname(fixtures[0]?.folder ?? '');
-  const bytes = readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .map((name) => statSync(join(root, name)))
+test('all fixtures together stay below 12 MB', () => {
+  const bytes = readdirSync(FIXTURES, { recursive: true, encoding: 'utf8' })
+    .map((name) => statSync(join(FIXTURES, name)))
     .reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0);
-  assert.ok(bytes > 0 && bytes < 5e6, `${bytes} bytes`);
+  assert.ok(bytes > 0 && bytes < 12e6, `${bytes} bytes`);
 });

@@ -1,9 +1,11 @@
 // Reads the golden fixtures (README.md) for tests. In: files below fixtures/. Out: typed values; logits stay Float32Array.
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { MODEL_TYPES } from '../../workers/model/model-families.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
 
-const FIXTURES = join(REPOSITORY_ROOT, 'test', 'golden', 'fixtures');
+/** Folder of all fixtures: `<name>/` for DBRX, `<model_type>/<shape>/` for the others. */
+export const FIXTURES = join(REPOSITORY_ROOT, 'test', 'golden', 'fixtures');
 
 /** An f32 matrix, row-major `[rows, columns]`. */
 export interface Matrix {
@@ -47,7 +49,20 @@ export interface GoldenFixture extends GoldenJson {
 
 /** Names of all fixtures, sorted. */
 export function goldenNames(): string[] {
-  return readdirSync(FIXTURES).sort();
+  const files = readdirSync(FIXTURES, { recursive: true, encoding: 'utf8' });
+  return files
+    .filter((file) => file.endsWith('golden.json'))
+    .map(dirname)
+    .sort();
+}
+
+/** Names of the fixtures whose family the engine has a mapping for, sorted. */
+export function servedGoldenNames(): string[] {
+  return goldenNames().filter((name) => MODEL_TYPES.includes(modelTypeOf(name)));
+}
+
+function modelTypeOf(name: string): string {
+  return JSON.parse(readFileSync(join(FIXTURES, name, 'config.json'), 'utf8')).model_type;
 }
 
 /** Reads one fixture whole. Throws when a file is missing or is not what the generator writes. */

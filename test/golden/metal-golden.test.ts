@@ -8,12 +8,12 @@ import { DEFAULT_ENGINE, openEngine } from '../../workers/serve/open-engine.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
 import { runConclave } from '../run-conclave.ts';
 import { checkEngine, largest, logitsOf } from './check-engine.ts';
-import { goldenNames, type Matrix } from './golden-fixtures.ts';
+import { type Matrix, servedGoldenNames } from './golden-fixtures.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'cv-metal-golden-'));
 after(() => rmSync(home, { recursive: true, force: true }));
 
-for (const name of goldenNames()) {
+for (const name of servedGoldenNames()) {
   test(`${name} has transformers' logits on the emulated GPU`, () => checkEngine(name, home, 'metal-emulated'));
 }
 

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { checkMac, readMacFacts } from '../../infra/cli/check-mac.ts';
 import { gpuProperties } from '../../native/model-session.ts';
 import { checkEngine } from '../golden/check-engine.ts';
-import { goldenNames } from '../golden/golden-fixtures.ts';
+import { servedGoldenNames } from '../golden/golden-fixtures.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
 import { runConclave } from '../run-conclave.ts';
 import { buildMetalTests } from './metal-target.ts';
@@ -56,7 +56,7 @@ async function kernels(): Promise<Section> {
 
 async function golden(home: string, variant: string): Promise<Section> {
   const lines: string[] = [];
-  for (const name of goldenNames()) {
+  for (const name of servedGoldenNames()) {
     const outcome = await checkEngine(name, home, 'metal', variant).then(
       () => 'ok',
       (failure: Error) => `FAILED ${failure.message}`,

@@ -5,10 +5,12 @@ import { type ModelConfig, refuseKey } from './read-model-config.ts';
 
 const FAMILIES: readonly ModelFamily[] = [dbrx];
 
+/** Every model_type with a mapping. */
+export const MODEL_TYPES: readonly string[] = FAMILIES.map(({ modelType }) => modelType);
+
 /** The mapping for a model_type; `path` names its source in the error, DomainError `bad_config`. */
 export function familyOf(config: Pick<ModelConfig, 'path' | 'modelType'>): ModelFamily {
   const family = FAMILIES.find(({ modelType }) => modelType === config.modelType);
   if (family !== undefined) return family;
-  const supported = FAMILIES.map(({ modelType }) => modelType).join(', ');
-  throw refuseKey(config, 'model_type', config.modelType, `supported are: ${supported}`);
+  throw refuseKey(config, 'model_type', config.modelType, `supported are: ${MODEL_TYPES.join(', ')}`);
 }
