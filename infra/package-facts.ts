@@ -1,4 +1,4 @@
-// Facts about this installation that files beside the code tell.
+// Facts about this installation, from files next to the code.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ function findRoot(folder: string): string {
   return existsSync(join(folder, 'package.json')) ? folder : findRoot(dirname(folder));
 }
 
-/** The folder of package.json: code runs from dist/ below it, models and built binaries lie beside. */
+/** The folder of package.json. Code runs from dist/ below it; models and built binaries are next to dist/. */
 export const PACKAGE_ROOT = findRoot(dirname(fileURLToPath(import.meta.url)));
 
 /** The checkpoint that is served when none is named. */

@@ -11,7 +11,7 @@ import { embedShaders } from './embed-shaders.mjs';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const require = createRequire(import.meta.url);
 
-// What node-gyp expects of a Node source tree, reduced to what a Node-API addon uses.
+// The files that node-gyp expects in a Node source tree, reduced to those that a Node-API addon uses.
 const COMMON_GYPI = `{
   'target_defaults': {
     'default_configuration': 'Release',

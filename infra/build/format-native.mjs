@@ -1,4 +1,4 @@
-// Formats the C++ sources with clang-format 16, or with `--check` only says which are not formatted.
+// Formats the C++ sources with clang-format 16, or lists unformatted ones with `--check`.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,4 +1,4 @@
-// Tells whether what is built is what is there: a hash over names, sizes and times of all sources and of the lock file.
+// Detects whether the build is up to date: a hash of the names, sizes and times of all sources and of the lock file.
 import { createHash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,4 +1,4 @@
-// A Redis that does not answer yet: says what is waited for, and waits.
+// Waits for a Redis that does not answer yet, with notices for the user.
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectRedis, parseRedisUrl } from '../redis/connect.ts';
@@ -7,8 +7,8 @@ const FIRST_NOTICE_MS = 1_000;
 const NEXT_NOTICE_MS = 30_000;
 
 /**
- * Resolves when the server answers or `stop` is aborted; says after a second, and again every half minute, what it waits for.
- * Throws `bad_config` for a URL that is none.
+ * Resolves when the server answers or `stop` is aborted. Calls `say` after a second, and then every 30 seconds. Throws
+ * `bad_config` for an invalid URL.
  */
 export async function awaitRedis(url: string, say: (line: string) => void, stop: AbortSignal): Promise<void> {
   const address = addressOf(url);
@@ -32,7 +32,7 @@ async function aborted(stop: AbortSignal): Promise<void> {
   if (!stop.aborted) await once(stop, 'abort');
 }
 
-/** Without user and password. */
+/** The address without user and password. */
 function addressOf(url: string): string {
   const { path, host = '', port } = parseRedisUrl(url, 'REDIS_URL');
   return path ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;

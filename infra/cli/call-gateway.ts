@@ -1,4 +1,4 @@
-// One HTTP request of the command line to a gateway.
+// HTTP requests of the command line to a gateway.
 import { type Dispatcher, request } from 'undici';
 import { DomainError, type ErrorCode } from '../errors/domain-error.ts';
 
@@ -11,13 +11,13 @@ export interface GatewayCall {
   readonly signal?: AbortSignal;
 }
 
-/** Sends it and returns whatever was answered. Throws DomainError `unavailable` when nobody answers at this URL. */
+/** Sends a request and returns the response, of any status. Throws DomainError `unavailable` if the URL cannot be reached. */
 export async function callGateway(call: GatewayCall): Promise<Dispatcher.ResponseData> {
   const { url, key, method, path, body, signal } = call;
   try {
     return await request(new URL(path, url), {
       method,
-      // An answer may take as long as it takes; who waits can press Ctrl-C.
+      // An answer may take arbitrarily long; the user can press Ctrl-C.
       headersTimeout: 0,
       bodyTimeout: 0,
       headers: { authorization: `Bearer ${key}`, ...(body && { 'content-type': 'application/json' }) },
@@ -26,12 +26,19 @@ export async function callGateway(call: GatewayCall): Promise<Dispatcher.Respons
     });
   } catch (cause) {
     if (signal?.aborted) throw new DomainError('cancelled', 'Stopped.', { cause });
-    throw new DomainError('unavailable', `No gateway answers at ${url}.`, { cause });
+    throw new DomainError(
+      'unavailable',
+      `No gateway answers at ${url}. Start it with \`npm start\`, or name another with --url.`,
+      { cause },
+    );
   }
 }
 
-/** What an answer in the shape of errors says, as an error of the command line. */
+/** Converts an error response into an error of the command line. */
 export function refusal(answer: unknown): DomainError {
   const { message, code } = (answer as { error?: { message?: string; code?: ErrorCode } }).error ?? {};
-  return new DomainError(code ?? 'internal', message ?? 'The gateway refused without saying why.');
+  return new DomainError(
+    code ?? 'internal',
+    message ?? 'The gateway refused the request without a reason. Its log may have one.',
+  );
 }

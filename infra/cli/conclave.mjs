@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The `conclave` command: plain JavaScript, so that it can say what to do when nothing is built yet.
+// The `conclave` command: plain JavaScript, so that it can print a remedy before anything is built.
 import '../build/check-node.mjs';
 import { existsSync } from 'node:fs';
 

@@ -1,4 +1,4 @@
-// Where Conclave keeps what it makes: packs, Redis files, keys.
+// The home folder, which contains packs, Redis files and keys.
 
 const DEFAULT_HOME = '.conclave';
 

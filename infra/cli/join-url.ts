@@ -10,7 +10,7 @@ interface JoinFlags {
 /** From --join or --join-file, else CONCLAVE_JOIN; undefined leaves it to the configuration. Throws `bad_config`. */
 export function joinUrl({ join, joinFile }: JoinFlags, environment: NodeJS.ProcessEnv): string | undefined {
   if (join !== undefined && joinFile !== undefined) {
-    throw new DomainError('bad_config', 'Expected --join or --join-file but received both. Leave one out.');
+    throw new DomainError('bad_config', 'Received both --join and --join-file. Leave one out.');
   }
   const named = environment['CONCLAVE_JOIN'] ?? '';
   return joinFile === undefined ? (join ?? (named === '' ? undefined : named)) : readUrl(joinFile);
@@ -29,7 +29,7 @@ function readText(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    const message = `${file} cannot be read (${code}). Name a file that holds the Redis URL of the group with --join-file.`;
+    const message = `${file} cannot be read (${code}). Name a readable file with the Redis URL of the group in --join-file.`;
     throw new DomainError('bad_config', message, { param: 'joinFile', cause });
   }
 }

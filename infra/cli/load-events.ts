@@ -1,4 +1,4 @@
-// What loading a model tells the person who waits for it. Every command that loads one shows the same.
+// Progress messages while a model is loaded, shared by all commands that load one.
 import type { BuildEvents } from '../../workers/pack/build-packs.ts';
 import { progressDisplay } from './show-progress.ts';
 
@@ -16,7 +16,7 @@ export function loadDisplay(): LoadDisplay {
       onProgress: display.show,
       onWait({ pid, host }) {
         display.end();
-        process.stderr.write(`Process ${pid} on ${host} is building these packs; waiting for it.\n`);
+        process.stderr.write(`Process ${pid} on ${host} is building these packs. Waiting for it.\n`);
       },
     },
     end: display.end,

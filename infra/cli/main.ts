@@ -14,8 +14,8 @@ import { addTenantCommand } from './commands/tenant.ts';
 import { reportFailure } from './report-failure.ts';
 
 const program = new Command('conclave')
-  .description("Serve a private Mixture-of-Experts language model from a few machines of one's own.")
-  .showHelpAfterError('(add --help for what is possible)');
+  .description('Serve a private Mixture-of-Experts language model on your own machines.')
+  .showHelpAfterError('(run with --help to list the options)');
 
 addStartCommand(program);
 addNodeCommand(program);

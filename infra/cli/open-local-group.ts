@@ -79,7 +79,7 @@ class LocalWorkers {
   readonly #running: { readonly child: ChildProcess; readonly exited: Promise<unknown> }[] = [];
   #fail: (why: DomainError) => void = () => {};
   #stopping = false;
-  /** Rejects when a worker ends by itself. */
+  /** Rejects when a worker exits unexpectedly. */
   readonly failed = new Promise<never>((_, reject) => {
     this.#fail = reject;
   });
@@ -94,7 +94,7 @@ class LocalWorkers {
     const exited = once(child, 'exit').then(() => {
       if (this.#stopping) return;
       const last = readFileSync(logFile, 'utf8').trim().split('\n').at(-1);
-      this.#fail(new DomainError('unavailable', `A node ended: ${last}`));
+      this.#fail(new DomainError('unavailable', `A node exited unexpectedly: ${last}`));
     });
     this.#running.push({ child, exited });
   }

@@ -1,10 +1,11 @@
-// Values of command-line options. In: text. Out: a value, or commander's InvalidArgumentError saying what is expected.
+// Parsers of command-line options. In: text. Out: a value, or commander's InvalidArgumentError with the expected format.
 import { InvalidArgumentError } from 'commander';
 
 /** A whole number from 1 up. */
 export function parsePositiveInteger(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('Expected a whole number from 1 up.');
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('Expected a whole number of at least 1.');
   return value;
 }
 
@@ -12,7 +13,7 @@ export function parsePositiveInteger(text: string): number {
 export function parseNonNegativeInteger(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isSafeInteger(value) || value < 0) {
-    throw new InvalidArgumentError('Expected a whole number from 0 up.');
+    throw new InvalidArgumentError('Expected a whole number of at least 0.');
   }
   return value;
 }

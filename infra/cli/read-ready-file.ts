@@ -1,4 +1,4 @@
-// What a running `npm start` says about itself in <home>/ready.json: for commands that talk to it without being told where.
+// Reads <home>/ready.json, in which a running `npm start` publishes its address and keys for other commands.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReadyFile } from './supervise/run-cluster.ts';

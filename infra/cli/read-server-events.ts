@@ -2,7 +2,7 @@
 // that our gateway writes: one line for each field, lines ended by \n.
 
 export interface ServerEvent {
-  /** `message` unless the stream says otherwise; `comment` for a comment. */
+  /** `message` by default; `comment` for a comment. */
   readonly type: string;
   readonly data: string;
 }

@@ -1,4 +1,4 @@
-// How a failed command ends: one line a person can act on, or with --json an object a program can.
+// Reports a failed command: as one actionable line, or with --json as an object.
 import { DomainError, toDomainError } from '../errors/domain-error.ts';
 import { fileFailure } from '../errors/file-failure.ts';
 
@@ -12,6 +12,6 @@ export function reportFailure(thrown: unknown, json: boolean): void {
     return;
   }
   process.stderr.write(`conclave: ${error.message}\n`);
-  // A failure that we did not foresee is a fault of ours: whoever reports it needs to see it.
+  // An unexpected failure is a bug in Conclave: print the stack for the bug report.
   if (expected === undefined) console.error(thrown);
 }

@@ -1,9 +1,9 @@
-// The JWT issuers of conclave.yaml. Whoever can answer for an issuer's keys can be any of its tenants, so keys come over https,
-// and no two issuers can be taken for each other.
+// Schema of the JWT issuers of conclave.yaml. Anyone who can replace an issuer's keys can impersonate its tenants, so keys must
+// be fetched over https, and names and URLs of issuers must be unique.
 import { z } from 'zod';
 import { SCOPES } from '../tenants/scope.ts';
 
-/** Asymmetric only: a shared-secret algorithm beside them is what makes RS256/HS256 key confusion possible. */
+/** Asymmetric only: accepting a shared-secret algorithm as well would allow RS256/HS256 key confusion. */
 const JWT_ALGORITHMS = [
   'RS256',
   'RS384',
@@ -58,8 +58,8 @@ export const issuersSchema = z.array(issuerSchema).superRefine((issuers, context
 });
 
 const WHY_UNIQUE = {
-  name: "issuers of one name would share each other's tenants. Give each its own",
-  issuer: 'only one of them could ever be used. Merge them, or remove one',
+  name: 'issuers with the same name would share their tenants. Give each its own',
+  issuer: 'only the first of them would be used. Merge them, or remove one',
 } as const;
 
 function refuseOpenUrl(text: string, context: z.RefinementCtx): void {
@@ -69,9 +69,9 @@ function refuseOpenUrl(text: string, context: z.RefinementCtx): void {
   }
   if (url.protocol === 'https:' || LOOPBACK.test(url.hostname)) return;
   const message =
-    'expected https: over plain http anyone on the way can replace the keys and sign tokens of every tenant';
+    'expected https: over plain http an attacker on the network can replace the keys and forge tokens of every tenant';
   context.addIssue({
     code: 'custom',
-    message: `${message} (http is for this machine only: localhost, 127.0.0.1, [::1])`,
+    message: `${message} (http is allowed only for this machine: localhost, 127.0.0.1, [::1])`,
   });
 }

@@ -1,5 +1,5 @@
-// A YAML file that people write, checked against a schema: errors name file, line and column. Must not print a value: some
-// are secrets.
+// Reads a hand-written YAML file and checks it against a schema. Errors name file, line and column, but never a value, which may
+// be a secret.
 import { readFileSync } from 'node:fs';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
@@ -10,11 +10,11 @@ type Values = Readonly<Record<string, unknown>>;
 
 export interface YamlFile {
   readonly values: Values;
-  /** `path:line:column` of what an issue is about. */
+  /** `path:line:column` of an issue. */
   locate(issue: z.core.$ZodIssue): string;
 }
 
-/** Throws DomainError `bad_config` when the file cannot be read, is no YAML or no mapping. */
+/** Throws DomainError `bad_config` if the file cannot be read, or is not a YAML mapping. */
 export function readYaml(path: string): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(readText(path), { lineCounter: lines, prettyErrors: true });
@@ -22,12 +22,12 @@ export function readYaml(path: string): YamlFile {
   if (syntaxError !== undefined) throw new DomainError('bad_config', `${path}: ${syntaxError.message}`);
   const values: unknown = document.toJS() ?? {};
   if (typeof values !== 'object' || Array.isArray(values)) {
-    throw new DomainError('bad_config', `${path}: expected a mapping of settings at the top.`);
+    throw new DomainError('bad_config', `${path}: expected a mapping of settings at the top level.`);
   }
   return { values: values as Values, locate: (issue) => `${path}${positionOf(document, lines, issue)}` };
 }
 
-/** Throws DomainError `bad_config` with the place of the first issue, in the words of `locate`. */
+/** Throws DomainError `bad_config` with the first issue and its location, as formatted by `locate`. */
 export function checkValues<S extends z.ZodType>(
   schema: S,
   values: unknown,
@@ -47,12 +47,13 @@ function readText(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (cause) {
     throw (
-      fileFailure(cause, 'bad_config', path) ?? new DomainError('bad_config', `${path}: cannot be read.`, { cause })
+      fileFailure(cause, 'bad_config', path) ??
+      new DomainError('bad_config', `${path}: cannot be read. Check its permissions.`, { cause })
     );
   }
 }
 
-/** The place of the key at fault: of the unknown key itself, else of the value. */
+/** Position of the offending key: of the unknown key itself, otherwise of the value. */
 function positionOf(document: Document, lines: LineCounter, issue: z.core.$ZodIssue): string {
   const parent = document.getIn(issue.path, true);
   const unknownKey = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;

@@ -4,7 +4,7 @@
 //   0  magic "CVLF"   16  layer    24  rows    40  digest of the routing
 //   4  version        18  attempt  28  width   44  microseconds that the sender's experts took
 //   5  kind           20  piece    32  slots
-//   6  dtype          22  pieces   36  bytes   48  slots at the end whose outputs nobody wants
+//   6  dtype          22  pieces   36  bytes   48  padding slots, whose outputs are unused
 //   8  epoch                           of the  52  zeros
 //  12  step                            whole body
 import { DomainError } from '../errors/domain-error.ts';
@@ -25,7 +25,7 @@ export interface FrameHeader {
   readonly epoch: number;
   readonly step: number;
   readonly layer: number;
-  /** 0, and one more each time the same work is given to somebody else. */
+  /** 0, incremented each time the same work is reassigned. */
   readonly attempt: number;
   readonly rows: number;
   /** Values of a row. */
@@ -36,7 +36,7 @@ export interface FrameHeader {
   readonly digest: number;
   /** 0 when the sender computed nothing. */
   readonly expertMicros: number;
-  /** Of work: how many of its last slots are computed to no end, by a policy that wants weights touched. Else 0. */
+  /** For work: the number of trailing slots computed only to touch their weights, by some policies. Otherwise 0. */
   readonly padding: number;
 }
 

@@ -1,5 +1,5 @@
-// What a gateway needs to know of a model to validate, template and tokenize a request without having the model's files:
-// published by workers at `cv:model:<name>`, read by gateways. Text files travel as they stand in the checkpoint.
+// Everything that a gateway needs to validate, template and tokenize requests for a model without its files. Published by
+// workers at `cv:model:<name>`, read by gateways. Text files are copied unchanged from the checkpoint.
 import type { TokenizerFiles } from '../tokenizer/tokenizer-files.ts';
 
 export interface ModelCard {
@@ -9,7 +9,7 @@ export interface ModelCard {
   readonly family: string;
   /** Unix time in seconds: OpenAI's `created`. */
   readonly created: number;
-  /** Prompt and completion together, in tokens. */
+  /** Maximum tokens of prompt and completion together. */
   readonly maxContext: number;
   /** Size of the vocabulary, in tokens. */
   readonly vocab: number;

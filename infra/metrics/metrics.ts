@@ -18,23 +18,23 @@ export interface WorkerReport {
 /** Numbers of a heartbeat that are exported: their meaning, for Prometheus' help line. Totals count from the worker's start. */
 const WORKER_SERIES: Readonly<Record<string, string>> = {
   steps: 'Steps executed.',
-  rows: 'Rows computed; over steps this is the mean batch size.',
+  rows: 'Rows computed; divided by steps, the mean batch size.',
   tokens: 'Tokens generated.',
   stepSeconds: 'Seconds spent in steps.',
-  guessedTokens: 'Tokens guessed and verified.',
-  acceptedTokens: 'Guessed tokens that were right.',
+  guessedTokens: 'Tokens drafted and verified.',
+  acceptedTokens: 'Drafted tokens that were accepted.',
   promptTokens: 'Tokens of the prompts of ended requests.',
   cachedTokens: 'Of these, tokens found in the prefix cache.',
   starts: 'Requests taken from the queue.',
   queueWaitSeconds: 'Seconds that requests waited from acceptance to dispatch.',
   failures: 'Generations that failed.',
-  running: 'Sequences running now.',
-  waiting: 'Sequences taken from the queue that wait for room.',
-  kvUse: 'Share of the KV blocks held, 0 to 1.',
-  epoch: 'Epoch of the plan in force, on the node that leads.',
-  members: 'Nodes that compute under it.',
-  hopSecondsP50: 'Median wait of a layer for the other nodes, of late.',
-  hopSecondsP95: 'Its 95th percentile.',
+  running: 'Running sequences.',
+  waiting: 'Sequences taken from the queue that wait for KV blocks.',
+  kvUse: 'Share of KV blocks in use, 0 to 1.',
+  epoch: 'Epoch of the current plan, reported by the leader.',
+  members: 'Nodes in the current plan.',
+  hopSecondsP50: 'Recent median time that a layer waits for other nodes.',
+  hopSecondsP95: 'Recent 95th percentile of the time that a layer waits for other nodes.',
   exchangeBytes: 'Bytes that the leader wrote to the exchange.',
   badFrames: 'Frames that were dropped because they could not be read.',
 };
@@ -52,7 +52,7 @@ export interface QueueFacts {
 
 type TokenKind = 'prompt' | 'cached' | 'completion';
 
-/** What the parts of Conclave report. Times are seconds. */
+/** Metrics reported by the parts of a process. Times are in seconds. */
 export interface Metrics {
   /** One answered HTTP request; `route` is the pattern, never the path. */
   request(route: string, status: number, seconds: number): void;
@@ -61,9 +61,9 @@ export interface Metrics {
   /** Between two arrivals of tokens of one stream, over the tokens of the later one. */
   interToken(model: string, seconds: number): void;
   tokens(kind: TokenKind, tenant: string, model: string, count: number): void;
-  /** What living workers say of themselves: batch sizes, KV use, queue waits; replaces what was said before. */
+  /** Reports of live workers, such as batch sizes, KV use and queue waits; replaces the previous ones. */
   workers(reports: readonly WorkerReport[]): void;
-  /** What Redis says of the queues at the moment of a scrape: the same on every gateway. */
+  /** State of the queues in Redis at the time of a scrape, identical on every gateway. */
   queues(views: readonly QueueFacts[]): void;
   error(part: string, code: string): void;
   streamOpened(): void;
@@ -116,7 +116,7 @@ function gatewayReporters(make: Make): Pick<Metrics, 'request' | 'error' | 'stre
   const help = 'Answered requests.';
   const requests = make.histogram('conclave_http_request_seconds', help, ['route', 'status'], WAIT_SECONDS);
   const errors = make.counter('conclave_errors_total', 'Failures by code.', ['part', 'code']);
-  const streams = make.gauge('conclave_open_streams', 'Streams that clients are reading.', []);
+  const streams = make.gauge('conclave_open_streams', 'Open streams.', []);
   return {
     request: (route, status, seconds) => requests.observe({ route, status }, seconds),
     error: (part, code) => errors.inc({ part, code }),
@@ -129,10 +129,15 @@ function generationReporters(
   make: Make,
   tenantLabel: (tenant: string) => string,
 ): Pick<Metrics, 'firstToken' | 'interToken' | 'tokens'> {
-  const first = make.histogram('conclave_first_token_seconds', 'Accepted to first token.', ['model'], WAIT_SECONDS);
+  const first = make.histogram(
+    'conclave_first_token_seconds',
+    'Time from acceptance to first token.',
+    ['model'],
+    WAIT_SECONDS,
+  );
   const inter = make.histogram(
     'conclave_inter_token_seconds',
-    'Between tokens; those that come together share the time since the ones before.',
+    'Time between tokens; tokens that arrive together share the time since the previous ones.',
     ['model'],
     TOKEN_SECONDS,
   );
@@ -163,7 +168,11 @@ function workerReporters(make: Make): Pick<Metrics, 'workers'> {
 function queueReporters(make: Make, tenantLabel: (tenant: string) => string): Pick<Metrics, 'queues'> {
   const queue = ['model', 'tenant'];
   const requests = make.gauge('conclave_queue_requests', 'Requests by state.', [...queue, 'state']);
-  const oldestWait = make.gauge('conclave_queue_oldest_wait_seconds', 'Age of the request that waits longest.', queue);
+  const oldestWait = make.gauge(
+    'conclave_queue_oldest_wait_seconds',
+    'Age of the request that has waited longest.',
+    queue,
+  );
   const served = make.gauge('conclave_queue_tokens_served', 'Tokens of ended requests.', queue);
   const add = ({ model, tenant, waiting, running, oldestWaitMs, tokensServed }: QueueFacts) => {
     const labels = { model, tenant: tenantLabel(tenant) };

@@ -1,12 +1,12 @@
-// How a person or a service manager asks a process to stop, and to stop now.
+// Stop signals from a user or a service manager: the first one shuts down gracefully, a later one immediately.
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
-/** A terminal's Ctrl-C may come a second time through npm, which passes it on: within so long it is the same request. */
+/** npm forwards a terminal's Ctrl-C, so that it can arrive twice: a second signal within this time is the same request. */
 const ECHO_MS = 1_000;
 
 /**
- * Aborted by the first signal that asks this process to stop; the reason is its name. A second after that, signals have their
- * usual effect again: whoever does not want to wait ends the process with another one.
+ * Aborted by the first stop signal, whose name is the reason. One second later the default handlers apply again, so that another
+ * signal ends the process immediately.
  */
 export function stopRequest(): AbortSignal {
   const asked = new AbortController();
@@ -18,7 +18,7 @@ export function stopRequest(): AbortSignal {
   return asked.signal;
 }
 
-/** Ends this process as `request`'s signal would have: shells and service managers see that it was stopped, and did not fail. */
+/** Exits through `request`'s signal, so that shells and service managers see a stopped process rather than a failed one. */
 export function exitBySignal({ reason }: AbortSignal): void {
   for (const signal of SIGNALS) process.removeAllListeners(signal);
   process.kill(process.pid, reason);

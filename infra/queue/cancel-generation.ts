@@ -1,13 +1,13 @@
-// Stops a request wherever it is: one that waits ends here, one that runs is asked to stop through its group.
+// Cancels a request: a waiting one ends here, a running one is cancelled through its group.
 import type { Redis } from 'ioredis';
 import { keyOf } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import type { BullmqQueues } from './bullmq-queues.ts';
 
-/** `ended`: it had ended before. `removed`: it waited and has ended now. `asked`: its group stops it within one step. */
+/** `ended`: it had already ended. `removed`: it was waiting and has been ended. `asked`: its group stops it within one step. */
 export type CancelResult = 'ended' | 'removed' | 'asked';
 
-/** Stops a request of `tenant` (null: of any tenant, for operators). Throws `not_found` when that tenant has no such request. */
+/** Cancels a request of `tenant` (null: of any tenant, for operators). Throws `not_found` if that tenant has no such request. */
 export async function cancelGeneration(
   redis: Redis,
   queues: BullmqQueues,

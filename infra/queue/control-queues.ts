@@ -27,7 +27,7 @@ export function controlQueues(redis: Redis): QueueControl {
   const queues = bullmqQueues(redis);
   const known = async (name: string): Promise<string> => {
     if ((await askRedis(redis.sismember(singleKeys.queues, name))) === 1) return name;
-    throw new DomainError('not_found', `There is no queue "${name}".`, { param: 'queue' });
+    throw new DomainError('not_found', `No queue is named "${name}".`, { param: 'queue' });
   };
   return {
     pause: async (name) => askRedis(queues.queue(await known(name)).pause()),

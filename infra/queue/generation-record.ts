@@ -1,4 +1,4 @@
-// What the system knows of a request beside its content: the hash `cv:job:<id>`. Never holds prompt or completion. Pure.
+// Metadata of a request, from the hash `cv:job:<id>`. Never contains prompt or completion. Pure.
 
 export type GenerationState = 'waiting' | 'running' | 'ended';
 
@@ -7,11 +7,11 @@ export interface GenerationRecord {
   readonly model: string;
   readonly tenant: string;
   readonly queue: string;
-  /** `running` from its first dispatch on, also while the group that ran it is dead and no other one took it. */
+  /** `running` from the first dispatch on, even if its group has died and no other one has taken over. */
   readonly state: GenerationState;
   /** How it ended; null before that. */
   readonly outcome: 'finished' | 'failed' | 'cancelled' | null;
-  /** Why it failed, as clients saw it; null otherwise. */
+  /** The error as sent to clients; null if it did not fail. */
   readonly error: { readonly code: string; readonly message: string } | null;
   /** Tokens reserved: prompt plus maxTokens of every choice. */
   readonly reservedTokens: number;
@@ -23,7 +23,7 @@ export interface GenerationRecord {
   /** Times that it was dispatched. */
   readonly attempts: number;
   readonly resumeSeconds: number;
-  /** Unix times in ms by Redis' clock; null when it has not happened. */
+  /** Unix times in ms by the clock of Redis; null until the event has happened. */
   readonly enqueuedAtMs: number;
   readonly startedAtMs: number | null;
   readonly firstTokenAtMs: number | null;

@@ -1,5 +1,4 @@
-// What operators may see of jobs: states, times, tokens. Never prompts or completions: `cv:req:` and `cv:out:` are not
-// read here.
+// Views of jobs for operators: states, times, token counts. Never reads prompts or completions (`cv:req:`, `cv:out:`).
 import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
 import { keyOf } from '../redis/keys.ts';
@@ -47,7 +46,7 @@ export async function listJobs(
     );
   }
   const after = page.after === null ? null : parseCursor(page.after);
-  // One more than the page shows: it tells whether there is a next one.
+  // One more than the page shows, to detect whether there is a next page.
   const scriptArgs = [filter.state, page.limit + 1, filter.queue ?? '', after?.atMs ?? '', after?.id ?? ''];
   const reply = await runScript(redis, 'list-generations', [], scriptArgs);
   const [total, ...parts]: unknown[] = Array.isArray(reply) ? reply : [];

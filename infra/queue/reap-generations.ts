@@ -1,5 +1,5 @@
-// The reaper: ends what nobody else will. Gateways that died, clients that did not come back, reservations with neither
-// job nor terminal entry. Every process with a durable connection may run one; a short lock lets one work at a time.
+// The reaper: ends abandoned requests, such as those of dead gateways, of clients that did not reconnect, and reservations with
+// neither job nor terminal entry. Any process with a durable connection may run it; a short lock admits one at a time.
 import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
 import { keyOf, singleKeys } from '../redis/keys.ts';
@@ -10,7 +10,7 @@ import type { BullmqQueues } from './bullmq-queues.ts';
 import { removeJob } from './cancel-generation.ts';
 import { decodeQueueName } from './queue-name.ts';
 
-/** A gateway that is silent for this long is dead: its clients had that long to come back elsewhere. */
+/** A gateway without a heartbeat for this long is dead. Its clients have this long to reconnect elsewhere. */
 export const GATEWAY_SILENCE_MS = 30_000;
 
 export interface ReapOptions {
@@ -24,7 +24,7 @@ export interface ReapOptions {
 
 const TURN_MS = 1_000;
 const LOST_AFTER_MS = 10_000;
-/** Looking at every request in the queues is the costly part: once in this many turns. */
+/** The expensive scan of all queued requests runs once in this many rounds. */
 const TURNS_A_SWEEP = 10;
 const REQUESTS_A_SCRIPT = 500;
 
@@ -73,7 +73,7 @@ export async function repairCounters({ redis, onProblem }: Pick<ReapOptions, 're
   for (const model of new Set(queues.map((queue) => decodeQueueName(queue).model))) {
     const repaired = Number(await runScript(redis, 'repair-counters', [keyOf('fair', model)], [model]));
     if (repaired === 0) continue;
-    const message = `Set ${repaired} damaged fair counters of the model '${model}' back: their tenants start level again.`;
+    const message = `Reset ${repaired} damaged fair-share counters of the model '${model}'. Their tenants start with equal shares again.`;
     onProblem(new DomainError('internal', message));
   }
 }

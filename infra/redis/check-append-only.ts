@@ -1,12 +1,12 @@
-// Are the append-only files of a data folder all there? Redis 7 starts empty when the manifest is missing, and overwrites what
-// the others hold; when a listed file is missing it does not start, and its log does not say what to do. Reads only.
+// Checks that the append-only files of a data folder are complete. Without the manifest, Redis 7 starts empty and overwrites the
+// other files; without a listed file it does not start, and its log has no remedy. Read-only.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DomainError } from '../errors/domain-error.ts';
 
 const FOLDER = 'appendonlydir';
 const MANIFEST = 'appendonly.aof.manifest';
-/** `file appendonly.aof.1.base.rdb seq 1 type b`; type h is history, which Redis deletes by itself. */
+/** `file appendonly.aof.1.base.rdb seq 1 type b`; type h is history, which Redis deletes on its own. */
 const LISTED = /^file "?([^"\s]+)"? seq \d+ type [bi]$/;
 const DATA = /\.(base\.(rdb|aof)|incr\.aof)$/;
 
@@ -15,7 +15,7 @@ export function checkAppendOnlyFiles(dir: string): void {
   const folder = join(dir, FOLDER);
   const missing = missingFile(folder);
   if (missing === undefined) return;
-  const remedy = `Restore it (from a backup of ${folder}), or move that folder away to start with nothing.`;
+  const remedy = `Restore it from a backup of ${folder}, or move that folder away to start empty.`;
   const message = `The data of Redis is incomplete: ${join(folder, missing)} is missing. ${remedy}`;
   throw new DomainError('unavailable', message, { param: 'home' });
 }

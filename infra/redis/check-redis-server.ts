@@ -1,10 +1,10 @@
-// Is the server behind a connection one that keeps what we give it? In: a connection and the role of that Redis. Out:
-// warnings, or `bad_config` for what would lose data or not work at all. Changes nothing on the server.
+// Checks that a Redis server is configured suitably for its role. In: a connection and the role. Out: warnings, or `bad_config`
+// for settings that would lose data or not work at all. Changes nothing on the server.
 import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
 import type { RedisRole } from './redis-role.ts';
 
-/** What INFO says, as far as it is judged here. */
+/** The facts from INFO that are checked. */
 export interface RedisServerFacts {
   readonly version: string;
   readonly clusterEnabled: boolean;
@@ -16,7 +16,7 @@ const OLDEST = [6, 2] as const;
 
 /**
  * Checks the server: Redis >= 6.2 (or Valkey), no Cluster, maxmemory-policy noeviction, and an append-only file for the
- * durable role. Throws `bad_config` for what cannot work, returns warnings (sentences for operators) for the rest.
+ * durable role. Throws `bad_config` for settings that cannot work; returns the rest as warnings, sentences for operators.
  */
 export async function checkRedisServer(redis: Redis, role: RedisRole): Promise<readonly string[]> {
   return judgeRedisServer(readFacts(await redis.info()), role);
@@ -26,7 +26,7 @@ export async function checkRedisServer(redis: Redis, role: RedisRole): Promise<r
 export function judgeRedisServer(facts: RedisServerFacts, role: RedisRole): readonly string[] {
   if (facts.clusterEnabled) {
     throw refuse(
-      'is a Redis Cluster, whose slots our scripts would span. Use a plain Redis: scale by groups, gateways and one Redis per model',
+      'is a Redis Cluster, which does not support our multi-key scripts. Use a standalone Redis: scale by groups, gateways and one Redis per model',
     );
   }
   if (isOlder(facts.version))
@@ -40,12 +40,12 @@ export function judgeRedisServer(facts: RedisServerFacts, role: RedisRole): read
     return ['The durable Redis has appendonly off: a restart loses every queued request. Set appendonly yes.'];
   }
   if (role === 'exchange' && facts.appendOnly) {
-    return ['The exchange Redis writes an append-only file: frames pay for it with latency. Set appendonly no.'];
+    return ['The exchange Redis writes an append-only file, which adds latency to every frame. Set appendonly no.'];
   }
   return [];
 }
 
-/** Reads the facts from the text of INFO. Throws `bad_config` when it is not Redis that answers. */
+/** Parses the output of INFO. Throws `bad_config` if the server is not Redis. */
 export function readFacts(info: string): RedisServerFacts {
   const fields = new Map(info.split(/\r?\n/).map((line) => splitOnce(line)));
   const version = fields.get('redis_version');

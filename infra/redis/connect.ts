@@ -111,8 +111,7 @@ function credentials(username: string, password: string): Pick<RedisTarget, 'use
 }
 
 function databaseNumber(text: string, setting: string): number {
-  if (!/^\d{0,4}$/.test(text))
-    throw badUrl(setting, `the database "${text}", which is not a number of up to four digits`);
+  if (!/^\d{0,4}$/.test(text)) throw badUrl(setting, `the database "${text}", which is not a number`);
   return Number(text);
 }
 

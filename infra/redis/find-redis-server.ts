@@ -5,7 +5,7 @@ import { DomainError } from '../errors/domain-error.ts';
 
 const NAMES = ['redis-server', 'valkey-server'];
 
-/** Path of the server binary: REDIS_SERVER_BIN, else redis-server or valkey-server on PATH; null when there is none. */
+/** Path of the server binary: REDIS_SERVER_BIN, or else redis-server or valkey-server on PATH; null if not found. */
 export function findRedisServer(env: NodeJS.ProcessEnv = process.env): string | null {
   const named = env['REDIS_SERVER_BIN'] ?? '';
   if (named !== '') return isExecutable(named) ? named : null;
@@ -13,12 +13,12 @@ export function findRedisServer(env: NodeJS.ProcessEnv = process.env): string | 
   return NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable) ?? null;
 }
 
-/** The error for a machine without a server: says how to get one. */
+/** The error for a machine without a server, with installation instructions. */
 export function noRedisServer(platform: NodeJS.Platform = process.platform): DomainError {
   const install = platform === 'darwin' ? 'brew install redis' : 'apt-get install redis-server';
   return new DomainError(
     'unavailable',
-    `Found no redis-server or valkey-server on PATH. Install one (${install}), name one in REDIS_SERVER_BIN, or set REDIS_URL.`,
+    `No redis-server or valkey-server was found on PATH. Install one (${install}), name one in REDIS_SERVER_BIN, or set REDIS_URL.`,
     { param: 'REDIS_SERVER_BIN' },
   );
 }

@@ -1,11 +1,11 @@
-// Does Redis take writes now? A server may answer PING and refuse every write: memory is full, its disk is, or it became a
-// replica. In: a connection. Out: why not, in a sentence that may be shown to anybody, or null.
+// Checks whether Redis accepts writes. A server can answer PING and still refuse every write: out of memory, disk full, or
+// demoted to a replica. In: a connection. Out: the reason as a sentence that is safe for clients, or null.
 import type { Redis } from 'ioredis';
 import { singleKeys } from './keys.ts';
 
-/** Of an answer to the probe; whoever asks for health asks again sooner than a request gives up. */
+/** Timeout of the probe in ms. Health checks poll more often than requests time out. */
 const PATIENCE_MS = 1_000;
-/** A success is good for so long, so that health checks cannot fill the append-only file. */
+/** How long a success is cached, so that health checks do not fill the append-only file. */
 const FRESH_MS = 1_000;
 const PROBE_TTL_MS = 10_000;
 
@@ -20,7 +20,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['BUSY', 'Redis is busy with a script.'],
   ['NOAUTH', 'Redis refuses the credentials of this gateway.'],
   ['WRONGPASS', 'Redis refuses the credentials of this gateway.'],
-  ['NOPERM', 'Redis does not permit its user to write.'],
+  ['NOPERM', 'The Redis user of this gateway has no permission to write.'],
 ]);
 
 /** A probe that writes a key with an expiry, at most once a second. */
@@ -51,13 +51,13 @@ async function probe(redis: Redis): Promise<string | null> {
   return answer;
 }
 
-/** Why a write was refused, by what Redis answered. */
+/** Why a write was refused, derived from the error. */
 export function describeRefusal(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : '';
   const [word = ''] = message.split(' ', 1);
   if (word !== 'MISCONF') return REASONS.get(word) ?? NO_ANSWER;
   const failure = /AOF file: (.{1,100}?)\.?$/.exec(message)?.[1];
   return failure === undefined
-    ? 'Redis could not save its snapshot and accepts no writes. Its log says why.'
+    ? 'Redis could not save its snapshot and accepts no writes. Its log has the reason.'
     : `Redis cannot write its append-only file (${failure}) and accepts no writes.`;
 }

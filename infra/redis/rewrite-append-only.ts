@@ -19,7 +19,7 @@ export interface RewriteOptions {
 const LONGEST_LOOK_MS = 60_000;
 const NOT_PERMITTED = /^(NOPERM|ERR unknown command)/;
 
-/** Rewrites in the background until stopped, or until Redis says that it does not permit that. */
+/** Rewrites in the background until stopped, or until Redis refuses the command. */
 export function startRewriting(options: RewriteOptions): Repeating {
   let permitted = true;
   const look = async () => {
@@ -46,12 +46,12 @@ export async function rewriteIfDue({ redis, everyMs, onProblem }: RewriteOptions
 }
 
 const FAILED =
-  'The last rewrite of the append-only file failed: see the log of Redis for the disk or the memory it lacked.';
+  'The last rewrite of the append-only file failed, usually for lack of disk space or memory: see the log of Redis.';
 const REFUSED =
   'Redis does not permit INFO or BGREWRITEAOF: prompts stay in its append-only file until it is rewritten. Permit them, or ' +
   'rewrite the file by other means and set appendOnlyRewriteSeconds to 0.';
 
-/** What INFO says of the append-only file. */
+/** State of the append-only file, from INFO. */
 export interface Persistence {
   readonly appendOnly: boolean;
   /** A rewrite or a snapshot is running, or scheduled. */

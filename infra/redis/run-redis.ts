@@ -1,5 +1,5 @@
 // Starts a private redis-server (or valkey-server) and stops it. In: a folder and a role. Out: its URL and process id.
-// Used by `npm start` and by tests. The server ends with this process, however that ends. Must not decide when to restart.
+// Used by `npm start` and by tests. The server exits with this process, even if that is killed. Must not decide when to restart.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ export interface RunningRedis {
   /** With password; for connectRedis and REDIS_URL. */
   readonly url: string;
   readonly pid: number;
-  /** Settles when the process has ended, for whatever reason. */
+  /** Resolves when the process has exited, for any reason. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   /** SIGTERM (Redis then writes out its append-only file), after ten seconds SIGKILL. */
   stop(): Promise<void>;
@@ -64,7 +64,7 @@ export async function runRedis(options: RunRedisOptions): Promise<RunningRedis> 
   return running;
 }
 
-/** A shell waits at a pipe that closes when this process ends, by whatever means, and stops the server then. */
+/** Starts a shell that waits on a pipe and stops the server when the pipe closes, which it does even if this process is killed. */
 function killOnExit(server: ChildProcess): void {
   if (server.pid === undefined) return;
   const shell = spawn('/bin/sh', ['-c', 'read closed; kill "$0"', String(server.pid)], {
@@ -89,7 +89,10 @@ async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   if (address === null || typeof address === 'string')
-    throw new DomainError('unavailable', 'Found no free loopback port.');
+    throw new DomainError(
+      'unavailable',
+      'No free loopback port was found. Close some connections, or choose a home folder with a shorter path.',
+    );
   return address.port;
 }
 
@@ -142,7 +145,10 @@ function readUrl(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw new DomainError('unavailable', `${file} cannot be read (${code}). Move it away.`, { param: file, cause });
+    throw new DomainError('unavailable', `${file} cannot be read (${code}). Change its permissions, or move it away.`, {
+      param: file,
+      cause,
+    });
   }
 }
 
@@ -160,7 +166,7 @@ function openProbe(url: string, retryStrategy: () => number | null): Redis {
 }
 
 function lastLines(log: string): string {
-  return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n').slice(-3).join(' | ') : `it left no ${log}`;
+  return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n').slice(-3).join(' | ') : `it wrote no ${log}`;
 }
 
 function writePrivate(path: string, text: string): void {

@@ -1,5 +1,5 @@
-// Plans of groups in Redis: `cv:plan:<group>` is in force, `cv:plans:<group>` is how it came to that, `cv:placement:<group>`
-// is what the nodes are to hold. In and out: values. Decides nothing.
+// Plans of groups in Redis: `cv:plan:<group>` is the current one, `cv:plans:<group>` their history, `cv:placement:<group>` the
+// target placement. In and out: values. Decides nothing.
 import type { Redis } from 'ioredis';
 import type { GroupPlan } from '../messages/group-plan.ts';
 import { fenceText, type WriterFence } from '../queue/finish-generation.ts';
@@ -7,7 +7,7 @@ import { keyOf } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
 import { runScript } from '../redis/scripts.ts';
 
-/** What one node is to hold. */
+/** Target placement of one node. */
 export interface DesiredHoldings {
   readonly id: string;
   /** Ids, ascending. */
@@ -52,12 +52,12 @@ export async function readPlanHistory(redis: Redis, group: string, count: number
   return entries.map(([, [, plan = '']]) => JSON.parse(plan));
 }
 
-/** Tells the nodes what to hold. The last word counts: a former leader's is replaced by its successor's. */
+/** Publishes the target placement. The last write wins: the new leader replaces that of its predecessor. */
 export async function publishPlacement(redis: Redis, group: string, placement: Placement): Promise<void> {
   await askRedis(redis.set(keyOf('placement', group), JSON.stringify(placement)));
 }
 
-/** What the nodes of a group are to hold; null before anybody led it. */
+/** The target placement of a group; null before its first leader. */
 export async function readPlacement(redis: Redis, group: string): Promise<Placement | null> {
   const placement = await askRedis(redis.get(keyOf('placement', group)));
   return placement === null ? null : JSON.parse(placement);

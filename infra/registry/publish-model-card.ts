@@ -1,5 +1,5 @@
-// Workers tell gateways what they serve. In: a model card. Out: `cv:model:<name>`, compressed, sent again only when it
-// changed: tokenizer files are megabytes, and every write of the durable Redis goes to its append-only file.
+// Publishes the models that workers serve. In: a model card. Out: `cv:model:<name>`, compressed, and written only when it has
+// changed: tokenizer files are megabytes, and every write to the durable Redis goes to its append-only file.
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -13,7 +13,7 @@ import { type Repeating, repeatEvery } from '../timing/repeat-every.ts';
 /** A card lives this long after its last publication. */
 export const MODEL_CARD_TTL_MS = 30_000;
 
-/** Publishes a card, or keeps the same one alive; tells gateways when its content is new. */
+/** Publishes a card, or extends the expiry of an identical one; notifies gateways of new content. */
 export async function publishModelCard(redis: Redis, card: ModelCard): Promise<void> {
   const json = JSON.stringify(card);
   const digest = createHash('sha256').update(json).digest('hex');

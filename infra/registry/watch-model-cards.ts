@@ -1,5 +1,5 @@
-// Gateways keep a local copy of all model cards. In: notifications, and a look every second for what they missed. Out:
-// cards without a round trip.
+// A gateway's local copy of all model cards. In: notifications, and a poll every second for missed ones. Out: cards without a
+// round trip.
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Redis } from 'ioredis';
@@ -9,7 +9,7 @@ import { keyOf, singleKeys } from '../redis/keys.ts';
 import { repeatEvery } from '../timing/repeat-every.ts';
 
 export interface ModelCards {
-  /** The card from the local copy, or null when nobody serves the model. At most a second old; as it was while Redis is away. */
+  /** The card from the local copy; null if no worker serves the model. At most a second old, unless Redis is unreachable. */
   get(name: string): ModelCard | null;
   /** All cards, by name. */
   list(): readonly ModelCard[];
@@ -38,7 +38,7 @@ export async function watchModelCards(options: {
     });
     return refreshing;
   };
-  // A failed look is followed by the next one; until then the local copy stands.
+  // A failed poll is not retried: the next one follows, and the local copy stays valid until then.
   const ignore = (): void => {
     refreshing = Promise.resolve();
   };
@@ -67,7 +67,7 @@ async function readCards(redis: Redis, known: ReadonlyMap<string, KnownCard>): P
   return new Map(names.flatMap((name, index) => (cards[index] ? [[name, cards[index]] as const] : [])));
 }
 
-/** A card as it is now; null when nobody serves the model. */
+/** The current card; null if no worker serves the model. */
 export async function readModelCard(redis: Redis, name: string): Promise<ModelCard | null> {
   return (await readCard(redis, name, undefined))?.card ?? null;
 }

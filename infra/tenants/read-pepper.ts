@@ -7,17 +7,25 @@ import { DomainError } from '../errors/domain-error.ts';
 const MIN_BYTES = 32;
 
 /**
- * The pepper in the file at `path`; makes the file when there is none.
+ * The pepper in the file at `path`, which is created if it does not exist.
  * @throws DomainError `bad_config` when the file cannot be read or written, or is too short to be a secret.
  */
 export function readPepper(path: string): Buffer {
   try {
     const pepper = readOrCreate(path);
-    if (pepper.length < MIN_BYTES) throw new DomainError('bad_config', `${path}: expected at least 32 bytes.`);
+    if (pepper.length < MIN_BYTES)
+      throw new DomainError(
+        'bad_config',
+        `${path}: expected a pepper of at least 32 bytes. Restore it from a backup; without it all keys are invalid.`,
+      );
     return pepper;
   } catch (cause) {
     if (cause instanceof DomainError) throw cause;
-    throw new DomainError('bad_config', `${path}: the pepper cannot be read or made.`, { cause });
+    throw new DomainError(
+      'bad_config',
+      `${path}: the pepper cannot be read or created. Check the permissions of the file and its folder.`,
+      { cause },
+    );
   }
 }
 

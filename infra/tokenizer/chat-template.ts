@@ -47,7 +47,7 @@ export function encodeChat(tokenizer: Tokenizer, template: ChatTemplate, input: 
   return encodeRendered(tokenizer, template.render(input));
 }
 
-/** Tokens of what a chat template has rendered. */
+/** Tokens of the output of a chat template. */
 export function encodeRendered(tokenizer: Tokenizer, rendered: string): Promise<number[]> {
   return tokenizer.encode(rendered, { specials: 'guarded', addPromptTokens: false });
 }
@@ -56,7 +56,7 @@ function compile(file: string, name: string, source: string): Template {
   try {
     return new Template(source);
   } catch (cause) {
-    const message = `${file}: chat template ${JSON.stringify(name)} does not parse: ${reasonOf(cause)}; correct it there`;
+    const message = `${file}: chat template ${JSON.stringify(name)} does not parse: ${reasonOf(cause)}; correct it in that file`;
     throw new DomainError('bad_tokenizer', message, { cause });
   }
 }
@@ -82,7 +82,7 @@ function render(template: Template, values: Record<string, unknown>): string {
   try {
     return template.render(values);
   } catch (cause) {
-    throw new DomainError('invalid_request', `The model's chat template refuses these messages: ${reasonOf(cause)}`, {
+    throw new DomainError('invalid_request', `The model's chat template rejects these messages: ${reasonOf(cause)}`, {
       param: 'messages',
       cause,
     });

@@ -3,8 +3,8 @@ import type { AddedToken } from './tokenizer.ts';
 
 /**
  * Names of the control tokens: every special token, and those that a chat template names, because some models mark the
- * borders of turns with tokens that are not declared special. Added tokens for plain text are none: what a template happens
- * to contain counts only when it is spelt as markup (`<think>`), not as white space or a word.
+ * borders of turns with tokens that are not declared special. Added tokens for plain text do not count: a token in a template
+ * counts only if it is spelt as markup (`<think>`), not as white space or a word.
  */
 export function controlTokens(added: readonly AddedToken[], templates: Iterable<string>): string[] {
   const sources = [...templates];

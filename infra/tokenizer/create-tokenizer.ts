@@ -31,7 +31,10 @@ export async function createTokenizerWith(
     return tokenizerOf(createEngine(json, new Set(controls)), config, files.family);
   }
   if (files.family === 'dbrx') return tokenizerOf(builtIn(createDbrxEngine(), config), config, files.family);
-  throw new DomainError('bad_tokenizer', `Expected tokenizer.json for a model of family ${files.family}, found none`);
+  throw new DomainError(
+    'bad_tokenizer',
+    `tokenizer.json is missing, which models of family ${files.family} need${COPY_AGAIN}`,
+  );
 }
 
 /** A model whose vocabulary is smaller than the built-in tokenizer's must come with its own tokenizer. */
@@ -81,5 +84,8 @@ function eosIds(engine: TokenEngine, config: TokenizerConfig, family: string): n
 function requireId(engine: TokenEngine, token: string): number {
   const id = engine.idOf(token);
   if (id !== null) return id;
-  throw new DomainError('bad_tokenizer', `eos_token: ${JSON.stringify(token)} is not in the tokenizer's vocabulary`);
+  throw new DomainError(
+    'bad_tokenizer',
+    `tokenizer_config.json: eos_token ${JSON.stringify(token)} is not in the tokenizer's vocabulary${COPY_AGAIN}`,
+  );
 }

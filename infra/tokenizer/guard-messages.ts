@@ -9,7 +9,7 @@ export interface TextPart {
   readonly text: string;
 }
 
-/** A message as the OpenAI API has it; fields beside role and content reach the template as they are. */
+/** A message of the OpenAI API; fields other than role and content reach the template unchanged. */
 export interface ChatMessage {
   readonly role: string;
   readonly content?: string | readonly TextPart[] | null;
@@ -42,7 +42,7 @@ function guardMessage(message: ChatMessage, guard: GuardText): Record<string, un
   return { role, ...guardFields(text === undefined ? fields : { content: text, ...fields }, guard) };
 }
 
-// Templates of text models know only strings.
+// Templates of text models handle only strings.
 function joinParts(parts: readonly TextPart[]): string {
   return parts.map((part) => part.text).join('\n');
 }

@@ -43,7 +43,7 @@ const modelConfig = z.looseObject({
   text_config: z.looseObject(eosTokenId).nullish(),
 });
 
-/** Reads the configuration beside tokenizer.json. Throws DomainError `bad_tokenizer` naming the file and field. */
+/** Reads the configuration that accompanies tokenizer.json. Throws DomainError `bad_tokenizer` naming the file and field. */
 export function readTokenizerConfig(files: TokenizerFiles): TokenizerConfig {
   const config = parseFile('tokenizer_config.json', tokenizerConfig, files.tokenizerConfigJson);
   const map = parseFile('special_tokens_map.json', specialTokensMap, files.specialTokensMapJson);

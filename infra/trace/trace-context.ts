@@ -1,5 +1,5 @@
-// Carries a W3C trace context from the incoming request to whoever works for it. Without a registered OpenTelemetry SDK the
-// api's calls do nothing and the caller's context is passed on unchanged: tracing is off by default.
+// Propagates the W3C trace context of a request through its processing. Without a registered OpenTelemetry SDK the API calls are
+// no-ops and the caller's context is passed on unchanged: tracing is off by default.
 import { context, propagation, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 
 // https://www.w3.org/TR/trace-context/#traceparent-header: version ff and all-zero ids are invalid.

@@ -40,7 +40,7 @@ async function startsWithoutDelay(conclave: StartedConclave): Promise<void> {
   assert.ok(performance.now() - beganMs < LEASE_SECONDS * 1000, 'it waited for the lease of its predecessor');
 }
 
-const QUIETLY = 'Stopping: running answers may finish.\n';
+const QUIETLY = 'Stopping. Running answers may finish; press Ctrl-C again to stop immediately.\n';
 
 test('SIGTERM lets a running answer finish, then everything ends with exit code 0', async (t) => {
   const said = await finishesAnswer(t, async ({ process }) => void process.kill('SIGTERM'));

@@ -1,4 +1,4 @@
-// What all commands of administration do around their work: find the way, do it, let go, and print.
+// Shared frame of the administration commands: open an administrator, do the work, close it, print the result.
 import type { Administrator } from './administrator.ts';
 import { type AdministratorOptions, openAdministrator } from './open-administrator.ts';
 
@@ -6,7 +6,7 @@ export interface AdministerOptions extends AdministratorOptions {
   readonly json?: boolean;
 }
 
-/** Opens an administrator for `work` and closes it, whatever happens. */
+/** Opens an administrator for `work` and closes it, even if `work` fails. */
 export async function administer<T>(
   options: AdministratorOptions,
   work: (admin: Administrator) => Promise<T>,
@@ -19,7 +19,7 @@ export async function administer<T>(
   }
 }
 
-/** Writes the result to stdout: as JSON when asked for, else as text. */
+/** Writes the result to stdout: as JSON with --json, otherwise as text. */
 export function printResult({ json }: AdministerOptions, value: unknown, text: string): void {
   process.stdout.write(json ? `${JSON.stringify(value)}\n` : text);
 }

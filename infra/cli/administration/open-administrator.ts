@@ -1,5 +1,5 @@
-// Keys and tenants for the command line, by one of two ways: over the admin API of a running gateway, or straight in Redis
-// for who operates it. The second makes the first key of a system.
+// Administration of keys and tenants from the command line: through the admin API of a running gateway, or directly in Redis.
+// Only the latter can create the first key of a system.
 import { readConfig } from '../../config/read-config.ts';
 import { DomainError } from '../../errors/domain-error.ts';
 import { homeFolder } from '../home-folder.ts';
@@ -8,7 +8,7 @@ import type { Administrator } from './administrator.ts';
 import { httpAdministrator } from './http-administrator.ts';
 import { redisAdministrator } from './redis-administrator.ts';
 
-/** Where to administer; every command of this kind takes these options. */
+/** Options of every administration command: the system to administer. */
 export interface AdministratorOptions {
   readonly url?: string;
   readonly key?: string;
@@ -17,8 +17,8 @@ export interface AdministratorOptions {
 }
 
 /**
- * Opens the way that applies: `--url` and `--key`, else Redis when REDIS_URL or the configuration names it, else the gateway
- * that runs in the home folder. Throws DomainError `bad_config` when there is none.
+ * Uses `--url` and `--key`, or else Redis if REDIS_URL or the configuration names it, or else the gateway that runs in the home
+ * folder. Throws DomainError `bad_config` if none of them applies.
  */
 export function openAdministrator(options: AdministratorOptions): Administrator {
   const { url, key, home, config: file } = options;
@@ -27,6 +27,6 @@ export function openAdministrator(options: AdministratorOptions): Administrator 
   if (url === undefined && config.redisUrl !== undefined) return redisAdministrator(config, config.redisUrl);
   const ready = readReadyFile(homeFolder(home, process.env));
   if (ready !== undefined) return httpAdministrator(url ?? ready.url, key ?? ready.adminKey);
-  const expected = 'Expected --url and --key, or REDIS_URL, or a running `npm start` in this folder (see --home).';
-  throw new DomainError('bad_config', `There is nothing to administer here. ${expected}`);
+  const remedy = 'Give --url and --key, set REDIS_URL, or run `npm start` in this folder (see --home).';
+  throw new DomainError('bad_config', `There is no system to administer. ${remedy}`);
 }

@@ -1,4 +1,4 @@
-// `conclave chat`: sends what is typed, prints the answer as it comes. Answers go to stdout, everything else to stderr.
+// `conclave chat`: sends the user's input and streams the answer to stdout. Everything else goes to stderr.
 // Ctrl-C stops the answer that is running, and with it its generation; without one it ends the conversation.
 import { createInterface, type Interface } from 'node:readline/promises';
 import { DomainError } from '../../errors/domain-error.ts';
@@ -49,7 +49,7 @@ async function openConversation(options: ChatOptions): Promise<Conversation> {
   if (url === undefined || key === undefined) {
     throw new DomainError(
       'bad_config',
-      'Expected --url and --key, or a running `npm start` in this folder (see --home).',
+      'There is no gateway to talk to. Give --url and --key, or run `npm start` in this folder (see --home).',
     );
   }
   const { temperature, maxTokens, system } = options;
@@ -66,7 +66,11 @@ async function firstModel(url: string, key: string): Promise<string> {
   const answer = (await response.body.json()) as { data?: { id: string }[] };
   if (response.statusCode !== 200) throw refusal(answer);
   const model = answer.data?.[0]?.id;
-  if (model === undefined) throw new DomainError('unavailable', `The gateway at ${url} serves no model.`);
+  if (model === undefined)
+    throw new DomainError(
+      'unavailable',
+      `The gateway at ${url} serves no model. Start a worker, or wait until it has loaded the model.`,
+    );
   return model;
 }
 
@@ -82,7 +86,7 @@ async function converse(conversation: Conversation, terminal: Interface): Promis
   }
 }
 
-/** In a conversation a failed answer is said and the next question can be asked. */
+/** In a conversation, a failed answer is reported and the conversation continues. */
 async function askAndReport(conversation: Conversation, line: string, signal: AbortSignal): Promise<void> {
   try {
     await ask(conversation, line, signal);

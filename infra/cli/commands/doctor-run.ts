@@ -1,4 +1,4 @@
-// `conclave doctor`: one line for each thing that Conclave needs. Changes nothing but a folder that it makes and removes.
+// `conclave doctor`: one line per requirement. It changes nothing except for a folder that it creates and removes.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -27,7 +27,7 @@ const OLDEST_NODE = 20;
 /** The demo model with gateway and two Redis servers. */
 const MIN_FREE_BYTES = 1024 ** 3;
 
-/** Prints the findings; the exit code is 1 when one of them is a failure. */
+/** Prints the findings; the exit code is 1 if one of them is a failure. */
 export async function doctorCommand(options: DoctorOptions): Promise<void> {
   const findings = [
     checkNode(process.versions.node),
@@ -43,10 +43,10 @@ export async function doctorCommand(options: DoctorOptions): Promise<void> {
   if (failed) process.exitCode = 1;
 }
 
-/** `version` as `process.versions.node` has it. */
+/** `version` in the format of `process.versions.node`. */
 export function checkNode(version: string): Finding {
   const recent = Number(version.split('.')[0]) >= OLDEST_NODE;
-  const detail = recent ? version : `${version}; expected ${OLDEST_NODE} or newer`;
+  const detail = recent ? version : `${version}; install Node ${OLDEST_NODE} or newer`;
   return { what: 'node', state: recent ? 'ok' : 'fail', detail };
 }
 
@@ -54,7 +54,7 @@ export function checkNode(version: string): Finding {
 export function checkMemory(free: number, total: number): Finding {
   const detail = `${formatBytes(free)} free of ${formatBytes(total)}`;
   if (free >= MIN_FREE_BYTES) return { what: 'memory', state: 'ok', detail };
-  return { what: 'memory', state: 'warn', detail: `${detail}; the weights of a model must stay in memory` };
+  return { what: 'memory', state: 'warn', detail: `${detail}; free some: the weights of a model must fit into memory` };
 }
 
 function checkCompiler(): Finding {
@@ -63,7 +63,7 @@ function checkCompiler(): Finding {
     if (status === 0) return { what: 'compiler', state: 'ok', detail: stdout.split('\n')[0] ?? compiler };
   }
   const install = process.platform === 'darwin' ? 'xcode-select --install' : 'apt-get install build-essential';
-  return { what: 'compiler', state: 'fail', detail: `found no C++ compiler; install one (${install})` };
+  return { what: 'compiler', state: 'fail', detail: `no C++ compiler found; install one (${install})` };
 }
 
 function checkAddon(): Finding {
@@ -74,7 +74,7 @@ function checkAddon(): Finding {
   }
 }
 
-/** What depends on the configuration, which may itself be the fault. */
+/** Findings that depend on the configuration, which may itself be invalid. */
 async function checkConfigured(options: DoctorOptions): Promise<readonly Finding[]> {
   const { home, config: file } = options;
   try {
@@ -98,7 +98,11 @@ async function checkHome({ home }: Config): Promise<Finding> {
     return { what: 'home', state: 'ok', detail: home };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    return { what: 'home', state: 'fail', detail: `cannot write to ${home} (${code})` };
+    return {
+      what: 'home',
+      state: 'fail',
+      detail: `cannot write to ${home} (${code}); change its owner or permissions, or choose another folder with --home`,
+    };
   }
 }
 
@@ -106,7 +110,11 @@ function checkPort({ host, port }: Config): Promise<Finding> {
   const server = createServer();
   return new Promise((resolve) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      resolve({ what: 'port', state: 'warn', detail: `${host}:${port} cannot be had (${error.code}); see --port` });
+      resolve({
+        what: 'port',
+        state: 'warn',
+        detail: `${host}:${port} is not available (${error.code}); choose another with \`conclave start --port\``,
+      });
     });
     server.listen(port, host, () => {
       server.close(() => resolve({ what: 'port', state: 'ok', detail: `${host}:${port} is free` }));
@@ -114,7 +122,7 @@ function checkPort({ host, port }: Config): Promise<Finding> {
   });
 }
 
-/** A configured server is asked; without one the binary for a private server must be there. */
+/** Checks the configured server, or else that the binary for a private one exists. */
 async function checkRedis(config: Config, role: RedisRole): Promise<Finding> {
   const what = role === 'durable' ? 'redis' : 'exchange';
   const url = role === 'durable' ? config.redisUrl : config.exchangeUrl;
@@ -125,7 +133,7 @@ async function checkRedis(config: Config, role: RedisRole): Promise<Finding> {
     return {
       what,
       state: warnings.length === 0 ? 'ok' : 'warn',
-      detail: warnings.join(' ') || 'answers, policies fit',
+      detail: warnings.join(' ') || 'answers, settings are suitable',
     };
   } catch (error) {
     return { what, state: 'fail', detail: toDomainError(error).message };

@@ -48,7 +48,7 @@ async function withComputer(options: GenerateOptions, use: (computer: Computer) 
     );
   }
   if (options.variant !== '') {
-    const message = '--variant is for a single node: expected --nodes 1.';
+    const message = '--variant applies to a single node only. Use it with --nodes 1.';
     throw new DomainError('invalid_request', message, { param: '--variant' });
   }
   await withLocalGroup(options, ({ held, size }, executor) => {
@@ -63,7 +63,8 @@ async function encodePrompt(options: GenerateOptions, files: TokenizerFiles, tok
     return tokenizer.encode(options.prompt, { specials: 'parsed', addPromptTokens: true });
   }
   const template = createChatTemplate(files, tokenizer);
-  if (template === null) throw new DomainError('invalid_request', `${options.model} has no chat template.`);
+  if (template === null)
+    throw new DomainError('invalid_request', `${options.model} has no chat template. Leave out --chat.`);
   const messages = [{ role: 'user', content: options.prompt }];
   return encodeChat(tokenizer, template, { messages, tools: null, addGenerationPrompt: true });
 }
@@ -77,13 +78,15 @@ function requestOf(
   const room = maxContext - promptTokens.length;
   const tooLarge = promptTokens.find((id) => id >= vocab);
   if (tooLarge !== undefined) {
-    const message = `The tokenizer gives token ${tooLarge}, but the model's vocabulary has ${vocab} tokens.`;
+    const message = `The tokenizer produced token ${tooLarge}, but the model's vocabulary has ${vocab} tokens. Use the tokenizer files that came with the model.`;
     throw new DomainError('bad_tokenizer', message);
   }
   if (promptTokens.length === 0)
-    throw new DomainError('invalid_request', 'The prompt has no tokens.', { param: '--prompt' });
+    throw new DomainError('invalid_request', 'The prompt has no tokens. Give a longer one with --prompt.', {
+      param: '--prompt',
+    });
   if (room < 1) {
-    const message = `The prompt has ${promptTokens.length} tokens; the model's context holds ${maxContext}, the answer included.`;
+    const message = `The prompt has ${promptTokens.length} tokens, but the model's context holds ${maxContext} including the answer. Shorten the prompt.`;
     throw new DomainError('context_length_exceeded', message, { param: '--prompt' });
   }
   return {

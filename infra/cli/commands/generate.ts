@@ -1,4 +1,4 @@
-// `conclave generate` and `conclave logits`: the engine alone, without Redis.
+// Options of `conclave generate` and `conclave logits`, which use the engine without Redis.
 
 import { type Command, Option } from 'commander';
 import { TOPOLOGIES } from '../../messages/group-plan.ts';
@@ -10,12 +10,14 @@ import type { LogitsOptions } from './logits-run.ts';
 export function addGenerateCommand(program: Command): void {
   addEngineOptions(program.command('generate').description('continue a prompt with a model on this machine'))
     .requiredOption('--prompt <text>', 'text to continue')
-    .option('--chat', "put the prompt into the model's chat template as a user's message")
-    .option('--max-tokens <count>', 'tokens to generate at most', parsePositiveInteger, 128)
-    .option('--temperature <value>', '0 always takes the most likely token', parseTemperature, 0)
-    .option('--seed <number>', 'the same seed gives the same text', parseNonNegativeInteger, 0)
-    .option('--nodes <count>', 'nodes on this machine that share the work', parsePositiveInteger, 1)
-    .addOption(new Option('--topology <kind>', 'how nodes share it').choices(['auto', ...TOPOLOGIES]).default('auto'))
+    .option('--chat', "send the prompt as a user message, in the model's chat template")
+    .option('--max-tokens <count>', 'maximum tokens to generate', parsePositiveInteger, 128)
+    .option('--temperature <value>', 'sampling temperature; 0 is greedy', parseTemperature, 0)
+    .option('--seed <number>', 'sampling seed; the same seed gives the same text', parseNonNegativeInteger, 0)
+    .option('--nodes <count>', 'number of nodes on this machine that share the model', parsePositiveInteger, 1)
+    .addOption(
+      new Option('--topology <kind>', 'how nodes share the work').choices(['auto', ...TOPOLOGIES]).default('auto'),
+    )
     .option('--json', 'print one JSON object: text, token_ids, tokens_per_second')
     .addHelpText('after', '\nExample:\n  conclave generate --model models/demo --chat --prompt "Who are you?"')
     .action(async (options: GenerateOptions) => {
@@ -26,10 +28,10 @@ export function addGenerateCommand(program: Command): void {
 
 export function addLogitsCommand(program: Command): void {
   addEngineOptions(
-    program.command('logits').description('write the logits of every position, for comparison with other engines'),
+    program.command('logits').description('write the logits of every position to a file, to compare engines'),
   )
     .requiredOption('--tokens <ids>', 'token ids, separated by commas')
-    .requiredOption('--out <file>', 'an .npy file: f32 [tokens, vocab]')
+    .requiredOption('--out <file>', 'output file in .npy format: f32 [tokens, vocab]')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  conclave logits --model models/demo --tokens 1,2,3 --out logits.npy')
     .action(async (options: LogitsOptions) => {
@@ -40,13 +42,13 @@ export function addLogitsCommand(program: Command): void {
 
 function addEngineOptions(command: Command): Command {
   return command
-    .requiredOption('--model <folder>', 'a checkpoint or a folder of packs')
-    .option('--home <folder>', 'where packs of checkpoints are kept (default: $CONCLAVE_HOME or .conclave)')
-    .option('--threads <count>', 'computing threads (default: one per core)', parsePositiveInteger)
-    .addOption(new Option('--backend <backend>', 'where to compute').choices(BACKENDS).default('auto'))
+    .requiredOption('--model <folder>', 'folder of a checkpoint or of packs')
+    .option('--home <folder>', 'folder in which packs are stored (default: $CONCLAVE_HOME or .conclave)')
+    .option('--threads <count>', 'compute threads (default: one per core)', parsePositiveInteger)
+    .addOption(new Option('--backend <backend>', 'compute backend').choices(BACKENDS).default('auto'))
     .option(
       '--variant <name>',
-      "kernel variant, for tests: 'reference' says the maths in plain C++; GPU: lanes, matrices",
+      "kernel variant, for tests; 'reference' is plain C++; lanes and matrices are for GPUs",
       '',
     );
 }

@@ -24,7 +24,7 @@ export async function keyCreateCommand(options: KeyCreateOptions, nowMs: number)
   const expiresAtMs = expiresDays === undefined ? null : Math.round(nowMs + expiresDays * DAY_MS);
   const key = await administer(options, (admin) => admin.createKey({ tenant, name, scopes, expiresAtMs }));
   printResult(options, key, `${key.text}\n`);
-  if (!options.json) process.stderr.write('Keep it: it is not stored and cannot be shown again.\n');
+  if (!options.json) process.stderr.write('Keep it safe: it is not stored and cannot be shown again.\n');
 }
 
 export async function keyListCommand(options: KeyListOptions, nowMs: number): Promise<void> {

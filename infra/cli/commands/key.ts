@@ -1,16 +1,16 @@
-// `conclave key …`: the options of its subcommands. What they do is in key-run.ts.
+// Options of `conclave key …`, which key-run.ts implements.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { SCOPES } from '../../tenants/scope.ts';
 import { withAdministratorOptions } from '../administration/administrator-options.ts';
 import type { KeyCreateOptions, KeyListOptions, KeyRevokeOptions } from './key-run.ts';
 
 export function addKeyCommand(program: Command): void {
-  const key = program.command('key').description('make, list and revoke API keys');
+  const key = program.command('key').description('create, list and revoke API keys');
   withAdministratorOptions(key.command('create'))
-    .description('make a key; it is shown once')
-    .requiredOption('--tenant <id>', 'whose key it is; the tenant must exist')
-    .option('--name <text>', 'what it is for', '')
-    .addOption(new Option('--scopes <scopes...>', 'what it allows').choices(SCOPES).default(['chat']))
+    .description('create a key, which is shown only once')
+    .requiredOption('--tenant <id>', 'tenant that owns the key; it must exist')
+    .option('--name <text>', 'label, such as the owner or the purpose', '')
+    .addOption(new Option('--scopes <scopes...>', 'scopes of the key').choices(SCOPES).default(['chat']))
     .option('--expires-days <days>', 'days until it expires (default: never)', parseDays)
     .addHelpText('after', '\nExample:\n  conclave key create --tenant acme --scopes chat --expires-days 90')
     .action(async (options: KeyCreateOptions) => {
@@ -18,15 +18,15 @@ export function addKeyCommand(program: Command): void {
       await keyCreateCommand(options, Date.now());
     });
   withAdministratorOptions(key.command('list'))
-    .description('all keys, without their secrets')
-    .option('--tenant <id>', 'only those of one tenant')
+    .description('list keys, without their secrets')
+    .option('--tenant <id>', 'only keys of this tenant')
     .action(async (options: KeyListOptions) => {
       const { keyListCommand } = await import('./key-run.ts');
       await keyListCommand(options, Date.now());
     });
   withAdministratorOptions(key.command('revoke'))
-    .description('revoke a key; the next request with it is refused')
-    .argument('<prefix>', 'the twelve characters after cvk_')
+    .description('revoke a key with immediate effect')
+    .argument('<prefix>', 'the key without secret: the twelve characters after cvk_')
     .action(async (prefix: string, options: KeyRevokeOptions) => {
       const { keyRevokeCommand } = await import('./key-run.ts');
       await keyRevokeCommand(prefix, options);
@@ -35,6 +35,7 @@ export function addKeyCommand(program: Command): void {
 
 function parseDays(text: string): number {
   const days = Number(text);
-  if (text.trim() === '' || !(days > 0 && days <= 36_500)) throw new InvalidArgumentError('Expected a number of days.');
+  if (text.trim() === '' || !(days > 0 && days <= 36_500))
+    throw new InvalidArgumentError('Expected a number of days from more than 0 to 36500.');
   return days;
 }

@@ -45,11 +45,11 @@ function checkTokens(tokens: readonly number[], session: ModelSession): void {
   const { vocab, maxContext } = session.description;
   const outside = tokens.find((id) => id >= vocab);
   if (outside !== undefined) {
-    const message = `Token ${outside} is outside the model's vocabulary of ${vocab}.`;
+    const message = `Token ${outside} is outside the model's vocabulary: expected ids from 0 to ${vocab - 1}.`;
     throw new DomainError('invalid_request', message, { param: '--tokens' });
   }
   if (tokens.length > maxContext) {
-    const message = `${tokens.length} tokens are more than the model's context of ${maxContext}.`;
+    const message = `Received ${tokens.length} tokens, but the model's context holds ${maxContext}. Give fewer with --tokens.`;
     throw new DomainError('context_length_exceeded', message, { param: '--tokens' });
   }
 }

@@ -8,7 +8,7 @@ import type { SynthOptions } from './model-synth.ts';
 import type { VerifyOptions } from './model-verify.ts';
 
 export function addModelCommand(program: Command): void {
-  const model = program.command('model').description('look at, check and make model folders');
+  const model = program.command('model').description('inspect, verify, create and export model folders');
   addInspect(model);
   addSynth(model);
   addVerify(model);
@@ -18,9 +18,9 @@ export function addModelCommand(program: Command): void {
 function addInspect(model: Command): void {
   model
     .command('inspect')
-    .description('family, shapes, parameters and bytes of a checkpoint, from its config and headers alone')
+    .description('print family, shapes, parameters and bytes of a checkpoint, from its config and headers')
     .argument('<folder>', 'checkpoint: config.json and model.safetensors, or shards with their index')
-    .option('--nodes <count>', 'nodes to share the experts out to', parsePositiveInteger, 1)
+    .option('--nodes <count>', 'number of nodes that share the experts', parsePositiveInteger, 1)
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  conclave model inspect ./dbrx-instruct --nodes 4')
     .action(async (folder: string, options: InspectOptions) => {
@@ -35,16 +35,16 @@ function addSynth(model: Command): void {
   model
     .command('synth')
     .description('write a checkpoint of random weights with a valid config and tokenizer, for benchmarks and tests')
-    .requiredOption('--out <folder>', 'where to write it: a new or empty folder')
+    .requiredOption('--out <folder>', 'output folder, new or empty')
     .addOption(new Option('--like <family>', 'model family').choices(['dbrx']).default('dbrx'))
     .addOption(size('--layers <count>', 'blocks', 4))
     .addOption(size('--d-model <width>', 'width of the residual stream', 256))
-    .addOption(size('--experts <count>', 'experts in each layer', 8))
-    .addOption(size('--top-k <count>', 'experts for each token', 2))
+    .addOption(size('--experts <count>', 'experts per layer', 8))
+    .addOption(size('--top-k <count>', 'experts per token', 2))
     .addOption(size('--ffn <width>', 'inner width of an expert', 512))
     .addOption(size('--heads <count>', 'attention heads', 4))
     .addOption(size('--kv-heads <count>', 'key/value heads', 2))
-    .addOption(size('--vocab <size>', 'tokens of the vocabulary, at least 260', 4096))
+    .addOption(size('--vocab <size>', 'size of the vocabulary, at least 260', 4096))
     .addOption(size('--max-seq-len <tokens>', 'longest sequence', 4096))
     .addOption(new Option('--dtype <dtype>', 'storage type').choices(['bf16', 'f16', 'f32']).default('bf16'))
     .option('--seed <number>', 'the same seed gives the same files', parseNonNegativeInteger, 0)
@@ -64,8 +64,8 @@ function addVerify(model: Command): void {
   model
     .command('verify')
     .description('recompute the checksums of the packs of a model')
-    .argument('<folder>', 'a folder of packs, or the checkpoint they were made from')
-    .option('--home <folder>', 'where packs of checkpoints are kept (default: $CONCLAVE_HOME or .conclave)')
+    .argument('<folder>', 'folder of packs, or the checkpoint they were built from')
+    .option('--home <folder>', 'folder in which packs are stored (default: $CONCLAVE_HOME or .conclave)')
     .option('--json', 'print one JSON object')
     .action(async (folder: string, options: VerifyOptions) => {
       const { verifyCommand } = await import('./model-verify.ts');
@@ -76,9 +76,9 @@ function addVerify(model: Command): void {
 function addExportGguf(model: Command): void {
   model
     .command('export-gguf')
-    .description('write a dbrx checkpoint as one GGUF file, to compare with another engine on the same weights')
+    .description('export a dbrx checkpoint as a GGUF file, to compare engines on the same weights')
     .argument('<folder>', 'checkpoint')
-    .requiredOption('--out <file>', 'where to write it')
+    .requiredOption('--out <file>', 'output file')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  conclave model export-gguf ./model-d --out ./model-d.gguf')
     .action(async (folder: string, options: ExportGgufOptions) => {

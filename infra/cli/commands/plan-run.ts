@@ -60,7 +60,7 @@ function jsonOf(outcome: SizeOutcome): object {
 
 async function readLive({ group }: PlanOptions): Promise<LiveCluster> {
   const { redisUrl, worker } = readConfig();
-  if (redisUrl === undefined) throw missing('REDIS_URL, or `redisUrl` in conclave.yaml, beside --live');
+  if (redisUrl === undefined) throw missing('REDIS_URL, or `redisUrl` in conclave.yaml, with --live');
   const redis = connectRedis({ url: redisUrl, role: 'durable', name: 'plan', retry: 'bounded' });
   return readLiveCluster(redis, group ?? worker.group).finally(() => redis.disconnect());
 }
@@ -74,11 +74,11 @@ function write(options: PlanOptions, result: object, text: string): void {
   process.stdout.write(options.json === true ? `${JSON.stringify(result)}\n` : text);
 }
 
-/** The file with the flags above it: one request for each number of nodes. */
+/** Merges the file and the flags, which take precedence: one request for each number of nodes. */
 function readRequests(path: string | undefined, options: PlanOptions): readonly PlanFile[] {
   const file = path === undefined ? undefined : readYaml(path);
   const { machine, nodes: counts, live, group: _group, paper: _paper, json: _json, ...settings } = options;
-  if (counts !== undefined && machine === undefined) throw missing('--machine beside --nodes');
+  if (counts !== undefined && machine === undefined) throw missing('--machine with --nodes');
   const machines = machine === undefined ? [] : (counts ?? [1]).map((count) => ({ nodes: [{ machine, count }] }));
   const sizes: readonly Partial<PlanFileInput>[] = machines.length === 0 ? [{}] : machines;
   return sizes.map((nodes) => {

@@ -1,4 +1,4 @@
-// `conclave plan`: its options. What it does is in plan-run.ts.
+// Options of `conclave plan`, which plan-run.ts implements.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parsePositiveInteger } from '../parse-option.ts';
 import type { PlanOptions } from './plan-run.ts';
@@ -24,24 +24,28 @@ cluster.yaml:
 export function addPlanCommand(program: Command): void {
   program
     .command('plan')
-    .description('which machines a model needs: placement, memory, tokens per second and where the time goes, cost')
-    .argument('[file]', 'YAML with model, nodes and link; flags go above it')
-    .option('--model <name>', 'a checkpoint folder, or dbrx')
-    .option('--machine <preset>', 'all nodes are such machines: m2-ultra, m3-ultra-256, m3-ultra-512')
-    .option('--nodes <counts>', 'how many of them; several counts are compared', parseCounts)
-    .option('--link <preset>', '10gbe, thunderbolt, thunderbolt-rdma, rdma-25g')
+    .description('predict which machines a model needs: placement, memory, speed, where the time goes, cost')
+    .argument('[file]', 'YAML file with model, nodes and link; flags take precedence')
+    .option('--model <name>', 'folder of a checkpoint, or dbrx')
+    .option('--machine <preset>', 'type of all nodes: m2-ultra, m3-ultra-256, m3-ultra-512')
+    .option('--nodes <counts>', 'number of nodes; several numbers are compared', parseCounts)
+    .option('--link <preset>', 'network: 10gbe, thunderbolt, thunderbolt-rdma, rdma-25g')
     .addOption(
-      new Option('--topology <topology>', 'who holds attention').choices(['auto', 'centralized', 'decentralized']),
+      new Option('--topology <topology>', 'which nodes compute attention').choices([
+        'auto',
+        'centralized',
+        'decentralized',
+      ]),
     )
     .addOption(
       new Option('--policy <policy>', 'how experts are placed').choices(['overlap', 'groups', 'busy-full', 'disjoint']),
     )
-    .option('--streams <count>', 'streams that decode at once', parsePositiveInteger)
-    .option('--context <tokens>', "tokens of each stream's context", parsePositiveInteger)
-    .option('--alternative <preset>', 'what to compare the cost with: 8xh100')
-    .option('--live', 'the nodes that run now, and what the router chose there; reads REDIS_URL')
-    .option('--group <name>', 'their group (default: main)')
-    .option('--paper', "the paper's cluster: predicted beside published")
+    .option('--streams <count>', 'number of concurrent streams', parsePositiveInteger)
+    .option('--context <tokens>', 'context length of each stream', parsePositiveInteger)
+    .option('--alternative <preset>', 'machine to compare the cost with: 8xh100')
+    .option('--live', 'use the running nodes and their routing statistics, from $REDIS_URL')
+    .option('--group <name>', 'group of the running nodes (default: main)')
+    .option('--paper', "compare predicted and published figures of the paper's cluster")
     .option('--json', 'print one JSON object')
     .addHelpText('after', EXAMPLES)
     .action(async (file: string | undefined, options: PlanOptions) => {

@@ -1,4 +1,4 @@
-// `conclave start`: runs the cluster of this machine until it is asked to stop.
+// `conclave start`: runs this machine's cluster until it receives a stop signal.
 import { once } from 'node:events';
 import { type ConfigFlags, readConfig } from '../../config/read-config.ts';
 import { exitBySignal, stopRequest } from '../../process/stop-request.ts';
@@ -9,7 +9,7 @@ export type StartOptions = ConfigFlags;
 export async function startCommand(options: StartOptions): Promise<void> {
   const config = readConfig(options);
   const say = (line: string) => process.stderr.write(`${line}\n`);
-  // A terminal that was closed asks us to stop, and cannot be told anything any more.
+  // When the terminal closes, it sends SIGHUP and writes to it fail.
   process.stderr.on('error', () => {});
   const asked = stopRequest();
   const starting = runCluster({ config, configFile: options.config, say, interrupted: asked });
@@ -17,13 +17,13 @@ export async function startCommand(options: StartOptions): Promise<void> {
   if (cluster === null) return exitBySignal(asked);
   process.stdout.write(welcome(cluster.ready));
   if (!asked.aborted) await once(asked, 'abort');
-  say('Stopping: running answers may finish.');
+  say('Stopping. Running answers may finish; press Ctrl-C again to stop immediately.');
   await cluster.stop();
   // Node aborts at its usual exit when the terminal is gone.
   if (asked.reason === 'SIGHUP') exitBySignal(asked);
 }
 
-/** A start that was interrupted failed for no other reason: null. */
+/** Null if the start was interrupted, which is then the reason for its failure. */
 async function unlessInterrupted(
   starting: Promise<RunningCluster>,
   asked: AbortSignal,
@@ -36,7 +36,7 @@ async function unlessInterrupted(
   }
 }
 
-/** What a newcomer needs next, ready to be pasted. */
+/** The welcome message, with a command to paste. */
 function welcome({ url, apiKey, adminKey, model }: ReadyFile): string {
   const body = JSON.stringify({
     model,

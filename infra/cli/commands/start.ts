@@ -6,14 +6,14 @@ import type { StartOptions } from './start-run.ts';
 export function addStartCommand(program: Command): void {
   program
     .command('start')
-    .description('serve a model on this machine: Redis, gateway and workers')
-    .option('--port <port>', 'where the gateway listens; 0 takes a free one (default: 8080)', parsePort)
+    .description('serve a model on this machine: starts Redis, gateway and workers')
+    .option('--port <port>', 'port of the gateway; 0 picks a free one (default: 8080)', parsePort)
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
-    .option('--nodes <count>', 'nodes that share the model (default: 1)', parsePositiveInteger)
-    .option('--model <folder>', 'a checkpoint or a folder of packs (default: the demo model)')
-    .option('--served-model-name <name>', "the name that clients use (default: that of the model's folder)")
-    .option('--home <folder>', 'where keys, packs, queues and logs are kept (default: $CONCLAVE_HOME or .conclave)')
-    .option('--config <file>', 'configuration (default: conclave.yaml, if there is one)')
+    .option('--nodes <count>', 'number of nodes that share the model (default: 1)', parsePositiveInteger)
+    .option('--model <folder>', 'folder of a checkpoint or of packs (default: the demo model)')
+    .option('--served-model-name <name>', "model name that clients use (default: the name of the model's folder)")
+    .option('--home <folder>', 'folder of keys, packs, queues and logs (default: $CONCLAVE_HOME or .conclave)')
+    .option('--config <file>', 'configuration file (default: conclave.yaml, if it exists)')
     .addHelpText('after', '\nExample:\n  npm start -- --model ./dbrx-instruct --port 9000')
     .action(async (options: StartOptions) => {
       const { startCommand } = await import('./start-run.ts');

@@ -1,4 +1,4 @@
-// `conclave tenant …`: the options of its subcommands. What they do is in tenant-run.ts.
+// Options of `conclave tenant …`, which tenant-run.ts implements.
 import { type Command, InvalidArgumentError } from 'commander';
 import { MAX_WEIGHT, MIN_WEIGHT, WEIGHT_RANGE } from '../../redis/fair-limits.ts';
 import { withAdministratorOptions } from '../administration/administrator-options.ts';
@@ -6,22 +6,22 @@ import { parseNonNegativeInteger, parsePositiveInteger } from '../parse-option.t
 import type { TenantListOptions, TenantPolicyOptions } from './tenant-run.ts';
 
 export function addTenantCommand(program: Command): void {
-  const tenant = program.command('tenant').description('make, list and change tenants');
+  const tenant = program.command('tenant').description('create, list and change tenants');
   withPolicyOptions(tenant.command('create'))
-    .description('make a tenant; what is not given follows the configuration')
+    .description('create a tenant; unset options follow the configuration')
     .addHelpText('after', '\nExample:\n  conclave tenant create acme --weight 2 --max-waiting 100')
     .action(async (id: string, options: TenantPolicyOptions) => {
       const { tenantCreateCommand } = await import('./tenant-run.ts');
       await tenantCreateCommand(id, options);
     });
   withPolicyOptions(tenant.command('set'))
-    .description('change what rules a tenant')
+    .description('change the settings of a tenant')
     .action(async (id: string, options: TenantPolicyOptions) => {
       const { tenantSetCommand } = await import('./tenant-run.ts');
       await tenantSetCommand(id, options);
     });
   withAdministratorOptions(tenant.command('list'))
-    .description('tenants with a record')
+    .description('list tenants with a record')
     .action(async (options: TenantListOptions) => {
       const { tenantListCommand } = await import('./tenant-run.ts');
       await tenantListCommand(options);
@@ -30,13 +30,13 @@ export function addTenantCommand(program: Command): void {
 
 function withPolicyOptions(command: Command): Command {
   return withAdministratorOptions(command)
-    .argument('<id>', 'the tenant; <issuer>/<claim> for one that a JWT issuer names')
-    .option('--weight <number>', 'share relative to other tenants', parseWeight)
-    .option('--max-waiting <count>', 'requests that may wait at once', parsePositiveInteger)
-    .option('--requests-per-minute <count>', '0 sets no limit', parseNonNegativeInteger)
-    .option('--models <ids...>', 'the models it may use; "*" for all')
-    .option('--block', 'serve it nothing')
-    .option('--no-block', 'serve it again');
+    .argument('<id>', 'tenant id; <issuer>/<claim> for a tenant of a JWT issuer')
+    .option('--weight <number>', 'share of tokens relative to other tenants', parseWeight)
+    .option('--max-waiting <count>', 'maximum number of waiting requests', parsePositiveInteger)
+    .option('--requests-per-minute <count>', 'rate limit; 0 disables it', parseNonNegativeInteger)
+    .option('--models <ids...>', 'models that the tenant may use; "*" for all')
+    .option('--block', 'refuse all credentials of the tenant')
+    .option('--no-block', 'accept its credentials again');
 }
 
 function parseWeight(text: string): number {

@@ -1,15 +1,14 @@
-// `conclave plan --paper`: what our formulas say of the paper's cluster beside what is published of it. Pure.
+// `conclave plan --paper`: predictions for the paper's cluster next to the published figures. Pure.
 import type { PaperRow } from '../../../workers/plan/paper-results.ts';
 import { formatTable } from '../format-table.ts';
 
 const NOTES = `DBRX in bf16, one stream, M2 Ultra (800 GB/s), the paper's groups of eight experts, decentralized.
 
-bound      what memory, arithmetic and link allow, no residual: computed here, not the paper's prediction
-fitted     with the latency and the residual that two nodes leave; only the row of two nodes is fitted, the others are
-           predictions
-published  measured by the authors, as two summaries of arXiv 2506.23635 report it; its full text was not available.
-           The rate of three nodes and anything on six and eight is in neither
-overlap    the same machines and fit, experts placed by Conclave
+bound      upper bound from memory, arithmetic and link, without residual: computed here, not the paper's prediction
+fitted     with latency and residual fitted to the row of two nodes; the other rows are predictions
+published  measured by the authors, according to two summaries of arXiv 2506.23635; its full text was not available.
+           Neither has the rate of three nodes, or anything about six and eight
+overlap    the same machines and fit, with experts placed by Conclave
 `;
 
 export function describePaper(rows: readonly PaperRow[]): string {

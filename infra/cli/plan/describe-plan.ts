@@ -1,4 +1,4 @@
-// A plan as people read it: memory and placement, the step and where its time goes, what it costs. Pure.
+// Formats a plan for people: memory and placement, the step and where its time goes, the cost. Pure.
 import type { CostReport } from '../../../workers/plan/cost.ts';
 import type { ClusterInput, ClusterPlan } from '../../../workers/plan/plan-cluster.ts';
 import type { StepSeconds } from '../../../workers/plan/step-input.ts';
@@ -7,14 +7,14 @@ import { formatTable } from '../format-table.ts';
 
 const CAUSES: readonly (readonly [cause: keyof StepSeconds, label: string])[] = [
   ['load', 'reading weights and KV'],
-  ['compute', 'arithmetic beside it'],
+  ['compute', 'arithmetic in addition'],
   ['latency', 'waiting for the link'],
   ['transfer', 'bytes on the link'],
   ['software', 'software'],
 ];
 
 const UPPER_BOUND_NOTE =
-  '  Software counts as nothing here, so this is an upper bound: the paper reached 0.6 of it. `software` in a file says more.\n';
+  '  An upper bound, since it excludes software overhead: the paper reached 0.6 of it. Set `software` in a file to include it.\n';
 
 export interface PlannedSize {
   readonly input: ClusterInput;
@@ -22,7 +22,7 @@ export interface PlannedSize {
   readonly cost: CostReport | null;
 }
 
-/** A plan, or why there is none. */
+/** A plan, or the reason why the model cannot be placed. */
 export type SizeOutcome = PlannedSize | { readonly input: ClusterInput; readonly refusal: string };
 
 export function describePlan({ input, plan, cost }: PlannedSize): string {
@@ -67,8 +67,8 @@ function describePlacement(plan: ClusterPlan): string {
     `${shared ? 'attention and ' : ''}${experts.length} experts: ${listRanges(experts)}`,
   ]);
   const losses = survivesAnyLoss
-    ? 'Any one node may be lost: every expert has a second holder.'
-    : 'Some experts have one holder only: while it is away they are loaded elsewhere, and streams wait.';
+    ? 'The group survives the loss of any one node: every expert has a second holder.'
+    : 'Some experts have a single holder: if it is lost, streams wait until another node has loaded them.';
   return `${topologyText(plan)}, experts placed by ${policy}\n\n${formatTable(['node', 'host', 'memory', 'holds'], rows)}\n${losses}\n`;
 }
 

@@ -1,5 +1,5 @@
-// The nodes of a running group as the planner takes them. In: REDIS_URL's heartbeats and routing counts. Out: planned nodes,
-// the leader first, and what the router chose so far.
+// The nodes of a running group as input of the planner. In: heartbeats and routing counts in Redis. Out: planned nodes, the
+// leader first, and the router's choices so far.
 import type { Redis } from 'ioredis';
 import type { PlannedNode } from '../../../workers/plan/machine.ts';
 import { DomainError } from '../../errors/domain-error.ts';
@@ -8,7 +8,7 @@ import { readRoutingCounts } from '../../registry/routing-counts.ts';
 
 export interface LiveCluster {
   readonly nodes: readonly PlannedNode[];
-  /** [layers, experts], flat; null when nothing is known yet. */
+  /** [layers, experts], flat; null before the first record. */
   readonly counts: Float64Array | null;
 }
 
@@ -16,7 +16,11 @@ export interface LiveCluster {
 export async function readLiveCluster(redis: Redis, group: string): Promise<LiveCluster> {
   const reports = (await readNodes(redis)).filter((report) => report.group === group);
   const [first] = reports;
-  if (first === undefined) throw new DomainError('unavailable', `No node of group ${group} is running.`);
+  if (first === undefined)
+    throw new DomainError(
+      'unavailable',
+      `No node of group ${group} is running. Start one, or choose another group with --group.`,
+    );
   const counts = await readRoutingCounts(redis, first.model);
   return {
     nodes: reports.toSorted((left, right) => rank(left) - rank(right)).map((report) => plannedNode(report, reports)),
@@ -28,14 +32,17 @@ function rank({ role }: NodeReport): number {
   return role === 'leader' ? 0 : 1;
 }
 
-/** Arithmetic is not measured: reading is what a decode step waits for. */
+/** Arithmetic is not measured: decode steps are bound by memory bandwidth. */
 const UNKNOWN_FLOPS = 1e15;
 
 function plannedNode({ id, host, holdings }: NodeReport, all: readonly NodeReport[]): PlannedNode {
   const { memoryBytes, bytesPerSecond, maxExperts } = holdings;
   if (bytesPerSecond === 0)
-    throw new DomainError('unavailable', `Node ${id} has not measured its memory yet; try again.`);
-  // Each node measured by itself; together they are taken to read no more than the quickest of them.
+    throw new DomainError(
+      'unavailable',
+      `Node ${id} has not measured its memory bandwidth yet. Try again in a few seconds.`,
+    );
+  // Each node has measured alone. The nodes of a host share its bandwidth, estimated as that of the fastest one.
   const ofHost = all.filter((other) => other.host === host).map((other) => other.holdings.bytesPerSecond);
   const flops = { flops: UNKNOWN_FLOPS, hostFlops: UNKNOWN_FLOPS };
   const rates = { bytesPerSecond, hostBytesPerSecond: Math.max(...ofHost) };

@@ -1,4 +1,4 @@
-// What `conclave plan FILE` reads: every key, its unit and its default. Values only; what they mean is resolve-plan.ts.
+// Schema of the file of `conclave plan FILE`: every key with its unit and default. resolve-plan.ts interprets the values.
 import { z } from 'zod';
 import { POLICIES, TOPOLOGIES } from '../../../workers/plan/plan-cluster.ts';
 
@@ -8,7 +8,7 @@ const positive = z.number().positive();
 const machineSchema = z.strictObject({
   /** Memory that Conclave may use; on a Mac three quarters of it unless iogpu.wired_limit_mb is raised. */
   memoryGigabytes: positive,
-  /** What a node's threads read of its memory. */
+  /** Memory bandwidth of a node's threads. */
   gigabytesPerSecond: positive,
   /** What several nodes of one host read together; default: the same. */
   hostGigabytesPerSecond: positive.optional(),
@@ -32,14 +32,14 @@ const linkSchema = z.strictObject({
   /** What each node beyond the second adds. */
   perNodeMicroseconds: z.number().min(0).default(0),
   gigabytesPerSecond: positive,
-  /** What a step of several nodes takes beside its layers. */
+  /** Time of a step of several nodes, in addition to its layers. */
   stepMicroseconds: z.number().min(0).default(0),
 });
 
 const softwareSchema = z.strictObject({
-  /** What a layer takes beside memory, arithmetic and link. */
+  /** Time of a layer, in addition to memory, arithmetic and link. */
   layerMicroseconds: z.number().min(0).default(0),
-  /** What a step takes beside its layers. */
+  /** Time of a step, in addition to its layers. */
   stepMicroseconds: z.number().min(0).default(0),
 });
 

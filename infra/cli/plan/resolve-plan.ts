@@ -41,7 +41,12 @@ export async function resolvePlan(file: PlanFile, live: LiveCluster | null): Pro
 /** A folder's model, or the published model of a family in bf16. */
 async function describeModel(name: string): Promise<ModelDescription> {
   if (existsSync(name)) return (await describeCheckpoint(name)).description;
-  if (/[/\\.]/.test(name)) throw new DomainError('bad_config', `There is no folder ${name}.`, { param: 'model' });
+  if (/[/\\.]/.test(name))
+    throw new DomainError(
+      'bad_config',
+      `The folder ${name} does not exist. Name the folder of a checkpoint, or dbrx.`,
+      { param: 'model' },
+    );
   return { ...familyOf({ path: 'model', modelType: name }).example, dtype: 'bf16' };
 }
 
@@ -101,5 +106,5 @@ function named<T>(presets: Readonly<Record<string, T>>, name: string, what: stri
   const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
   if (preset !== undefined) return preset;
   const known = Object.keys(presets).join(', ');
-  throw new DomainError('bad_config', `There is no ${what} "${name}"; there are: ${known}.`, { param: what });
+  throw new DomainError('bad_config', `Unknown ${what} "${name}": expected one of ${known}.`, { param: what });
 }

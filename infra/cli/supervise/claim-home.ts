@@ -1,5 +1,5 @@
-// One `conclave start` per home folder: two would serve from the same Redis files. A lock of the system decides, because a
-// process id does not: the next container has the same one.
+// Allows one `conclave start` per home folder, because two would use the same Redis files. It takes a file lock: a process id
+// would not do, since a restarted container may have the same one.
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { FileLock } from '../../../native/file-lock.ts';
@@ -9,8 +9,8 @@ import { DomainError } from '../../errors/domain-error.ts';
 const LOCK_FILE = 'start.lock';
 
 /**
- * Claims `home` until this process ends or calls what is returned. Throws DomainError: `conflict` naming the process that has
- * it, `unavailable` where files cannot be locked.
+ * Claims `home` until this process exits or calls the returned function. Throws DomainError `conflict` naming the process that
+ * has it, or `unavailable` if its filesystem does not support locks.
  */
 export function claimHome(home: string): () => void {
   const path = join(home, LOCK_FILE);

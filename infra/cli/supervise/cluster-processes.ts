@@ -1,4 +1,4 @@
-// The processes of `npm start` beside Redis: a gateway and one worker per node. In: configuration and addresses. Out: running
+// The processes of `npm start` except Redis: a gateway and one worker per node. In: configuration and addresses. Out: running
 // processes, and whether an answer can be had from them.
 import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
@@ -63,8 +63,8 @@ export class ClusterProcesses {
   }
 
   /**
-   * Resolves when every node takes part and the gateway knows the model. Throws what a process said that could not start, or
-   * `cancelled` when `interrupted` is aborted.
+   * Resolves when every node takes part and the gateway is ready. Throws the error of a process that could not start, or
+   * `cancelled` if `interrupted` is aborted.
    */
   async ready(url: string, redis: Redis, say: (line: string) => void, interrupted: AbortSignal): Promise<void> {
     const waiting = new AbortController();
@@ -80,7 +80,7 @@ export class ClusterProcesses {
     }
   }
 
-  /** The gateway is ready when a worker has told it about a model. */
+  /** The gateway is ready once a worker has published a model. */
   async #untilServed(url: string, over: AbortSignal): Promise<void> {
     while (!over.aborted) {
       if ((await statusOf(`${url}/readyz`, over)) === 200) return;
@@ -144,7 +144,7 @@ function rejectedBy(interrupted: AbortSignal): Promise<never> {
   });
 }
 
-/** Of a GET; 0 when nobody answers. node:http, because loading a larger client would delay the start. */
+/** Status of a GET; 0 if there is no answer. Uses node:http, because loading a larger client would delay the start. */
 function statusOf(url: string, over: AbortSignal): Promise<number> {
   return new Promise((resolve) => {
     const asked = get(url, { signal: over }, (answer) => {
@@ -154,7 +154,7 @@ function statusOf(url: string, over: AbortSignal): Promise<number> {
   });
 }
 
-/** Passes on, once, a line that has stayed the same for a while: what passes quickly is nobody's business. */
+/** Passes a line on once it has stayed the same for a while, to suppress transient states. */
 function lasting(say: (line: string) => void): (line: string) => void {
   let [last, sinceMs, said] = ['', performance.now(), false];
   return (line) => {

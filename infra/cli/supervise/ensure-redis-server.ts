@@ -13,7 +13,7 @@ export function ensureRedisServer(say: (line: string) => void): void {
   if (findRedisServer() !== null) return;
   for (const command of INSTALLERS.map(withPrivileges)) {
     if (command === null) continue;
-    say(`Found no redis-server; installing it: ${command.join(' ')}`);
+    say(`redis-server not found. Installing it: ${command.join(' ')}`);
     if (runs(command) && findRedisServer() !== null) return;
   }
   throw noRedisServer();
@@ -24,7 +24,7 @@ function runs([program = '', ...args]: readonly string[]): boolean {
   return spawnSync(program, args, { env, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
 }
 
-/** apt-get needs root; sudo only where it asks nothing. Null when the command cannot be run. */
+/** apt-get needs root; sudo is used only if it needs no password. Null if the command cannot be run. */
 function withPrivileges(command: readonly string[]): readonly string[] | null {
   const [program = ''] = command;
   if (spawnSync(program, ['--version'], { stdio: 'ignore' }).error !== undefined) return null;

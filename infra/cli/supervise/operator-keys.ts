@@ -1,5 +1,5 @@
-// The keys that `npm start` prints: one to chat, one to administer. Kept in the home folder, readable by its owner only,
-// because they are shown again at the next start. Keys that Redis no longer accepts are replaced, and people are told why.
+// The keys that `npm start` prints: one for chat, one for administration. They are stored in the home folder, readable by its
+// owner only, because the next start prints them again. Keys that Redis no longer accepts are replaced with a warning.
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -14,12 +14,12 @@ export interface OperatorKeys {
 }
 
 const FILE = 'operator-keys.json';
-/** What was there before keys had to be replaced: it is valid again should the data come back. */
+/** The replaced keys, which become valid again if the data of Redis is restored. */
 const PREVIOUS = 'operator-keys.previous.json';
 const storedSchema = z.object({ apiKey: z.string(), adminKey: z.string() });
 const TENANT = 'default';
 
-/** The keys of this home, made at the first start. Warns by `say` before it replaces those of an earlier one. */
+/** The keys of this home, created at the first start. Warns through `say` before it replaces existing ones. */
 export async function operatorKeys(
   home: string,
   keys: KeyStore,
@@ -52,7 +52,7 @@ function readKeys(path: string): Partial<OperatorKeys> {
   try {
     return storedSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
-    const message = `${path} does not hold the keys that a start has written there. Remove it: new ones are made.`;
+    const message = `${path} is damaged. Remove it to have new keys created.`;
     throw new DomainError('bad_config', message, { param: path, cause });
   }
 }
@@ -67,10 +67,10 @@ function isLost(stored: string | undefined, accepted: string | undefined): boole
 
 function warning(home: string, previous: string, isEmpty: boolean): readonly string[] {
   const why = isEmpty
-    ? `WARNING: ${home} was used before, but its Redis is empty: tenants, keys and requests that waited are gone.`
-    : `WARNING: Redis no longer accepts a key of ${join(home, FILE)}: it was revoked or has expired, or the pepper is another.`;
-  const remedy = isEmpty ? 'If its data was moved or is not mounted, stop, put it back and start again. ' : '';
-  return [why, `${remedy}New keys are made; the previous ones are in ${previous}.`];
+    ? `WARNING: ${home} was used before, but its Redis is empty: tenants, keys and waiting requests are gone.`
+    : `WARNING: A key of ${join(home, FILE)} is no longer valid: it was revoked, it has expired, or the pepper has changed.`;
+  const remedy = isEmpty ? 'If the data was moved or is not mounted, stop, restore it and start again. ' : '';
+  return [why, `${remedy}New keys are created; the previous ones are in ${previous}.`];
 }
 
 async function make(name: string, scopes: readonly Scope[], keys: KeyStore, nowMs: number): Promise<string> {

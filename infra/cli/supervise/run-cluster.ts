@@ -102,10 +102,13 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
 function nameOf({ servedModelName }: Config, folder: string): string {
   const name = servedModelName ?? basename(folder);
   if (name !== '') return name;
-  throw new DomainError('bad_config', `${folder} has no name to serve it under. Give one with --served-model-name.`);
+  throw new DomainError(
+    'bad_config',
+    `${folder} has no name that the model could be served under. Give one with --served-model-name.`,
+  );
 }
 
-/** By rename: who waits for the file never reads half of it. */
+/** Writes atomically, by rename, so that a reader never sees half of the file. */
 function writeReadyFile(path: string, ready: ReadyFile): void {
   writeFileSync(`${path}.new`, JSON.stringify(ready, null, 2), { mode: 0o600 });
   renameSync(`${path}.new`, path);
@@ -175,5 +178,5 @@ async function freePort(host: string): Promise<number> {
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));
   if (typeof address === 'object' && address !== null) return address.port;
-  throw new DomainError('unavailable', 'Found no free port.');
+  throw new DomainError('unavailable', 'No free port was found. Choose one with --port.');
 }

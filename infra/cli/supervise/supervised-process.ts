@@ -1,5 +1,5 @@
-// A child process that is started again when it dies, ever more slowly when it dies again and again, and that ends when this
-// process does (exitWithParent).
+// A child process that is restarted when it exits, with exponential backoff, and that exits with this process
+// (exitWithParent).
 import { type ChildProcess, spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,17 +12,17 @@ export interface SupervisedOptions {
   readonly module: string;
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  /** File that takes what the child prints. */
+  /** File for the child's stdout and stderr. */
   readonly logFile: string;
-  /** Told in a line for people whenever the child has died. */
+  /** Called with a message for the user when the child has exited. */
   readonly onEnd: (message: string) => void;
-  /** Told whenever it was started again: its pid is another one. */
+  /** Called after a restart, which changes the pid. */
   readonly onRestart: () => void;
 }
 
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 10_000;
-/** A child that lived this long was healthy: the next delay is the first one again. */
+/** A child that has run this long resets the backoff. */
 const HEALTHY_MS = 30_000;
 
 export class SupervisedProcess {
@@ -31,7 +31,7 @@ export class SupervisedProcess {
   readonly #stopped = new AbortController();
   readonly #log: number;
   #child: ChildProcess;
-  /** Rejects when the very first child ends: the first start must work. */
+  /** Rejects when the first child exits: the first start must succeed. */
   readonly failedToStart: Promise<never>;
 
   constructor(options: SupervisedOptions) {
@@ -40,7 +40,7 @@ export class SupervisedProcess {
     const { child, exited } = this.#spawn();
     this.#child = child;
     this.failedToStart = exited.then((why) => {
-      const message = `The ${options.name} ended at its start (${why}): ${lastLine(options.logFile)}`;
+      const message = `The ${options.name} failed to start (${why}): ${lastLine(options.logFile)}`;
       throw new DomainError('unavailable', message);
     });
     // Looked at only during the start.
@@ -91,7 +91,7 @@ export class SupervisedProcess {
       // A start that fails is reported by its caller, which stops this process then.
       await this.#pause(FIRST_DELAY_MS);
       if (this.#stopped.signal.aborted) return;
-      this.#options.onEnd(`The ${this.#options.name} ended (${why}); starting it again.`);
+      this.#options.onEnd(`The ${this.#options.name} exited (${why}). Restarting it.`);
       await this.#pause(delayMs - FIRST_DELAY_MS);
       if (this.#stopped.signal.aborted) return;
       delayMs = Math.min(MAX_DELAY_MS, delayMs * 2);
@@ -101,7 +101,7 @@ export class SupervisedProcess {
   }
 }
 
-/** A process that gives up says why in its last line. */
+/** The last line of the log, which has the reason why a process exited. */
 function lastLine(logFile: string): string {
   return readFileSync(logFile, 'utf8').trim().split('\n').at(-1) ?? '';
 }

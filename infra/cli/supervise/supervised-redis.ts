@@ -1,4 +1,4 @@
-// One of the two private Redis servers, started again on the same files and address when it dies.
+// One of the two private Redis servers, restarted on the same files and address when it exits.
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseRedisUrl } from '../../redis/connect.ts';
 import { type RunningRedis, type RunRedisOptions, runRedis } from '../../redis/run-redis.ts';
@@ -7,9 +7,9 @@ const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 10_000;
 
 export interface RedisEvents {
-  /** Told in a line for people whenever the server has died. */
+  /** Called with a message for the user when the server has exited. */
   readonly onEnd: (message: string) => void;
-  /** Told whenever it was started again: its pid is another one. */
+  /** Called after a restart, which changes the pid. */
   readonly onRestart: () => void;
 }
 
@@ -51,7 +51,7 @@ export class SupervisedRedis {
     for (;;) {
       await this.#server.exited;
       if (this.#stopped.signal.aborted) return;
-      this.#events.onEnd(`The ${this.#options.role} Redis ended; starting it again.`);
+      this.#events.onEnd(`The ${this.#options.role} Redis exited. Restarting it.`);
       await delay(delayMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
       if (this.#stopped.signal.aborted) return;
       const started = await runRedis(this.#options).catch(() => null);
@@ -60,7 +60,7 @@ export class SupervisedRedis {
         continue;
       }
       this.#server = started;
-      // stop() knew only the server before this one.
+      // stop() has stopped only the previous server.
       if (this.#stopped.signal.aborted) return started.stop();
       delayMs = FIRST_DELAY_MS;
       this.#events.onRestart();
@@ -68,7 +68,7 @@ export class SupervisedRedis {
   }
 }
 
-/** What clients were told stays true: password, and the port where it is one. */
+/** Keeps the address that clients use: the password, and the port unless it is a Unix socket. */
 function sameAddress(url: string): Pick<RunRedisOptions, 'listen' | 'password'> {
   const { port, password = '' } = parseRedisUrl(url, 'url');
   return { listen: port ?? 'unix', password };

@@ -1,4 +1,4 @@
--- Takes the leadership of a group when nobody holds it.
+-- Takes the lease of a group if it is free.
 --   KEYS 1 lease, 2 epoch
 --   ARGV 1 highest epoch the caller has seen, 2 nonce, 3 lease length in ms, 4 node id
 -- Out: the new epoch, above every one stored or seen; 0 while it is held, or within a lease length after a restart of

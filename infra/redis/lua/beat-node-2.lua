@@ -1,4 +1,4 @@
--- Publishes what a node says of itself, unless another process lives under its id.
+-- Publishes the report of a node, unless another live process has its id.
 --   KEYS 1 report, 2 zset of the living by time
 --   ARGV 1 node id, 2 incarnation, 3 report (JSON), 4 life of the report in ms, 5 incarnation that is known to be dead, or ''
 -- Out: 1; -8 the id is another's.

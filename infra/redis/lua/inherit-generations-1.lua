@@ -1,5 +1,5 @@
 -- Gives a new leader what its group ran: takes the locks over again, also those that have run out, unless a scan has given
--- the job back to its queue or another group has it. Nobody else has noticed, so it is no stall.
+-- the job back to its queue or another group has it. No other process has noticed, so it is not a stall.
 --   KEYS 1 lease of the group
 --   ARGV 1 fence `epoch:nonce`, 2 group, 3 lock token, 4 ms that a lock lives, 5 1 when the leader is new
 -- Out: 0, then per request: queue, id, request JSON, last seq of its stream, 1 when it was cancelled, attempt, how many new

@@ -1,4 +1,4 @@
--- Takes back what a node said of itself, unless another process lives under its id.
+-- Deletes the report of a node, unless another live process has its id.
 --   KEYS 1 report, 2 zset of the living by time
 --   ARGV 1 node id, 2 incarnation
 -- Out: 1, or 0 when it was not the caller's.

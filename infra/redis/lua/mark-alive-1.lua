@@ -1,4 +1,4 @@
--- Notes that somebody is alive now, and forgets those who have not been for long.
+-- Records a heartbeat, and removes those that are stale.
 --   KEYS 1 zset of the living by time
 --   ARGV 1 id, 2 ms of silence after which others are forgotten, 0 for never
 -- @include clock

@@ -1,4 +1,4 @@
--- Takes over the requests of gateways whose heartbeat stopped: what nobody else follows becomes an orphan.
+-- Takes over the requests of gateways whose heartbeat stopped: those without another follower become orphans.
 --   KEYS 1 gateways
 --   ARGV 1 ms of silence after which a gateway counts as dead, 2 requests to take over at most
 -- Out: number of requests taken over.

@@ -83,7 +83,7 @@ test('without anything to administer the error says what is expected', async (t)
   const { run } = await start(t);
   const { code, err } = await run(['key', 'list']);
   assert.equal(code, 1);
-  assert.match(err, /Expected --url and --key, or REDIS_URL, or a running `npm start`/);
+  assert.match(err, /Give --url and --key, set REDIS_URL, or run `npm start`/);
   assert.match((await run(['chat', 'hi', '--url', 'http://127.0.0.1:1', '--key', 'x'])).err, /No gateway answers at/);
 });
 

@@ -40,12 +40,12 @@ test('zero nodes and unknown topologies are refused by name', () => {
     runConclave('generate', '--model', 'x', '--prompt', 'x', ...options).stderr.split('\n')[0];
   assert.match(
     refused('--nodes', '0') ?? '',
-    /option '--nodes <count>' argument '0' is invalid\. Expected a whole number from 1 up\./,
+    /option '--nodes <count>' argument '0' is invalid\. Expected a whole number of at least 1\./,
   );
   assert.match(
     refused('--topology', 'ring') ?? '',
     /'ring' is invalid\. Allowed choices are auto, centralized, decentralized\./,
   );
   const start = runConclave('start', '--nodes', '0').stderr;
-  assert.match(start, /option '--nodes <count>' argument '0' is invalid\. Expected a whole number from 1 up\./);
+  assert.match(start, /option '--nodes <count>' argument '0' is invalid\. Expected a whole number of at least 1\./);
 });

@@ -74,21 +74,24 @@ function fails(outcome: ReturnType<typeof runConclave>, message: RegExp): void {
 test('a prompt as long as the context is refused with both numbers', () => {
   fails(
     generate('--prompt', 'x'.repeat(200)),
-    /^conclave: The prompt has \d+ tokens; the model's context holds 64, the answer included\.$/,
+    /^conclave: The prompt has \d+ tokens, but the model's context holds 64 including the answer\. Shorten the prompt\.$/,
   );
 });
 
 test('an empty prompt is refused', () => {
-  fails(generate('--prompt', ''), /^conclave: The prompt has no tokens\.$/);
+  fails(generate('--prompt', ''), /^conclave: The prompt has no tokens\. Give a longer one with --prompt\.$/);
 });
 
 test('a token outside the vocabulary is refused by its id', () => {
   const logits = (tokens: string) =>
     runConclave('logits', '--model', model, '--home', home, '--tokens', tokens, '--out', join(home, 'x.npy'));
-  fails(logits('1,300'), /^conclave: Token 300 is outside the model's vocabulary of 300\.$/);
+  fails(logits('1,300'), /^conclave: Token 300 is outside the model's vocabulary: expected ids from 0 to 299\.$/);
   fails(logits('1,,2'), /^conclave: Expected token ids separated by commas but received ""\.$/);
   fails(logits('-1'), /^conclave: Expected token ids separated by commas but received "-1"\.$/);
-  fails(logits(Array(65).fill('1').join(',')), /^conclave: 65 tokens are more than the model's context of 64\.$/);
+  fails(
+    logits(Array(65).fill('1').join(',')),
+    /^conclave: Received 65 tokens, but the model's context holds 64\. Give fewer with --tokens\.$/,
+  );
 });
 
 test('a path that is not a model folder is named', () => {

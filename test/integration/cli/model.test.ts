@@ -67,7 +67,7 @@ test('synth refuses a folder in use, and sizes that make no model', async (t) =>
   );
   assert.match(
     conclave('model', 'synth', '--out', out, '--layers', '1.5').stderr,
-    /argument '1.5' is invalid. Expected a whole number from 1 up./,
+    /argument '1.5' is invalid. Expected a whole number of at least 1./,
   );
 });
 

@@ -71,8 +71,8 @@ test('a join file that is missing, a folder or empty is named', async (t) => {
   mkdirSync(folder);
   writeFileSync(empty, '\n');
   for (const [file, why] of [
-    [missing, 'cannot be read (ENOENT). Name a file that holds the Redis URL of the group with --join-file.'],
-    [folder, 'cannot be read (EISDIR). Name a file that holds the Redis URL of the group with --join-file.'],
+    [missing, 'cannot be read (ENOENT). Name a readable file with the Redis URL of the group in --join-file.'],
+    [folder, 'cannot be read (EISDIR). Name a readable file with the Redis URL of the group in --join-file.'],
     [empty, 'is empty. Write the Redis URL of the group into it.'],
   ]) {
     const { status, stderr } = runConclave('node', '--join-file', file ?? '', '--home', home);

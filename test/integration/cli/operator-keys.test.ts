@@ -28,13 +28,13 @@ test('keys stay from start to start, and are replaced with a warning when Redis 
   assert.deepEqual(await start(), first);
   await redis.flushall();
   const emptied = await start();
-  assert.match(emptied.said, /^WARNING: .* was used before, but its Redis is empty: .*\n.*put it back and start again/);
+  assert.match(emptied.said, /^WARNING: .* was used before, but its Redis is empty: .*\n.*restore it and start again/);
   assert.notEqual(emptied.adminKey, first.adminKey);
   const previous = JSON.parse(readFileSync(join(home, 'operator-keys.previous.json'), 'utf8'));
   assert.deepEqual(previous, { apiKey: first.apiKey, adminKey: first.adminKey });
   await keys.revoke(emptied.adminKey.split('_')[1] ?? '', Date.now());
   const revoked = await start();
-  assert.match(revoked.said, /^WARNING: Redis no longer accepts a key of .*operator-keys\.json: it was revoked/);
+  assert.match(revoked.said, /^WARNING: A key of .*operator-keys\.json is no longer valid: it was revoked/);
   assert.equal(revoked.apiKey, emptied.apiKey);
   assert.deepEqual(await start(), { ...revoked, said: '' });
 });

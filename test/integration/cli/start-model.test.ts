@@ -76,7 +76,7 @@ const templateInConfig = () => replace('tokenizer_config.json', JSON.stringify({
 
 const COPY = /; copy the file again from where the model came from$/;
 const MOVE = /it is a folder where a file is expected: move it away\.$/;
-const CORRECT = /does not parse: .*; correct it there$/;
+const CORRECT = /does not parse: .*; correct it in that file$/;
 
 const cases: readonly (readonly [what: string, spoil: () => void, file: string, remedy: RegExp])[] = [
   ['no config.json', remove('config.json'), 'config.json', /name a model folder, which has one$/],
@@ -134,7 +134,7 @@ test('a configuration that is a folder, or nowhere: named with a remedy', DEADLI
   assert.match(failureOf([], ...START, '--config', root), MOVE);
   const nowhere = join(root, 'none.yaml');
   const failure = failureOf([], ...START, '--config', nowhere);
-  assert.ok(failure.includes(`${nowhere} cannot be used (open: ENOENT): it does not exist: name one that does.`));
+  assert.ok(failure.includes(`${nowhere} cannot be used (open: ENOENT): it does not exist: check the path.`));
 });
 
 /** Root can become another user, who can reach this checkout and the temporary folder. */

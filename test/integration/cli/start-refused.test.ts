@@ -39,14 +39,14 @@ for (const text of ['', '{"apiKey": "cv', '[]', '{"apiKey": 1, "adminKey": 2}', 
   test(`operator-keys.json with ${JSON.stringify(text)} in it is named with a remedy`, DEADLINE, async (t) => {
     const home = await temporaryFolder(t);
     writeFileSync(join(home, 'operator-keys.json'), text);
-    assert.match(refused(home), /operator-keys\.json does not hold the keys .* Remove it: new ones are made\.\n$/);
+    assert.match(refused(home), /operator-keys\.json is damaged\. Remove it to have new keys created\.\n$/);
   });
 }
 
 test('a home that is a file is named with a remedy', async (t) => {
   const home = join(await temporaryFolder(t), 'home');
   writeFileSync(home, '');
-  assert.match(refused(home), /home cannot be written to \(EEXIST\)\. .* name another with --home\.\n$/);
+  assert.match(refused(home), /home is not writable \(EEXIST\)\. .* choose another folder with --home\.\n$/);
 });
 
 const isRoot = process.getuid?.() === 0;
@@ -60,7 +60,7 @@ test('a home of another user is named with a remedy', {
     encoding: 'utf8',
   });
   assert.equal(status, 1);
-  assert.match(stderr, /cannot be written to \(EACCES\)\. .* name another with --home\.\n$/);
+  assert.match(stderr, /is not writable \(EACCES\)\. .* choose another folder with --home\.\n$/);
 });
 
 test('a full disk is named with a remedy', DEADLINE, async (t) => {
@@ -70,7 +70,7 @@ test('a full disk is named with a remedy', DEADLINE, async (t) => {
   }
   const message = refused(home);
   spawnSync('umount', [home]);
-  assert.match(message, /The disk of .* has .* free, but queues and logs need .*\. Free some space, or name another/);
+  assert.match(message, /The disk of .* has .* free, but queues and logs need .*\. Free some space, or choose another/);
 });
 
 for (const script of ['infra/cli/conclave.mjs', 'infra/build/run-built.mjs', 'infra/build/build.mjs']) {

@@ -16,7 +16,7 @@ test('a model that cannot be opened is named, and nothing is left running', asyn
   assert.equal(stdout, '');
   assert.match(
     stderr,
-    /The worker ended at its start \(exit code 1\): .*nothing.config\.json does not exist; name a model folder/,
+    /The worker failed to start \(exit code 1\): .*nothing.config\.json does not exist; name a model folder/,
   );
   assert.ok(!existsSync(join(home, 'ready.json')));
   claimHome(home)();

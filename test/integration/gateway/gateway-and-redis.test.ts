@@ -201,7 +201,7 @@ const REFUSALS = {
       await until(async () => /rdb_last_bgsave_status:err/.test(await redis.info('persistence')));
     },
     mend: async (redis: Redis) => void (await redis.config('SET', 'save', '')),
-    reason: 'Redis could not save its snapshot and accepts no writes. Its log says why.',
+    reason: 'Redis could not save its snapshot and accepts no writes. Its log has the reason.',
   },
 } as const;
 

@@ -170,9 +170,9 @@ test('a paused queue is passed over until it resumes, and earns no credit meanwh
 test('control over a queue that never was is not_found', async (t) => {
   const fixture = await startQueueFixture(t);
   const control = controlQueues(fixture.redis);
-  const expected = { code: 'not_found', message: 'There is no queue "demo@nobody".' };
-  await assert.rejects(control.pause('demo@nobody'), expected);
-  await assert.rejects(control.setDraining('demo@nobody', true), expected);
+  const expected = { code: 'not_found', message: 'No queue is named "demo@unknown".' };
+  await assert.rejects(control.pause('demo@unknown'), expected);
+  await assert.rejects(control.setDraining('demo@unknown', true), expected);
   await fixture.gatewayQueue().enqueue({ request: makeRequest(), waitingLimit: 1, idempotency: null });
   await assert.rejects(control.setWeight('demo@key=3Aacme', 0), {
     code: 'invalid_request',
@@ -211,7 +211,7 @@ for (const [damage, fields] of Object.entries(DAMAGES)) {
     const problems: unknown[] = [];
     const onProblem = (problem: unknown) => void problems.push(problem);
     await repairCounters({ redis: fixture.redis, onProblem });
-    assert.match(String(problems), /^DomainError: Set \d damaged fair counters of the model 'demo' back/);
+    assert.match(String(problems), /^DomainError: Reset \d damaged fair-share counters of the model 'demo'/);
     await repairCounters({ redis: fixture.redis, onProblem });
     assert.equal(problems.length, 1, 'reported once');
     const served = new Map<string, number>();

@@ -96,7 +96,7 @@ test('an append-only file that is missing is named with the remedy, and nothing 
       code: 'unavailable',
       message:
         `The data of Redis is incomplete: ${join(folder, file)} is missing. ` +
-        `Restore it (from a backup of ${folder}), or move that folder away to start with nothing.`,
+        `Restore it from a backup of ${folder}, or move that folder away to start empty.`,
     });
     renameSync(join(dir, file), join(folder, file));
   }

@@ -40,7 +40,7 @@ test('no GPU, an old macOS and a Mac that sleeps are warnings that say what to d
     sleepMinutes: 10,
   });
   assert.match(bad.get('gpu')?.detail ?? '', /Apple silicon.*computing on the CPU/);
-  assert.match(bad.get('macos')?.detail ?? '', /from 15 on/);
+  assert.match(bad.get('macos')?.detail ?? '', /upgrade to 15 or newer/);
   assert.match(bad.get('sleep')?.detail ?? '', /after 10 minutes.*pmset/);
   assert.deepEqual(
     ['gpu', 'macos', 'sleep'].map((what) => bad.get(what)?.state),

@@ -6,7 +6,7 @@ import { formatTable } from '../../../infra/cli/format-table.ts';
 import { readServerEvents } from '../../../infra/cli/read-server-events.ts';
 
 test('an old Node is a failure that names what is expected', () => {
-  assert.deepEqual(checkNode('18.19.0'), { what: 'node', state: 'fail', detail: '18.19.0; expected 20 or newer' });
+  assert.deepEqual(checkNode('18.19.0'), { what: 'node', state: 'fail', detail: '18.19.0; install Node 20 or newer' });
   assert.equal(checkNode('22.1.0').state, 'ok');
 });
 

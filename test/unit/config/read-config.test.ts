@@ -68,11 +68,11 @@ test('a file that is no mapping, or not there, is refused by name', (t) => {
   const config = writeYaml(t, '- 1\n');
   assert.equal(
     errorOf(() => readConfig({ config }, {})),
-    `${config}: expected a mapping of settings at the top.`,
+    `${config}: expected a mapping of settings at the top level.`,
   );
   assert.equal(
     errorOf(() => readConfig({ config: '/nowhere/c.yaml' }, {})),
-    '/nowhere/c.yaml cannot be used (open: ENOENT): it does not exist: name one that does.',
+    '/nowhere/c.yaml cannot be used (open: ENOENT): it does not exist: check the path.',
   );
 });
 

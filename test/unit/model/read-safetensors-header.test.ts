@@ -135,7 +135,7 @@ for (const [what, header, message] of refused) {
 test('refuses a file that is not there, and one that is a folder', async (t) => {
   const folder = await temporaryFolder(t);
   for (const [path, why] of [
-    ['/nowhere/m.safetensors', 'open: ENOENT): it does not exist: name one that does.'],
+    ['/nowhere/m.safetensors', 'open: ENOENT): it does not exist: check the path.'],
     [folder, 'read: EISDIR): it is a folder where a file is expected: move it away.'],
   ] as const) {
     const message = `${path} cannot be used (${why}`;

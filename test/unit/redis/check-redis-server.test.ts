@@ -14,7 +14,7 @@ test('Redis Cluster is refused with what to do instead', () => {
   assert.throws(() => judgeRedisServer({ ...good, clusterEnabled: true }, 'durable'), {
     code: 'bad_config',
     message:
-      'The Redis server is a Redis Cluster, whose slots our scripts would span. Use a plain Redis: scale by groups, gateways and one Redis per model.',
+      'The Redis server is a Redis Cluster, which does not support our multi-key scripts. Use a standalone Redis: scale by groups, gateways and one Redis per model.',
   });
 });
 
@@ -38,7 +38,7 @@ test('persistence that does not fit the role is a warning', () => {
     'The durable Redis has appendonly off: a restart loses every queued request. Set appendonly yes.',
   ]);
   assert.deepEqual(judgeRedisServer(good, 'exchange'), [
-    'The exchange Redis writes an append-only file: frames pay for it with latency. Set appendonly no.',
+    'The exchange Redis writes an append-only file, which adds latency to every frame. Set appendonly no.',
   ]);
 });
 

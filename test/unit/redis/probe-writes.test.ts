@@ -9,8 +9,8 @@ test('what Redis answers to a refused write is named, without its details', () =
     'MISCONF Errors writing to the AOF file: No space left on device':
       'Redis cannot write its append-only file (No space left on device) and accepts no writes.',
     'MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist on disk.':
-      'Redis could not save its snapshot and accepts no writes. Its log says why.',
-    'NOPERM this user has no permissions': 'Redis does not permit its user to write.',
+      'Redis could not save its snapshot and accepts no writes. Its log has the reason.',
+    'NOPERM this user has no permissions': 'The Redis user of this gateway has no permission to write.',
     'connect ECONNREFUSED 10.0.0.1:6379': 'Redis does not answer.',
   };
   for (const [message, reason] of Object.entries(cases)) assert.equal(describeRefusal(new Error(message)), reason);

@@ -42,7 +42,7 @@ test('REDIS_SERVER_BIN decides, and nothing is guessed when it is wrong', () => 
 test('a machine without a server is told how to get one', () => {
   assert.equal(
     noRedisServer('linux').message,
-    'Found no redis-server or valkey-server on PATH. Install one (apt-get install redis-server), name one in REDIS_SERVER_BIN, or set REDIS_URL.',
+    'No redis-server or valkey-server was found on PATH. Install one (apt-get install redis-server), name one in REDIS_SERVER_BIN, or set REDIS_URL.',
   );
   assert.match(noRedisServer('darwin').message, /brew install redis/);
 });

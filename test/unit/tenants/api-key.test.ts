@@ -54,5 +54,8 @@ test('the pepper is made once, for its owner only, and refused when it is no sec
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(readFileSync(path).length, 64);
   writeFileSync(path, 'short');
-  assert.throws(() => readPepper(path), { code: 'bad_config', message: `${path}: expected at least 32 bytes.` });
+  assert.throws(() => readPepper(path), {
+    code: 'bad_config',
+    message: `${path}: expected a pepper of at least 32 bytes. Restore it from a backup; without it all keys are invalid.`,
+  });
 });

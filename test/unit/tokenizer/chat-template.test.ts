@@ -96,7 +96,7 @@ test("a template's refusal is the client's error, with the template's words", as
   assert.throws(() => template.render(ask([])), {
     code: 'invalid_request',
     param: 'messages',
-    message: "The model's chat template refuses these messages: Roles must alternate",
+    message: "The model's chat template rejects these messages: Roles must alternate",
   });
 });
 
@@ -104,7 +104,7 @@ test('a template that fails on the messages refuses them and says why', async ()
   const { template } = await withTemplate('{{ messages[0].content.nothing.there() }}');
   assert.throws(() => template.render(ask([user('x')])), {
     code: 'invalid_request',
-    message: /^The model's chat template refuses these messages: ./,
+    message: /^The model's chat template rejects these messages: ./,
   });
 });
 

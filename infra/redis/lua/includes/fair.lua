@@ -11,7 +11,7 @@ local function stored_number(model, field)
   return tonumber(redis.call('HGET', P.fair .. model, field) or 0)
 end
 
--- False for what is no number, infinite, or so large that a request adds nothing to it.
+-- False for a value that is not a number, infinite, or so large that adding a request does not change it.
 local function is_sound(value)
   return value ~= nil and math.abs(value) <= L.largestCounter
 end

@@ -21,7 +21,7 @@ local function keep_ended(id, job, ttl)
   for _, key in ipairs(keys) do redis.call('PEXPIRE', key, ttl) end
 end
 
--- Whoever begins to read an ended request has as long as there is after its end.
+-- Reading an ended request restarts its retention time.
 local function renew_ended(id, job)
   if job.state == 'ended' and redis.call('PTTL', P.job .. id) < job.kept then keep_ended(id, job, job.kept) end
 end
