@@ -64,8 +64,7 @@ def without_options(config: PreTrainedConfig) -> Iterator[tuple[str, dict[str, A
         size = config.hidden_size // config.num_attention_heads
         yield "attention_multiplier", {"attention_multiplier": size**-0.5}
     if getattr(config, "sliding_window", None):
-        full = {"layer_types": ["full_attention"] * config.num_hidden_layers} if hasattr(config, "layer_types") else {}
-        yield "sliding_window", {"sliding_window": None, **full}
+        yield "sliding_window", {"sliding_window": 10**6}
         yield "sliding_window + 1", {"sliding_window": config.sliding_window + 1}
     yield from without_rope(config.rope_parameters)
 

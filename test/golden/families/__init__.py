@@ -1,6 +1,15 @@
 """The families that have golden fixtures beside DBRX."""
 
-from . import qwen3_moe
+from . import llama, mistral, mixtral, olmoe, qwen2, qwen2_moe, qwen3, qwen3_moe
 from .shape import FamilyShape
 
-SHAPES: list[FamilyShape] = [*qwen3_moe.SHAPES]
+SHAPES: list[FamilyShape] = [
+    *llama.SHAPES,
+    *mistral.SHAPES,
+    *mixtral.SHAPES,
+    *olmoe.SHAPES,
+    *qwen2.SHAPES,
+    *qwen2_moe.SHAPES,
+    *qwen3.SHAPES,
+    *qwen3_moe.SHAPES,
+]
