@@ -11,12 +11,20 @@
 
 #include "../build/generated/shader-source.h"
 #include "../core/failure.h"
+#include "command-budget.h"
+#include "command-failure.h"
 #include "gpu-limits.h"
 
 namespace conclave {
 namespace {
 
 std::string textOf(NSError* error) { return error == nil ? "no reason given" : [[error localizedDescription] UTF8String]; }
+
+CommandError kindOf(NSError* error) {
+  if (error != nil && [error code] == MTLCommandBufferErrorOutOfMemory) return CommandError::outOfMemory;
+  if (error != nil && [error code] == MTLCommandBufferErrorTimeout) return CommandError::timeout;
+  return CommandError::other;
+}
 
 class AppleBuffer final : public GpuBuffer {
  public:
@@ -84,8 +92,7 @@ class AppleCommands final : public GpuCommands {
       [buffer_ waitUntilCompleted];
       if ([buffer_ status] != MTLCommandBufferStatusError) return;
       NSError* error = [buffer_ error];
-      const bool memory = error != nil && [error code] == MTLCommandBufferErrorOutOfMemory;
-      throw deviceFailure(memory ? FailureCode::outOfMemory : FailureCode::deviceLost, textOf(error));
+      throwCommandFailure(kindOf(error), textOf(error));
     }
   }
 
@@ -259,7 +266,8 @@ std::unique_ptr<GpuDevice> openAppleDevice() {
         device, GpuProperties{[[device name] UTF8String], className(device), appleSilicon, true, residencySets,
                               static_cast<int64_t>([[NSProcessInfo processInfo] physicalMemory]),
                               static_cast<int64_t>([device recommendedMaxWorkingSetSize]),
-                              static_cast<int64_t>([device maxBufferLength]), getpagesize()});
+                              static_cast<int64_t>([device maxBufferLength]), getpagesize(),
+                              conservativeRates([[device name] UTF8String])});
   }
 }
 

@@ -23,6 +23,15 @@ constexpr size_t mostResidencySets = 32;
 // Ours: more would not fit some kernels' registers.
 constexpr int mostGroupThreads = 256;
 
+// Below what such a GPU does, for the time that work takes at most.
+struct GpuRates {
+  double flops, bytesPerSecond;
+};
+
+struct GpuWork {
+  double flops = 0, bytes = 0;
+};
+
 struct GpuProperties {
   std::string name;
   // Family and system, say "apple7-macos15" for an M1: other chips and other compilers may round differently (numerics
@@ -35,16 +44,12 @@ struct GpuProperties {
   int64_t workingSetBytes;  // what the GPU may hold wired (iogpu.wired_limit_mb raises it)
   int64_t largestBufferBytes;
   int64_t pageBytes;  // no-copy buffers begin and end on such boundaries
+  GpuRates rates;
 };
 
 /** Why there are no pipelines: a fault of ours, so whoever meets it is asked to send it. */
 inline Failure didNotCompile(const std::string& compilerLog) {
   return Failure(FailureCode::unavailable, "the GPU's kernels did not compile: " + compilerLog);
-}
-
-/** Why commands did not run to their end. */
-inline Failure deviceFailure(FailureCode code, const std::string& reason) {
-  return Failure(code, "the GPU gave up a step: " + reason + "; restart this node");
 }
 
 // Memory that CPU and GPU share.
@@ -84,6 +89,7 @@ struct GpuDispatch {
   int64_t argumentBytes;
   std::vector<GpuView> buffers;  // buffers 1, 2, ...
   int64_t threadgroupBytes = 0;  // of the kernel's THREADGROUP_ARGUMENT, a multiple of 16
+  GpuWork work = {};             // at most
 };
 
 // One command buffer: dispatches run in order, each sees all that earlier ones wrote.

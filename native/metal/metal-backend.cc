@@ -7,6 +7,7 @@
 #include "../core/failure.h"
 #include "../core/flush-denormals.h"
 #include "../core/panel-layout.h"
+#include "command-failure.h"
 
 namespace conclave {
 namespace {
@@ -55,7 +56,8 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelShape& 
     : device_(std::move(device)),
       shape_(checked(shape)),
       limits_(limits),
-      kernels_(*device_, shape.dtype, productKind(variant, device_->properties())),
+      budget_(device_->properties().rates),
+      kernels_(*device_, shape.dtype, productKind(variant, device_->properties()), budget_),
       memory_(*device_, shape, limits),
       weightMemory_(*device_, shape.dtype),
       rotary_(shape),
@@ -74,27 +76,49 @@ void MetalBackend::hold(const std::vector<std::shared_ptr<const MappedFile>>& fi
 }
 
 void MetalBackend::step(const StepBatch& batch, const ModelWeights& weights, float* logits) {
-  upload(batch);
-  std::vector<std::unique_ptr<GpuCommands>> submitted;
-  for (int32_t first = 0; first < shape_.layers; first += layersAtOnce) {
-    auto commands = device_->commands();
-    if (first == 0) encodeEmbedding(*commands, weights);
-    const int32_t end = std::min(first + layersAtOnce, shape_.layers);
-    for (int32_t layer = first; layer < end; ++layer) encodeLayer(*commands, weights, layer);
-    if (end == shape_.layers) encodeLogits(*commands, weights);
-    commands->submit();
-    submitted.push_back(std::move(commands));
-  }
-  for (const auto& commands : submitted) commands->wait();
+  untilInTime([&] {
+    upload(batch);
+    submitStep(weights);
+  });
   for (int32_t layer = 0; layer < shape_.layers; ++layer) count(layer, rows_);
   readLogits(logits);
 }
 
+void MetalBackend::submitStep(const ModelWeights& weights) {
+  std::vector<std::unique_ptr<GpuCommands>> submitted;
+  for (int32_t first = 0; first < shape_.layers; first += layersAtOnce) {
+    auto to = commands(Submission::early);
+    if (first == 0) encodeEmbedding(*to, weights);
+    const int32_t end = std::min(first + layersAtOnce, shape_.layers);
+    for (int32_t layer = first; layer < end; ++layer) encodeLayer(*to, weights, layer);
+    if (end == shape_.layers) encodeLogits(*to, weights);
+    to->submit();
+    submitted.push_back(std::move(to));
+  }
+  for (const auto& each : submitted) each->wait();
+}
+
+// What the watchdog ended is run again from its beginning, in smaller pieces: rows and bits stay what they are. The
+// smaller budget is kept, as this GPU is slower than predicted, or shared.
+template <typename Attempt>
+void MetalBackend::untilInTime(const Attempt& attempt) {
+  for (;;) {
+    try {
+      return attempt();
+    } catch (const GpuTimeout&) {
+      next_.reset();
+      if (!budget_.shrink()) throw;
+    }
+  }
+}
+
+std::unique_ptr<GpuCommands> MetalBackend::commands(Submission submission) const {
+  return std::make_unique<SizedCommands>(*device_, budget_, submission);
+}
+
 void MetalBackend::begin(const StepBatch& batch, const ModelWeights& weights) {
   upload(batch);
-  next_ = Part{0, false, device_->commands()};
-  encodeEmbedding(*next_->commands, weights);
-  encodePart(*next_->commands, weights, 0);
+  next_ = encodedPart(weights, 0, false);
 }
 
 void MetalBackend::attend(const StepBatch& /*batch*/, const ModelWeights& weights, int32_t layer, Contribution before,
@@ -117,11 +141,12 @@ void MetalBackend::runExperts(const ModelWeights& weights, int32_t layer, const 
   std::copy(slots.rows.begin(), slots.rows.end(), hostOf<int32_t>(memory_.slotRows));
   std::copy(slots.experts.begin(), slots.experts.end(), hostOf<int32_t>(memory_.slotExperts));
   if (hidden != nullptr) copyRows(hostOf<std::byte>(memory_.received), stride, hidden, width, width, hiddenRows);
-  const auto commands = device_->commands();
-  encodeExperts(
-      *commands, weights, layer,
-      {count, count, memory_.slotExperts, memory_.slotRows, hidden == nullptr ? memory_.normalized : memory_.received});
-  finish(*commands);
+  const GpuView x = hidden == nullptr ? memory_.normalized : memory_.received;
+  untilInTime([&] {
+    const auto to = commands(Submission::early);
+    encodeExperts(*to, weights, layer, {count, count, memory_.slotExperts, memory_.slotRows, x});
+    finish(*to);
+  });
   const int32_t* places = hostOf<int32_t>(memory_.places);
   for (int32_t i = 0; i < count; ++i) {
     std::memcpy(outputs + i * width, hostOf<std::byte>(memory_.outputs) + places[i] * width,
@@ -134,9 +159,11 @@ void MetalBackend::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* o
   const int64_t slots = int64_t{rows} * shape_.topK;
   std::memcpy(hostOf<std::byte>(memory_.outputs), outputs,
               static_cast<size_t>(slots * shape_.dModel * activationBytes()));
-  const auto commands = device_->commands();
-  encodeCombine(*commands, firstRow, rows, memory_.everyRow, memory_.sums, false);
-  finish(*commands);
+  untilInTime([&] {
+    const auto to = commands(Submission::early);
+    encodeCombine(*to, firstRow, rows, memory_.everyRow, memory_.sums, false);
+    finish(*to);
+  });
   std::memcpy(sums, hostOf<float>(memory_.sums), static_cast<size_t>(rows) * static_cast<size_t>(shape_.dModel) * 4);
 }
 
@@ -151,18 +178,28 @@ void MetalBackend::project(const StepBatch& /*batch*/, const ModelWeights& weigh
 void MetalBackend::runPart(const ModelWeights& weights, int32_t layer, Contribution before) {
   const bool sums = before.sums != nullptr;
   putContribution(before);
-  if (!next_.has_value() || next_->layer != layer || next_->sums != sums) next_ = encodedPart(weights, layer, sums);
-  const auto commands = std::move(next_->commands);
-  next_.reset();
-  commands->submit();
-  // Whether the next contribution will be outputs or sums, this one says.
-  if (layer < shape_.layers) next_ = encodedPart(weights, layer + 1, sums);
-  commands->wait();
+  // A part adds to x: one that was ended may have done so already.
+  float* x = hostOf<float>(memory_.x);
+  before_.assign(x, x + int64_t{rows_} * shape_.dModel);
+  untilInTime([&] {
+    std::copy(before_.begin(), before_.end(), x);
+    if (!next_.has_value() || next_->layer != layer || next_->sums != sums) next_ = encodedPart(weights, layer, sums);
+    const auto commands = std::move(next_->commands);
+    next_.reset();
+    commands->submit();
+    // Whether the next contribution will be outputs or sums, this one says.
+    if (layer < shape_.layers) next_ = encodedPart(weights, layer + 1, sums);
+    commands->wait();
+  });
 }
 
 MetalBackend::Part MetalBackend::encodedPart(const ModelWeights& weights, int32_t layer, bool sums) {
-  Part part{layer, sums, device_->commands()};
-  encodeContribution(*part.commands, sums);
+  Part part{layer, sums, commands(Submission::together)};
+  if (layer == 0) {
+    encodeEmbedding(*part.commands, weights);
+  } else {
+    encodeContribution(*part.commands, sums);
+  }
   encodePart(*part.commands, weights, layer);
   return part;
 }

@@ -10,6 +10,7 @@
 #include "../core/backend.h"
 #include "../core/rotary-table.h"
 #include "metal-kernels.h"
+#include "sized-commands.h"
 #include "step-memory.h"
 #include "weight-memory.h"
 
@@ -43,7 +44,8 @@ class MetalBackend final : public Backend {
     GpuView experts, rowsOfSlots, x;
   };
 
-  // Commands from the contribution of the experts before `layer` to its router; `layer` may be one beyond the last.
+  // Commands from the embedding, or the contribution of the experts before `layer`, to its router; `layer` may be one
+  // beyond the last.
   struct Part {
     int32_t layer;
     bool sums;  // the contribution is sums, not outputs; none comes before layer 0
@@ -52,6 +54,10 @@ class MetalBackend final : public Backend {
 
   void upload(const StepBatch& batch);
   void putContribution(Contribution before);
+  template <typename Attempt>
+  void untilInTime(const Attempt& attempt);
+  std::unique_ptr<GpuCommands> commands(Submission submission) const;
+  void submitStep(const ModelWeights& weights);
   void runPart(const ModelWeights& weights, int32_t layer, Contribution before);
   Part encodedPart(const ModelWeights& weights, int32_t layer, bool sums);
   void encodePart(GpuCommands& to, const ModelWeights& weights, int32_t layer);
@@ -77,6 +83,7 @@ class MetalBackend final : public Backend {
   std::unique_ptr<GpuDevice> device_;
   ModelShape shape_;
   StepLimits limits_;
+  CommandBudget budget_;
   MetalKernels kernels_;
   StepMemory memory_;
   std::vector<std::unique_ptr<GpuBuffer>> cache_;  // [layers]
@@ -85,7 +92,8 @@ class MetalBackend final : public Backend {
   // Of the batch at hand.
   int32_t rows_ = 0, logitRows_ = 0, blockTableWidth_ = 0, mostBlocks_ = 0;
   GpuView blockTables_;
-  std::optional<Part> next_;  // encoded ahead; what it is bound to must stay as it is
+  std::vector<float> before_;  // x of the part at hand before it ran
+  std::optional<Part> next_;   // encoded ahead; what it is bound to must stay as it is
   std::vector<double> routingCounts_;
 };
 

@@ -1,11 +1,12 @@
-// The kernels as calls: each appends one dispatch to the commands. Shapes and layouts are the kernels'
-// (kernels/*.metal).
+// The kernels as calls: each appends a dispatch to the commands, or several where the budget asks for pieces. Shapes
+// and layouts are the kernels' (kernels/*.metal).
 #pragma once
 #include <map>
 #include <memory>
 #include <string>
 
 #include "../core/model-shape.h"
+#include "command-budget.h"
 #include "gpu-device.h"
 #include "kernels/kernel-args.h"
 
@@ -23,7 +24,7 @@ void requireThreadgroups(const ModelShape& shape);
 class MetalKernels {
  public:
   /** Compiles every kernel it will need. Throws Failure unavailable with the compiler's log. */
-  MetalKernels(GpuDevice& device, DType weights, ProductKind kind);
+  MetalKernels(GpuDevice& device, DType weights, ProductKind kind, const CommandBudget& budget);
 
   ProductKind kind() const { return kind_; }
   /** Most rows of one expert in a tile, for a step of that many rows. */
@@ -58,13 +59,20 @@ class MetalKernels {
  private:
   template <typename Arguments>
   void run(GpuCommands& to, const std::string& kernel, GpuGrid groups, const Arguments& arguments,
-           std::vector<GpuView> buffers, int64_t threadgroupBytes = 0) const;
+           std::vector<GpuView> buffers, const GpuWork& work, int64_t threadgroupBytes = 0) const;
+  template <typename Arguments>
+  void runInPieces(GpuCommands& to, const std::string& kernel, const GpuGrid& grid, Arguments arguments,
+                   const std::vector<GpuView>& buffers, const GpuWork& work) const;
+  GpuWork productWork(int32_t tileRows, int32_t tiles, double outputs, double inputs) const;
+  GpuWork attentionWork(const AttendArguments& arguments, int32_t rows) const;
   std::string product(const char* operation, int32_t tileRows) const;
   // Threadgroups along a product's outputs.
   int32_t columns(int32_t outputs) const;
   void load(GpuDevice& device, DType weights, const std::string& kernel, int32_t threads);
 
+  DType weights_;
   ProductKind kind_;
+  const CommandBudget& budget_;
   std::map<std::string, std::unique_ptr<GpuPipeline>> pipelines_;
 };
 

@@ -9,6 +9,7 @@
 #include "../../core/failure.h"
 #include "../../core/flush-denormals.h"
 #include "../../core/zeroed-memory.h"
+#include "../command-failure.h"
 #include "../gpu-limits.h"
 #include "../residency.h"
 #include "kernels.h"
@@ -66,11 +67,15 @@ class EmulatedCommands final : public GpuCommands {
 
   void wait() override {
     require(submitted_, "commands are waited for that were not submitted");
-    for (size_t i = 0; i < dispatches_.size(); ++i) {
-      dispatches_[i].arguments = arguments_[i].data();
-      device_.run(dispatches_[i]);
+    double seconds = 0;
+    const std::vector<GpuDispatch> dispatches = std::exchange(dispatches_, {});
+    for (size_t i = 0; i < dispatches.size(); ++i) {
+      seconds += device_.secondsOf(dispatches[i]);
+      if (seconds > device_.watchdogSeconds()) throwCommandFailure(CommandError::timeout, "Caused GPU Timeout Error");
+      GpuDispatch dispatch = dispatches[i];
+      dispatch.arguments = arguments_[i].data();
+      device_.run(dispatch);
     }
-    dispatches_.clear();
   }
 
  private:
@@ -124,7 +129,8 @@ EmulatedDevice::EmulatedDevice(const EmulatedOptions& options)
                   options.memoryBytes > 0 ? options.memoryBytes : sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE),
                   options.workingSetBytes,
                   options.largestBufferBytes,
-                  options.pageBytes > 0 ? options.pageBytes : sysconf(_SC_PAGESIZE)},
+                  options.pageBytes > 0 ? options.pageBytes : sysconf(_SC_PAGESIZE),
+                  options.rates},
       threadgroup_(options.seed, options.skippedBarrier) {}
 
 void EmulatedDevice::checkSize(int64_t bytes) const {
@@ -185,12 +191,15 @@ bool EmulatedDevice::isWired(const GpuBuffer& buffer) const {
   return static_cast<const EmulatedBuffer&>(buffer).usedAfter == evictions_;
 }
 
+double EmulatedDevice::secondsOf(const GpuDispatch& dispatch) const {
+  return predictedSeconds(options_.rates, dispatch.work) * options_.slowdown;
+}
+
 void EmulatedDevice::run(const GpuDispatch& dispatch) {
   const Kernel& kernel = static_cast<const EmulatedPipeline*>(dispatch.pipeline)->kernel;
   checkDispatch(dispatch, kernel);
   const std::lock_guard lock(theCpu());
-  if (dispatches_++ >= options_.dispatchesUntilLost)
-    throw deviceFailure(FailureCode::deviceLost, "the device was removed");
+  if (dispatches_++ >= options_.dispatchesUntilLost) throwCommandFailure(CommandError::other, "the device was removed");
   const FlushDenormals flush;
   const emulated::Bindings bindings = bind(dispatch, kernel);
   try {

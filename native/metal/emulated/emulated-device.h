@@ -4,6 +4,7 @@
 #pragma once
 #include <atomic>
 
+#include "../command-budget.h"
 #include "../gpu-device.h"
 #include "threadgroup.h"
 
@@ -27,6 +28,9 @@ struct EmulatedOptions {
   std::string refusedKernel, compilerLog;
   // A kernel whose registers leave room for threadgroups of 32 threads.
   std::string crampedKernel;
+  // What commands are sized by; how much longer they take; after how long the watchdog ends them.
+  GpuRates rates = conservativeRates("");
+  double slowdown = 1, watchdogSeconds = 5;
   // Number of dispatches that run before the device is lost.
   int64_t dispatchesUntilLost = INT64_MAX;
 };
@@ -42,6 +46,9 @@ class EmulatedDevice final : public GpuDevice {
   std::unique_ptr<GpuCommands> commands() override;
   std::unique_ptr<GpuResidencySet> residencySet() override;
 
+  /** How long the dispatch is pretended to take. */
+  double secondsOf(const GpuDispatch& dispatch) const;
+  double watchdogSeconds() const { return options_.watchdogSeconds; }
   /** Runs one dispatch now. Throws Failure. */
   void run(const GpuDispatch& dispatch);
 

@@ -77,7 +77,7 @@ KERNEL(attend_row)(ARGUMENTS(AttendArguments), BUFFER(1, const int, positions), 
   THREADGROUP_ARRAY(float, keep, 8);
   THREADGROUP_ARRAY(float, take, 8);
   THREADGROUP_ARRAY(float, totals, 8);
-  const int row = (int)group.x, kv_head = (int)group.y, head_dim = args.headDim;
+  const int row = args.start.x + (int)group.x, kv_head = args.start.y + (int)group.y, head_dim = args.headDim;
   const int group_size = args.heads / args.kvHeads, first_query = (int)group.z * 8;
   const int queries = min(8, group_size - first_query), query = (int)simdgroup;
   const int position = positions[row], last_block = position / 64;
@@ -128,12 +128,12 @@ static inline long partial_at(int row, long head, int block, int heads, int bloc
   return (((long)row * heads + head) * blocks + block) * (head_dim + 2);
 }
 
-// group.y counts blocks; group.z the queries' chunks of all KV heads.
+// y counts blocks; group.z the queries' chunks of all KV heads.
 KERNEL(attend_blocks)(ARGUMENTS(AttendArguments), BUFFER(1, const int, positions), BUFFER(2, const int, sequences),
                       BUFFER(3, const int, block_tables), BUFFER(4, const InputUnit, q),
                       BUFFER(5, const InputUnit, cache), BUFFER(6, float, partial), POSITION) {
   THREADGROUP_ARRAY(float, scores, 8 * 64);
-  const int row = (int)group.x, index = (int)group.y, head_dim = args.headDim;
+  const int row = args.start.x + (int)group.x, index = args.start.y + (int)group.y, head_dim = args.headDim;
   const int group_size = args.heads / args.kvHeads, chunks = (group_size + 7) / 8;
   const int kv_head = (int)group.z / chunks, first_query = (int)group.z % chunks * 8;
   const int queries = min(8, group_size - first_query), query = (int)simdgroup;

@@ -19,10 +19,10 @@
   KERNEL(name)(ARGUMENTS(ExpertArguments), BUFFER(1, const int, tiles), BUFFER(2, const int, rows),          \
                BUFFER(3, const InputUnit, x), BUFFER(4, Activation, y), EXPERT_WEIGHTS, POSITION)
 
-// Declares `expert`, `first` place, `present` places and `weights` of tile group.y, or returns.
+// Declares `expert`, `first` place, `present` places and `weights` of tile start.y + group.y, or returns.
 #define TAKE_TILE(most)                                                                           \
-  const int tile = 1 + 3 * (int)group.y;                                                        \
-  if ((int)group.y >= tiles[0]) return;                                                         \
+  const int index = args.start.y + (int)group.y, tile = 1 + 3 * index;                          \
+  if (index >= tiles[0]) return;                                                                \
   const int expert = tiles[tile] - args.firstExpert, first = tiles[tile + 1];                   \
   const int present = min(most, (int)tiles[tile + 2]);                                                          \
   if (expert < 0 || expert >= 16) return;                                                       \
@@ -57,7 +57,7 @@ static inline void put(DEVICE(Activation) y, CONSTANT(ExpertArguments) args, int
 #define GATE_UP_IN_LANES(name, most)                                                                              \
   EXPERT_KERNEL(name) {                                                                                           \
     TAKE_TILE(most)                                                                                                     \
-    const int panel = (int)(group.x * TILE_SIMDGROUPS + simdgroup);                                               \
+    const int panel = (args.start.x + (int)group.x) * TILE_SIMDGROUPS + (int)simdgroup;                                               \
     if (panel * 32 >= args.outputs) return;                                                                       \
     const long units = panel_units(args.inputs);                                                                  \
     DEVICE(const WeightUnit) gate_panel = weights + 2 * panel * units;                                            \
@@ -73,7 +73,7 @@ static inline void put(DEVICE(Activation) y, CONSTANT(ExpertArguments) args, int
     THREADGROUP_ARRAY(float, gate, most * 32);                                                                    \
     THREADGROUP_ARRAY(float, up, most * 32);                                                                      \
     TAKE_TILE(most)                                                                                                     \
-    const int panel = (int)group.x;                                                                               \
+    const int panel = args.start.x + (int)group.x;                                                                               \
     const long units = panel_units(args.inputs);                                                                  \
     DEVICE(const WeightUnit) gate_panel = weights + 2 * panel * units;                                            \
     multiply_in_matrices<most>(gate_panel, x, rows + first, present, args.xStride, args.inputs, thread_index,     \
@@ -90,7 +90,7 @@ static inline void put(DEVICE(Activation) y, CONSTANT(ExpertArguments) args, int
 #define DOWN_IN_LANES(name, most)                                                                                 \
   EXPERT_KERNEL(name) {                                                                                           \
     TAKE_TILE(most)                                                                                                     \
-    const int panel = (int)(group.x * TILE_SIMDGROUPS + simdgroup);                                               \
+    const int panel = (args.start.x + (int)group.x) * TILE_SIMDGROUPS + (int)simdgroup;                                               \
     if (panel * 32 >= args.outputs) return;                                                                       \
     float sum[most];                                                                                              \
     multiply_in_lanes<most>(weights + panel * panel_units(args.inputs), x, rows + first, present, args.xStride,   \
@@ -103,7 +103,7 @@ static inline void put(DEVICE(Activation) y, CONSTANT(ExpertArguments) args, int
     MATRIX_STAGES(most);                                                                                          \
     THREADGROUP_ARRAY(float, products, most * 32);                                                                \
     TAKE_TILE(most)                                                                                                     \
-    const int panel = (int)group.x;                                                                               \
+    const int panel = args.start.x + (int)group.x;                                                                               \
     multiply_in_matrices<most>(weights + panel * panel_units(args.inputs), x, rows + first, present,              \
                                args.xStride, args.inputs, thread_index, lane, simdgroup, x_stage, w_stage, sums,  \
                                products);                                                                         \

@@ -7,6 +7,11 @@
 #include <cstdint>
 #endif
 
+// Where a dispatch begins in a grid that is run in pieces.
+struct GridStart {
+  int32_t x = 0, y = 0;
+};
+
 struct EmbedArguments {
   int32_t width;
 };
@@ -22,6 +27,7 @@ struct MultiplyArguments {
   int32_t outputs, rows;
   int32_t xStride, yStride;
   int32_t accumulate;  // 1: y += instead of y =
+  GridStart start = {};
 };
 
 struct RotateArguments {
@@ -35,6 +41,7 @@ struct AttendArguments {
   int32_t qStride, blockTableWidth;
   int32_t partialBlocks;  // blocks per head that the partial results have room for
   float scale;
+  GridStart start = {};
 };
 
 struct RouteArguments {
@@ -52,6 +59,7 @@ struct ExpertArguments {
   int32_t outputs;
   int32_t xStride, yStride;
   int32_t firstExpert;
+  GridStart start = {};
 };
 
 struct CombineArguments {

@@ -14,10 +14,11 @@ static inline void put(DEVICE(float) y, CONSTANT(MultiplyArguments) args, int ro
   y[at] = args.accumulate != 0 ? y[at] + value : value;
 }
 
-// group.x: four panels, one per simdgroup; group.y: a tile of rows.
+// column: four panels, one per simdgroup; tile: of rows.
 #define MULTIPLY_IN_LANES(name, most)                                                                          \
   MULTIPLY(name) {                                                                                             \
-    const int panel = (int)(group.x * TILE_SIMDGROUPS + simdgroup), first = (int)group.y * most;               \
+    const int column = args.start.x + (int)group.x, tile = args.start.y + (int)group.y;                        \
+    const int panel = column * TILE_SIMDGROUPS + (int)simdgroup, first = tile * most;                          \
     if (panel * 32 >= args.outputs) return;                                                                    \
     const int present = min(most, args.rows - first);                                                          \
     float sum[most];                                                                                           \
@@ -26,12 +27,13 @@ static inline void put(DEVICE(float) y, CONSTANT(MultiplyArguments) args, int ro
     for (int r = 0; r < present; ++r) put(y, args, first + r, panel * 32 + (int)lane, sum[r]);                 \
   }
 
-// group.x: a panel; group.y: a tile of rows.
+// panel: of outputs; tile: of rows.
 #define MULTIPLY_IN_MATRICES(name, most)                                                                      \
   MULTIPLY(name) {                                                                                            \
     MATRIX_STAGES(most);                                                                                      \
     THREADGROUP_ARRAY(float, products, most * 32);                                                            \
-    const int panel = (int)group.x, first = (int)group.y * most, present = min(most, args.rows - first);      \
+    const int panel = args.start.x + (int)group.x, tile = args.start.y + (int)group.y;                        \
+    const int first = tile * most, present = min(most, args.rows - first);                                    \
     multiply_in_matrices<most>(weights + panel * panel_units(args.inputs), x, rows + first, present,          \
                                args.xStride, args.inputs, thread_index, lane, simdgroup, x_stage, w_stage,    \
                                sums, products);                                                               \

@@ -92,7 +92,8 @@ class Memory {
 template <typename Encode>
 auto onDevice(DType dtype, ProductKind kind, Encode encode) {
   return [=](GpuDevice& device) {
-    const MetalKernels kernels(device, dtype, kind);
+    const CommandBudget budget(device.properties().rates);
+    const MetalKernels kernels(device, dtype, kind, budget);
     Memory memory(device);
     const auto commands = device.commands();
     const std::function<Values()> read = encode(kernels, memory, *commands);

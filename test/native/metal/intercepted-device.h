@@ -12,6 +12,8 @@ struct Interception {
   std::function<void(GpuDispatch& dispatch, size_t index)> dispatch = [](GpuDispatch&, size_t) {};
   std::function<void()> submit = [] {};
   std::function<void()> wait = [] {};
+  /** After commands ran. */
+  std::function<void()> ran = [] {};
 };
 
 class InterceptedCommands final : public GpuCommands {
@@ -30,6 +32,7 @@ class InterceptedCommands final : public GpuCommands {
   void wait() override {
     interception_.wait();
     commands_->wait();
+    interception_.ran();
   }
 
  private:
@@ -40,7 +43,8 @@ class InterceptedCommands final : public GpuCommands {
 
 class InterceptedDevice final : public GpuDevice {
  public:
-  explicit InterceptedDevice(Interception interception) : interception_(std::move(interception)) {}
+  explicit InterceptedDevice(Interception interception, const EmulatedOptions& options = {})
+      : device_(options), interception_(std::move(interception)) {}
   const GpuProperties& properties() const override { return device_.properties(); }
   std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override { return device_.allocate(bytes); }
   std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override { return device_.wrap(pages, bytes); }

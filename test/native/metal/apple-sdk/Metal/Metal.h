@@ -17,7 +17,10 @@ typedef enum MTLCommandBufferStatus : NSUInteger {
   MTLCommandBufferStatusCompleted = 4,
   MTLCommandBufferStatusError = 5
 } MTLCommandBufferStatus;
-typedef enum MTLCommandBufferError : NSUInteger { MTLCommandBufferErrorOutOfMemory = 8 } MTLCommandBufferError;
+typedef enum MTLCommandBufferError : NSUInteger {
+  MTLCommandBufferErrorTimeout = 2,
+  MTLCommandBufferErrorOutOfMemory = 8
+} MTLCommandBufferError;
 typedef enum MTLLanguageVersion : NSUInteger { MTLLanguageVersion3_0 = (3 << 16) + 0 } MTLLanguageVersion;
 // Since macOS 15, which their users' declarations say: clang wants no newer types in declarations of older ones.
 typedef enum MTLMathMode : NSInteger { MTLMathModeSafe = 0 } MTLMathMode;

@@ -1,0 +1,47 @@
+#include "sized-commands.h"
+
+namespace conclave {
+
+SizedCommands::SizedCommands(GpuDevice& device, const CommandBudget& budget, Submission submission)
+    : device_(device), budget_(budget), submission_(submission), open_(device.commands()) {}
+
+void SizedCommands::dispatch(const GpuDispatch& dispatch) {
+  const bool waits = submission_ == Submission::together && (!waiting_.empty() || !fits(dispatch));
+  if (!waits) return encode(dispatch);
+  const auto* bytes = static_cast<const std::byte*>(dispatch.arguments);
+  waiting_.push_back({dispatch, {bytes, bytes + dispatch.argumentBytes}});
+}
+
+void SizedCommands::submit() {
+  for (Waiting& each : waiting_) {
+    each.dispatch.arguments = each.arguments.data();
+    encode(each.dispatch);
+  }
+  waiting_.clear();
+  submitOpen();
+}
+
+void SizedCommands::wait() {
+  for (const auto& commands : submitted_) commands->wait();
+}
+
+bool SizedCommands::fits(const GpuDispatch& dispatch) const {
+  return openSeconds_ == 0 || openSeconds_ + budget_.predicted(dispatch.work) <= budget_.seconds();
+}
+
+void SizedCommands::encode(const GpuDispatch& dispatch) {
+  if (!fits(dispatch)) {
+    submitOpen();
+    open_ = device_.commands();
+    openSeconds_ = 0;
+  }
+  open_->dispatch(dispatch);
+  openSeconds_ += budget_.predicted(dispatch.work);
+}
+
+void SizedCommands::submitOpen() {
+  open_->submit();
+  submitted_.push_back(std::move(open_));
+}
+
+}  // namespace conclave

@@ -1,0 +1,39 @@
+// Commands that go to the GPU in as many command buffers as the budget asks for.
+#pragma once
+#include "command-budget.h"
+
+namespace conclave {
+
+enum class Submission {
+  early,    // what fills a command buffer is submitted while the rest is encoded
+  together  // nothing runs before submit(): then one command buffer is encoded, and what does not fit waits
+};
+
+class SizedCommands final : public GpuCommands {
+ public:
+  SizedCommands(GpuDevice& device, const CommandBudget& budget, Submission submission);
+
+  void dispatch(const GpuDispatch& dispatch) override;
+  void submit() override;
+  void wait() override;
+
+ private:
+  struct Waiting {
+    GpuDispatch dispatch;
+    std::vector<std::byte> arguments;
+  };
+
+  bool fits(const GpuDispatch& dispatch) const;
+  void encode(const GpuDispatch& dispatch);
+  void submitOpen();
+
+  GpuDevice& device_;
+  const CommandBudget& budget_;
+  Submission submission_;
+  std::unique_ptr<GpuCommands> open_;
+  double openSeconds_ = 0;
+  std::vector<Waiting> waiting_;
+  std::vector<std::unique_ptr<GpuCommands>> submitted_;
+};
+
+}  // namespace conclave
