@@ -90,6 +90,6 @@ export class FallbackSession<Session extends { close(): Promise<void> }> {
     const given = this.backend;
     this.#at += 1;
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    this.#parts.warn(`Backend ${given} cannot be used (${reason}); computing with ${this.backend}.`);
+    this.#parts.warn(`Backend ${given} cannot be used (${reason}). Falling back to ${this.backend}.`);
   }
 }

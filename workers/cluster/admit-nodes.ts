@@ -1,5 +1,5 @@
-// May a node take part in a group? In: what it and the leader say of themselves. Out: null, or why not, in a sentence that
-// names both sides and the remedy. Pure.
+// Decides whether a node may join a group. In: its report and the leader's. Out: null, or the reason for refusing it, as a
+// sentence that names both sides and the remedy. Pure.
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 
 /** Version of steps, frames and plans: nodes with different ones cannot understand each other. */

@@ -1,5 +1,5 @@
-// Is what a group computes right? In: an executor. Out: the logits of a fixed prompt, to be compared with those that a single
-// node gave for the same checkpoint. The bits are the same on any number of nodes of one numerics class: a digest suffices.
+// Checks a group's results. In: an executor. Out: the logits of a fixed prompt, for comparison with those of a single node on
+// the same checkpoint. The bits are the same on any number of nodes of one numerics class: a digest suffices.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// What plan should a group have now? In: the plan in force, what the living nodes hold and what they are to hold. Out: a plan,
-// or what nobody holds and somebody has to load. Pure: the same view always gives the same choice.
+// Chooses a group's plan. In: the current plan, the holdings of the live nodes and the target placement. Out: a plan, or the
+// experts that no live node holds. Pure: the same view always gives the same choice.
 import type { GroupPlan, PlanMember, Topology } from '../../infra/messages/group-plan.ts';
 import type { Placement } from '../../infra/registry/group-plans.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
@@ -9,17 +9,17 @@ export interface GroupView {
   readonly leader: string;
   /** The plan in force under this leader; null before its first one. */
   readonly active: GroupPlan | null;
-  /** Nodes that live and may take part, the leader among them, by id. */
+  /** Live nodes that may take part, including the leader, by id. */
   readonly nodes: readonly NodeReport[];
   readonly placement: Placement;
   /** Experts of the model. */
   readonly experts: number;
-  /** What the operator wants. */
+  /** The configured topology. */
   readonly topology: Topology | 'auto';
 }
 
 export type PlanChoice =
-  /** `changes` says how it differs from the plan in force; '' when it does not. */
+  /** `changes` describes the differences from the current plan; '' if there are none. */
   | { readonly kind: 'plan'; readonly plan: PlannedGroup; readonly changes: string }
   /** No plan is possible: `missing` experts have no living holder, or the leader still lacks attention. */
   | { readonly kind: 'wait'; readonly missing: readonly number[]; readonly lacksShared: boolean };
@@ -32,7 +32,7 @@ export interface PlannedGroup {
 export function choosePlan(view: GroupView): PlanChoice {
   const staying = view.nodes.filter(({ id, leaving }) => !leaving || id === view.leader);
   const choice = chooseAmong({ ...view, nodes: staying });
-  // Whoever wants to leave is kept while it alone holds something.
+  // A node that is shutting down stays in the plan while it is the only holder of something.
   return choice.kind === 'wait' ? chooseAmong(view) : choice;
 }
 
@@ -52,8 +52,8 @@ export function missingExperts(members: readonly Pick<PlanMember, 'experts'>[], 
   return Array.from({ length: experts }, (_, expert) => expert).filter((expert) => !held.has(expert));
 }
 
-// Whoever still loads stays as it was, so that a plan changes once per move and not with every pack; only where that leaves
-// an expert without a holder is whatever anybody holds made use of.
+// A node that is still loading keeps its experts of the current plan, so that the plan changes once per move and not with every
+// pack. Only if an expert would be left without a holder are partial holdings used.
 function chooseMembers(view: GroupView): readonly PlanMember[] {
   const settled = view.nodes.map((node) => memberOf(view, node, settledExperts(view, node)));
   const complete = missingExperts(settled, view.experts).length === 0;

@@ -1,5 +1,5 @@
-// Does this node's clock agree with Redis'? Leases, deadlines and epochs run on Redis' time or on monotonic clocks, so a wrong
-// clock breaks nothing; but it makes times in logs and measured waits wrong, which an operator should know.
+// Compares this node's clock with that of Redis. Leases, deadlines and epochs use the time of Redis or monotonic clocks, so a
+// wrong clock breaks nothing, but it falsifies times in logs and measured waits.
 import type { Redis } from 'ioredis';
 import { askRedis } from '../../infra/redis/script-errors.ts';
 
@@ -19,6 +19,6 @@ export function describeClockSkew(nodeId: string, skewMs: number): string | null
   const seconds = (Math.abs(skewMs) / 1000).toFixed(1);
   return (
     `The clock of node ${nodeId} is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} that of Redis: times in its log and queue waits ` +
-    'are off by as much. Answers are not affected. Synchronise the clocks (NTP).'
+    'are wrong by that amount. Answers are not affected. Synchronise the clocks (NTP).'
   );
 }

@@ -1,5 +1,5 @@
-// What each node of a group is to hold. In: the nodes, the model, what the router chose so far. Out: a placement, or
-// DomainError `bad_config` when the model does not fit into the nodes' memory. Pure.
+// Computes the target placement of a group. In: the nodes, the model, the router's choices so far. Out: a placement, or
+// DomainError `bad_config` if the model does not fit into the nodes' memory. Pure.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Placement } from '../../infra/registry/group-plans.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
@@ -19,7 +19,7 @@ export interface PlacementRequest {
 }
 
 /**
- * Everybody holds attention when all experts still fit: then anybody can lead and repeat it. Otherwise the leader alone does.
+ * All nodes hold attention if all experts still fit, so that any node can lead. Otherwise only the leader holds it.
  * @throws DomainError `bad_config` naming the room of each node.
  */
 export function desiredPlacement(request: PlacementRequest): Placement {
@@ -52,7 +52,7 @@ function tooSmall({ model, nodes }: PlacementRequest, slots: readonly number[]):
   const { bytes } = inspectModel(model, 1);
   return new DomainError(
     'bad_config',
-    `The model's ${model.router.experts} experts of ${toGigabytes(bytes.expert)} GB, beside attention of ${toGigabytes(bytes.shared)} GB and ` +
+    `The model's ${model.router.experts} experts of ${toGigabytes(bytes.expert)} GB, attention of ${toGigabytes(bytes.shared)} GB and ` +
       `the KV cache, do not fit into the nodes' memory, which has room for ${rooms.join(', ')}. ` +
       'Add a node with `conclave node --join`, or raise worker.memoryBytes.',
     { param: 'worker.memoryBytes' },

@@ -1,5 +1,5 @@
-// A group under its leader, as an executor of steps. In: batches. Out: logits, computed under whatever plan there is at the
-// time: nodes may join, leave and die in between. A step that failed is repeated under the next plan until it has run.
+// Executes steps on a group while nodes join, leave and die. In: batches. Out: logits, computed under the current plan. A failed
+// step is repeated under the next plan until it succeeds.
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import type { Logger } from '../../infra/log/logger.ts';
@@ -24,11 +24,11 @@ export interface FaultTolerantExecutorParts {
   readonly executorFor: (plan: GroupPlan) => Promise<StepExecutor>;
   /** Throws DomainError when the executor computes something else than a single node does. */
   readonly check: (executor: StepExecutor, plan: GroupPlan) => Promise<void>;
-  /** Told what the group waits for, in a sentence for operators; '' when it can compute. */
+  /** Called with what the group waits for, in a sentence for operators; '' if it can compute. */
   readonly onWait: (what: string) => void;
-  /** Members that the steps of late did without; asked between steps. */
+  /** Members that recent steps did not need; read between steps. */
   readonly late: () => readonly string[];
-  /** Aborted when nobody waits for steps any more; a DomainError as its reason is thrown. */
+  /** Abort this to stop waiting for steps; a DomainError as its reason is thrown. */
   readonly giveUp: AbortSignal;
   readonly log: Logger;
 }
@@ -68,7 +68,7 @@ export class FaultTolerantExecutor implements StepExecutor {
     );
   }
 
-  /** Resolves when steps can run. Throws `fenced` when the lease is lost first, `cancelled` when nobody waits any more. */
+  /** Resolves when steps can run. Throws `fenced` if the lease is lost first, `cancelled` if `giveUp` is aborted. */
   async formed(): Promise<void> {
     await this.#change('');
   }
@@ -76,7 +76,7 @@ export class FaultTolerantExecutor implements StepExecutor {
   /**
    * Runs the batch under the plan in force, and again under the next one where that fails. Throws KvLost when earlier positions
    * have to be computed again first, StepDeferred when no plan has come for a while, `fenced` when the lease is lost,
-   * `cancelled` when nobody waits any more.
+   * `cancelled` if `giveUp` is aborted.
    */
   async step(batch: StepBatch, logits: Float32Array): Promise<void> {
     const deferAtMs = performance.now() + DEFER_MS;
@@ -161,7 +161,7 @@ export class FaultTolerantExecutor implements StepExecutor {
     log.info({ epoch: plan.epoch, topology: plan.topology, members, reason }, 'a plan is in force');
   }
 
-  // Whoever was lost is left out. Who computes wrongly cannot be told: the leader goes on alone, if it holds enough.
+  // Lost members are left out. Which member computes wrongly is unknown: the leader continues alone, if it holds enough.
   #refuse({ leader, members }: GroupPlan, thrown: unknown): void {
     const others = members.map(({ id }) => id).filter((id) => id !== leader);
     this.#parts.author.suspect(thrown instanceof StepFailure ? thrown.lost : others);
@@ -170,7 +170,7 @@ export class FaultTolerantExecutor implements StepExecutor {
     this.#pausedUntilMs = performance.now() + pauseMs;
   }
 
-  // A plan that lacks somebody goes on as long as nobody needs what is missing: the next step finds out.
+  // A plan whose member is missing stays in use until a step needs what that member holds.
   #wait({ missing, lacksShared }: Extract<PlanChoice, { kind: 'wait' }>): void {
     if (this.#executor !== null) return;
     const what = lacksShared ? 'the leader to load attention' : `a node to load experts ${missing.join(', ')}`;

@@ -20,7 +20,7 @@ export async function publishExchange(redis: Redis, group: string, url: string):
 }
 
 /**
- * The configured exchange, else the group's; null when there is none. Throws `bad_config` for a server that cannot be one, and
+ * The configured exchange, or else the group's; null if there is none. Throws `bad_config` for an unsuitable server, and
  * for one that only the leader's host reaches.
  */
 export async function findExchange(

@@ -1,4 +1,4 @@
-// Who has a pack to give? In: the reports of the nodes of a group. Out: addresses, and the token that they ask for.
+// Finds nodes that serve packs. In: the reports of a group's nodes. Out: their addresses, and the token that they require.
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { singleKeys } from '../../infra/redis/keys.ts';

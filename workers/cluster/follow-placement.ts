@@ -1,5 +1,5 @@
-// A node holds what its group's placement asks of it. In: placement and plan in Redis. Out: packs loaded, and let go of once no
-// plan counts on them.
+// Makes a node's holdings follow its group's target placement. In: placement and plan in Redis. Out: packs are loaded, and
+// released once no plan uses them.
 import type { Redis } from 'ioredis';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import { type DesiredHoldings, readPlacement, readPlan } from '../../infra/registry/group-plans.ts';

@@ -1,5 +1,5 @@
-// Whose KV cache has every position that was computed so far? In: plans, in their order. Out: whether the members of a plan can
-// go on, or everything has to be computed again. Pure bookkeeping.
+// Tracks which members have a complete KV cache. In: plans, in order. Out: whether the members of a plan can continue, or all
+// positions must be recomputed. Pure.
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 
 export class KvCoverage {

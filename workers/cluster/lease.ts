@@ -1,5 +1,5 @@
-// Leadership of a group: a lease by Redis time with (epoch, nonce). The holder fences itself by its own monotonic clock,
-// so two processes never both believe that they lead.
+// Leadership of a group: a lease in Redis time, identified by (epoch, nonce). The holder fences itself by its own monotonic
+// clock, so two processes never act as leader at the same time.
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { DomainError } from '../../infra/errors/domain-error.ts';
@@ -11,7 +11,7 @@ import { runScript } from '../../infra/redis/scripts.ts';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
 
 export interface LeaseIdentity {
-  /** Strictly larger than that of every earlier holder. */
+  /** Strictly larger than the epoch of every earlier holder. */
   readonly epoch: number;
   /** Random, 16 hex digits. */
   readonly nonce: string;
@@ -23,16 +23,16 @@ export interface HeldLease extends LeaseIdentity {
   readonly held: boolean;
   /** Aborted once, when the lease is lost or released. */
   readonly lost: AbortSignal;
-  /** What writers present. Throws `fenced` when the lease does not certainly hold. */
+  /** The fencing token for writers. Throws `fenced` unless the lease certainly holds. */
   fence(): WriterFence;
-  /** Gives leadership up at once. */
+  /** Gives up leadership immediately. */
   release(): Promise<void>;
 }
 
 export interface LeaseOptions {
   readonly redis: Redis;
   readonly group: string;
-  /** Shown to operators: who leads. */
+  /** Id of the leading node, for operators. */
   readonly nodeId: string;
   /** Length; renewed every third of it. Default 5,000. */
   readonly leaseMs?: number;
@@ -41,12 +41,12 @@ export interface LeaseOptions {
 }
 
 const LEASE_MS = 5_000;
-/** Clocks of two machines run apart by less than this part of a lease. */
+/** Upper bound on the relative drift between the clocks of two machines. */
 const CLOCK_DRIFT = 0.02;
 
 /**
- * Tries once to become leader; null when another one holds the lease, or within a lease length after Redis restarted.
- * `seenEpoch` is the highest epoch that this node has seen anywhere: the new epoch is above it.
+ * Tries once to become leader. Null if another node holds the lease, or within a lease length after a restart of Redis.
+ * The new epoch is greater than `seenEpoch`, the highest epoch that this node has seen.
  */
 export async function acquireLease(options: LeaseOptions, seenEpoch: number): Promise<HeldLease | null> {
   const clock = options.now ?? (() => performance.now());
@@ -62,7 +62,7 @@ export async function acquireLease(options: LeaseOptions, seenEpoch: number): Pr
     : new Lease(options.redis, { group: options.group, epoch, nonce }, leaseMs, clock, askedAtMs);
 }
 
-/** Who leads a group now, without taking part; null when nobody does. */
+/** The current lease of a group; null if it has no leader. */
 export async function readLease(
   redis: Redis,
   group: string,
@@ -94,7 +94,7 @@ class Lease implements HeldLease {
     this.#leaseMs = leaseMs;
     this.#now = now;
     this.#extend(askedAtMs);
-    // A renewal that fails is tried again until the lease has run out by our own clock.
+    // A failed renewal is retried until the lease expires by the local clock.
     this.#renewing = repeatEvery(
       leaseMs / 3,
       () => this.#renew(),
@@ -133,7 +133,7 @@ class Lease implements HeldLease {
     else this.#lose();
   }
 
-  // Counted from before the question was sent: Redis counts from later, so its lease ends after ours.
+  // Measured from before the request was sent, so that the lease expires here before it expires in Redis.
   #extend(askedAtMs: number): void {
     this.#validUntilMs = askedAtMs + this.#leaseMs * (1 - CLOCK_DRIFT);
     clearTimeout(this.#expiry);

@@ -17,7 +17,7 @@ const BUSY_MS = 1;
 export class LoadedModel {
   readonly source: ModelSource;
   readonly session: ModelSession;
-  /** Whoever needs the session undisturbed takes a turn: a leader for each of its steps, loading for each pack. */
+  /** Mutex for exclusive use of the session: by a leader for each step, by loading for each pack. */
   readonly mutex = new Mutex();
   readonly #open = new Map<PackId, OpenedPacks>();
 

@@ -51,7 +51,7 @@ export function holdersOf(placement: readonly (readonly number[])[], experts: nu
 function tooSmall(experts: number, slots: number): DomainError {
   return new DomainError(
     'bad_config',
-    `The nodes together have room for ${slots} experts but the model has ${experts}: add a node or memory.`,
+    `The nodes together have room for ${slots} experts, but the model has ${experts}. Add a node or memory.`,
   );
 }
 

@@ -15,7 +15,7 @@ export interface AuthorParts {
   readonly redis: Redis;
   readonly lease: HeldLease;
   readonly leader: string;
-  /** Without an exchange there is no group: the leader takes nobody in. */
+  /** Without an exchange the leader admits no other node. */
   readonly alone: boolean;
   readonly model: ModelDescription;
   readonly topology: Topology | 'auto';
@@ -29,7 +29,7 @@ export interface AuthorParts {
   readonly now: () => number;
 }
 
-/** A node that left may come back: what it held is replicated elsewhere only later, unless nobody else holds it. */
+/** A node that left may return, so its holdings are replicated elsewhere only after a delay, unless it was the only holder. */
 const REPLACE_AFTER_MS = 10_000;
 
 export class PlanAuthor {

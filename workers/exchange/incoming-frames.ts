@@ -1,4 +1,4 @@
-// Frames on their way from the streams to whoever waits for them. In: frames as they arrive. Out: those of one point of a
+// Delivers frames from the streams to the steps that wait for them. In: frames as they arrive. Out: those of one point of a
 // step, handed over the moment they are here. What comes early is kept, what comes late is dropped.
 import type { LayerFrame } from '../../infra/messages/layer-frame.ts';
 import { comparePoints, type FramePoint } from './frame-order.ts';

@@ -56,7 +56,10 @@ async function readTokenizer(folder: string): Promise<BpeTokenizer> {
   const path = join(folder, 'tokenizer.json');
   const parsed = tokenizerSchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
   if (!parsed.success) {
-    throw new DomainError('bad_config', `${path} is no byte-level BPE tokenizer, the only kind written to GGUF`);
+    throw new DomainError(
+      'bad_config',
+      `${path} is not a byte-level BPE tokenizer, the only kind that can be exported to GGUF`,
+    );
   }
   const { model, added_tokens } = parsed.data;
   return { vocab: model.vocab, merges: model.merges, addedTokens: added_tokens };

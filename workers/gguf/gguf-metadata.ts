@@ -22,7 +22,7 @@ export function ggufMetadata(
   eosTokenId: number,
 ): ReadonlyMap<string, GgufValue> {
   if (model.family !== 'dbrx') {
-    throw new DomainError('bad_config', `GGUF files are written of dbrx models only, and this one is ${model.family}`);
+    throw new DomainError('bad_config', `Only dbrx models can be exported to GGUF, but this one is ${model.family}`);
   }
   return new Map([...architecture(model), ...tokenizerEntries(model.vocab, tokenizer, eosTokenId)]);
 }

@@ -17,7 +17,7 @@ export async function findPacks(folder: string, home: string, onProgress: OnProg
   if ((await packsIn(built)).length > 0) return built;
   throw new DomainError(
     'bad_pack',
-    `${folder} has no packs below ${home}: they are built when the model is first used`,
+    `${folder} has no packs in ${home}. They are built when the model is first used: run \`conclave generate\` or \`conclave start\``,
     {
       param: folder,
     },

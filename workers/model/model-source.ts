@@ -24,7 +24,7 @@ export interface ModelSource {
   readonly packFolder: string;
   /**
    * Sees to it that the folder has these packs. Throws DomainError: `bad_checkpoint` or `bad_pack` naming the file at fault,
-   * `unavailable` when there is no room to build or nobody to fetch from.
+   * `unavailable` if there is no room to build, or no node to fetch from.
    */
   provide(packs: readonly PackId[], events: BuildEvents): Promise<void>;
 }

@@ -11,5 +11,7 @@ export function refusedByNative(thrown: unknown): unknown {
 /** For a session that computes no more. */
 export function deviceLost(reason: unknown): DomainError {
   const message = reason instanceof Error ? reason.message : String(reason);
-  return new DomainError('native_error', `This node computes no more: ${message}.`, { cause: reason });
+  return new DomainError('native_error', `This node can no longer compute: ${message}.`, {
+    cause: reason,
+  });
 }

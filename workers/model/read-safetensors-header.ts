@@ -169,7 +169,7 @@ function refuseOverlaps(entries: ReadonlyMap<string, SafetensorsEntry>, path: st
   }
 }
 
-/** JSON.parse keeps the last of two equal names without a word, so they are looked for in the text it accepted. */
+/** JSON.parse silently keeps the last of two equal names, so duplicates are searched for in the text. */
 function refuseDuplicateNames(text: string, path: string): void {
   const seen = new Set<string>();
   let depth = 0;

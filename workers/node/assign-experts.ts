@@ -1,5 +1,5 @@
 // Which member of a group computes each selected expert of a layer. In: the router's choice. Out: a member for every
-// (row, rank). Every node computes the same answer from the same routing, so nobody has to announce it. How:
+// (row, rank). Every node computes the same answer from the same routing, so no announcement is needed. See
 // native/exchange/expert-assigner.h.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { NativeExpertAssigner } from '../../native/expert-assigner.ts';
@@ -40,7 +40,7 @@ export class ExpertAssigner implements Assigner {
     );
   }
 
-  /** Throws DomainError `unavailable` naming a selected expert that nobody holds. */
+  /** Throws DomainError `unavailable` naming a selected expert without a holder. */
   assign(experts: Int32Array, nodes: Int32Array): void {
     try {
       this.#native.assign(experts, nodes);

@@ -186,7 +186,7 @@ export class CentralizedStep {
       const { body } = await work.run(layer, slots);
       work.place(slots, body);
     });
-    // Whoever gathers awaits it; until then nobody does.
+    // Awaited when outputs are gathered; a rejection before that is not unhandled.
     this.#takenOver.catch(() => {});
   }
 
@@ -210,7 +210,7 @@ export class CentralizedStep {
       padding: padding.length,
       body,
     };
-    // Whoever answers has read all work before, so earlier layers need not be kept.
+    // A member that answers has read all earlier work, so frames of earlier layers need not be kept.
     link.sendTo(member, frame, 0);
   }
 }

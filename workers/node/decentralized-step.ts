@@ -84,7 +84,7 @@ export class DecentralizedStep {
     if (this.#mode === 'owners') this.#sums = new Float32Array(rows * this.#width);
   }
 
-  /** What the layer's experts contribute; null on followers after the last layer, where nobody needs it. */
+  /** What the layer's experts contribute; null on followers after the last layer, where it is not needed. */
   async #exchange(layer: number, own: OwnOutputs): Promise<Contribution | null> {
     if (layer === this.#layers - 1) return this.#toLeader(layer, own);
     return this.#mode === 'all' ? this.#allToAll(layer, own) : this.#byOwners(layer, own);

@@ -78,7 +78,7 @@ export class LayerWork {
     return { experts: this.#experts, weights: this.#weights, hidden };
   }
 
-  /** After attend: gives each slot to a member. Throws DomainError `unavailable` for an expert that nobody holds. */
+  /** After attend: gives each slot to a member. Throws DomainError `unavailable` for an expert without a holder. */
   assign(layer: number): void {
     const experts = this.experts;
     this.#policy.assign(experts, this.#nodes);

@@ -18,7 +18,7 @@ export function failureBody(thrown: unknown): Uint8Array {
   return Buffer.from(`${reason}:${thrown instanceof Error ? thrown.message : String(thrown)}`);
 }
 
-/** What a member reports in a failure frame of that body. Routing and the exchange are nobody's fault in particular. */
+/** What a member reports in a failure frame of that body. Failures of routing and exchange are not attributed to a member. */
 export function failureOf(view: GroupView, from: number, body: Uint8Array): StepFailure {
   const id = memberId(view, from);
   const text = new TextDecoder().decode(body);

@@ -183,7 +183,7 @@ class LeadingExecutor implements GroupExecutor {
     if (view.plan.topology === 'centralized') {
       return new CentralizedStep({ ...node, view, work, policy, deadline, statistics }, step).run(batch, logits);
     }
-    // Nobody waits for the log: a follower that does not get the step misses its deadline.
+    // The write is not awaited: a follower that does not receive the step misses its deadline.
     const entry = { kind: 'step', epoch: view.plan.epoch, step, job: batch } as const;
     this.#link.appendLog(entry, exchanges).catch((problem) => this.#incoming.interrupt(refusedLog(problem)));
     if (native !== null) return native.run(step, batch, logits, { deadline, statistics });

@@ -15,7 +15,7 @@ export type StepFailureReason =
 
 export class StepFailure extends Error {
   readonly reason: StepFailureReason;
-  /** Ids of nodes that the group should do without; none when nobody in particular is at fault. */
+  /** Ids of nodes to exclude from the group; empty if the failure cannot be attributed. */
   readonly lost: readonly string[];
 
   constructor(reason: StepFailureReason, message: string, lost: readonly string[] = [], cause?: unknown) {

@@ -1,4 +1,4 @@
-// Where the time of a group's steps goes, as the leader sees it. Sums only grow, so that whoever reads takes differences.
+// Where the time of a group's steps goes, as the leader sees it. Sums only grow, so readers take differences.
 
 export interface MemberStatistics {
   /** Seconds that the member's experts took, by its own clock. */

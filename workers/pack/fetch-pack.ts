@@ -15,7 +15,7 @@ export interface PackPeers {
   readonly token: string;
 }
 
-/** A node that sends nothing for so long is given up. */
+/** Idle timeout for the transfer from a node. */
 const SILENCE_MS = 15_000;
 
 /** Reads from the first node that answers what its packs are of. Throws `unavailable` when none does. */

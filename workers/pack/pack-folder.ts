@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { WeightDtype } from '../../native/model-description.ts';
 import { PACK_LAYOUT_VERSION, type PackId } from './pack-format.ts';
 
-// 128 bits: nobody picks the sources, so a prefix of the hash tells them apart.
+// 128 bits: sources are not adversarial, so a prefix of the hash identifies them.
 const HASH_DIGITS = 32;
 
 /** `<home>/packs`. */

@@ -1,4 +1,4 @@
-// How long work on large files is reported to whoever shows it.
+// Progress reports of long operations on large files.
 
 interface Progress {
   /** What is being worked on, for people. */

@@ -31,7 +31,7 @@ export async function servePacks(options: {
   readonly token: string;
 }): Promise<ServedPacks> {
   const server = createServer((request, response) => {
-    // A client that hangs up fails the answer, and nobody is left to be told.
+    // A client that disconnects fails the answer, and needs no error.
     answer(options, request, response).catch(() => response.destroy());
   });
   server.listen(0, options.host);

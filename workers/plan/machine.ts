@@ -10,7 +10,7 @@ export interface PlannedNode {
   readonly memoryBytes: number;
   /** Experts it holds at most, whatever its memory; null: as many as fit. */
   readonly maxExperts: number | null;
-  /** What this node's threads read when nobody else does. */
+  /** Memory bandwidth of this node's threads when no other node reads. */
   readonly bytesPerSecond: number;
   readonly flops: number;
   /** What all nodes of the host read together; without other nodes on it: bytesPerSecond. */

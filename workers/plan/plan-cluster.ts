@@ -118,7 +118,10 @@ function place({ model, nodes, policy, counts }: ClusterInput, slots: readonly n
 }
 
 function tooFull(node: PlannedNode | undefined, wanted: number, slots: number): DomainError {
-  return new DomainError('bad_config', `${node?.name}: ${wanted} experts are to be there but ${slots} fit its memory.`);
+  return new DomainError(
+    'bad_config',
+    `${node?.name}: its memory has room for ${slots} experts, but the placement needs ${wanted}. Add nodes or memory.`,
+  );
 }
 
 function assignerOf({ model, nodes, policy }: ClusterInput, holders: readonly (readonly number[])[]): Assigner {

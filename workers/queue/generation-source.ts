@@ -1,5 +1,5 @@
-// Work for one group: takes the next job of the tenant whose turn it is, keeps its locks, gives jobs back. Used by the
-// group's leader only. Must not decide whether a request fits: the caller holds what does not.
+// Source of work for one group: takes the next job by fair share, renews its lock, returns jobs. Used by the group's leader
+// only. Must not decide whether a request fits: the caller keeps one that does not.
 import { bullmqQueues } from '../../infra/queue/bullmq-queues.ts';
 import type { WriterFence } from '../../infra/queue/finish-generation.ts';
 import { startReaper } from '../../infra/queue/reap-generations.ts';
@@ -15,21 +15,21 @@ import { WakeSignal } from './wake-signal.ts';
 
 export interface GenerationSource {
   /**
-   * The next request, or null when nobody waits (or all that wait are paused). The caller owns it: it either finishes it
-   * (token writer, then `done`), or releases it. Jobs that stalled too often are ended as failed here and not returned.
-   * Throws `fenced` when the lease is lost, `unavailable` never: it waits for Redis. `waits`: the group does nothing else, so
-   * that the next request is handed to it when it is queued; `waitForWork` then settles.
+   * The next request, or null if none waits in a queue that is not paused. The caller owns it, and either finishes it (token
+   * writer, then `done`) or releases it. Jobs that stalled too often are ended as failed and not returned. Throws `fenced` if
+   * the lease is lost, never `unavailable`: it waits for Redis. `waits`: the group is idle, so the next request is handed to it
+   * when it is enqueued, and `waitForWork` resolves.
    */
   takeNext(waits: boolean): Promise<TakenGeneration | null>;
-  /** Takes no more; gives back what was handed over and not taken. Throws `fenced`. */
+  /** Stops taking work, and returns jobs that were handed over but not taken. Throws `fenced`. */
   refuse(): Promise<void>;
   /** Marks the job as completed, or as failed with a reason; call it after the terminal entry was written. */
   done(id: string, failedReason: string | null): Promise<void>;
-  /** Gives a request back to the front of its queue, for instance at shutdown; another group continues it. Throws `fenced`. */
+  /** Returns a request to the front of its queue, for instance at shutdown; another group continues it. Throws `fenced`. */
   release(id: string): Promise<void>;
   /** What this group already owns, for a new leader; its locks are taken over. */
   recover(): Promise<readonly TakenGeneration[]>;
-  /** True when there may be work that was not there at the last call of this or of `waitForWork`. Asks nobody. */
+  /** True if new work may have arrived since the last call of this or of `waitForWork`. Needs no round trip. */
   heardOfWork(): boolean;
   /** Settles when there may be work (a job was added or a queue resumed), at the latest after `timeoutMs`. */
   waitForWork(timeoutMs: number): Promise<void>;

@@ -22,7 +22,7 @@ export function startQueueMaintenance(options: QueueMaintenanceOptions): Repeati
   return repeatEvery(STALL_SCAN_MS, () => maintainQueues(options), options.onProblem);
 }
 
-/** One round. BullMQ marks active jobs in one round and moves those in the next whose lock nobody renewed meanwhile. */
+/** One round. BullMQ marks active jobs in one round; in the next it moves those whose lock was not renewed meanwhile. */
 export async function maintainQueues(options: QueueMaintenanceOptions): Promise<void> {
   const { redis, queues, model } = options;
   const all = await askRedis(redis.smembers(singleKeys.queues));

@@ -90,7 +90,7 @@ export class OwnedJobs {
   }
 }
 
-// Without our lock the job went back to its queue already; whoever takes it there continues it, or finds that it ended.
+// Without our lock, the job has already returned to its queue, where another group continues it or finds that it has ended.
 async function ifStillLocked(move: Promise<unknown>): Promise<void> {
   try {
     await move;

@@ -13,13 +13,17 @@ const FRUITLESS_LEADERS = 3;
 
 const LOST_TOO_OFTEN = {
   outcome: 'failed',
-  error: { code: 'generation_failed', message: 'The request lost its worker again and again.' },
+  error: {
+    code: 'generation_failed',
+    message:
+      'The worker died repeatedly while it ran this request. Retry; if it fails again, tell the operator the request id.',
+  },
   cachedTokens: 0,
 } as const;
 
 /**
- * What the group holds and this process does not know of. `isNew`: this leader has just begun, which is counted; else it may
- * have missed what its group was handed.
+ * Requests that the group owns and this process does not have. `isNew`: this leader has just started, which counts as an
+ * attempt; otherwise it may have missed jobs that were handed to its group.
  */
 export async function recoverGenerations(parts: TakeParts, isNew: boolean): Promise<readonly TakenGeneration[]> {
   const recovered: TakenGeneration[] = [];

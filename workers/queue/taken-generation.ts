@@ -1,4 +1,4 @@
-// A request in the hands of the group that generates its answer.
+// A request that a group has taken from its queue.
 import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
 
 export interface TakenGeneration {
@@ -9,6 +9,6 @@ export interface TakenGeneration {
   readonly cancelled: boolean;
   /** 1 on the first dispatch. */
   readonly attempt: number;
-  /** False when nobody else waited at that moment: until the next wake-up there is nothing to ask for. */
+  /** False if no other request was waiting: there is no work until the next wake-up. */
   readonly moreWait: boolean;
 }

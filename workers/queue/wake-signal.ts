@@ -1,5 +1,5 @@
-// What an idle leader waits for: "there may be work", and jobs that are handed to its group while it waits. A subscription. What
-// comes while nobody waits is kept.
+// Signals for an idle leader: "there may be work", and jobs handed directly to its group. Received over a subscription, and
+// buffered until the leader waits.
 import type { Redis } from 'ioredis';
 import { connectRedis } from '../../infra/redis/connect.ts';
 
@@ -30,7 +30,7 @@ export class WakeSignal {
     });
     this.#redis.on('ready', () => this.#ring());
     this.#redis.subscribe(channels.wake, channels.given).catch(() => {
-      // Only close() ends the wait for Redis; then nobody needs the subscription.
+      // Only close() ends the wait for Redis, and then the subscription is no longer needed.
     });
   }
 

@@ -1,5 +1,5 @@
 // Requests with the same beginning that arrive close together: the later one waits for the earlier one's blocks instead of
-// computing them too. Pure. Only within a tenant: nobody's wait depends on what another tenant computes.
+// computing them too. Pure. Only within a tenant, so that waiting times reveal nothing about other tenants.
 import type { PrefixSource, Sequence } from './sequence.ts';
 
 /** False while the sequence would compute what its prefix source is about to have. */

@@ -32,7 +32,7 @@ export class KvBlockPool {
   readonly #cached = new Map<number, CachedBlock>();
   /** By tenant, then by hash of parent and tokens. */
   readonly #index = new Map<string, Map<number, CachedBlock>>();
-  /** Cached blocks that nobody holds, least recently used first. */
+  /** Cached blocks without a holder, least recently used first. */
   readonly #evictable = new Map<number, true>();
   #nextNode = ROOT + 1;
 
@@ -44,7 +44,7 @@ export class KvBlockPool {
     this.#unused = Array.from({ length: capacity }, (_, index) => capacity - 1 - index);
   }
 
-  /** Blocks that `allocate` can still give: unused ones and cached ones that nobody holds. */
+  /** Blocks that `allocate` can still give: unused ones, and cached ones without a holder. */
   get available(): number {
     return this.#unused.length + this.#evictable.size;
   }

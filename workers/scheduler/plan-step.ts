@@ -33,7 +33,7 @@ export interface WaitingSequence {
   readonly length: number;
   /** Tokens at its start that are in the prefix cache: whole blocks. */
   readonly cachedTokens: number;
-  /** Available blocks that admitting it takes: new ones, and cached ones that nobody holds. */
+  /** Available blocks that admitting it takes: new ones, and cached ones without a holder. */
   readonly takesBlocks: number;
   /** As of RunningSequence. */
   readonly wantsLogits?: boolean;
@@ -112,7 +112,7 @@ function isAnswering({ promptTokens, length, computed }: RunningSequence): boole
   return computed >= promptTokens && length - computed === 1;
 }
 
-// One row for every running answer, oldest first. Whoever was admitted last gives way, possibly the one that asks.
+// One row for every running answer, oldest first. If blocks run out, the sequence admitted last is preempted, possibly this one.
 function planAnswers({ running, availableBlocks, limits }: SchedulerView): AnswerPlan {
   const rows: PlannedRows[] = [];
   const preempted = new Set<string>();

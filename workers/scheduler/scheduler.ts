@@ -184,7 +184,7 @@ export class Scheduler {
   #apply(plan: StepPlan, find: (id: string) => Sequence): void {
     for (const sequence of plan.preempt.map(find)) this.#preempt(sequence);
     const admitted = plan.admit.map(find);
-    // All prefixes are held before any block is allocated: allocating may forget a cached block that nobody holds.
+    // All prefixes are held before any block is allocated: allocating may evict a cached block without a holder.
     for (const sequence of admitted) {
       dropFrom(this.#waiting, sequence);
       this.#startFrom(sequence, this.#findPrefix(sequence));

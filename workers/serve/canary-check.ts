@@ -54,10 +54,10 @@ export class CanaryCheck {
     const distance = this.#alone === null ? null : relativeDistance(logits, this.#alone);
     log.warn(
       { epoch, numericsClass, distance },
-      'nodes of several numerics classes compute together: the same request may get another answer under another plan',
+      'the plan has nodes of several numerics classes: the same request may get a different answer under another plan',
     );
     if (distance === null) {
-      log.warn('this node has not the whole model: what the others compute is not held against anything');
+      log.warn('this node does not hold the whole model, so the results of other nodes cannot be checked');
     } else if (!(distance <= MIXED_TOLERANCE)) {
       this.#refuse(plan, `logits that are ${distance.toFixed(3)} of their size away`, 'this node alone others');
     }
@@ -66,7 +66,7 @@ export class CanaryCheck {
   #refuse({ epoch, members }: GroupPlan, found: string, expected: string): never {
     const message =
       `The plan of epoch ${epoch} computes ${found} for the canary prompt, but ${expected}. ` +
-      `One of ${members.map(({ id }) => id).join(', ')} computes wrongly; the plan is refused.`;
+      `One of ${members.map(({ id }) => id).join(', ')} computes wrongly, so the plan is refused. Verify its packs with \`conclave model verify\`.`;
     this.#node.log.error({ epoch }, message);
     throw new DomainError('generation_failed', message);
   }
@@ -84,7 +84,7 @@ export class CanaryCheck {
     const { held, state, log } = this.#node;
     const alone = plan.members.length === 1 ? digest : await this.#digestAlone();
     if (alone === null)
-      log.warn('no node has the whole model: the canary is held against the first plan, not a single node');
+      log.warn('no node holds the whole model: plans are compared with the first plan rather than with a single node');
     await writeCanary(held.source.packFolder, state.numericsClass, alone ?? digest).catch((problem: unknown) =>
       log.warn({ err: problem }, "the canary's digest could not be stored"),
     );

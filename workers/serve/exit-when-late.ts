@@ -7,7 +7,7 @@ const GOODBYE_MS = 3_000;
 /** Exits after draining and a moment more. Nothing is lost by it: locks and lease run out. */
 export function exitWhenLate(drainSeconds: number, log: Logger): void {
   const exit = () => {
-    log.warn('Redis does not answer; leaving without giving anything back');
+    log.warn('Redis does not answer; exiting without returning requests');
     process.exit(1);
   };
   setTimeout(exit, drainSeconds * 1000 + GOODBYE_MS).unref();

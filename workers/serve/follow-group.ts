@@ -49,7 +49,7 @@ async function followExchange(node: ServingNode, over: AbortSignal): Promise<voi
     state.seenEpoch = Math.max(state.seenEpoch, epoch);
     log.info({ epoch, topology, member }, 'follows a plan');
   };
-  const onProblem = (problem: unknown): void => log.warn({ err: problem }, 'the exchange had a problem');
+  const onProblem = (problem: unknown): void => log.warn({ err: problem }, 'an exchange operation failed');
   const { session } = held;
   await followSteps(
     { session, group, nodeId, incarnation, exchangeUrl, ownExchangeUrl: null, onPlan, onProblem },
@@ -64,7 +64,7 @@ async function refuseOtherGroup({ redis, group, nodeId, state }: ServingNode): P
   if (why !== null) throw new DomainError('bad_config', why, { param: 'model' });
 }
 
-/** Waits until the plan does without this node, or nobody leads that could make another. */
+/** Waits until the plan excludes this node, or the group has no leader that could publish another. */
 async function leave({ redis, group, nodeId, incarnation, state, heartbeat, config }: ServingNode): Promise<void> {
   state.leaving = true;
   await heartbeat.beat();

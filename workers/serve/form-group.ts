@@ -25,7 +25,7 @@ export interface FormedGroup {
 export interface FormGroupOptions {
   readonly placement: PlacementFollower;
   readonly lease: HeldLease;
-  /** Aborted when nobody waits for steps any more; a DomainError as its reason is thrown. */
+  /** Abort this to stop waiting for steps; a DomainError as its reason is thrown. */
   readonly giveUp: AbortSignal;
 }
 

@@ -1,5 +1,5 @@
 // The generations that a group runs: admits requests from the queue, runs steps, publishes what they yield, ends what is
-// finished, cancelled or failed. Everything it knows can be rebuilt from Redis; nothing of it is the only copy.
+// finished, cancelled or failed. All of its state can be rebuilt from Redis.
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
@@ -85,7 +85,7 @@ export class GenerationGroup {
     return this.#generations.size;
   }
 
-  /** Lets go of everything without a word to Redis: another leader has it. */
+  /** Drops all state without writing to Redis, because another leader owns the requests. */
   abandon(): void {
     for (const generation of this.#generations.values()) this.#giveUp(generation);
     this.#ending.length = 0;
@@ -155,7 +155,7 @@ export class GenerationGroup {
     if (cancelled) return this.#end(generation, { outcome: 'cancelled', error: null, cachedTokens: 0 });
     const longest = Math.max(...request.prompts.map(({ length }) => length)) + Math.max(1, request.maxTokens);
     if (!this.#parts.scheduler.canHold(longest)) {
-      const message = `The request needs room for ${longest} tokens, more than this worker's whole KV cache.`;
+      const message = `The request needs ${longest} tokens of KV cache, more than this worker has. Shorten the prompt or lower max_tokens.`;
       return this.#fail(generation, new DomainError('generation_failed', message));
     }
     for (const choice of generation.open) {

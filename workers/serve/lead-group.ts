@@ -34,7 +34,7 @@ export async function leadGroup(
   } catch (thrown) {
     if (!isOver(thrown)) throw thrown;
     const why = thrown.code === 'fenced' ? 'lost the lease' : 'stopped before the group could compute';
-    log.warn({ group, epoch: lease.epoch }, `${why}; another leader goes on`);
+    log.warn({ group, epoch: lease.epoch }, `${why}; another leader continues`);
   } finally {
     if (lease.held) await lease.release();
     state.statistics.watch(null);
@@ -48,7 +48,7 @@ function publishCard(node: ServingNode): Promise<Repeating> {
   const { name, created, held, size, files, tokenizer, log } = node;
   const card = modelCard({ name, created, model: held.source.description, kvTokens: size.kvTokens, files, tokenizer });
   return startPublishing(node.redis, card, (problem) =>
-    log.warn({ err: problem }, 'the model card could not be published; trying again'),
+    log.warn({ err: problem }, 'the model card could not be published; retrying'),
   );
 }
 
@@ -59,7 +59,8 @@ async function runGenerations(
   stop: AbortSignal,
 ): Promise<void> {
   const { url, redis, name, group, config, held, size, tokenizer, state, log } = node;
-  const onProblem = (problem: unknown): void => log.warn({ err: problem }, 'background work met a problem and goes on');
+  const onProblem = (problem: unknown): void =>
+    log.warn({ err: problem }, 'background work failed and will be retried');
   const fence = () => lease.fence();
   const scheduler = createScheduler(held.source.description, size.kvBlocks, config.worker);
   state.statistics.watch(scheduler);

@@ -1,4 +1,4 @@
-// What a worker tells gateways about the model it serves: see infra/messages/model-card.ts.
+// Builds the card that a worker publishes for its model: see infra/messages/model-card.ts.
 import type { ModelCard } from '../../infra/messages/model-card.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
 import type { TokenizerFiles } from '../../infra/tokenizer/tokenizer-files.ts';

@@ -1,4 +1,4 @@
-// What a node says of itself in its heartbeat: identity, what it holds, what it waits for, numbers for operators.
+// The state that a node reports in its heartbeat: identity, holdings, reasons for waiting, numbers for operators.
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config } from '../../infra/config/config-schema.ts';

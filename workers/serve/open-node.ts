@@ -60,7 +60,9 @@ export async function openNode(options: ServeOptions): Promise<ServingNode> {
   const { config, nodeId, log } = options;
   const url = config.redisUrl;
   if (url === undefined)
-    throw new DomainError('bad_config', 'Expected REDIS_URL, or `redisUrl` in conclave.yaml.', { param: 'redisUrl' });
+    throw new DomainError('bad_config', 'No Redis is configured. Set REDIS_URL, or `redisUrl` in conclave.yaml.', {
+      param: 'redisUrl',
+    });
   const redis = connectRedis({ url, role: 'durable', name: 'worker', retry: 'forever' });
   const closing: (() => Promise<void> | void)[] = [() => redis.disconnect()];
   const close = async () => {
@@ -78,7 +80,7 @@ export async function openNode(options: ServeOptions): Promise<ServingNode> {
     const held = new LoadedModel(model.source, createSession(model, size, config));
     closing.push(() => held.close());
     const tokenizer = await createTokenizer(model.files);
-    // Gateways render the template; that it does not parse is better known here, where the file is.
+    // Gateways render the template, but a syntax error is best reported here, where the file is.
     createChatTemplate(model.files, tokenizer);
     const packs = await offerPacks(model, redis, config);
     closing.push(() => packs.close());

@@ -43,7 +43,7 @@ export class PlannedExecutors {
       incarnation,
       exchangeUrl: this.#exchangeUrl,
       ownExchangeUrl: null,
-      onProblem: (problem) => log.warn({ err: problem }, 'the exchange had a problem'),
+      onProblem: (problem) => log.warn({ err: problem }, 'an exchange operation failed'),
     });
   }
 }

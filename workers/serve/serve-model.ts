@@ -1,6 +1,5 @@
-// A worker's life: open a model, tell gateways and other nodes about it, and take part in a group: lead it while its lease can
-// be had, else compute what its leader asks for. Nothing here is the only copy of anything: a killed worker's successor finds
-// all in Redis.
+// The worker's main loop: opens a model, publishes it to gateways and other nodes, and takes part in a group, as leader while it
+// holds the lease and otherwise as follower. The successor of a killed worker finds all state in Redis.
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
@@ -79,7 +78,8 @@ export async function leadFor<Result>(
   const lease = await tryToLead(node);
   let formed: FormedGroup | null = null;
   try {
-    if (lease === null) throw new DomainError('conflict', `Another node leads group ${node.group}.`);
+    if (lease === null)
+      throw new DomainError('conflict', `Another node leads group ${node.group}. Stop it, or choose another group.`);
     await setRole(node, 'leader');
     formed = await formGroup(node, { placement, lease, giveUp: broken });
     onLeading();
@@ -135,12 +135,12 @@ function applyPlacement(node: ServingNode, onBroken: (why: DomainError) => void)
       const error = toDomainError(problem);
       state.loads = error.message;
       if (error.code !== 'unavailable' || held.experts.length === 0) onBroken(error);
-      else log.warn({ err: problem }, 'a pack could not be loaded; trying again');
+      else log.warn({ err: problem }, 'a pack could not be loaded; retrying');
     },
   });
 }
 
 function taken(nodeId: string): DomainError {
-  const message = `Another process has taken the node id ${nodeId} while this one was silent. Start one of them with another --node ID.`;
+  const message = `Another process took the node id ${nodeId} while this one sent no heartbeat. Start one of them with another --node ID.`;
   return new DomainError('conflict', message, { param: 'node' });
 }

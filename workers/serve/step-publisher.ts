@@ -78,7 +78,7 @@ export class StepPublisher {
     if (appends.length === 0 && ending.length === 0) return;
     const before = inNextTurn ? this.#publishing.then(() => nextTurn()) : this.#publishing;
     this.#publishing = before.then(() => this.#writeAll(appends, ending));
-    // A rejection is seen by whoever awaits it next; without this Node would take it for unhandled meanwhile.
+    // The next caller awaits this promise; until then, this handler keeps Node from reporting an unhandled rejection.
     this.#publishing.catch(() => {});
   }
 

@@ -1,4 +1,4 @@
-// What of a machine's memory a model may take, and the refusal of one that takes more.
+// The share of a machine's memory that a model may use, and the refusal of a larger model.
 import { totalmem } from 'node:os';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { ModelDescription } from '../../native/model-description.ts';
@@ -22,8 +22,8 @@ export function refuseTooLarge(model: ModelDescription, kvTokens: number, memory
   if (weights + cache <= memoryBytes) return;
   throw new DomainError(
     'bad_config',
-    `The model's weights take ${gigabytes(weights)} and a KV cache of ${kvTokens} tokens ${gigabytes(cache)}, but of this ` +
-      `machine's memory ${gigabytes(memoryBytes)} may be used. Share the experts among several machines (\`conclave node\`).`,
+    `The model's weights need ${gigabytes(weights)} and a KV cache of ${kvTokens} tokens ${gigabytes(cache)}, but only ` +
+      `${gigabytes(memoryBytes)} of this machine's memory may be used. Share the experts among several machines (\`conclave node\`).`,
   );
 }
 

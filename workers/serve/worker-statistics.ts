@@ -1,4 +1,4 @@
-// What a worker's loop reports, as numbers for its heartbeat (from which gateways make metrics) and lines for its log.
+// Statistics of a worker's loop: numbers for its heartbeat, which gateways export as metrics, and lines for its log.
 // Ids and counts only: never prompts or completions.
 import type { Logger } from '../../infra/log/logger.ts';
 import { countPromptTokens } from '../../infra/messages/generation-request.ts';

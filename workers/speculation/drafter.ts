@@ -5,7 +5,7 @@ export interface Drafter {
   readonly most: number;
   /** Takes note of the tokens that were added. `tokens`: all of the sequence's, of which the first `promptTokens` are given. */
   follow(tokens: readonly number[], promptTokens: number): void;
-  /** How likely the next guess is right, 0..1 by what was seen so far; 0 when there is none. */
+  /** Estimated probability that the next guess is correct, 0..1; 0 without a guess. */
   readonly chance: number;
   /** Guesses for what follows `tokens`, at most `count` and possibly fewer. */
   draft(tokens: readonly number[], count: number): readonly number[];

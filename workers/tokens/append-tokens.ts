@@ -43,11 +43,14 @@ export interface TokenWriterOptions {
   readonly now?: () => number;
 }
 
-/** Entries a script call writes at most: it takes about 3 ms, during which Redis serves nobody else. */
+/** Maximum number of entries per script call, which takes about 3 ms and blocks Redis meanwhile. */
 const ENTRIES_A_SCRIPT = 400;
 const UNREPAIRABLE: FinishReason = {
   outcome: 'failed',
-  error: { code: 'generation_failed', message: 'The answer was interrupted and could not be continued.' },
+  error: {
+    code: 'generation_failed',
+    message: 'The answer was interrupted and could not be continued. Send the request again.',
+  },
   cachedTokens: 0,
 };
 
@@ -130,7 +133,7 @@ class StreamWriter {
     return [...dropped];
   }
 
-  // Clients have entries that cannot be had again, or that would change: the only honest end is an error.
+  // Clients already have entries that are lost or would change, so the request must end with an error.
   async #giveUp(id: string, lastSeq: number): Promise<void> {
     await finishGeneration(this.#redis, id, UNREPAIRABLE, { by: 'writer', fence: this.#fence(), seq: lastSeq + 1 });
   }

@@ -92,7 +92,7 @@ test("verify finds a checkpoint's packs and what is wrong with them", async (t) 
   const folder = await syntheticModel(home, 'model');
   const none = conclave('model', 'verify', folder, '--home', home);
   assert.equal(none.status, 1);
-  assert.match(none.stderr, /has no packs below .*: they are built when the model is first used\n$/);
+  assert.match(none.stderr, /has no packs in .*\. They are built when the model is first used: run .*\n$/);
 
   const packs = await loadModel({ folder, home, packs: 'all', events: SILENT });
   packs.close();

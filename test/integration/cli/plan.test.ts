@@ -38,7 +38,7 @@ test('plans what a file describes, flags above it', async (t) => {
 test('compares several sizes in a table, with the reason why one does not fit', () => {
   const { status, stdout } = runConclave('plan', '--model', 'dbrx', '--machine', 'm2-ultra', '--nodes', '1,4');
   assert.equal(status, 0);
-  assert.match(stdout, /^1 +The nodes together have room for 8 experts but the model has 16/m);
+  assert.match(stdout, /^1 +The nodes together have room for 8 experts, but the model has 16/m);
   assert.match(stdout, /^4 +decentralized +yes +1\.160/m);
 });
 
@@ -58,7 +58,7 @@ test('refuses, naming what is wrong and what there is', async (t) => {
     [/Unknown machine "pc": expected one of m2-ultra/, '--model', 'dbrx', '--machine', 'pc'],
     [/Unknown link "string": expected one of 10gbe/, '--model', 'dbrx', '--machine', 'm2-ultra', '--link', 'string'],
     [/The folder \.\/nowhere does not exist/, '--model', './nowhere', '--machine', 'm2-ultra'],
-    [/room for 8 experts but the model has 16/, '--model', 'dbrx', '--machine', 'm2-ultra'],
+    [/room for 8 experts, but the model has 16/, '--model', 'dbrx', '--machine', 'm2-ultra'],
   ];
   for (const [message, ...args] of refusals) {
     const { status, stderr } = runConclave('plan', ...args);

@@ -13,7 +13,7 @@ test('a clock that is wrong is measured against that of Redis, and said', async 
   assert.ok(Math.abs(ahead - 90_000) < 1_500, `${ahead}`);
   assert.equal(
     describeClockSkew('a', -93_040),
-    'The clock of node a is 93.0 s behind that of Redis: times in its log and queue waits are off by as much. Answers are not ' +
+    'The clock of node a is 93.0 s behind that of Redis: times in its log and queue waits are wrong by that amount. Answers are not ' +
       'affected. Synchronise the clocks (NTP).',
   );
 });

@@ -6,7 +6,7 @@ import { loadAddon } from '../../../native/load-addon.ts';
 import { leadFor, serveModel } from '../../../workers/serve/serve-model.ts';
 import { assertSameWhereClear, generate, generateAlone, groupOf, WHOLE_GPU } from '../../emulated-group.ts';
 
-const COMPUTES_NO_MORE = /This node computes no more: the GPU gave up a step: .*; restart this node\./;
+const COMPUTES_NO_MORE = /This node can no longer compute: the GPU gave up a step: .*; restart this node\./;
 
 afterEach(() => loadAddon().setEmulatedGpu(WHOLE_GPU));
 

@@ -80,7 +80,7 @@ test('a mixed group whose logits are far from what the leader alone computes is 
           (thrown) =>
             thrown instanceof DomainError && /0\.500 of their size away.*the plan is refused/.test(thrown.message),
         );
-        await assert.rejects(canary.check(off(0.01), plan), /computes wrongly; the plan is refused/);
+        await assert.rejects(canary.check(off(0.01), plan), /computes wrongly, so the plan is refused/);
       },
     );
   } finally {

@@ -106,7 +106,12 @@ test('a request that ends every leader before it gets a token is ended itself', 
   const seen = await readStream((await fixture.follower()).follow(id));
   assert.deepEqual(
     seen.map(({ event }) => event.type === 'end' && [event.outcome, event.error?.message]),
-    [['failed', 'The request lost its worker again and again.']],
+    [
+      [
+        'failed',
+        'The worker died repeatedly while it ran this request. Retry; if it fails again, tell the operator the request id.',
+      ],
+    ],
   );
   assert.equal(await fixture.queues.queue(QUEUE).getFailedCount(), 1);
 });

@@ -60,7 +60,7 @@ test('a model that does not fit is refused with its size and the room of each no
   assert.throws(() => wanted(...nodes), {
     code: 'bad_config',
     message: new RegExp(
-      `^The model's ${experts} experts of ${sizes}, beside attention of ${sizes} and the KV cache, do not fit into the nodes' ` +
+      `^The model's ${experts} experts of ${sizes}, attention of ${sizes} and the KV cache, do not fit into the nodes' ` +
         `memory, which has room for a 1 \\(${sizes}\\), b 0 \\(${sizes}\\)\\. ` +
         'Add a node with `conclave node --join`, or raise worker\\.memoryBytes\\.$',
     ),

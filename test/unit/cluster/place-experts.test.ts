@@ -109,7 +109,7 @@ test('says how much room is missing', () => {
   const members = [{ slots: 3 }, { slots: 20 }];
   assert.throws(() => placeExperts({ experts: 24, members, counts: null }), {
     code: 'bad_config',
-    message: /room for 23 experts but the model has 24/,
+    message: /room for 23 experts, but the model has 24/,
   });
   assert.throws(() => placeExperts({ experts: 2, members: [], counts: null }), { code: 'bad_config' });
 });

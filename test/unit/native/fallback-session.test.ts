@@ -82,7 +82,7 @@ for (const [what, gpu, reason] of [
     await oneStep(session);
     assert.equal(session.backend, 'cpu');
     assert.equal(warnings.length, 1);
-    assert.match(warnings[0] ?? '', /^Backend metal-emulated cannot be used \(.*\); computing with cpu\.$/);
+    assert.match(warnings[0] ?? '', /^Backend metal-emulated cannot be used \(.*\)\. Falling back to cpu\.$/);
     assert.match(warnings[0] ?? '', reason);
   });
 }

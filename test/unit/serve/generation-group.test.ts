@@ -135,7 +135,8 @@ test('a request that was cancelled before it was taken ends as cancelled', async
 test('a request beyond the whole KV cache fails and says so', async () => {
   const [large, fits] = [taken('a', { maxTokens: 16 }), taken('a', { maxTokens: 15 })];
   const group = await runGroup({ taken: [large, fits], kvBlocks: 4 });
-  const message = "The request needs room for 17 tokens, more than this worker's whole KV cache.";
+  const message =
+    'The request needs 17 tokens of KV cache, more than this worker has. Shorten the prompt or lower max_tokens.';
   assert.deepEqual(group.streams.get(large.request.id), {
     events: [],
     end: { outcome: 'failed', error: { code: 'generation_failed', message }, cachedTokens: 0 },

@@ -13,7 +13,7 @@ test('a model larger than the memory is refused with the numbers, one that fits 
   assert.throws(() => refuseTooLarge(DBRX, 32_768, 192e9), {
     code: 'bad_config',
     message:
-      "The model's weights take 263 GB and a KV cache of 32768 tokens 5.37 GB, but of this machine's memory 192 GB may be used. " +
+      "The model's weights need 263 GB and a KV cache of 32768 tokens 5.37 GB, but only 192 GB of this machine's memory may be used. " +
       'Share the experts among several machines (`conclave node`).',
   });
 });
