@@ -92,6 +92,8 @@ export interface AddonModelSession {
     member: AddonGroupMember,
     order: AddonStepCommand,
   ): Promise<AddonGroupStepReport>;
+  /** See ModelSession.serveExperts. */
+  serveExperts(member: AddonGroupMember): Promise<string>;
   /** See ModelSession.begin. */
   begin(
     tokens: Int32Array,
@@ -169,20 +171,29 @@ export interface AddonRedisAddress {
   readonly db: number;
 }
 
-/** RedisAddress and ExchangeStreams of exchange/frame-exchange.h. */
+/** A stream at one of `exchanges`. */
+export interface AddonOutgoingStream {
+  /** Index. */
+  readonly exchange: number;
+  readonly key: string;
+}
+
+/** ExchangeStreams of exchange/frame-exchange.h. */
 export interface AddonGroupStreams {
-  readonly exchange: AddonRedisAddress;
+  /** The first is where this node reads. */
+  readonly exchanges: readonly AddonRedisAddress[];
   /** Of the connections. */
   readonly name: string;
-  readonly toAll: string;
+  readonly toAll: readonly AddonOutgoingStream[];
   /** [members] */
-  readonly toMember: readonly string[];
+  readonly toMember: readonly AddonOutgoingStream[];
   readonly incoming: readonly string[];
   readonly incomingFrom: Int32Array;
 }
 
-/** What makes a GroupMember of exchange/group-member.h. */
+/** What makes a DecentralizedMember, a CentralizedLeader or an ExpertServer of native/exchange. */
 export interface AddonGroupMemberOptions extends AddonGroupStreams {
+  readonly centralized: boolean;
   readonly epoch: number;
   readonly me: number;
   readonly leader: number;
@@ -196,6 +207,7 @@ export interface AddonGroupMemberOptions extends AddonGroupStreams {
 
 /** What makes a HopProbe of exchange/hop-probe.h. */
 export interface AddonHopProbeOptions extends AddonGroupStreams {
+  readonly centralized: boolean;
   /** [nodes] */
   readonly bare: readonly string[];
   readonly me: number;
@@ -218,11 +230,13 @@ export interface AddonStepCommand {
   readonly step: number;
   /** Of the leader; null waits until it is interrupted. */
   readonly timeout: { readonly floorMs: number; readonly factor: number; readonly normalMs: number } | null;
+  /** Members that get no work; centralized only. */
+  readonly suspects: Int32Array;
 }
 
 /** GroupStepReport of exchange/group-member.h. */
 export interface AddonGroupStepReport {
-  readonly trouble: 'none' | 'late' | 'routing' | 'refused' | 'bad_frame' | 'failure';
+  readonly trouble: 'none' | 'late' | 'routing' | 'refused' | 'bad_frame' | 'failure' | 'no_holder';
   /** Members. */
   readonly culprits: Int32Array;
   readonly text: string;
@@ -232,6 +246,7 @@ export interface AddonGroupStepReport {
   readonly waitsMs: Float64Array;
   /** Of each member expert seconds, wait seconds, slots, frames: [members, 4]. */
   readonly members: Float64Array;
+  readonly replaced: readonly { readonly member: number; readonly why: string }[];
   readonly framesSent: number;
   readonly bytesSent: number;
 }

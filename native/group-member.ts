@@ -1,5 +1,5 @@
-// This node's place in a decentralized group under one plan: what native/exchange/group-member.h needs to run steps
-// with the others, over the exchange and without a way through JavaScript between layers.
+// This node's place in a group under one plan: what native/exchange needs to run steps with the others, over the exchange
+// and without a way through JavaScript between layers.
 import type { AddonGroupMember, AddonGroupMemberOptions, AddonGroupStreams } from './addon-types.ts';
 import { flatHolders } from './expert-assigner.ts';
 
@@ -14,19 +14,29 @@ export interface ExchangeAddress {
   readonly db: number;
 }
 
+/** A stream at one of several exchanges. */
+export interface OutgoingStream {
+  /** Index of the exchange. */
+  readonly exchange: number;
+  readonly key: string;
+}
+
 /** Where a member's frames lie. */
 export interface GroupStreams {
-  readonly exchange: ExchangeAddress;
+  /** The first is where this node reads; it writes where the others read. */
+  readonly exchanges: readonly ExchangeAddress[];
   /** What CLIENT LIST shows of its connections. */
   readonly name: string;
-  /** The stream that all others read, and for each member the one that it alone reads. */
-  readonly toAll: string;
-  readonly toMember: readonly string[];
+  /** What all others read, at each of their exchanges. */
+  readonly toAll: readonly OutgoingStream[];
+  /** For each member the stream that it alone reads. */
+  readonly toMember: readonly OutgoingStream[];
   /** What the others write for this node. */
   readonly incoming: readonly { readonly key: string; readonly from: number }[];
 }
 
 export interface GroupPlace extends GroupStreams {
+  readonly topology: 'centralized' | 'decentralized';
   readonly epoch: number;
   /** Indices of members. */
   readonly me: number;
@@ -44,6 +54,8 @@ export interface StepCommand {
    * Null waits until the place is given up.
    */
   readonly timeout: { readonly floorMs: number; readonly factor: number; readonly normalMs: number } | null;
+  /** Members that get no work; centralized only. */
+  readonly suspects: readonly number[];
 }
 
 export interface MemberShare {
@@ -57,9 +69,10 @@ export interface MemberShare {
 export interface GroupStepReport {
   /**
    * late: no frames of the culprits in time. routing: a culprit routed otherwise in layer `text`. refused: a culprit sent
-   * another frame than was asked for; bad_frame: an entry that is not a frame. failure: a culprit says why it cannot go on.
+   * another frame than was asked for; bad_frame: an entry that is not a frame. failure: a culprit reports why it cannot go
+   * on. no_holder: an expert is held by suspects alone, the culprits.
    */
-  readonly trouble: 'none' | 'late' | 'routing' | 'refused' | 'bad_frame' | 'failure';
+  readonly trouble: 'none' | 'late' | 'routing' | 'refused' | 'bad_frame' | 'failure' | 'no_holder';
   readonly culprits: readonly number[];
   readonly text: string;
   readonly attendSeconds: number;
@@ -69,6 +82,8 @@ export interface GroupStepReport {
   readonly waitsMs: Float64Array;
   /** What each member's frames say. */
   readonly members: readonly MemberShare[];
+  /** Centralized: whose share others computed within the step; why is '' for lateness, else what the member reported. */
+  readonly replaced: readonly { readonly member: number; readonly why: string }[];
   readonly framesSent: number;
   readonly bytesSent: number;
 }
@@ -87,10 +102,19 @@ export class GroupMember {
   }
 }
 
-export function toAddonPlace({ epoch, me, leader, holders, speed, ...streams }: GroupPlace): AddonGroupMemberOptions {
+export function toAddonPlace({
+  topology,
+  epoch,
+  me,
+  leader,
+  holders,
+  speed,
+  ...streams
+}: GroupPlace): AddonGroupMemberOptions {
   return {
     ...toAddonStreams(streams),
     ...flatHolders(holders),
+    centralized: topology === 'centralized',
     epoch,
     me,
     leader,
@@ -99,10 +123,10 @@ export function toAddonPlace({ epoch, me, leader, holders, speed, ...streams }: 
   };
 }
 
-export function toAddonStreams({ exchange, name, toAll, toMember, incoming }: GroupStreams): AddonGroupStreams {
+export function toAddonStreams({ exchanges, name, toAll, toMember, incoming }: GroupStreams): AddonGroupStreams {
   const keys = incoming.map(({ key }) => key);
   return {
-    exchange,
+    exchanges,
     name,
     toAll,
     toMember,

@@ -185,7 +185,7 @@ export class ModelSession {
   }
 
   /**
-   * As step, together with the other members of a decentralized group. Only the leader receives logits; others pass null.
+   * As step, together with the other members of a group. Only the leader receives logits; others pass null.
    * Rejects with NativeError as step does, with `exchange` if Redis is unreachable or refuses, and with `interrupted`.
    */
   groupStep(
@@ -205,10 +205,19 @@ export class ModelSession {
         logitRows,
         logits,
         member.raw,
-        order,
+        { ...order, suspects: Int32Array.from(order.suspects) },
       );
       return { ...report, culprits: [...culprits], members: memberShares(members) };
     });
+  }
+
+  /**
+   * Computes what the leader of a centralized group asks of this member, until something cannot be, of which the leader has
+   * been told; resolves with why, and is to be called again. Packs may come and go meanwhile. Rejects with NativeError
+   * `exchange`, after which it may be called again, and with `interrupted`.
+   */
+  serveExperts(member: GroupMember): Promise<string> {
+    return this.#settling((raw) => raw.serveExperts(member.raw));
   }
 
   // A step in parts, between which nodes exchange rows: begin, then attend and runExperts for every layer, then project. The

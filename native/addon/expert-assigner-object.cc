@@ -6,7 +6,6 @@
 #include "arguments.h"
 
 namespace conclave {
-namespace {
 
 std::vector<std::vector<int32_t>> holdersOf(const Napi::Value& holderOffsets, const Napi::Value& flat) {
   const std::vector<int32_t> offsets = int32sOf(holderOffsets, "holderOffsets"), all = int32sOf(flat, "holders");
@@ -26,19 +25,13 @@ std::vector<double> speedOf(const Napi::Value& value) {
   return {speed.Data(), speed.Data() + speed.ElementLength()};
 }
 
-}  // namespace
-
-ExpertAssigner assignerOf(const Napi::Value& holderOffsets, const Napi::Value& holders, const Napi::Value& speed) {
-  return {holdersOf(holderOffsets, holders), speedOf(speed)};
-}
-
 Napi::Function ExpertAssignerObject::define(Napi::Env env) {
   return DefineClass(env, "ExpertAssigner", {InstanceMethod<&ExpertAssignerObject::assign>("assign")});
 }
 
 ExpertAssignerObject::ExpertAssignerObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<ExpertAssignerObject>(info) {
-  guarded(info.Env(), [&] { assigner_.emplace(assignerOf(info[0], info[1], info[2])); });
+  guarded(info.Env(), [&] { assigner_.emplace(holdersOf(info[0], info[1]), speedOf(info[2])); });
 }
 
 void ExpertAssignerObject::assign(const Napi::CallbackInfo& info) {

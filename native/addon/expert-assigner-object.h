@@ -22,7 +22,8 @@ class ExpertAssignerObject : public Napi::ObjectWrap<ExpertAssignerObject> {
   std::vector<int32_t> experts_;            // of the last call, for its memory
 };
 
-/** Of the arguments of createAssigner. Throws Failure. */
-ExpertAssigner assignerOf(const Napi::Value& holderOffsets, const Napi::Value& holders, const Napi::Value& speed);
+// The arguments of createAssigner, as ExpertAssigner takes them. Throw Failure.
+std::vector<std::vector<int32_t>> holdersOf(const Napi::Value& holderOffsets, const Napi::Value& holders);
+std::vector<double> speedOf(const Napi::Value& value);
 
 }  // namespace conclave

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "../exchange/expert-server.h"
 #include "../exchange/group-member.h"
 
 namespace conclave {
@@ -15,13 +16,18 @@ class GroupMemberObject : public Napi::ObjectWrap<GroupMemberObject> {
   static Napi::Function define(Napi::Env env);
   explicit GroupMemberObject(const Napi::CallbackInfo& info);
 
-  /** The member behind a JavaScript value. Throws Failure when it is none of ours, or of another session. */
+  // What is behind a JavaScript value: a member takes steps, unless it computes experts for a centralized leader. Throw
+  // Failure when it is none of ours, of another session, or the other kind.
   static std::shared_ptr<GroupMember> memberOf(const Napi::Value& value, const ModelSessionObject& session);
+  static std::shared_ptr<ExpertServer> serverOf(const Napi::Value& value, const ModelSessionObject& session);
 
  private:
+  static GroupMemberObject& of(const Napi::Value& value, const ModelSessionObject& session);
   void leave(const Napi::CallbackInfo& info);
 
+  // One of them, until it has left.
   std::shared_ptr<GroupMember> member_;
+  std::shared_ptr<ExpertServer> server_;
   Napi::ObjectReference session_;
 };
 

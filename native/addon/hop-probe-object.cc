@@ -30,7 +30,7 @@ uint16_t roundsOf(const Napi::Value& value) {
 HopProbe::Load loadOf(const Napi::Object& options) {
   const int32_t slots = int32Of(options.Get("slots"), "slots"), width = int32Of(options.Get("width"), "width");
   require(slots >= 1 && width >= 1 && int64_t{slots} * width <= mostValues, "slots and width are out of range");
-  return {static_cast<uint32_t>(slots), static_cast<uint32_t>(width)};
+  return {static_cast<uint32_t>(slots), static_cast<uint32_t>(width), options.Get("centralized").ToBoolean()};
 }
 
 }  // namespace
@@ -47,8 +47,8 @@ HopProbeObject::HopProbeObject(const Napi::CallbackInfo& info) : Napi::ObjectWra
     std::vector<std::string> bare = stringsOf(options.Get("bare"), "bare");
     const int32_t me = int32Of(options.Get("me"), "me"), nodes = static_cast<int32_t>(bare.size());
     require(me >= 0 && me < nodes, "there is no such node");
-    probe_ = std::make_unique<HopProbe>(exchangeAddressOf(options), stringOf(options.Get("name"), "name"),
-                                        exchangeStreamsOf(options, nodes), std::move(bare), me, loadOf(options));
+    probe_ = std::make_unique<HopProbe>(stringOf(options.Get("name"), "name"), exchangeStreamsOf(options, nodes),
+                                        std::move(bare), me, loadOf(options));
   });
 }
 

@@ -53,6 +53,7 @@ Napi::Function ModelSessionObject::define(Napi::Env env) {
        InstanceMethod<&ModelSessionObject::attachExpert>("attachExpert"),
        InstanceMethod<&ModelSessionObject::detachExpert>("detachExpert"),
        InstanceMethod<&ModelSessionObject::step>("step"), InstanceMethod<&ModelSessionObject::groupStep>("groupStep"),
+       InstanceMethod<&ModelSessionObject::serveExperts>("serveExperts"),
        InstanceMethod<&ModelSessionObject::begin>("begin"), InstanceMethod<&ModelSessionObject::attend>("attend"),
        InstanceMethod<&ModelSessionObject::runExperts>("runExperts"),
        InstanceMethod<&ModelSessionObject::sumOutputs>("sumOutputs"),
@@ -92,7 +93,7 @@ ModelSessionObject& ModelSessionObject::of(const Napi::Value& value) {
 // When the object is collected or its environment ends, whichever is first: waits for a running step.
 void ModelSessionObject::shutDown(void* object) {
   ModelSessionObject& self = *static_cast<ModelSessionObject*>(object);
-  if (const auto waiting = self.waiting_.lock()) waiting->exchange().interrupt();
+  if (const auto waiting = self.waiting_.lock()) waiting->interrupt();
   self.session_.reset();
   if (!std::exchange(self.shutDown_, true)) self.toJavaScriptThread_.Release();
 }
@@ -170,8 +171,22 @@ Napi::Value ModelSessionObject::groupStep(const Napi::CallbackInfo& info) {
     const Napi::Value promise = pend(info.Env(), {info[6]}, [&](ModelSession::Done done) {
       session.stepBy(std::move(batch), compute, std::move(done));
     });
-    waiting_ = member;
+    waiting_ = std::shared_ptr<FrameExchange>(member, &member->exchange());
     pending_->result = [report](Napi::Env env) { return toJavaScript(env, *report); };
+    return promise;
+  });
+}
+
+Napi::Value ModelSessionObject::serveExperts(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    ModelSession& session = idle();
+    const std::shared_ptr<ExpertServer> server = GroupMemberObject::serverOf(info[0], *this);
+    const auto refused = std::make_shared<std::string>();
+    const auto serve = [=](const ModelSession::ComputeExperts& compute) { *refused = server->serve(compute); };
+    const Napi::Value promise =
+        pend(info.Env(), {}, [&](ModelSession::Done done) { session.serveBy(serve, std::move(done)); });
+    waiting_ = std::shared_ptr<FrameExchange>(server, &server->exchange());
+    pending_->result = [refused](Napi::Env env) { return Napi::String::New(env, *refused); };
     return promise;
   });
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../core/model-session.h"
-#include "../exchange/group-member.h"
+#include "../exchange/frame-exchange.h"
 
 namespace conclave {
 
@@ -36,6 +36,7 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   void detachExpert(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value groupStep(const Napi::CallbackInfo& info);
+  Napi::Value serveExperts(const Napi::CallbackInfo& info);
   void begin(const Napi::CallbackInfo& info);
   Napi::Value attend(const Napi::CallbackInfo& info);
   Napi::Value runExperts(const Napi::CallbackInfo& info);
@@ -57,7 +58,7 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   std::unique_ptr<ModelSession> session_;
   Napi::ThreadSafeFunction toJavaScriptThread_;
   bool shutDown_ = false;
-  std::weak_ptr<GroupMember> waiting_;  // the latest group step's, which may have to be interrupted
+  std::weak_ptr<FrameExchange> waiting_;  // the latest group call's, which may have to be interrupted
   std::optional<PendingCall> pending_;
   std::optional<Napi::Promise::Deferred> closing_;
 };

@@ -41,7 +41,7 @@ ModelSession::~ModelSession() {
 }
 
 void ModelSession::attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets) {
-  requireIdle();
+  const auto lock = lockWeights();
   ModelWeights weights = weights_;
   weights.attachShared(std::move(file), offsets);
   hold(std::move(weights));
@@ -49,14 +49,14 @@ void ModelSession::attachShared(std::shared_ptr<const MappedFile> file, const st
 
 void ModelSession::attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file,
                                 const std::vector<int64_t>& offsets) {
-  requireIdle();
+  const auto lock = lockWeights();
   ModelWeights weights = weights_;
   weights.attachExpert(expert, std::move(file), offsets);
   hold(std::move(weights));
 }
 
 void ModelSession::detachExpert(int32_t expert) {
-  requireIdle();
+  const auto lock = lockWeights();
   ModelWeights weights = weights_;
   weights.detachExpert(expert);
   hold(std::move(weights));
@@ -97,6 +97,29 @@ void ModelSession::stepBy(StepBatch batch, Compute compute, Done done) {
   begun_.reset();
   start([this, batch = std::move(batch), compute = std::move(compute)] { compute(*backend_, weights_, batch); },
         std::move(done));
+}
+
+void ModelSession::serveBy(std::function<void(const ComputeExperts& compute)> serve, Done done) {
+  requireIdle();
+  begun_.reset();
+  start([this, serve = std::move(serve)] { serve([this](const ExpertWork& work) { computeServed(work); }); },
+        std::move(done), true);
+}
+
+void ModelSession::computeServed(const ExpertWork& work) {
+  struct Computing {
+    explicit Computing(ModelSession& session) : session(session) { session.setWaiting(false); }
+    ~Computing() { session.setWaiting(true); }
+    ModelSession& session;
+  };
+  const Computing computing(*this);
+  checkWork(work);
+  backend_->runExperts(weights_, work.layer, {work.rows, work.experts}, work.hidden, work.hiddenRows, work.outputs);
+}
+
+void ModelSession::setWaiting(bool waiting) {
+  const std::lock_guard lock(mutex_);
+  waiting_ = waiting;
 }
 
 void ModelSession::begin(StepBatch batch) {
@@ -172,12 +195,13 @@ void ModelSession::requireLayerDone() const {
   require(begun_.has_value() && attended_ > 0, "no layer has been attended");
 }
 
-void ModelSession::start(std::function<void()> compute, Done done) {
+void ModelSession::start(std::function<void()> compute, Done done, bool waiting) {
   auto job = std::make_unique<Job>(Job{std::move(compute), std::move(done)});
   {
     const std::lock_guard lock(mutex_);
     job_ = std::move(job);
     running_ = true;
+    waiting_ = waiting;
   }
   wake_.notify_one();
 }
@@ -194,7 +218,7 @@ void ModelSession::work() {
     const std::optional<Failure> failure = run(*job);
     {
       const std::lock_guard lock(mutex_);
-      running_ = false;
+      running_ = waiting_ = false;
       deviceLost_ = deviceLost_ || (failure.has_value() && failure->code == FailureCode::deviceLost);
     }
     job->done(failure);
@@ -219,6 +243,18 @@ std::optional<Failure> ModelSession::run(const Job& job) {
 void ModelSession::requireIdle() const {
   const std::lock_guard lock(mutex_);
   if (running_) throw Failure(FailureCode::busy, "the session is computing");
+  requireDevice();
+}
+
+// Until the lock is gone nothing computes.
+std::unique_lock<std::mutex> ModelSession::lockWeights() const {
+  std::unique_lock lock(mutex_);
+  if (running_ && !waiting_) throw Failure(FailureCode::busy, "the session is computing");
+  requireDevice();
+  return lock;
+}
+
+void ModelSession::requireDevice() const {
   if (deviceLost_) {
     throw Failure(FailureCode::deviceLost, "the GPU gave up an earlier call; only a new session can use it again");
   }

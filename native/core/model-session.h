@@ -39,7 +39,7 @@ class ModelSession {
   ModelSession(const ModelSession&) = delete;
   ModelSession& operator=(const ModelSession&) = delete;
 
-  // Not while a call runs. Throw Failure, and change nothing then.
+  // Not while a call computes. Throw Failure, and change nothing then.
   void attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
   void attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
   void detachExpert(int32_t expert);
@@ -54,6 +54,14 @@ class ModelSession {
   /** A step whose order of parts is the caller's: `compute` runs on the session's thread with a checked batch. */
   using Compute = std::function<void(Backend& backend, const ModelWeights& weights, const StepBatch& batch)>;
   void stepBy(StepBatch batch, Compute compute, Done done);
+
+  /** Computes experts for another node. Throws Failure; waits while weights are being changed. */
+  using ComputeExperts = std::function<void(const ExpertWork& work)>;
+  /**
+   * Runs `serve` on the session's thread until it returns. Weights may be attached and detached meanwhile, except while
+   * `serve` computes.
+   */
+  void serveBy(std::function<void(const ComputeExperts& compute)> serve, Done done);
 
   // The parts of a step, in this order: begin, for every layer attend and runExperts, then project. `begin` may come at
   // any time and gives up an unfinished step.
@@ -84,10 +92,14 @@ class ModelSession {
   };
 
   void hold(ModelWeights weights);
-  void start(std::function<void()> compute, Done done);
+  void start(std::function<void()> compute, Done done, bool waiting = false);
+  void computeServed(const ExpertWork& work);
+  void setWaiting(bool waiting);
   void work();
   static std::optional<Failure> run(const Job& job);
   void requireIdle() const;
+  std::unique_lock<std::mutex> lockWeights() const;
+  void requireDevice() const;
   void requireLayerDone() const;
   void checkWork(const ExpertWork& work) const;
 
@@ -101,6 +113,7 @@ class ModelSession {
   std::condition_variable wake_;
   std::unique_ptr<Job> job_;
   bool running_ = false;
+  bool waiting_ = false;  // the call that runs is serveBy's and computes nothing
   bool deviceLost_ = false;
   bool stopping_ = false;
   std::thread thread_;

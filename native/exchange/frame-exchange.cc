@@ -43,31 +43,46 @@ uint64_t numberOf(std::string_view digits) {
 
 }  // namespace
 
-FrameExchange::FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams,
+FrameExchange::FrameExchange(std::string name, uint32_t epoch, ExchangeStreams streams,
                              std::chrono::milliseconds writeTimeout)
-    : address_(std::move(address)),
+    : addresses_(std::move(streams.exchanges)),
       name_(std::move(name)),
       epoch_(epoch),
       writeTimeout_(writeTimeout),
-      toAll_{std::move(streams.toAll), {}} {
-  for (std::string& key : streams.toMember) toMember_.push_back({std::move(key), {}});
-  for (auto& [key, from] : streams.incoming) streams_.push_back({std::move(key), from, {}, "", {}});
+      writers_(addresses_.size()) {
+  const auto exists = [&](const ExchangeStreams::Outgoing& stream) { return stream.exchange < addresses_.size(); };
+  require(!addresses_.empty() && std::ranges::all_of(streams.toAll, exists) &&
+              std::ranges::all_of(streams.toMember, exists),
+          "there is no such exchange");
+  for (auto& [exchange, key] : streams.toAll) toAll_.push_back({exchange, std::move(key)});
+  for (auto& [exchange, key] : streams.toMember) toMember_.push_back({exchange, std::move(key)});
+  for (auto& [key, from] : streams.incoming) streams_.push_back({std::move(key), from, {}, {}, "", {}});
 }
 
 void FrameExchange::beginStep(uint32_t step) {
   interrupt_.check();
-  if (!reader_.has_value()) {
-    writer_.emplace(address_, name_, interrupt_);
-    reader_.emplace(address_, name_, interrupt_);
-  }
+  if (!reader_.has_value()) reader_.emplace(addresses_[0], name_, interrupt_);
   step_ = step;
   while (!early_.empty() && early_.front().frame.header.step < step) early_.pop_front();
   // Whatever lies in the streams before is of earlier steps.
   for (Stream& stream : streams_) stream.after = std::max(stream.after, Id{prefixOf(step), 0});
 }
 
+void FrameExchange::disconnect() {
+  for (Writer& writer : writers_) {
+    writer.connection.reset();
+    writer.unanswered = 0;
+  }
+  reader_.reset();
+  asked_ = false;
+  // Its texts went with the reader.
+  reply_ = {};
+  nextStream_ = nextEntry_ = 0;
+  for (Stream& stream : streams_) stream.after = stream.handled;
+}
+
 void FrameExchange::broadcast(FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers) {
-  send(toAll_, frame, body, keptLayers);
+  for (Outgoing& stream : toAll_) send(stream, frame, body, keptLayers);
 }
 
 void FrameExchange::sendTo(int32_t member, FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers) {
@@ -83,39 +98,47 @@ void FrameExchange::send(Outgoing& stream, FrameHeader& frame, std::span<const s
   frame.step = step_;
   frame.pieces = piecesOf(body.size());
   frame.bodyBytes = static_cast<uint32_t>(body.size());
-  drainReplies();
+  RedisConnection& writer = writerAt(stream.exchange);
+  drainReplies(stream.exchange);
   for (frame.piece = 0; frame.piece < frame.pieces; ++frame.piece) {
     const std::string id = idText(prefixOf(step_), frameSequence(frame.layer, frame.attempt, frame.piece));
     const auto header = encodeFrameHeader(frame);
     const std::string_view chunk = bytes.substr(frame.piece * pieceBytes, pieceBytes);
-    writer_->queue({"XADD", stream.key, "MINID", "=", keptFrom, id, "h", {header.data(), header.size()}, "b", chunk});
-    ++unanswered_;
+    writer.queue({"XADD", stream.key, "MINID", "=", keptFrom, id, "h", {header.data(), header.size()}, "b", chunk});
+    ++writers_[stream.exchange].unanswered;
   }
   renewTimeToLive(stream);
-  flush();
+  flush(writer);
+}
+
+RedisConnection& FrameExchange::writerAt(size_t exchange) {
+  std::optional<RedisConnection>& connection = writers_[exchange].connection;
+  if (!connection.has_value()) connection.emplace(addresses_[exchange], name_, interrupt_);
+  return *connection;
 }
 
 void FrameExchange::renewTimeToLive(Outgoing& stream) {
   const Clock::time_point now = Clock::now();
   if (stream.renewed != Clock::time_point{} && now - stream.renewed < renewAfter) return;
   stream.renewed = now;
-  writer_->queue({"PEXPIRE", stream.key, streamLifeMs});
-  ++unanswered_;
+  writerAt(stream.exchange).queue({"PEXPIRE", stream.key, streamLifeMs});
+  ++writers_[stream.exchange].unanswered;
 }
 
 // Two that wrote to each other without reading might both wait for room.
-void FrameExchange::flush() {
-  while (!writer_->flush()) {
-    if (!interrupt_.await(reader_->descriptor(), writer_->descriptor(), static_cast<int>(writeTimeout_.count()))) {
+void FrameExchange::flush(RedisConnection& writer) {
+  while (!writer.flush()) {
+    if (!interrupt_.await(reader_->descriptor(), writer.descriptor(), static_cast<int>(writeTimeout_.count()))) {
       throw Failure(FailureCode::exchange, "The exchange takes nothing any more.");
     }
     reader_->readAvailable();
   }
 }
 
-// Nobody waits for a write; that one was refused is noticed with the next.
-void FrameExchange::drainReplies() {
-  while (unanswered_ > 0 && writer_->receive(RedisConnection::now).has_value()) --unanswered_;
+// No caller waits for a write; that one was refused is noticed with the next.
+void FrameExchange::drainReplies(size_t exchange) {
+  Writer& writer = writers_[exchange];
+  while (writer.unanswered > 0 && writer.connection->receive(RedisConnection::now).has_value()) --writer.unanswered;
 }
 
 std::optional<ReceivedFrame> FrameExchange::next(FrameKind kind, uint16_t layer, Clock::time_point deadline) {
@@ -128,6 +151,16 @@ std::optional<ReceivedFrame> FrameExchange::next(FrameKind kind, uint16_t layer,
     if (frame->header.epoch != epoch_) continue;
     if (frame->header.kind == FrameKind::failure || pointOf(frame->header) == wanted) return frame;
     if (pointOf(frame->header) > wanted) early_.push_back({*frame, std::string(frame->body)});
+  }
+}
+
+ReceivedFrame FrameExchange::nextWork() {
+  interrupt_.check();
+  for (;;) {
+    const std::optional<ReceivedFrame> frame = read(RedisConnection::never);
+    if (frame->header.epoch != epoch_ || frame->header.kind != FrameKind::work) continue;
+    step_ = frame->header.step;
+    return *frame;
   }
 }
 
@@ -201,6 +234,7 @@ void FrameExchange::ask() {
 
 std::optional<ReceivedFrame> FrameExchange::takeEntry(Stream& stream, const RespValue& entry) {
   const std::vector<RespValue>& fields = entry.items[1].items;
+  stream.handled = idOf(entry);
   try {
     if (fields.size() != 4) throw std::invalid_argument("A frame has other fields than header and body.");
     return assemble(stream, decodeFramePiece(fields[1].text, fields[3].text), fields[3].text);

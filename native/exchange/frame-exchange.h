@@ -1,6 +1,6 @@
 // A member's frames to and from the others of its group under one plan, for the thread that computes
-// (docs/design.md#steps-and-frames; decision 0071 says how they lie on Redis). It writes and reads what
-// workers/exchange/exchange-link.ts does: every member chooses its side for itself.
+// (docs/design.md#steps-and-frames; decision 0071 says how they lie on Redis). A member reads at one exchange, its own
+// or the group's, and writes to those at which the receivers read.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -23,8 +23,13 @@ struct ExchangeStreams {
     std::string key;
     int32_t from;  // the member that writes it
   };
-  std::string toAll;                  // what this member writes and all others read
-  std::vector<std::string> toMember;  // [members]: what one of them alone reads; of this member ''
+  struct Outgoing {
+    size_t exchange;  // index into `exchanges`
+    std::string key;
+  };
+  std::vector<RedisAddress> exchanges;  // the first is where this member reads
+  std::vector<Outgoing> toAll;          // what this member writes and all others read: one at each of their exchanges
+  std::vector<Outgoing> toMember;       // [members]: what one of them alone reads; of this member not used
   std::vector<Incoming> incoming;
 };
 
@@ -44,17 +49,17 @@ class BadFrame : public std::runtime_error {
 class FrameExchange {
  public:
   /**
-   * `name` of its connections, which are opened by the first step. After `writeTimeout` in which Redis takes nothing
-   * of what is to be written it counts as away.
+   * `name` of its connections, which are opened when they are first needed. After `writeTimeout` in which Redis takes
+   * nothing of what is to be written it counts as away.
    */
-  FrameExchange(RedisAddress address, std::string name, uint32_t epoch, ExchangeStreams streams,
+  FrameExchange(std::string name, uint32_t epoch, ExchangeStreams streams,
                 std::chrono::milliseconds writeTimeout = std::chrono::seconds(5));
 
   /** Ends this exchange from any thread: a wait that runs, and all that come, throw Failure `interrupted`. */
   void interrupt() noexcept { interrupt_.raise(); }
 
-  // All of these throw Failure `exchange` when Redis is away or refuses, `interrupted`. After that another plan must
-  // come.
+  // All of these throw Failure `exchange` when a Redis is away or refuses, `interrupted`. After that another plan must
+  // come, or disconnect.
 
   /** Frames are of this step from now on; steps ascend. */
   void beginStep(uint32_t step);
@@ -70,18 +75,29 @@ class FrameExchange {
    * later ones kept. Null when there is none by `deadline`. Throws BadFrame, too.
    */
   std::optional<ReceivedFrame> next(FrameKind kind, uint16_t layer, Clock::time_point deadline);
+  /** The next frame of work, of whatever step; frames are of that step from now on. Throws BadFrame, too. */
+  ReceivedFrame nextWork();
+
+  /** Closes the connections. Those opened by the next step read on where these were. */
+  void disconnect();
 
  private:
   struct Outgoing {
+    size_t exchange;
     std::string key;
-    Clock::time_point renewed;  // when its time to live was set
+    Clock::time_point renewed = {};  // when its time to live was set
+  };
+  struct Writer {
+    std::optional<RedisConnection> connection;
+    int64_t unanswered = 0;  // commands without a reply
   };
   // Ids are pairs of numbers.
   using Id = std::pair<uint64_t, uint64_t>;
   struct Stream {
     std::string key;
     int32_t from;
-    Id after;          // of the entry read last
+    Id after;          // of the entry received last
+    Id handled;        // of the entry handed out last
     std::string body;  // of a frame of which not all pieces have come
     FrameHeader next;  // of the piece of it that must come now
   };
@@ -92,8 +108,9 @@ class FrameExchange {
 
   void send(Outgoing& stream, FrameHeader& frame, std::span<const std::byte> body, int32_t keptLayers);
   void renewTimeToLive(Outgoing& stream);
-  void flush();
-  void drainReplies();
+  RedisConnection& writerAt(size_t exchange);
+  void flush(RedisConnection& writer);
+  void drainReplies(size_t exchange);
   void ask();
   std::optional<ReceivedFrame> nextEarly(FrameKind kind, uint16_t layer);
   std::optional<ReceivedFrame> read(Clock::time_point deadline);
@@ -105,16 +122,15 @@ class FrameExchange {
   std::optional<ReceivedFrame> assemble(Stream& stream, const FrameHeader& header, std::string_view chunk);
   Stream& streamNamed(std::string_view key);
 
-  const RedisAddress address_;
+  const std::vector<RedisAddress> addresses_;
   const std::string name_;
   const uint32_t epoch_;
   const std::chrono::milliseconds writeTimeout_;
-  Outgoing toAll_;
-  std::vector<Outgoing> toMember_;
+  std::vector<Outgoing> toAll_, toMember_;
   Interrupt interrupt_;
-  std::optional<RedisConnection> writer_, reader_;
+  std::vector<Writer> writers_;  // [addresses]
+  std::optional<RedisConnection> reader_;
   uint32_t step_ = 0;
-  int64_t unanswered_ = 0;  // commands of the writer without a reply
   std::vector<Stream> streams_;
   bool asked_ = false;  // a read waits at Redis
   RespValue reply_;     // of the latest read; entries [nextStream_, nextEntry_) and after are not handed out

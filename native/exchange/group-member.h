@@ -1,6 +1,6 @@
-// A member of a decentralized group under one plan: attention and router here, experts wherever they are, outputs from
-// all to all once per layer, without a way through JavaScript in between (decision 0079). What decentralized-step.ts
-// does where this cannot; the two talk to each other.
+// A member of a group that takes steps under one plan: attention and router here, experts wherever they are, without a
+// way through JavaScript in between (decisions 0079 and 0133). What is common to both topologies: the order of a step's
+// parts, and the report of what became of it. Plans, deadlines' history and suspicion are the caller's business.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "../core/backend.h"
-#include "expert-assigner.h"
 #include "frame-exchange.h"
+#include "layer-work.h"
 
 namespace conclave {
 
@@ -22,23 +22,30 @@ struct StepTimeout {
 struct StepCommand {
   uint32_t step;
   std::optional<StepTimeout> timeout;  // the leader's; followers wait until they are interrupted
+  std::vector<int32_t> suspects = {};  // members that get no work; centralized only
 };
 
 /** Where the time went, and why a step did not end; what happens then is the caller's business. */
 struct GroupStepReport {
-  enum class Trouble { none, late, routing, refused, badFrame, failure };
+  enum class Trouble { none, late, routing, refused, badFrame, failure, noHolder };
   struct Member {
     double expertSeconds = 0, waitSeconds = 0;
     int32_t slots = 0, frames = 0;
   };
+  /** A member whose share others computed within the step; why is what it reported, '' for lateness. */
+  struct Replaced {
+    int32_t member;
+    std::string why;
+  };
   double attendSeconds = 0, expertSeconds = 0, projectSeconds = 0;
   std::vector<double> waitsMs;  // one for each layer that waited for frames
   std::vector<Member> members;
+  std::vector<Replaced> replaced;
   int32_t framesSent = 0;
   int64_t bytesSent = 0;
   Trouble trouble = Trouble::none;
   std::vector<int32_t> culprits;  // members
-  std::string text;  // what is wrong with a frame, the layer that was routed otherwise, or what the member says
+  std::string text;  // what is wrong with a frame, the layer that was routed otherwise, or the member's own words
 };
 
 class GroupMember {
@@ -47,13 +54,13 @@ class GroupMember {
     int32_t me, leader, members;
   };
 
-  /** Throws Failure invalidArgument unless place and assigner belong to a group of this model. */
-  GroupMember(const ModelShape& shape, Place place, ExpertAssigner assigner, std::unique_ptr<FrameExchange> exchange);
+  virtual ~GroupMember() = default;
+  GroupMember(const GroupMember&) = delete;
+  GroupMember& operator=(const GroupMember&) = delete;
 
   /**
    * Executes the batch; logits [logitRows, vocab] are written on the leader, null on others.
-   * Throws Failure: `exchange`, `interrupted`, what assigning throws, `invalid_argument` for an expert that is not
-   * here.
+   * Throws Failure: `exchange`, `interrupted`, `invalid_argument` for an expert that is not here.
    */
   GroupStepReport step(Backend& backend, const ModelWeights& weights, const StepBatch& batch, const StepCommand& order,
                        float* logits);
@@ -61,55 +68,55 @@ class GroupMember {
   /** Its frames; interrupting them ends the step that runs and all that come. */
   FrameExchange& exchange() { return *exchange_; }
 
- private:
-  struct Rows {
-    int32_t first, end;
-    int32_t count() const { return end - first; }
+ protected:
+  /** What ends a step without an exception for the caller. */
+  struct StepTrouble {
+    GroupStepReport::Trouble trouble;
+    std::vector<int32_t> culprits;
+    std::string text;
   };
-  void begin(int32_t rows);
-  void runLayers(Backend& backend, const ModelWeights& weights, const StepBatch& batch);
-  uint32_t routingDigest() const;
-  void runOwn(Backend& backend, const ModelWeights& weights, int32_t layer);
-  void exchangeOutputs(Backend& backend, int32_t layer);
-  void allToAll(int32_t layer);
-  void toLeader(int32_t layer);
-  void byOwners(Backend& backend, int32_t layer);
-  void sendToOwners(int32_t layer);
-  void spreadSums(Backend& backend, int32_t layer, Rows mine);
-  bool haveOwners() const;
-  bool isLarge() const;
-  template <typename Sends>
-  void expect(const Sends& sends);
-  void gather(FrameKind kind, int32_t layer, Rows rows);
-  void take(const ReceivedFrame& frame, Rows rows, double waitedSeconds);
-  void check(const ReceivedFrame& frame, Rows rows) const;
-  void place(int32_t member, Rows rows, const std::byte* body);
-  void placeSums(int32_t member, const std::byte* body);
-  FrameHeader header(FrameKind kind, int32_t layer, Rows rows) const;
+  /** A layer being computed. */
+  struct Layer {
+    Backend& backend;
+    const ModelWeights& weights;
+    int32_t index;
+  };
+
+  /** Throws Failure invalidArgument unless there are such members. */
+  GroupMember(const ModelShape& shape, Place place, std::unique_ptr<FrameExchange> exchange);
+
+  /** A step of this many rows begins. */
+  virtual void begin(int32_t /*rows*/) {}
+  /** Where attend leaves the experts' input; null when no other node needs it. */
+  virtual std::byte* hidden() { return nullptr; }
+  /** What the experts of the layer before contribute. */
+  virtual Contribution contribution() const { return {work_.outputs(), nullptr}; }
+  /** The layer is attended: who computes which slot. */
+  virtual void assign() = 0;
+  /** The layer's experts, here and elsewhere. */
+  virtual void runExperts(const Layer& layer) = 0;
+
+  void runOwn(const Layer& layer);
+  FrameHeader header(FrameKind kind, int32_t layer, int32_t rows, int32_t slots) const;
+  /** Throws StepTrouble `refused` unless the frame is about as much as `expected`. */
+  static void refuseOtherSize(const ReceivedFrame& frame, const FrameHeader& expected);
   void noteSent(size_t bytes);
-  int32_t slotsOf(int32_t member, Rows rows) const;
-  Rows owned(int32_t member) const;
-  Rows allRows() const { return {0, rows_}; }
-  Contribution contribution(int32_t layer) const;
+  void noteFrame(const ReceivedFrame& frame, double waitedSeconds);
   Clock::time_point deadline() const;
+  bool isLast(int32_t layer) const { return layer == shape_.layers - 1; }
 
   const ModelShape shape_;
   const Place place_;
-  const size_t rowBytes_;
-  ExpertAssigner assigner_;
-  std::unique_ptr<FrameExchange> exchange_;
+  LayerWork work_;
+  const std::unique_ptr<FrameExchange> exchange_;
   StepCommand order_;
   GroupStepReport report_;
-  int32_t rows_ = 0;
-  std::vector<int32_t> experts_, members_;  // [rows, topK]: chosen, and who computes them
-  std::vector<float> weights_;              // [rows, topK]
-  std::vector<int32_t> ownRows_, ownExperts_;
-  std::vector<std::byte> own_;      // [own slots, dModel]
-  std::vector<std::byte> outputs_;  // [rows, topK, dModel]
-  std::vector<float> sums_;         // [rows, dModel], when rows have owners
-  std::vector<int32_t> missing_;    // members whose frame has not come
-  uint32_t digest_ = 0;
-  double ownSeconds_ = 0;
+
+ private:
+  void runLayers(Backend& backend, const ModelWeights& weights, const StepBatch& batch);
 };
+
+/** Since `start`. */
+double secondsSince(Clock::time_point start);
 
 }  // namespace conclave

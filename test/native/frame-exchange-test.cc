@@ -40,8 +40,11 @@ std::vector<std::byte> bodyOf(size_t bytes, char of = 'x') {
 // One member of three, the first.
 struct Member {
   explicit Member(const FakeRedis& server)
-      : exchange(server.address(), "me", epoch,
-                 {"me>all", {"", "me>1", "me>2"}, {{"1>all", 1}, {"1>me", 1}, {"2>all", 2}, {"2>me", 2}}}) {
+      : exchange("me", epoch,
+                 {{server.address()},
+                  {{0, "me>all"}},
+                  {{0, ""}, {0, "me>1"}, {0, "me>2"}},
+                  {{"1>all", 1}, {"1>me", 1}, {"2>all", 2}, {"2>me", 2}}}) {
     exchange.beginStep(7);
   }
   FrameExchange exchange;
@@ -118,7 +121,7 @@ TEST("a frame is written as TypeScript writes it, and drops what nobody needs an
 TEST("the first step has none before it to keep") {
   FakeRedis server;
   Member member(server);
-  FrameExchange first(server.address(), "me", epoch, {"me>all", {}, {}});
+  FrameExchange first("me", epoch, {{server.address()}, {{0, "me>all"}}, {}, {}});
   first.beginStep(0);
   first.broadcast(outputs(0), bodyOf(4), -1);
   CHECK(server.commands("XADD", 1)[0][4] == std::to_string(uint64_t{epoch} << 32) + "-0", "from its own beginning");
@@ -143,7 +146,7 @@ TEST("an exchange that takes nothing any more is away") {
     if (command[0] == "XADD") until.wait();
     return std::nullopt;
   });
-  FrameExchange exchange(server.address(), "me", epoch, {"me>all", {}, {}}, std::chrono::milliseconds(50));
+  FrameExchange exchange("me", epoch, {{server.address()}, {{0, "me>all"}}, {}, {}}, std::chrono::milliseconds(50));
   exchange.beginStep(7);
   const std::vector<std::byte> body = bodyOf(8 << 20);
   std::string thrown;
@@ -189,7 +192,7 @@ TEST("frames of all members come, one after the other") {
 TEST("a large frame is put together") {
   FakeRedis server;
   Member member(server);
-  FrameExchange other(server.address(), "other", epoch, {"1>all", {}, {}});
+  FrameExchange other("other", epoch, {{server.address()}, {{0, "1>all"}}, {}, {}});
   other.beginStep(7);
   std::vector<std::byte> body = bodyOf(3 * pieceBytes - 40);
   for (size_t i = 0; i < body.size(); ++i) body[i] = static_cast<std::byte>(i * 31 >> 5);
@@ -329,18 +332,40 @@ TEST("what is no answer to a read is a failure of the exchange") {
 
 TEST("an exchange that could not connect is asked again") {
   int refused = 0;
-  // The first two connections: the writer's is taken, the reader's is not.
   FakeRedis server([&](const Command& command) {
-    return command[0] == "CLIENT" && ++refused == 2 ? std::optional(Pieces{FakeRedis::hangUp}) : std::nullopt;
+    return command[0] == "CLIENT" && ++refused == 1 ? std::optional(Pieces{FakeRedis::hangUp}) : std::nullopt;
   });
-  FrameExchange exchange(server.address(), "me", epoch, {"me>all", {}, {{"1>all", 1}}});
+  FrameExchange exchange("me", epoch, {{server.address()}, {{0, "me>all"}}, {}, {{"1>all", 1}}});
   try {
     exchange.beginStep(7);
-    CHECK(false, "the reader has no connection");
+    CHECK(false, "there is no connection");
   } catch (const Failure& failure) {
     CHECK(failure.code == FailureCode::exchange, failure.what());
   }
   exchange.beginStep(7);
   Written(0, "here").to(server, "1>all");
   CHECK(exchange.next(FrameKind::outputs, 0, soon())->body == "here", "a frame");
+}
+
+TEST("a frame goes to every exchange at which others read, and to that of a single receiver") {
+  FakeRedis here, there;
+  FrameExchange exchange("me", epoch,
+                         {{here.address(), there.address()},
+                          {{0, "me>all"}, {1, "me>all"}},
+                          {{0, ""}, {0, "me>1"}, {1, "me>2"}},
+                          {{"2>me", 2}}});
+  exchange.beginStep(7);
+  exchange.broadcast(outputs(0), bodyOf(4), 1);
+  exchange.sendTo(2, outputs(1), bodyOf(4), 1);
+  exchange.sendTo(1, outputs(1), bodyOf(4), 1);
+  const auto streamsAt = [](FakeRedis& server) {
+    std::vector<std::string> streams;
+    for (const Command& command : server.commands("XADD", 2)) streams.push_back(command[1]);
+    return streams;
+  };
+  CHECK((streamsAt(here) == Pieces{"me>all", "me>1"}), "here");
+  CHECK((streamsAt(there) == Pieces{"me>all", "me>2"}), "there");
+  Written(1, "here").to(here, "2>me");
+  CHECK(exchange.next(FrameKind::outputs, 1, soon())->body == "here", "it reads at the first");
+  CHECK(there.count("XREAD") == 0, "and only there");
 }

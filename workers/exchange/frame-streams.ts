@@ -2,7 +2,7 @@
 import type { GroupPlan, PlanMember } from '../../infra/messages/group-plan.ts';
 import { keyOf } from '../../infra/redis/keys.ts';
 
-type Members = Pick<GroupPlan, 'group'> & { readonly members: readonly Pick<PlanMember, 'id'>[] };
+type Members = Pick<GroupPlan, 'group' | 'topology'> & { readonly members: readonly Pick<PlanMember, 'id'>[] };
 
 export function broadcastStream({ group }: Members, sender: string): string {
   return keyOf('frames', `${group}:${sender}`);
@@ -12,11 +12,12 @@ export function directStream({ group }: Members, sender: string, receiver: strin
   return keyOf('frames', `${group}:${sender}>${receiver}`);
 }
 
-/** What the others write for member `me`, and who writes it. */
+/** What the others write for member `me`, and who writes it. Centralized, nobody writes to all. */
 export function incomingStreams(plan: Members, me: number): readonly { readonly key: string; readonly from: number }[] {
   const receiver = plan.members[me]?.id ?? '';
   return [...plan.members.entries()].flatMap(([from, { id }]) => {
     if (from === me) return [];
-    return [broadcastStream(plan, id), directStream(plan, id, receiver)].map((key) => ({ key, from }));
+    const direct = { key: directStream(plan, id, receiver), from };
+    return plan.topology === 'centralized' ? [direct] : [{ key: broadcastStream(plan, id), from }, direct];
   });
 }

@@ -34,7 +34,11 @@ export interface FollowOptions {
   readonly onProblem?: (problem: unknown) => void;
 }
 
-type Job = { readonly step: number; readonly batch: StepJob } | { readonly work: LayerFrame };
+type Job =
+  | { readonly step: number; readonly batch: StepJob }
+  | { readonly work: LayerFrame }
+  /** Work of all steps of a centralized plan. */
+  | { readonly serve: NativeSteps };
 
 /** Settles once `stop` is aborted and nothing is computing any more. */
 export async function followSteps(options: FollowOptions, stop: AbortSignal): Promise<void> {
@@ -121,6 +125,7 @@ class Follower {
       this.#work = new LayerWork(this.#options.session, view, this.#policyOf(view));
       this.#native = NativeSteps.open(this.#node, view, this.#options);
       this.#node.link.usePlan(view.plan, view.me, this.#native === null);
+      if (this.#native !== null && view.plan.topology === 'centralized') this.#add({ serve: this.#native });
     } catch (thrown) {
       this.#leaveEpoch(thrown);
     }
@@ -152,12 +157,14 @@ class Follower {
     const work = this.#work;
     if (view === null || work === null) return;
     try {
-      if ('work' in job) await this.#runWork(view, job.work);
+      if ('serve' in job) await job.serve.serve((problem) => this.#options.onProblem?.(problem));
+      else if ('work' in job) await this.#runWork(view, job.work);
       else if (this.#native !== null) await this.#native.run(job.step, job.batch, null, null);
       else await new DecentralizedStep(this.#node, view, work, job.step, null).run(job.batch, null);
     } catch (thrown) {
       if (thrown instanceof Superseded || view !== this.#view || this.#stopped) return;
-      this.#report(view, job, thrown);
+      if ('serve' in job) this.#leaveEpoch(thrown);
+      else this.#report(view, job, thrown);
     }
   }
 
@@ -178,7 +185,7 @@ class Follower {
   }
 
   /** Tells the leader. Other shares of centralized work may still succeed; a decentralized member is out of step. */
-  #report(view: GroupView, job: Job, thrown: unknown): void {
+  #report(view: GroupView, job: Exclude<Job, { serve: NativeSteps }>, thrown: unknown): void {
     const failure = { kind: 'failure', rows: 0, width: 0, slots: 0, padding: 0, digest: 0, expertMicros: 0 } as const;
     const body = failureBody(thrown);
     if ('work' in job) {

@@ -1,7 +1,7 @@
-// Steps of a decentralized group as one native call each, in which the computing thread talks to the exchange itself
-// (decision 0079). In: a batch. Out: what DecentralizedStep gives, and in the same frames: every member may do it either way.
-import type { GroupPlan } from '../../infra/messages/group-plan.ts';
-import type { GroupMember, GroupStepReport } from '../../native/group-member.ts';
+// Steps of a group as one native call each, in which the computing thread talks to the exchange itself (decisions 0079 and
+// 0133). In: a batch. Out: logits, or a StepFailure. Plans, deadlines' history and suspicion are kept here.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { GroupMember, GroupPlace, GroupStepReport, GroupStreams } from '../../native/group-member.ts';
 import type { StepBatch } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
 import { broadcastStream, directStream, incomingStreams } from '../exchange/frame-streams.ts';
@@ -20,12 +20,18 @@ export interface NativeStepOptions {
   readonly policy?: (view: GroupView) => LoadPolicy;
 }
 
+/** Before an exchange that is away is tried again; doubled each time. */
+const FIRST_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 1_000;
+
 export class NativeSteps {
   readonly #node: NodeParts;
   readonly #view: GroupView;
   readonly #member: GroupMember;
   /** Of the plan's epoch. */
   readonly #over: AbortSignal;
+  /** Member -> why it gets no more work under this plan. */
+  readonly #suspects = new Map<number, string>();
 
   private constructor(node: NodeParts, view: GroupView, member: GroupMember) {
     this.#node = node;
@@ -35,33 +41,56 @@ export class NativeSteps {
     this.#over.addEventListener('abort', () => member.leave(), { once: true });
   }
 
-  /**
-   * For the plan in force; null where steps need DecentralizedStep: the native side knows no TLS, no exchanges of members'
-   * own and no policy but ExpertAssigner's.
-   */
+  /** For the plan in force; null where the native side knows too little: of TLS and of other policies. */
   static open(node: NodeParts, view: GroupView, options: NativeStepOptions): NativeSteps | null {
     const { plan, me, leader, holders, speed } = view;
-    const exchange = exchangeAddress(options.exchangeUrl);
-    const shared = plan.members.every(({ exchangeUrl }) => exchangeUrl === null);
-    const plain = plan.topology === 'decentralized' && shared && options.policy === undefined;
-    if (!plain || exchange === null) return null;
-    const streams = streamsOf(plan, me, options.nodeId);
+    const streams = options.policy === undefined ? streamsOf(view, options.exchangeUrl) : null;
+    if (streams === null) return null;
+    const { epoch, topology } = plan;
     const name = `conclave:native-steps:${options.nodeId}`;
-    const place = { epoch: plan.epoch, me, leader, holders, speed, exchange, name, ...streams };
+    const place: GroupPlace = { topology, epoch, me, leader, holders, speed, name, ...streams };
     return new NativeSteps(node, view, node.session.joinGroup(place));
   }
 
-  /** As DecentralizedStep.run. */
+  /** Ids of members that get no more work under this plan. */
+  get suspects(): readonly string[] {
+    return this.#lost();
+  }
+
+  /**
+   * Executes the batch; the leader's `logits` [logitRows, vocab] are written. Rejects with StepFailure, with Superseded when a
+   * newer plan is in force, or with NativeError.
+   */
   async run(step: number, batch: StepBatch, logits: Float32Array | null, lead: Lead | null): Promise<void> {
     this.#over.throwIfAborted();
     const rows = batch.tokens.length;
-    const order = { step, timeout: lead?.deadline.terms(rows) ?? null };
+    const order = { step, timeout: lead?.deadline.terms(rows) ?? null, suspects: [...this.#suspects.keys()] };
     const report = await this.#step(() => this.#node.session.groupStep(this.#member, order, batch, logits));
+    for (const { member, why } of report.replaced) this.#suspect(member, why);
     if (lead !== null) this.#note(report, rows, lead);
     if (report.trouble !== 'none') throw this.#failure(report);
   }
 
-  async #step(start: () => Promise<GroupStepReport>): Promise<GroupStepReport> {
+  /**
+   * Computes experts for the leader of a centralized plan until another is in force; then rejects with Superseded. `onProblem`
+   * is told what could not be computed; the exchange is tried again for as long as it takes.
+   */
+  async serve(onProblem: (problem: unknown) => void): Promise<never> {
+    for (let pauseMs = FIRST_PAUSE_MS; ; ) {
+      this.#over.throwIfAborted();
+      try {
+        onProblem(new Error(await this.#step(() => this.#node.session.serveExperts(this.#member))));
+        pauseMs = FIRST_PAUSE_MS;
+      } catch (thrown) {
+        if (!(thrown instanceof StepFailure)) throw thrown;
+        onProblem(thrown);
+        await delay(pauseMs);
+        pauseMs = Math.min(MAX_PAUSE_MS, 2 * pauseMs);
+      }
+    }
+  }
+
+  async #step<T>(start: () => Promise<T>): Promise<T> {
     try {
       return await start();
     } catch (thrown) {
@@ -79,12 +108,22 @@ export class NativeSteps {
     statistics.sent(report.framesSent, report.bytesSent);
     for (const ms of report.waitsMs) {
       statistics.wait(ms);
-      deadline.answered(rows, ms);
+      // What was handed over took longer than is normal.
+      if (report.replaced.length === 0) deadline.answered(rows, ms);
     }
     for (const [member, share] of report.members.entries()) {
       if (share.frames > 0) statistics.share(memberId(this.#view, member), share);
     }
     if (report.trouble === 'bad_frame') statistics.badFrames += 1;
+  }
+
+  #suspect(member: number, why: string): void {
+    const reason = why === '' ? 'No answer in time.' : failureOf(this.#view, member, Buffer.from(why)).message;
+    this.#suspects.set(member, `${memberId(this.#view, member)}: ${reason}`);
+  }
+
+  #lost(): readonly string[] {
+    return [...this.#suspects.keys()].sort((a, b) => a - b).map((member) => memberId(this.#view, member));
   }
 
   #failure({ trouble, culprits, text }: GroupStepReport): StepFailure {
@@ -97,16 +136,33 @@ export class NativeSteps {
         return new StepFailure('routing', `The routing of layer ${text} differs from that of node ${named}.`);
       case 'failure':
         return failureOf(this.#view, culprits[0] ?? 0, Buffer.from(text));
+      case 'no_holder': {
+        const reasons = [...this.#suspects.values()].join(' ');
+        return new StepFailure('no_holder', `An expert has no holder left. ${reasons}`, this.#lost());
+      }
       default:
         return new StepFailure('member', `Node ${named}: ${text}`, ids);
     }
   }
 }
 
-function streamsOf(plan: GroupPlan, me: number, nodeId: string) {
+/** Null where an exchange is reached by TLS. */
+function streamsOf({ plan, me }: GroupView, groupUrl: string): Omit<GroupStreams, 'name'> | null {
+  const urlOf = (member: number): string => plan.members[member]?.exchangeUrl ?? groupUrl;
+  const others = [...plan.members.keys()].filter((member) => member !== me);
+  const urls = [...new Set([me, ...others].map(urlOf))];
+  const addresses = urls.map(exchangeAddress);
+  const exchanges = addresses.filter((address) => address !== null);
+  if (exchanges.length < addresses.length) return null;
+  const nodeId = plan.members[me]?.id ?? '';
+  const toAll = broadcastStream(plan, nodeId);
   return {
-    toAll: broadcastStream(plan, nodeId),
-    toMember: plan.members.map(({ id }, member) => (member === me ? '' : directStream(plan, nodeId, id))),
+    exchanges,
+    toAll: [...new Set(others.map(urlOf))].map((url) => ({ exchange: urls.indexOf(url), key: toAll })),
+    toMember: plan.members.map(({ id }, member) => ({
+      exchange: urls.indexOf(urlOf(member)),
+      key: member === me ? '' : directStream(plan, nodeId, id),
+    })),
     incoming: incomingStreams(plan, me),
   };
 }

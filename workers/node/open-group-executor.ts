@@ -160,7 +160,7 @@ class LeadingExecutor implements GroupExecutor {
       sent: this.#sent(),
       badFrames,
       routingCounts: this.#options.session.routingCounts(),
-      suspects: lead === null ? [] : lead.policy.suspects.map((member) => memberId(lead.view, member)),
+      suspects: lead === null ? [] : suspectsOf(lead),
     };
   }
 
@@ -181,6 +181,7 @@ class LeadingExecutor implements GroupExecutor {
     const [deadline, statistics, step] = [this.#deadline, this.#statistics, this.#step];
     if (view.plan.members.length === 1) return session.step(batch, logits);
     if (view.plan.topology === 'centralized') {
+      if (native !== null) return native.run(step, batch, logits, { deadline, statistics });
       return new CentralizedStep({ ...node, view, work, policy, deadline, statistics }, step).run(batch, logits);
     }
     // The write is not awaited: a follower that does not receive the step misses its deadline.
@@ -236,6 +237,10 @@ class LeadingExecutor implements GroupExecutor {
     const id = memberId(view, from);
     this.#incoming.interrupt(new StepFailure('member', `Node ${id} sent a frame that cannot be read.`, [id], problem));
   }
+}
+
+function suspectsOf({ view, native, policy }: Lead): readonly string[] {
+  return native?.suspects ?? policy.suspects.map((member) => memberId(view, member));
 }
 
 function refusedLog(cause: unknown): StepFailure {

@@ -1,12 +1,13 @@
-// `conclave bench hop`: what it costs that every node of a group gives its rows to every other, beside bare Redis commands.
+// `conclave bench hop`: what it costs that the nodes of a group give each other the rows of a layer, beside bare Redis
+// commands.
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Topology } from '../../messages/group-plan.ts';
 import { runRedis } from '../../redis/run-redis.ts';
 import { type HopTimes, runHopNode } from './hop-node.ts';
-import type { HopClient } from './hop-rounds.ts';
 import { say, spreadText, writeResult } from './report-bench.ts';
 import { median, type Spread, spreadOf } from './statistics.ts';
 
@@ -14,7 +15,7 @@ export interface HopOptions {
   readonly nodes: readonly number[];
   /** Tokens of a step. */
   readonly rows: readonly number[];
-  readonly client: HopClient;
+  readonly topology: Topology;
   readonly topK: number;
   readonly width: number;
   readonly blocks: number;
@@ -43,7 +44,7 @@ export async function benchHop(options: HopOptions): Promise<void> {
     for (const nodes of options.nodes) {
       for (const rows of options.rows) results.push(await measure(options, redis.url, nodes, rows));
     }
-    writeResult(options, { client: options.client, width: options.width, top_k: options.topK, hops: results }, [
+    writeResult(options, { topology: options.topology, width: options.width, top_k: options.topK, hops: results }, [
       ['nodes', 'rows', 'KB', 'hop, us', 'bare, us', 'hop / bare'],
       ...results.map(
         ({ nodes, rows, bytes, hop_us, bare_us, ratio }) =>
@@ -64,9 +65,19 @@ export async function benchHop(options: HopOptions): Promise<void> {
 }
 
 async function measure(options: HopOptions, exchangeUrl: string, nodes: number, rows: number): Promise<HopResult> {
-  const { client, width, blocks, rounds, warmUp } = options;
+  const { topology, width, blocks, rounds, warmUp } = options;
   const slots = Math.max(1, Math.round((rows * options.topK) / nodes));
-  const config = { exchangeUrl, group: `bench-${nodes}-${rows}`, client, nodes, slots, width, blocks, rounds, warmUp };
+  const config = {
+    exchangeUrl,
+    group: `bench-${nodes}-${rows}`,
+    topology,
+    nodes,
+    slots,
+    width,
+    blocks,
+    rounds,
+    warmUp,
+  };
   const others = Array.from({ length: nodes - 1 }, (_, index) => startNode({ ...config, index: index + 1 }));
   try {
     const times = await Promise.race([runHopNode({ ...config, index: 0 }), ...others.map(failed)]);

@@ -1,8 +1,7 @@
 // One of the nodes of `conclave bench hop`: the same rounds with everybody else, by the exchange of the product and by bare
 // commands on the same Redis with the same client. In: a configuration. Out: seconds of each block of rounds.
 import type { HopConfig } from './hop-rounds.ts';
-import { openLayeredRounds } from './layered-rounds.ts';
-import { openNativeRounds } from './native-rounds.ts';
+import { openRounds } from './open-rounds.ts';
 
 /** Seconds per round of each block, blocks of either kind taking turns. */
 export interface HopTimes {
@@ -13,8 +12,7 @@ export interface HopTimes {
 /** A first block of each kind warms up. */
 export async function runHopNode(config: HopConfig): Promise<HopTimes> {
   const { blocks, rounds, warmUp } = config;
-  const open = config.client === 'native' ? openNativeRounds : openLayeredRounds;
-  const measured = open(config);
+  const measured = openRounds(config);
   const times: HopTimes = { exchange: [], bare: [] };
   await measured.exchange(1, warmUp);
   await measured.bare(1, warmUp);

@@ -1,4 +1,5 @@
 // What a node of `conclave bench hop` measures, and how.
+import type { Topology } from '../../messages/group-plan.ts';
 
 export interface HopConfig {
   readonly exchangeUrl: string;
@@ -6,21 +7,18 @@ export interface HopConfig {
   readonly group: string;
   readonly nodes: number;
   readonly index: number;
-  readonly client: HopClient;
+  readonly topology: Topology;
   /** Rows of outputs in every node's frame. */
   readonly slots: number;
   /** Values of a row, 2 bytes each. */
   readonly width: number;
   readonly blocks: number;
   readonly rounds: number;
-  /** Rounds of either kind before those that count: until the JavaScript engine has compiled them for good. */
+  /** Rounds of either kind before those that count. */
   readonly warmUp: number;
 }
 
-/** Which client talks to Redis: the addon, as in decentralized groups, or JavaScript, as in centralized ones. */
-export type HopClient = 'native' | 'ioredis';
-
-/** In a round every node sends a frame to all others and waits for theirs. */
+/** A round is what the nodes exchange in a layer. */
 export interface HopRounds {
   /** Seconds of `rounds` rounds; block ascends from 1. */
   exchange(block: number, rounds: number): Promise<number>;

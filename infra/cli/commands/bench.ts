@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { AblationOptions } from '../bench/bench-ablation.ts';
 import type { DecodeOptions } from '../bench/bench-decode.ts';
 import type { GatewayOptions } from '../bench/bench-gateway.ts';
+import type { GroupOptions } from '../bench/bench-group-steps.ts';
 import type { HopOptions } from '../bench/bench-hop.ts';
 import type { BenchPlanOptions } from '../bench/bench-plan.ts';
 import type { PrefillOptions } from '../bench/bench-prefill.ts';
@@ -18,6 +19,7 @@ export function addBenchCommand(program: Command): void {
   addServe(bench);
   addAblation(bench);
   addPlan(bench);
+  addGroup(bench);
   addHop(bench);
   addSpeculation(bench);
 }
@@ -107,6 +109,23 @@ function addPlan(bench: Command): void {
     });
 }
 
+function addGroup(bench: Command): void {
+  addBenchOptions(
+    bench.command('group').description('nodes of this machine against one node with as many threads'),
+    'computing threads of each node (default: 1)',
+  )
+    .option('--nodes <count>', 'nodes', parsePositiveInteger, 2)
+    .option('--streams <counts>', 'streams that decode at once, separated by commas', parseCounts, [1, 8])
+    .addOption(new Option('--experts <where>', 'on each node').choices(['all', 'disjoint']).default('all'))
+    .option('--tokens <count>', 'tokens of each stream in a round', parsePositiveInteger, 48)
+    .option('--warm-up <count>', 'tokens before those that count', parsePositiveInteger, 20)
+    .option('--rounds <count>', 'rounds through one node and both topologies', parsePositiveInteger, 5)
+    .action(async (options: GroupOptions) => {
+      const { benchGroupSteps } = await import('../bench/bench-group-steps.ts');
+      await benchGroupSteps(options);
+    });
+}
+
 function addHop(bench: Command): void {
   bench
     .command('hop')
@@ -114,9 +133,9 @@ function addHop(bench: Command): void {
     .option('--nodes <counts>', 'numbers of nodes, separated by commas', parseCounts, [2, 3, 4])
     .option('--rows <counts>', 'tokens of a step, separated by commas', parseCounts, [1, 8, 128])
     .addOption(
-      new Option('--client <name>', 'Redis client: the addon (decentralized groups) or ioredis (centralized ones)')
-        .choices(['native', 'ioredis'])
-        .default('native'),
+      new Option('--topology <topology>', 'a hop from all to all, or from the leader to the others and back')
+        .choices(['centralized', 'decentralized'])
+        .default('decentralized'),
     )
     .option('--top-k <count>', 'experts per token', parsePositiveInteger, 4)
     .option('--width <count>', 'values of a row, 2 bytes each', parsePositiveInteger, 1536)

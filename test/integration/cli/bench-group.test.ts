@@ -41,6 +41,25 @@ test('ablation runs every rung on real nodes and draws them', async (t) => {
   assert.match(svg, />P-LR-D<[\s\S]*tok\/s/);
 });
 
+test('group compares both topologies with one node, for each number of streams', async (t) => {
+  const home = await temporaryFolder(t);
+  const model = await syntheticModel(home, 'tiny');
+  const args = ['bench', 'group', '--model', model, '--home', home, '--streams', '1,3', '--warm-up', '2'];
+  const { status, stdout, stderr } = runConclave(...args, '--experts', 'disjoint', ...FEW);
+  assert.equal(status, 0, stdout + stderr);
+  const { groups } = JSON.parse(stdout);
+  assert.deepEqual(
+    groups.map(({ topology, streams }: { topology: string; streams: number }) => [topology, streams]),
+    [
+      ['centralized', 1],
+      ['decentralized', 1],
+      ['centralized', 3],
+      ['decentralized', 3],
+    ],
+  );
+  for (const { speed, step_ms } of groups) assert.ok(speed.median > 0 && step_ms.median > 0, stdout);
+});
+
 test('plan calibrates on one model, checks another, and writes what `conclave plan` reads', async (t) => {
   const home = await temporaryFolder(t);
   const [model, other] = [await syntheticModel(home, 'one'), await syntheticModel(home, 'two', { seed: 2 })];

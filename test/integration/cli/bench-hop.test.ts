@@ -9,10 +9,10 @@ import { REPOSITORY_ROOT } from '../../repository-root.ts';
 const run = promisify(execFile);
 const CONCLAVE = join(REPOSITORY_ROOT, 'infra', 'cli', 'conclave.mjs');
 
-for (const client of ['native', 'ioredis']) {
-  test(`hop by ${client} reports every combination beside bare commands, and nothing else on stdout`, async () => {
+for (const topology of ['centralized', 'decentralized']) {
+  test(`${topology}: reports every combination beside bare commands, and nothing else on stdout`, async () => {
     const small = ['--nodes', '2,3', '--rows', '1,100', '--blocks', '2', '--rounds', '5', '--warm-up', '5'];
-    const args = [CONCLAVE, 'bench', 'hop', '--client', client, ...small, '--json'];
+    const args = [CONCLAVE, 'bench', 'hop', '--topology', topology, ...small, '--json'];
     const { stdout } = await run(process.execPath, args);
     const { hops } = JSON.parse(stdout);
     assert.deepEqual(

@@ -10,6 +10,7 @@ import { stepPrefix } from '../../../workers/exchange/frame-id.ts';
 import { logFields } from '../../../workers/exchange/step-log.ts';
 import { StepFailure } from '../../../workers/node/step-failure.ts';
 import { batchOf, LocalGroup, type LocalGroupOptions, openAllPacks, openWholeSession } from '../../local-group.ts';
+import { eventually } from '../../start-cluster.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
@@ -78,7 +79,9 @@ test('centralized: a member that cannot compute says so, and others do it at onc
   for (const expert of ALL) group.nodes[1]?.session.detachExpert(expert);
   assert.deepEqual(await stepOn(group.executor), expected);
   assert.deepEqual(group.executor.observations().suspects, ['node-1']);
-  assert.match(String(group.nodes[1]?.problems[0]), /expert \d is not attached/);
+  const first = async () => group.nodes[1]?.problems[0];
+  const problem = await eventually('the member reports it', first, (reported) => reported !== undefined);
+  assert.match(String(problem), /expert \d is not attached/);
 });
 
 test('decentralized: a member that is gone is named, and the group goes on without it', async (t) => {

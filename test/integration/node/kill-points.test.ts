@@ -64,7 +64,7 @@ function placement(nodes: number): number[][] {
 interface Kill {
   readonly nodes: number;
   readonly topology: Topology;
-  /** Decentralized steps go layer by layer in JavaScript, else in one native call. */
+  /** Steps go layer by layer in JavaScript, else in one native call. */
   readonly layered: boolean;
   readonly victim: number;
   /** Native calls or frames of the victim that come through. */
@@ -90,7 +90,7 @@ async function survive({ nodes, topology, layered, victim, after: left }: Kill):
   let changes = 0;
   try {
     // A layer is two native calls of JavaScript or at most one frame.
-    if (layered || topology === 'centralized') group.nodes[victim]?.killAfter(left, kill);
+    if (layered) group.nodes[victim]?.killAfter(left, kill);
     else way.failAfter(Math.floor(left / 2), kill);
     await group.use(living);
     for (let step = 0; step < STEPS.length; ) {

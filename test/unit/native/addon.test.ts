@@ -21,6 +21,7 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
     'project',
     'routingCounts',
     'runExperts',
+    'serveExperts',
     'step',
     'sumOutputs',
   ],

@@ -18,7 +18,8 @@ const { address: ADDRESS, heard } = await startSilentExchange();
 
 /** Member 0 leads and holds both experts; member 1 holds none, but has to answer the last layer. */
 const TWO: AddonGroupMemberOptions = {
-  exchange: ADDRESS,
+  centralized: false,
+  exchanges: [ADDRESS],
   name: 'member',
   epoch: 1,
   me: 0,
@@ -27,8 +28,11 @@ const TWO: AddonGroupMemberOptions = {
   holderOffsets: Int32Array.of(0, 1, 2),
   holders: Int32Array.of(0, 0),
   speed: Float64Array.of(1, 1),
-  toAll: '0',
-  toMember: ['', '0>1'],
+  toAll: [{ exchange: 0, key: '0' }],
+  toMember: [
+    { exchange: 0, key: '' },
+    { exchange: 0, key: '0>1' },
+  ],
   incoming: ['1', '1>0'],
   incomingFrom: Int32Array.of(1, 1),
 };
@@ -36,11 +40,12 @@ const ALONE: AddonGroupMemberOptions = {
   ...TWO,
   members: 1,
   speed: Float64Array.of(1),
-  toMember: [''],
+  toMember: [{ exchange: 0, key: '' }],
   incoming: [],
   incomingFrom: new Int32Array(0),
 };
-const NO_TIMEOUT: AddonStepCommand = { step: 1, timeout: null };
+const NO_SUSPECTS = new Int32Array(0);
+const NO_TIMEOUT: AddonStepCommand = { step: 1, timeout: null, suspects: NO_SUSPECTS };
 
 function groupStep(
   session: AddonModelSession,
@@ -72,6 +77,7 @@ test('a step of a group of one gives what its session gives, and says how it wen
     text: '',
     waitsMs: new Float64Array(0),
     members: new Float64Array(4),
+    replaced: [],
     framesSent: 0,
     bytesSent: 0,
   });
@@ -80,7 +86,7 @@ test('a step of a group of one gives what its session gives, and says how it wen
 
 test('a step ends with the name of a member that does not answer', async () => {
   const session = readySession();
-  const order = { step: 1, timeout: { floorMs: 1, factor: 0, normalMs: 0 } };
+  const order = { step: 1, timeout: { floorMs: 1, factor: 0, normalMs: 0 }, suspects: NO_SUSPECTS };
   const { trouble, culprits } = await groupStep(session, addon.createGroupMember(session, TWO), order);
   assert.deepEqual({ trouble, culprits: [...culprits] }, { trouble: 'late', culprits: [1] });
   await session.close();
@@ -103,7 +109,7 @@ test('leaving ends a step that waits, and the session goes on', async () => {
 
 test('an exchange that is away is a failure of its own', async () => {
   const session = readySession();
-  const away = { ...ALONE, exchange: { ...ADDRESS, path: `${ADDRESS.path}-of-nobody` } };
+  const away = { ...ALONE, exchanges: [{ ...ADDRESS, path: `${ADDRESS.path}-of-nobody` }] };
   const member = addon.createGroupMember(session, away);
   for (const _ of [1, 2])
     await assert.rejects(groupStep(session, member), { code: 'exchange', message: /No such file/ });
@@ -118,6 +124,8 @@ for (const [name, changes, message] of [
   ['fewer speeds than members', { speed: Float64Array.of(1) }, /the group's members/],
   ['experts of another model', { holderOffsets: Int32Array.of(0, 2) }, /the model's experts/],
   ['holders that are no members', { holders: Int32Array.of(0, 2) }, /holders must be members/],
+  ['an exchange that does not exist', { toAll: [{ exchange: 1, key: '0' }] }, /no such exchange/],
+  ['no exchange', { exchanges: [] }, /exchanges must not be empty/],
   ['a sender that is no member', { incomingFrom: Int32Array.of(1, 2) }, /incomingFrom/],
   ['fewer senders than streams', { incomingFrom: Int32Array.of(1) }, /same length/],
   ['an epoch below zero', { epoch: -1 }, /epoch is out of range/],
@@ -140,7 +148,7 @@ for (const [name, order, message] of [
 ] as const) {
   test(`a step with ${name} is refused`, async () => {
     const session = readySession();
-    const step = () => groupStep(session, addon.createGroupMember(session, ALONE), order);
+    const step = () => groupStep(session, addon.createGroupMember(session, ALONE), { suspects: NO_SUSPECTS, ...order });
     assert.throws(() => void step(), { code: 'invalid_argument', message });
     await session.close();
   });
@@ -150,7 +158,10 @@ test('a timeout longer than any clock counts is a long one', async () => {
   const session = readySession();
   const member = addon.createGroupMember(session, TWO);
   const waits = heard();
-  const running = groupStep(session, member, { step: 1, timeout: { floorMs: 1e300, factor: Infinity, normalMs: 1 } });
+  const running = groupStep(session, member, {
+    ...NO_TIMEOUT,
+    timeout: { floorMs: 1e300, factor: Infinity, normalMs: 1 },
+  });
   await waits;
   member.leave();
   await assert.rejects(running, { code: 'interrupted' });
@@ -183,6 +194,7 @@ test('a session that is closed while its arguments are read is closed', () => {
       return 1;
     },
     timeout: null,
+    suspects: NO_SUSPECTS,
   };
   assert.throws(() => void groupStep(session, member, order), { code: 'closed' });
 });
@@ -197,7 +209,7 @@ test('a worker thread that ends while a step waits for others takes nothing with
     for (const expert of [0, 1]) session.attachExpert(expert, file, new Float64Array(2));
     const one = new Int32Array(1);
     const member = addon.createGroupMember(session, place);
-    session.groupStep(one, one, one, one, 1, one, new Float32Array(5), member, { step: 1, timeout: null });`;
+    session.groupStep(one, one, one, one, 1, one, new Float32Array(5), member, { step: 1, timeout: null, suspects: new Int32Array(0) });`;
   for (let round = 0; round < 3; round += 1) {
     const waits = heard();
     const workerData = { shape: SHAPE, limits: LIMITS, packPath, place: TWO };

@@ -10,12 +10,13 @@ import { addon } from './zero-model.ts';
 const { address } = await startSilentExchange();
 
 const ALONE: AddonHopProbeOptions = {
-  exchange: address,
+  exchanges: [address],
   name: 'probe',
-  toAll: '0',
-  toMember: [''],
+  toAll: [{ exchange: 0, key: '0' }],
+  toMember: [{ exchange: 0, key: '' }],
   incoming: [],
   incomingFrom: new Int32Array(0),
+  centralized: false,
   bare: ['bare'],
   me: 0,
   slots: 2,
@@ -48,7 +49,7 @@ test('invalid blocks and rounds are refused', () => {
 });
 
 test('an exchange that is away is a failure of its own', () => {
-  const away = { ...ALONE, exchange: { ...address, path: `${address.path}-of-nobody` } };
+  const away = { ...ALONE, exchanges: [{ ...address, path: `${address.path}-of-nobody` }] };
   assert.throws(() => addon.createHopProbe(away), { code: 'exchange', message: /No such file/ });
 });
 

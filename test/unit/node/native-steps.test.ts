@@ -49,11 +49,12 @@ test('a decentralized plan over a plain exchange is stepped natively, with the p
   const { parts, places } = node();
   assert.ok(open(parts) !== null);
   const [place] = places;
-  assert.deepEqual(place?.exchange, {
-    ...{ path: '', host: '10.0.0.2', port: 6380, username: 'user', password: 'secret', db: 3 },
-  });
+  assert.deepEqual(place?.exchanges, [
+    { path: '', host: '10.0.0.2', port: 6380, username: 'user', password: 'secret', db: 3 },
+  ]);
   assert.deepEqual([place?.epoch, place?.me, place?.leader, place?.holders], [7, 0, 0, [[0, 1]]]);
-  assert.deepEqual(place?.toMember, ['', 'cv:frames:g:a>b']);
+  assert.deepEqual(place?.toAll, [{ exchange: 0, key: 'cv:frames:g:a' }]);
+  assert.deepEqual(place?.toMember[1], { exchange: 0, key: 'cv:frames:g:a>b' });
   assert.deepEqual(place?.incoming, [
     { key: 'cv:frames:g:b', from: 1 },
     { key: 'cv:frames:g:b>a', from: 1 },
@@ -63,11 +64,29 @@ test('a decentralized plan over a plain exchange is stepped natively, with the p
 test('what the native side does not know is stepped layer by layer', () => {
   const { parts, places } = node();
   const policy = () => ({ assign: () => {} });
-  assert.equal(open(parts, planOf({ topology: 'centralized' })), null);
-  assert.equal(open(parts, planOf({ members: [member('a'), member('b', 'redis://b')] })), null);
   assert.equal(open(parts, planOf(), { ...OPTIONS, exchangeUrl: 'rediss://10.0.0.2' }), null);
   assert.equal(open(parts, planOf(), { ...OPTIONS, policy }), null);
   assert.deepEqual(places, []);
+});
+
+test('frames go to the exchange at which the receiver reads', () => {
+  const { parts, places } = node();
+  const members = [member('a', 'redis://a'), member('b'), member('c', 'redis://c'), member('d')];
+  open(parts, planOf({ members }));
+  const [place] = places;
+  assert.deepEqual(
+    place?.exchanges.map(({ host }) => host),
+    ['a', '10.0.0.2', 'c'],
+    'its own first',
+  );
+  assert.deepEqual(
+    place?.toAll.map(({ exchange }) => exchange),
+    [1, 2],
+  );
+  assert.deepEqual(
+    place?.toMember.map(({ exchange }) => exchange),
+    [0, 1, 2, 1],
+  );
 });
 
 test('a newer plan gives the place up, and a step that it ends says so', async () => {
@@ -96,7 +115,7 @@ for (const [trouble, text, expected] of [
 ] as const) {
   test(`a step that ends as ${trouble} (${text}) names who is to be done without`, async () => {
     const seconds = { attendSeconds: 0, expertSeconds: 0, projectSeconds: 0, waitsMs: new Float64Array(0) };
-    const report = { trouble, culprits: [1], text, ...seconds, members: [], framesSent: 0, bytesSent: 0 };
+    const report = { trouble, culprits: [1], text, ...seconds, members: [], replaced: [], framesSent: 0, bytesSent: 0 };
     const { parts } = node(() => Promise.resolve(report));
     await assert.rejects(async () => open(parts)?.run(1, BATCH, null, null), expected);
   });

@@ -1,5 +1,5 @@
-// Rounds of `conclave bench hop` as decentralized groups take them: the addon's side of the exchange, and bare commands by
-// its client. The thread is blocked meanwhile; this process does nothing else.
+// Rounds of `conclave bench hop` as groups take them: the addon's side of the exchange, and bare commands by its client. The
+// thread is blocked meanwhile; this process does nothing else.
 import { HopProbe } from '../../../native/hop-probe.ts';
 import { broadcastStream, directStream, incomingStreams } from '../../../workers/exchange/frame-streams.ts';
 import { exchangeAddress } from '../../../workers/node/exchange-address.ts';
@@ -7,15 +7,17 @@ import { DomainError } from '../../errors/domain-error.ts';
 import { keyOf } from '../../redis/keys.ts';
 import type { HopConfig, HopRounds } from './hop-rounds.ts';
 
-export function openNativeRounds({ exchangeUrl, group, nodes, index: me, slots, width }: HopConfig): HopRounds {
+export function openRounds({ exchangeUrl, topology, group, nodes, index: me, slots, width }: HopConfig): HopRounds {
   const exchange = exchangeAddress(exchangeUrl);
-  if (exchange === null) throw new DomainError('bad_config', 'The addon knows no TLS: measure with --client ioredis.');
-  const plan = { group, members: Array.from({ length: nodes }, (_, node) => ({ id: `node-${node}` })) };
+  if (exchange === null)
+    throw new DomainError('bad_config', 'The addon has no TLS: measure an exchange of this machine.');
+  const plan = { group, topology, members: Array.from({ length: nodes }, (_, node) => ({ id: `node-${node}` })) };
   const probe = HopProbe.open({
-    exchange,
+    topology,
+    exchanges: [exchange],
     name: `conclave:bench-hop:${me}`,
-    toAll: broadcastStream(plan, `node-${me}`),
-    toMember: plan.members.map(({ id }) => directStream(plan, `node-${me}`, id)),
+    toAll: [{ exchange: 0, key: broadcastStream(plan, `node-${me}`) }],
+    toMember: plan.members.map(({ id }) => ({ exchange: 0, key: directStream(plan, `node-${me}`, id) })),
     incoming: incomingStreams(plan, me),
     bare: plan.members.map(({ id }) => keyOf('frames', `${group}:bare-${id}`)),
     me,

@@ -1,6 +1,6 @@
 // Members of a decentralized group, each with its own session and experts, give the logits that one session gives; and
 // say what is wrong when one of them does not play its part.
-#include "../../native/exchange/group-member.h"
+#include "../../native/exchange/decentralized-member.h"
 
 #include <chrono>
 #include <future>
@@ -9,6 +9,7 @@
 #include "../../native/core/failure.h"
 #include "../../native/cpu/cpu-backend.h"
 #include "fake-redis.h"
+#include "group-streams.h"
 #include "random-model.h"
 
 using namespace conclave;
@@ -23,20 +24,6 @@ constexpr StepLimits limits{16, 256};
 // Long enough for any test.
 constexpr StepTimeout generous{20'000, 1, 0};
 
-std::string broadcastOf(int32_t member) { return std::to_string(member) + ">all"; }
-std::string directOf(int32_t from, int32_t to) { return std::to_string(from) + ">" + std::to_string(to); }
-
-ExchangeStreams streamsOf(int32_t me, int32_t members) {
-  ExchangeStreams streams{broadcastOf(me), {}, {}};
-  for (int32_t member = 0; member < members; ++member) {
-    streams.toMember.push_back(directOf(me, member));
-    if (member == me) continue;
-    streams.incoming.push_back({broadcastOf(member), member});
-    streams.incoming.push_back({directOf(member, me), member});
-  }
-  return streams;
-}
-
 // A member with the experts that `holders` gives it; member 0 leads.
 class Node {
  public:
@@ -44,7 +31,7 @@ class Node {
        int32_t members)
       : session_(shape, limits, createCpuBackend(1, "")),
         member_(shape, {me, 0, members}, ExpertAssigner(holders, std::vector<double>(static_cast<size_t>(members), 1)),
-                std::make_unique<FrameExchange>(server.address(), "member", epoch, streamsOf(me, members))) {
+                std::make_unique<FrameExchange>("member", epoch, streamsOf(server, me, members))) {
     pack.attachSharedTo(session_);
     for (size_t expert = 0; expert < holders.size(); ++expert) {
       if (std::ranges::count(holders[expert], me) > 0) pack.attachExpertTo(session_, static_cast<int32_t>(expert));
@@ -75,7 +62,7 @@ class Node {
 
  private:
   ModelSession session_;
-  GroupMember member_;
+  DecentralizedMember member_;
 };
 
 struct Group {
@@ -148,20 +135,16 @@ struct Pair {
     const std::vector<std::string> sent = server.commands("XADD", 1)[0];
     return decodeFramePiece(sent[7], sent[9]);
   }
-  void send(const FrameHeader& header, const std::string& body) {
-    const auto bytes = encodeFrameHeader(header);
-    const uint64_t prefix = uint64_t{header.epoch} << 32 | header.step;
-    server.add(broadcastOf(1), std::to_string(prefix) + "-" + std::to_string((header.layer + 1) << 16),
-               {"h", {bytes.data(), bytes.size()}, "b", body});
-  }
+  void send(const FrameHeader& header, const std::string& body) { write(server, broadcastOf(1), header, body); }
 };
 
 std::string shown(const Node::Outcome& outcome) {
   const auto& [report, failure] = outcome;
   if (failure.has_value()) return failure->what();
-  const std::map<Trouble, std::string> names{{Trouble::none, "none"},       {Trouble::late, "late"},
-                                             {Trouble::routing, "routing"}, {Trouble::refused, "refused"},
-                                             {Trouble::badFrame, "bad"},    {Trouble::failure, "failure"}};
+  const std::map<Trouble, std::string> names{{Trouble::none, "none"},         {Trouble::late, "late"},
+                                             {Trouble::routing, "routing"},   {Trouble::refused, "refused"},
+                                             {Trouble::badFrame, "bad"},      {Trouble::failure, "failure"},
+                                             {Trouble::noHolder, "no holder"}};
   std::string all = names.at(report.trouble);
   for (const int32_t culprit : report.culprits) all.append(1, ' ').append(std::to_string(culprit));
   return all + ": " + report.text;
@@ -286,8 +269,8 @@ TEST("a place in a group of another model or size is refused") {
   Pair pair;
   const auto refused = [&](const Holders& holders, size_t speeds, GroupMember::Place place) {
     try {
-      GroupMember(pair.shape, place, ExpertAssigner(holders, std::vector<double>(speeds, 1)),
-                  std::make_unique<FrameExchange>(pair.server.address(), "member", epoch, streamsOf(0, 2)));
+      DecentralizedMember(pair.shape, place, ExpertAssigner(holders, std::vector<double>(speeds, 1)),
+                          std::make_unique<FrameExchange>("member", epoch, streamsOf(pair.server, 0, 2)));
     } catch (const Failure& failure) {
       return failure.code == FailureCode::invalidArgument;
     }

@@ -1,0 +1,83 @@
+#include "layer-work.h"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstring>
+
+namespace conclave {
+
+LayerWork::LayerWork(const ModelShape& shape, int32_t me)
+    : topK_(shape.topK),
+      me_(me),
+      rowBytes_(static_cast<size_t>(shape.dModel) * bytesPerWeight(activationType(shape.dtype))) {}
+
+void LayerWork::begin(int32_t rows) {
+  rows_ = rows;
+  const size_t slots = slotCount(rows);
+  experts_.resize(slots);
+  members_.resize(slots);
+  weights_.resize(slots);
+  outputs_.resize(slots * rowBytes_);
+}
+
+uint32_t LayerWork::digest() const {
+  constexpr uint32_t basis = 0x811c9dc5, prime = 0x01000193;
+  uint32_t digest = basis;
+  for (size_t slot = 0; slot < experts_.size(); ++slot) {
+    digest = (digest ^ static_cast<uint32_t>(experts_[slot])) * prime;
+    digest = (digest ^ std::bit_cast<uint32_t>(weights_[slot])) * prime;
+  }
+  return digest;
+}
+
+void LayerWork::runOwn(Backend& backend, const ModelWeights& weights, int32_t layer) {
+  const auto start = std::chrono::steady_clock::now();
+  ownSlots_ = slotsOf(me_);
+  own_.resize(ownSlots_.size() * rowBytes_);
+  run(backend, weights, layer, ownSlots_, own_.data());
+  ownSeconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void LayerWork::run(Backend& backend, const ModelWeights& weights, int32_t layer, std::span<const int32_t> slots,
+                    std::byte* outputs) {
+  runRows_.clear();
+  runExperts_.clear();
+  for (const int32_t slot : slots) {
+    const int32_t expert = experts_[static_cast<size_t>(slot)];
+    weights.requireExpert(expert);
+    runRows_.push_back(slot / topK_);
+    runExperts_.push_back(expert);
+  }
+  if (!slots.empty()) backend.runExperts(weights, layer, {runRows_, runExperts_}, nullptr, 0, outputs);
+}
+
+int32_t LayerWork::slotsOf(int32_t member, RowRange rows) const {
+  const auto first = members_.begin() + static_cast<ptrdiff_t>(slotCount(rows.first));
+  return static_cast<int32_t>(std::count(first, first + static_cast<ptrdiff_t>(slotCount(rows.count())), member));
+}
+
+std::vector<int32_t> LayerWork::slotsOf(int32_t member) const {
+  std::vector<int32_t> slots;
+  for (size_t slot = 0; slot < members_.size(); ++slot) {
+    if (members_[slot] == member) slots.push_back(static_cast<int32_t>(slot));
+  }
+  return slots;
+}
+
+void LayerWork::place(int32_t member, RowRange rows, const std::byte* body) {
+  for (size_t slot = slotCount(rows.first); slot < slotCount(rows.end); ++slot) {
+    if (members_[slot] != member) continue;
+    std::memcpy(outputs_.data() + slot * rowBytes_, body, rowBytes_);
+    body += rowBytes_;
+  }
+}
+
+void LayerWork::place(std::span<const int32_t> slots, const std::byte* body) {
+  for (const int32_t slot : slots) {
+    std::memcpy(outputs_.data() + static_cast<size_t>(slot) * rowBytes_, body, rowBytes_);
+    body += rowBytes_;
+  }
+}
+
+}  // namespace conclave
