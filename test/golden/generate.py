@@ -53,7 +53,7 @@ def draw_tokens(reference: ReferenceModel, shape: Sequence, rng: np.random.Gener
 def draw_greedy(reference: ReferenceModel, shape: Sequence,
                 rng: np.random.Generator) -> tuple[list[int], list[int], np.ndarray]:
     """(prompt, 64 greedy tokens, logits [64, vocab] they were chosen from) with a clear winner at every step."""
-    for _ in range(400):
+    for _ in range(150):
         prompt = rng.integers(0, shape.vocab, shape.prompt).tolist()
         tokens = continue_greedily(reference, prompt, GREEDY_TOKENS)
         whole = prompt + tokens[:-1]
@@ -83,7 +83,7 @@ def numbers(values: np.ndarray) -> list[float]:
 def reference_of(folder: Path, shape: Shape | FamilyShape, dtype: torch.dtype) -> ReferenceModel:
     if isinstance(shape, Shape):
         return DbrxReference(folder, shape, dtype)
-    return ReferenceModel(folder, dtype, stepwise=shape.stepwise)
+    return ReferenceModel(folder, dtype, stepwise=shape.stepwise, unread=shape.unread)
 
 
 def generate(shape: Shape | FamilyShape, seed: int) -> dict:
@@ -144,7 +144,7 @@ def check_dbrx(folder: Path, shape: Shape, tokens: list[int], logits: np.ndarray
 def check_family(folder: Path, shape: FamilyShape, reference: ReferenceModel, tokens: list[int],
                  logits: np.ndarray) -> None:
     """Stops the generator when a fixture would test too little, or its rows depend on how they were computed."""
-    other = ReferenceModel(folder, torch.float32, stepwise=not shape.stepwise)
+    other = ReferenceModel(folder, torch.float32, stepwise=not shape.stepwise, unread=shape.unread)
     within = len(tokens) if not shape.stepwise else original_context(reference) - 1
     worst = np.abs(other.logits(tokens[:within]) - logits[:within]).max() / np.abs(logits).max()
     assert worst < 2e-5, f"{shape.name}: token by token and in one run differ by {worst:.2e} of the scale"

@@ -18,6 +18,6 @@ def older_config(config: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any
     if "partial_rotary_factor" in rope:
         older["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
     if kind != "default":
-        older["rope_scaling"] = {"type": kind, **rope}
+        older["rope_scaling"] = {"rope_type" if kind in ("llama3", "yarn") else "type": kind, **rope}
     older |= extra
     return dict(sorted((key, value) for key, value in older.items() if value != "absent"))

@@ -1,5 +1,6 @@
 """A checkpoint in transformers, and what its routers chose in its last run."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -8,6 +9,20 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from routing import Choice, choice_of
+
+
+def mend(model: torch.nn.Module) -> None:
+    """transformers 5 computes Phi's longrope frequencies without the length: its long factors are never used."""
+    rotary = getattr(getattr(model, "model", None), "rotary_emb", None)
+    if model.config.model_type != "phimoe" or rotary.rope_type != "longrope":
+        return
+    by_length = rotary.rope_init_fn
+
+    def give_length(_module: torch.nn.Module, inputs: tuple, keywords: dict) -> None:
+        length = int(keywords["position_ids"].max()) + 1
+        rotary.rope_init_fn = lambda config: by_length(config, seq_len=length)
+
+    rotary.register_forward_pre_hook(give_length, with_kwargs=True)
 
 
 class Sequence(Protocol):
@@ -21,14 +36,17 @@ class Sequence(Protocol):
 
 
 class ReferenceModel:
-    def __init__(self, folder: Path, dtype: torch.dtype, *, stepwise: bool = False,
-                 config: PreTrainedConfig | None = None, complete: bool = True):
+    def __init__(self, folder: Path, dtype: torch.dtype, *, stepwise: bool = False, unread: Iterable[str] = (),
+                 config: PreTrainedConfig | None = None):
+        """Without a configuration of its own, every tensor of the folder must be loaded, but those in `unread`."""
         self.model, info = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, attn_implementation="eager", experts_implementation="eager",
             output_loading_info=True, **({} if config is None else {"config": config}),
         )
-        assert not (complete and any(info.values())), f"{folder}: transformers did not load every tensor: {info}"
+        info["unexpected_keys"] = set(info["unexpected_keys"]) - set(unread)
+        assert config is not None or not any(info.values()), f"{folder}: transformers did not load every tensor: {info}"
         self.model.eval()
+        mend(self.model)
         self.stepwise = stepwise
         self.choices: list[Choice] = []  # per router call, in order
         for module in self.routers():

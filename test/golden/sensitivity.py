@@ -34,6 +34,10 @@ ABSENT: dict[str, Any] = {
 }
 
 
+# YaRN's values where a configuration has none.
+USUAL = {"beta_fast": 32, "beta_slow": 1}
+
+
 def roles(model: torch.nn.Module) -> dict[str, list[torch.Tensor]]:
     """Tensors by name without the numbers of layers and experts."""
     found: dict[str, list[torch.Tensor]] = {}
@@ -52,9 +56,9 @@ def leave_out(role: str, tensor: torch.Tensor) -> None:
 def without_options(config: PreTrainedConfig) -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, changed keys) of every option that the configuration sets."""
     for key, absent in ABSENT.items():
-        if getattr(config, key, absent) != absent:
+        if hasattr(type(config), key) and getattr(config, key) != absent:
             yield key, {key: absent}
-    if hasattr(config, "norm_topk_prob"):
+    if hasattr(type(config), "norm_topk_prob"):
         yield "norm_topk_prob", {"norm_topk_prob": not config.norm_topk_prob}
     if config.rms_norm_eps > 1e-4:
         yield "rms_norm_eps", {"rms_norm_eps": 1e-6}
@@ -73,6 +77,16 @@ def without_rope(rope: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     plain = {key: rope[key] for key in ("rope_theta", "partial_rotary_factor") if key in rope} | {"rope_type": "default"}
     if rope["rope_type"] != "default":
         yield f"rope {rope['rope_type']}", {"rope_parameters": plain}
+    if rope["rope_type"] == "yarn":
+        for key in ("attention_factor", "mscale", "beta_fast", "beta_slow"):
+            if rope.get(key, USUAL.get(key)) != USUAL.get(key):
+                yield key, {"rope_parameters": {k: v for k, v in rope.items() if k != key}}
+    if "truncate" in rope:
+        yield "truncate", {"rope_parameters": {**rope, "truncate": not rope["truncate"]}}
+    for key in ("short_factor", "long_factor", "short_mscale", "long_mscale"):
+        if key in rope:
+            one = 1.0 if isinstance(rope[key], float) else [1.0] * len(rope[key])
+            yield key, {"rope_parameters": {**rope, key: one}}
     if rope.get("partial_rotary_factor", 1.0) != 1.0:
         yield "partial_rotary_factor", {"rope_parameters": {**rope, "partial_rotary_factor": 1.0}}
     yield "rope_theta", {"rope_parameters": {**rope, "rope_theta": 20 * rope["rope_theta"]}}
@@ -95,7 +109,7 @@ def changes(folder: Path, shape: FamilyShape, reference: ReferenceModel, tokens:
         config = copy.deepcopy(reference.model.config)
         for key, value in keys.items():
             setattr(config, key, value)
-        other = ReferenceModel(folder, torch.float32, stepwise=shape.stepwise, config=config, complete=False)
+        other = ReferenceModel(folder, torch.float32, stepwise=shape.stepwise, config=config)
         yield option, change(other.logits(tokens), logits)
 
 

@@ -23,9 +23,11 @@ SHAPES = [
                      num_key_value_heads=4, max_position_embeddings=512, rms_norm_eps=1e-5,
                      rope_parameters=dict(rope_type="default", rope_theta=5e5)),
                 tokens=200, older=dict(rope_scaling=None, head_dim="absent", mlp_bias="absent"), stride=6),
-    FamilyShape("llama", "f16-kv1", "one kv head, odd widths, linear rope scaling", "f16",
+    FamilyShape("llama", "f16-kv1", "one kv head, odd widths, linear rope scaling, stored rotary "
+                "frequencies, an older config.json", "f16",
                 dict(vocab_size=95, hidden_size=30, intermediate_size=41, num_hidden_layers=2, num_attention_heads=3,
                      num_key_value_heads=1, max_position_embeddings=512, rms_norm_eps=1e-5,
                      rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=2.0)),
-                tokens=90),
+                tokens=90, older=dict(head_dim="absent", mlp_bias="absent"),
+                unread={f"model.layers.{layer}.self_attn.rotary_emb.inv_freq": (5,) for layer in range(2)}),
 ]

@@ -7,9 +7,9 @@ SHAPES = [
                 dict(vocab_size=97, hidden_size=32, intermediate_size=37, moe_intermediate_size=17,
                      num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=12,
                      num_experts=6, num_experts_per_tok=3, norm_topk_prob=True, mlp_only_layers=[1],
-                     use_sliding_window=True, sliding_window=50, max_position_embeddings=256, rms_norm_eps=1e-6,
+                     use_sliding_window=True, sliding_window=50, max_position_embeddings=2048, rms_norm_eps=1e-6,
                      rope_parameters=dict(rope_type="yarn", rope_theta=1e4, factor=4.0, beta_fast=8.0, beta_slow=0.5,
-                                          original_max_position_embeddings=64)),
+                                          original_max_position_embeddings=512)),
                 tokens=210, fused=True),
     FamilyShape("qwen3_moe", "f32-kv1-bias-sharded",
                 "one kv head, biases on q, k, v and o, dense every second layer, raw router weights, tied embeddings, "

@@ -20,6 +20,8 @@ class FamilyShape:
     fused: bool = False  # experts as transformers 5 holds them: one tensor of all gates and ups, one of all downs
     # Token by token with a cache: for tables that depend on the length of the sequence, where every row has its own.
     stepwise: bool = False
+    # Tensors that published files have and no model reads; stored beside the others.
+    unread: dict[str, tuple[int, ...]] = field(default_factory=dict)
     gains: dict[str, float] = field(default_factory=dict)  # factors on the weights whose name contains the key
 
     @property

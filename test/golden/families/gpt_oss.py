@@ -1,0 +1,36 @@
+from .shape import TIED, FamilyShape
+
+SHAPES = [
+    FamilyShape("gpt_oss", "f32-kv2-yarn-window",
+                "four KV blocks, head_dim 12 of d_model 32, sinks, sliding window 40 in every second layer, YaRN without "
+                "truncation, biases everywhere, clamped SwiGLU", "f32",
+                dict(vocab_size=97, hidden_size=32, intermediate_size=19, num_hidden_layers=2, num_attention_heads=4,
+                     num_key_value_heads=2, head_dim=12, num_local_experts=5, num_experts_per_tok=3, sliding_window=40,
+                     swiglu_limit=1.5, max_position_embeddings=512, rms_norm_eps=1e-5,
+                     rope_parameters=dict(rope_type="yarn", rope_theta=1e4, factor=8.0, beta_fast=16.0, beta_slow=0.5,
+                                          truncate=False, original_max_position_embeddings=1024)),
+                tokens=210),
+    FamilyShape("gpt_oss", "f32-kv1-sharded",
+                "one kv head, sliding window 30 in the last layer only, no biases in attention, other SwiGLU constants, "
+                "tied embeddings, shards, an older config.json", "f32",
+                dict(vocab_size=101, hidden_size=36, intermediate_size=15, num_hidden_layers=3, num_attention_heads=3,
+                     num_key_value_heads=1, head_dim=10, num_local_experts=4, num_experts_per_tok=2, sliding_window=30,
+                     layer_types=["full_attention", "full_attention", "sliding_attention"], attention_bias=False,
+                     swiglu_alpha=1.2, swiglu_limit=1.0, tie_word_embeddings=True, max_position_embeddings=512,
+                     rms_norm_eps=0.02,
+                     rope_parameters=dict(rope_type="yarn", rope_theta=1.5e5, factor=4.0, beta_fast=32.0, beta_slow=1.0,
+                                          truncate=True, original_max_position_embeddings=128)),
+                tokens=90, shard_bytes=60_000, gains=TIED,
+                older=dict(experts_per_token=2, initial_context_length=128,
+                           layer_types=["full_attention", "full_attention", "sliding_attention"])),
+    FamilyShape("gpt_oss", "bf16-all-kv",
+                "a kv head per head, four KV blocks, sliding window 128, top 4 of 6, an older config.json", "bf16",
+                dict(vocab_size=96, hidden_size=48, intermediate_size=24, num_hidden_layers=2, num_attention_heads=3,
+                     num_key_value_heads=3, head_dim=16, num_local_experts=6, num_experts_per_tok=4, sliding_window=128,
+                     swiglu_limit=2.0, max_position_embeddings=512, rms_norm_eps=1e-5,
+                     rope_parameters=dict(rope_type="yarn", rope_theta=1.5e5, factor=32.0, beta_fast=32.0,
+                                          beta_slow=1.0, truncate=False, original_max_position_embeddings=4096)),
+                tokens=200, stride=6,
+                older=dict(experts_per_token=4, initial_context_length=4096, swiglu_alpha="absent",
+                           layer_types=["sliding_attention", "full_attention"])),
+]
