@@ -3,7 +3,7 @@
     'core_sources': [
       'core/double-math.cc', 'core/file-lock.cc', 'core/mapped-file.cc', 'core/model-session.cc', 'core/model-shape.cc', 'core/model-weights.cc',
       'core/panel-layout.cc', 'core/read-probe.cc', 'core/rotary-table.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
-      'metal/command-budget.cc', 'metal/command-failure.cc', 'metal/gpu-limits.cc', 'metal/metal-backend.cc', 'metal/metal-kernels.cc',
+      'metal/buffer-ranges.cc', 'metal/command-budget.cc', 'metal/command-failure.cc', 'metal/gpu-limits.cc', 'metal/metal-backend.cc', 'metal/metal-kernels.cc',
       'metal/residency.cc', 'metal/sized-commands.cc', 'metal/step-memory.cc',
       'metal/weight-memory.cc', 'metal/emulated/emulated-device.cc', 'metal/emulated/fiber.cc',
       'metal/emulated/kernels.cc', 'metal/emulated/shadow-memory.cc', 'metal/emulated/threadgroup.cc',

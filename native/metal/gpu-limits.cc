@@ -36,6 +36,13 @@ void requireRoom(const GpuProperties& gpu, int64_t bytes) {
   throw Failure(FailureCode::outOfMemory, needs + remedy);
 }
 
+void requireBuffer(const GpuProperties& gpu, const std::string& what, int64_t bytes, const std::string& remedy) {
+  if (bytes <= gpu.largestBufferBytes) return;
+  throw Failure(FailureCode::outOfMemory, what + " needs a buffer of " + gigabytes(bytes) +
+                                              ", and the GPU takes up to " + gigabytes(gpu.largestBufferBytes) + ": " +
+                                              remedy);
+}
+
 void requireThreads(const std::string& kernel, int64_t most, int32_t wanted) {
   if (wanted <= most) return;
   throw Failure(FailureCode::unavailable, "kernel " + kernel + " runs in threadgroups of " + std::to_string(wanted) +

@@ -13,6 +13,9 @@ void requireAppleSilicon(const GpuProperties& gpu);
 /** Throws Failure outOfMemory unless the GPU may hold that many bytes. */
 void requireRoom(const GpuProperties& gpu, int64_t bytes);
 
+/** Throws Failure outOfMemory naming `what` and the remedy unless a buffer may have that many bytes. */
+void requireBuffer(const GpuProperties& gpu, const std::string& what, int64_t bytes, const std::string& remedy);
+
 /** Throws Failure unavailable unless the kernel's registers leave room for threadgroups of that size. */
 void requireThreads(const std::string& kernel, int64_t most, int32_t wanted);
 

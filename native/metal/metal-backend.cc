@@ -8,6 +8,7 @@
 #include "../core/flush-denormals.h"
 #include "../core/panel-layout.h"
 #include "command-failure.h"
+#include "gpu-limits.h"
 
 namespace conclave {
 namespace {
@@ -38,6 +39,13 @@ int64_t blockBytes(const ModelShape& shape) {
   return matrixBytes(type, kvBlockTokens, shape.headDim) + matrixBytes(type, shape.headDim, kvBlockTokens);
 }
 
+int64_t largestMatrix(const ModelShape& shape) {
+  const auto bytes = [&](int64_t outputs, int64_t inputs) { return matrixBytes(shape.dtype, outputs, inputs); };
+  return std::max({bytes(shape.vocab, shape.dModel), bytes(shape.qkvWidth(), shape.dModel),
+                   bytes(shape.dModel, shape.qWidth()), bytes(shape.experts, shape.dModel),
+                   2 * bytes(shape.ffn, shape.dModel), bytes(shape.dModel, shape.ffn)});
+}
+
 GpuView whole(const GpuBuffer& buffer) { return {&buffer, 0, buffer.bytes()}; }
 
 void put(const GpuView& view, const std::vector<int32_t>& values) {
@@ -59,11 +67,13 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelShape& 
       budget_(device_->properties().rates),
       kernels_(*device_, shape.dtype, productKind(variant, device_->properties()), budget_),
       memory_(*device_, shape, limits),
-      weightMemory_(*device_, shape.dtype),
+      weightMemory_(*device_, shape.dtype, largestMatrix(shape)),
       rotary_(shape),
       routingCounts_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.experts)) {
   for (int32_t layer = 0; layer < shape.layers; ++layer) {
-    cache_.push_back(device_->allocate(int64_t{limits.kvBlocks} * shape.kvHeads * blockBytes(shape)));
+    const int64_t bytes = int64_t{limits.kvBlocks} * shape.kvHeads * blockBytes(shape);
+    requireBuffer(device_->properties(), "a layer's KV cache", bytes, "set worker.kvTokens lower");
+    cache_.push_back(device_->allocate(bytes));
   }
   hold({});
 }

@@ -6,8 +6,9 @@
 
 namespace conclave {
 
-WeightMemory::WeightMemory(GpuDevice& device, DType weights, std::chrono::milliseconds heartbeat)
+WeightMemory::WeightMemory(GpuDevice& device, DType weights, int64_t largestBytes, std::chrono::milliseconds heartbeat)
     : device_(device),
+      largestBytes_(largestBytes),
       nothing_(device.allocate(device.properties().pageBytes)),
       residency_(device, weights, heartbeat) {}
 
@@ -22,7 +23,9 @@ void WeightMemory::hold(const std::vector<std::shared_ptr<const MappedFile>>& fi
     held[first] = known != held_.end() && known->second.file == file ? known->second : wrapped(file);
   }
   BufferList buffers = beside.cache;
-  for (const auto& [first, entry] : held) buffers.push_back(entry.buffer.get());
+  for (const auto& [first, entry] : held) {
+    for (const auto& buffer : entry.buffers) buffers.push_back(buffer.get());
+  }
   residency_.keep(buffers, beside.step);
   held_ = std::move(held);
 }
@@ -30,8 +33,11 @@ void WeightMemory::hold(const std::vector<std::shared_ptr<const MappedFile>>& fi
 // A mapping goes on to the end of its last page.
 WeightMemory::Held WeightMemory::wrapped(const std::shared_ptr<const MappedFile>& file) {
   requirePages(device_.properties(), *file);
-  const int64_t page = device_.properties().pageBytes;
-  return {file, device_.wrap(file->range(0, 0), (file->size() + page - 1) / page * page)};
+  Held held{file, bufferRanges(device_.properties(), file->path(), file->size(), largestBytes_), {}};
+  for (const ByteRange& range : held.ranges) {
+    held.buffers.push_back(device_.wrap(file->range(0, 0) + range.begin, range.end - range.begin));
+  }
+  return held;
 }
 
 GpuView WeightMemory::view(const void* data, int64_t bytes) const {
@@ -40,13 +46,8 @@ GpuView WeightMemory::view(const void* data, int64_t bytes) const {
   const auto after = held_.upper_bound(at);
   require(after != held_.begin(), "the weights are in no pack that the GPU holds");
   const auto& [first, entry] = *std::prev(after);
-  return {entry.buffer.get(), at - first, bytes};
-}
-
-int64_t WeightMemory::bytes() const {
-  int64_t bytes = 0;
-  for (const auto& [first, entry] : held_) bytes += entry.buffer->bytes();
-  return bytes;
+  const size_t index = rangeOf(entry.ranges, at - first, bytes);
+  return {entry.buffers[index].get(), at - first - entry.ranges[index].begin, bytes};
 }
 
 }  // namespace conclave

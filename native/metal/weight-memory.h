@@ -1,10 +1,12 @@
-// The packs as the GPU sees them: one no-copy buffer per file, found by the address of what lies in it.
+// The packs as the GPU sees them: a no-copy buffer per file, or several where it is larger than a buffer may be, found
+// by the address of what lies in it.
 #pragma once
 #include <map>
 #include <memory>
 #include <vector>
 
 #include "../core/mapped-file.h"
+#include "buffer-ranges.h"
 #include "gpu-device.h"
 #include "residency.h"
 
@@ -18,8 +20,9 @@ struct BesideWeights {
 
 class WeightMemory {
  public:
-  /** `weights`: of the model's packs. Throws Failure. */
-  WeightMemory(GpuDevice& device, DType weights, std::chrono::milliseconds heartbeat = Residency::heartbeat);
+  /** `weights`: of the model's packs; `largestBytes`: of its matrices. Throws Failure. */
+  WeightMemory(GpuDevice& device, DType weights, int64_t largestBytes,
+               std::chrono::milliseconds heartbeat = Residency::heartbeat);
 
   /**
    * Wraps the files that are new and lets go of those that are gone. All are resident afterwards, and so is `beside`:
@@ -31,17 +34,17 @@ class WeightMemory {
   /** The view of [data, data + bytes), which lies in a held file; of nothing when data is null. */
   GpuView view(const void* data, int64_t bytes) const;
 
-  int64_t bytes() const;
-
  private:
   struct Held {
     std::shared_ptr<const MappedFile> file;
-    std::shared_ptr<const GpuBuffer> buffer;
+    std::vector<ByteRange> ranges;
+    std::vector<std::shared_ptr<const GpuBuffer>> buffers;  // [ranges]
   };
 
   Held wrapped(const std::shared_ptr<const MappedFile>& file);
 
   GpuDevice& device_;
+  int64_t largestBytes_;
   std::map<const std::byte*, Held> held_;  // by the file's first byte
   std::unique_ptr<GpuBuffer> nothing_;     // what an expert that is not here is bound to
   Residency residency_;

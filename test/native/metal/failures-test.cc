@@ -211,6 +211,20 @@ TEST("a buffer that the GPU does not take is refused by its size") {
              FailureCode::invalidArgument, "page boundary");
 }
 
+TEST("a KV cache that is too large for a buffer is refused with what helps") {
+  Random random(59);
+  EmulatedOptions options;
+  options.largestBufferBytes = 1 << 20;
+  CHECK_SAYS(failureOf([&] { requireBuffer(pretended(8, 6), "a layer's KV cache", int64_t{1} << 50, "ask for less"); }),
+             FailureCode::outOfMemory, "a layer's KV cache needs a buffer of 1048576.0 GiB");
+  ModelShape shape = randomShape(random);
+  shape.headDim = 64;
+  CHECK_SAYS(failureOf([&] {
+               MetalBackend(std::make_unique<EmulatedDevice>(options), shape, StepLimits{100'000, 1}, "lanes");
+             }),
+             FailureCode::outOfMemory, "worker.kvTokens");
+}
+
 TEST("shapes and variants that the kernels cannot do are refused by name") {
   Random random(42);
   ModelShape shape = randomShape(random);

@@ -142,7 +142,7 @@ TEST("without residency sets a whole model stays wired between steps, experts th
   EmulatedOptions options;
   options.residencySets = false;
   EmulatedDevice device(options);
-  WeightMemory memory(device, shape.dtype, often);
+  WeightMemory memory(device, shape.dtype, 1, often);
   std::vector<std::shared_ptr<const MappedFile>> files;
   for (int i = 0; i < 7; ++i) files.push_back(std::make_shared<const MappedFile>(pack.path()));
   memory.hold(files);
