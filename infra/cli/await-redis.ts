@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectRedis, parseRedisUrl } from '../redis/connect.ts';
+import { whyUnreachable } from './why-unreachable.ts';
 
 const FIRST_NOTICE_MS = 1_000;
 const NEXT_NOTICE_MS = 30_000;
@@ -22,7 +23,7 @@ export async function awaitRedis(url: string, say: (line: string) => void, stop:
   const answered = Promise.race([redis.ping().catch(() => {}), aborted(stop)]).finally(() => over.abort());
   for (let noticeMs = FIRST_NOTICE_MS; !waiting.aborted; noticeMs = NEXT_NOTICE_MS) {
     await delay(noticeMs, undefined, { signal: waiting }).catch(() => {});
-    if (!waiting.aborted) say(`Waiting for Redis at ${address} (${reason}).`);
+    if (!waiting.aborted) say(`Waiting for Redis at ${address} (${whyUnreachable(reason)}).`);
   }
   await answered;
   redis.disconnect();

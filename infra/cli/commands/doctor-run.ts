@@ -16,6 +16,7 @@ import { askRedis } from '../../redis/script-errors.ts';
 import { checkMac, readMacFacts } from '../check-mac.ts';
 import type { Finding } from '../finding.ts';
 import { formatBytes } from '../format-bytes.ts';
+import { whyUnreachable } from '../why-unreachable.ts';
 
 export interface DoctorOptions {
   readonly home?: string;
@@ -128,6 +129,10 @@ async function checkRedis(config: Config, role: RedisRole): Promise<Finding> {
   const url = role === 'durable' ? config.redisUrl : config.exchangeUrl;
   if (url === undefined) return checkRedisBinary(what);
   const redis = connectRedis({ url, role, name: 'doctor', retry: 'bounded' });
+  let refused = '';
+  redis.on('error', (error: Error) => {
+    refused = error.message;
+  });
   try {
     const warnings = await askRedis(checkRedisServer(redis, role));
     return {
@@ -136,7 +141,8 @@ async function checkRedis(config: Config, role: RedisRole): Promise<Finding> {
       detail: warnings.join(' ') || 'answers, settings are suitable',
     };
   } catch (error) {
-    return { what, state: 'fail', detail: toDomainError(error).message };
+    const detail = toDomainError(error).message;
+    return { what, state: 'fail', detail: refused === '' ? detail : `${detail} (${whyUnreachable(refused)})` };
   } finally {
     redis.disconnect();
   }
