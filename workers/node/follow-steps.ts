@@ -5,6 +5,7 @@ import type { LayerFrame } from '../../infra/messages/layer-frame.ts';
 import type { StepJob } from '../../infra/messages/step-job.ts';
 import type { ModelSession } from '../../native/model-session.ts';
 import { ExchangeLink } from '../exchange/exchange-link.ts';
+import { ExchangeRoutes } from '../exchange/exchange-routes.ts';
 import { IncomingFrames, Superseded } from '../exchange/incoming-frames.ts';
 import type { LogEntry } from '../exchange/step-log.ts';
 import { ExpertAssigner } from './assign-experts.ts';
@@ -38,7 +39,7 @@ type Job =
   | { readonly step: number; readonly batch: StepJob }
   | { readonly work: LayerFrame }
   /** Work of all steps of a centralized plan. */
-  | { readonly serve: NativeSteps };
+  | { readonly serve: Promise<NativeSteps> };
 
 /** Settles once `stop` is aborted and nothing is computing any more. */
 export async function followSteps(options: FollowOptions, stop: AbortSignal): Promise<void> {
@@ -53,7 +54,7 @@ class Follower {
   /** Null while no plan names this process, or after it lost its place in the epoch. */
   #view: GroupView | null = null;
   #work: LayerWork | null = null;
-  #native: NativeSteps | null = null;
+  #native: Promise<NativeSteps> | null = null;
   #lastStep = 0;
   #jobs: Job[] = [];
   #wake: () => void = () => {};
@@ -67,7 +68,7 @@ class Follower {
       onBadEntry: (_, problem) => options.onProblem?.(problem),
       onProblem: (problem) => options.onProblem?.(problem),
     });
-    this.#node = { session: options.session, link, incoming: new IncomingFrames() };
+    this.#node = { session: options.session, link, incoming: new IncomingFrames(), routes: new ExchangeRoutes() };
   }
 
   async run(stop: AbortSignal): Promise<void> {
@@ -87,6 +88,7 @@ class Follower {
     } finally {
       stop.removeEventListener('abort', halt);
       await this.#node.link.close();
+      await this.#node.routes.close();
     }
   }
 
@@ -123,7 +125,9 @@ class Follower {
   #join(view: GroupView): void {
     try {
       this.#work = new LayerWork(this.#options.session, view, this.#policyOf(view));
-      this.#native = NativeSteps.open(this.#node, view, this.#options);
+      this.#native = this.#options.policy === undefined ? NativeSteps.open(this.#node, view, this.#options) : null;
+      // The first job of the plan is told of a failure.
+      this.#native?.catch(() => {});
       this.#node.link.usePlan(view.plan, view.me, this.#native === null);
       if (this.#native !== null && view.plan.topology === 'centralized') this.#add({ serve: this.#native });
     } catch (thrown) {
@@ -157,9 +161,9 @@ class Follower {
     const work = this.#work;
     if (view === null || work === null) return;
     try {
-      if ('serve' in job) await job.serve.serve((problem) => this.#options.onProblem?.(problem));
+      if ('serve' in job) await (await job.serve).serve((problem) => this.#options.onProblem?.(problem));
       else if ('work' in job) await this.#runWork(view, job.work);
-      else if (this.#native !== null) await this.#native.run(job.step, job.batch, null, null);
+      else if (this.#native !== null) await (await this.#native).run(job.step, job.batch, null, null);
       else await new DecentralizedStep(this.#node, view, work, job.step, null).run(job.batch, null);
     } catch (thrown) {
       if (thrown instanceof Superseded || view !== this.#view || this.#stopped) return;
@@ -185,7 +189,7 @@ class Follower {
   }
 
   /** Tells the leader. Other shares of centralized work may still succeed; a decentralized member is out of step. */
-  #report(view: GroupView, job: Exclude<Job, { serve: NativeSteps }>, thrown: unknown): void {
+  #report(view: GroupView, job: Exclude<Job, { serve: unknown }>, thrown: unknown): void {
     const failure = { kind: 'failure', rows: 0, width: 0, slots: 0, padding: 0, digest: 0, expertMicros: 0 } as const;
     const body = failureBody(thrown);
     if ('work' in job) {

@@ -1,14 +1,19 @@
 // Steps of a group as one native call each, in which the computing thread talks to the exchange itself (decisions 0079 and
 // 0133). In: a batch. Out: logits, or a StepFailure. Plans, deadlines' history and suspicion are kept here.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GroupMember, GroupPlace, GroupStepReport, GroupStreams } from '../../native/group-member.ts';
+import type {
+  ExchangeAddress,
+  GroupMember,
+  GroupPlace,
+  GroupStepReport,
+  GroupStreams,
+} from '../../native/group-member.ts';
 import type { StepBatch } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
+import type { ExchangeRoutes } from '../exchange/exchange-routes.ts';
 import { broadcastStream, directStream, incomingStreams } from '../exchange/frame-streams.ts';
 import type { Lead } from './decentralized-step.ts';
-import { exchangeAddress } from './exchange-address.ts';
 import { type GroupView, memberId } from './group-view.ts';
-import type { LoadPolicy } from './layer-work.ts';
 import { failureOf, type NodeParts } from './node-parts.ts';
 import { StepFailure } from './step-failure.ts';
 
@@ -16,8 +21,6 @@ export interface NativeStepOptions {
   readonly nodeId: string;
   /** The group's exchange. */
   readonly exchangeUrl: string;
-  /** Who computes what, where that is not ExpertAssigner's choice. */
-  readonly policy?: (view: GroupView) => LoadPolicy;
 }
 
 /** Before an exchange that is away is tried again; doubled each time. */
@@ -33,23 +36,28 @@ export class NativeSteps {
   /** Member -> why it gets no more work under this plan. */
   readonly #suspects = new Map<number, string>();
 
-  private constructor(node: NodeParts, view: GroupView, member: GroupMember) {
+  private constructor(node: NodeParts, view: GroupView, member: GroupMember, over: AbortSignal) {
     this.#node = node;
     this.#view = view;
     this.#member = member;
-    this.#over = node.incoming.signal;
+    this.#over = over;
     this.#over.addEventListener('abort', () => member.leave(), { once: true });
   }
 
-  /** For the plan in force; null where the native side knows too little: of TLS and of other policies. */
-  static open(node: NodeParts, view: GroupView, options: NativeStepOptions): NativeSteps | null {
+  /** For the plan in force. Rejects with Superseded when it is not any more, with StepFailure when there is no way to an exchange. */
+  static async open(
+    node: NodeParts,
+    view: GroupView,
+    { nodeId, exchangeUrl }: NativeStepOptions,
+  ): Promise<NativeSteps> {
+    const over = node.incoming.signal;
+    const streams = await streamsOf(view, exchangeUrl, node.routes);
+    over.throwIfAborted();
     const { plan, me, leader, holders, speed } = view;
-    const streams = options.policy === undefined ? streamsOf(view, options.exchangeUrl) : null;
-    if (streams === null) return null;
     const { epoch, topology } = plan;
-    const name = `conclave:native-steps:${options.nodeId}`;
+    const name = `conclave:native-steps:${nodeId}`;
     const place: GroupPlace = { topology, epoch, me, leader, holders, speed, name, ...streams };
-    return new NativeSteps(node, view, node.session.joinGroup(place));
+    return new NativeSteps(node, view, node.session.joinGroup(place), over);
   }
 
   /** Ids of members that get no more work under this plan. */
@@ -146,14 +154,15 @@ export class NativeSteps {
   }
 }
 
-/** Null where an exchange is reached by TLS. */
-function streamsOf({ plan, me }: GroupView, groupUrl: string): Omit<GroupStreams, 'name'> | null {
+async function streamsOf(
+  { plan, me }: GroupView,
+  groupUrl: string,
+  routes: ExchangeRoutes,
+): Promise<Omit<GroupStreams, 'name'>> {
   const urlOf = (member: number): string => plan.members[member]?.exchangeUrl ?? groupUrl;
   const others = [...plan.members.keys()].filter((member) => member !== me);
   const urls = [...new Set([me, ...others].map(urlOf))];
-  const addresses = urls.map(exchangeAddress);
-  const exchanges = addresses.filter((address) => address !== null);
-  if (exchanges.length < addresses.length) return null;
+  const exchanges = await Promise.all(urls.map((url) => addressOf(url, routes)));
   const nodeId = plan.members[me]?.id ?? '';
   const toAll = broadcastStream(plan, nodeId);
   return {
@@ -165,4 +174,13 @@ function streamsOf({ plan, me }: GroupView, groupUrl: string): Omit<GroupStreams
     })),
     incoming: incomingStreams(plan, me),
   };
+}
+
+async function addressOf(url: string, routes: ExchangeRoutes): Promise<ExchangeAddress> {
+  try {
+    return await routes.addressOf(url);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StepFailure('exchange', `There is no way to the exchange: ${why}`, [], cause);
+  }
 }

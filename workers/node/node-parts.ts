@@ -2,6 +2,7 @@
 import type { LayerFrame } from '../../infra/messages/layer-frame.ts';
 import type { ModelSession } from '../../native/model-session.ts';
 import type { ExchangeLink } from '../exchange/exchange-link.ts';
+import type { ExchangeRoutes } from '../exchange/exchange-routes.ts';
 import type { IncomingFrames } from '../exchange/incoming-frames.ts';
 import { type GroupView, memberId } from './group-view.ts';
 import { StepFailure } from './step-failure.ts';
@@ -10,6 +11,7 @@ export interface NodeParts {
   readonly session: ModelSession;
   readonly link: ExchangeLink;
   readonly incoming: IncomingFrames;
+  readonly routes: ExchangeRoutes;
 }
 
 /** The body of a failure frame, `<reason>:<text>`: what the leader is to learn of `thrown`. */

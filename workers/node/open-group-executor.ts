@@ -4,6 +4,7 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { ModelSession, StepBatch } from '../../native/model-session.ts';
 import { ExchangeLink } from '../exchange/exchange-link.ts';
+import { ExchangeRoutes } from '../exchange/exchange-routes.ts';
 import { IncomingFrames } from '../exchange/incoming-frames.ts';
 import type { LogEntry } from '../exchange/step-log.ts';
 import type { StepExecutor } from '../step/run-step.ts';
@@ -90,6 +91,7 @@ class LeadingExecutor implements GroupExecutor {
   readonly #options: GroupExecutorOptions;
   readonly #link: ExchangeLink;
   readonly #incoming = new IncomingFrames();
+  readonly #routes = new ExchangeRoutes();
   readonly #deadline: HopDeadline;
   readonly #statistics = new StepStatistics();
   #lead: Lead | null = null;
@@ -124,7 +126,8 @@ class LeadingExecutor implements GroupExecutor {
     this.#superseded = false;
     this.#step = 0;
     this.#incoming.beginEpoch(plan.epoch);
-    const native = NativeSteps.open(this.#node(), view, this.#options);
+    const native =
+      this.#options.policy === undefined ? await NativeSteps.open(this.#node(), view, this.#options) : null;
     this.#link.usePlan(plan, view.me, native === null);
     const exchanges = this.#link.exchangesOf(plan);
     await this.#publish(plan, exchanges);
@@ -172,6 +175,7 @@ class LeadingExecutor implements GroupExecutor {
   async close(): Promise<void> {
     this.#incoming.interrupt(new DomainError('cancelled', 'The executor is closed.'));
     await this.#link.close();
+    await this.#routes.close();
   }
 
   async #execute(lead: Lead, batch: StepBatch, logits: Float32Array): Promise<void> {
@@ -192,7 +196,7 @@ class LeadingExecutor implements GroupExecutor {
   }
 
   #node(): NodeParts {
-    return { session: this.#options.session, link: this.#link, incoming: this.#incoming };
+    return { session: this.#options.session, link: this.#link, incoming: this.#incoming, routes: this.#routes };
   }
 
   /** Rejects with StepFailure `exchange`, also when there is no answer for long. */

@@ -15,6 +15,8 @@ export interface GroupOptions extends BenchFlags {
   readonly streams: readonly number[];
   /** all: every node holds every expert; disjoint: each expert is on one node. */
   readonly experts: 'all' | 'disjoint';
+  /** URLs of exchanges to be compared; else one is started. */
+  readonly exchange?: readonly string[];
   readonly tokens: number;
   readonly warmUp: number;
   readonly rounds: number;
@@ -22,6 +24,8 @@ export interface GroupOptions extends BenchFlags {
 
 /** One line of `bench group --json`. */
 export interface GroupResult {
+  /** Host and port of an exchange that was named. */
+  readonly exchange?: string;
   readonly topology: Topology;
   readonly streams: number;
   readonly step_ms: Spread;
@@ -31,7 +35,7 @@ export interface GroupResult {
 }
 
 /** What is measured in turns; null: one node. */
-type Way = Topology | null;
+type Way = { readonly topology: Topology; readonly exchange?: string } | null;
 
 export async function benchGroupSteps(options: GroupOptions): Promise<void> {
   const model = await prepareBenchModel(options.model, homeFolder(options.home, process.env));
@@ -39,10 +43,11 @@ export async function benchGroupSteps(options: GroupOptions): Promise<void> {
   for (const streams of options.streams) results.push(...(await measure(options, model, streams)));
   const { nodes, experts, rounds, threads = 1 } = options;
   writeResult(options, { model: options.model, nodes, threads, experts, rounds, groups: results }, [
-    ['', 'streams', 'step, ms', 'one node, ms', 'speed against one node'],
+    ['', 'exchange', 'streams', 'step, ms', 'one node, ms', 'speed against one node'],
     ...results.map(
-      ({ topology, streams, step_ms, one_node_step_ms, speed }): TableRow => [
+      ({ topology, exchange, streams, step_ms, one_node_step_ms, speed }): TableRow => [
         topology,
+        exchange ?? 'its own',
         String(streams),
         spreadText(step_ms, 1),
         spreadText(one_node_step_ms, 1),
@@ -53,20 +58,38 @@ export async function benchGroupSteps(options: GroupOptions): Promise<void> {
 }
 
 async function measure(options: GroupOptions, model: ModelDescription, streams: number): Promise<GroupResult[]> {
-  const times = new Map<Way, number[]>([null, ...TOPOLOGIES].map((way) => [way, []]));
+  const ways = waysOf(options.exchange);
+  const times = new Map<Way, number[]>([null, ...ways].map((way) => [way, []]));
   for (let round = 1; round <= options.rounds; round += 1) {
     for (const [way, steps] of times) {
       const step = await timeWay(options, model, streams, way);
       steps.push(step);
-      say(`round ${round}, ${streams} streams, ${way ?? 'one node'}: ${(step * 1e3).toFixed(1)} ms a step`);
+      say(
+        `round ${round}, ${streams} streams, ${way === null ? 'one node' : nameOf(way)}: ${(step * 1e3).toFixed(1)} ms a step`,
+      );
     }
   }
   const one = times.get(null) ?? [];
-  return TOPOLOGIES.map((topology) => {
-    const steps = times.get(topology) ?? [];
+  return ways.map((way) => {
+    const steps = times.get(way) ?? [];
     const speed = spreadOf(steps.map((step, round) => (one[round] ?? Number.NaN) / step));
-    return { topology, streams, step_ms: milliseconds(steps), one_node_step_ms: milliseconds(one), speed };
+    const named = way.exchange === undefined ? {} : { exchange: withoutSecrets(way.exchange) };
+    const { topology } = way;
+    return { topology, ...named, streams, step_ms: milliseconds(steps), one_node_step_ms: milliseconds(one), speed };
   });
+}
+
+function waysOf(exchanges: readonly string[] | undefined): readonly NonNullable<Way>[] {
+  return TOPOLOGIES.flatMap((topology) => exchanges?.map((exchange) => ({ topology, exchange })) ?? [{ topology }]);
+}
+
+function nameOf({ topology, exchange }: NonNullable<Way>): string {
+  return exchange === undefined ? topology : `${topology} over ${withoutSecrets(exchange)}`;
+}
+
+function withoutSecrets(url: string): string {
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${host === '' ? pathname : ''}`;
 }
 
 async function timeWay(options: GroupOptions, model: ModelDescription, streams: number, way: Way): Promise<number> {
@@ -76,7 +99,7 @@ async function timeWay(options: GroupOptions, model: ModelDescription, streams: 
     folder: options.model,
     home: homeFolder(options.home, process.env),
     threads: ((options.threads ?? 1) * options.nodes) / nodes,
-    topology: way ?? 'centralized',
+    ...(way ?? { topology: 'centralized' }),
     policy: 'least',
     placement: placementOf(options, model.router.experts, nodes),
     maxRows: streams,

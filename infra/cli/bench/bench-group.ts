@@ -3,9 +3,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ModelDescription } from '../../../native/model-description.ts';
 import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
@@ -15,10 +12,10 @@ import type { BuildEvents } from '../../../workers/pack/build-packs.ts';
 import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
 import { DomainError } from '../../errors/domain-error.ts';
 import type { GroupPlan, PlanMember, Topology } from '../../messages/group-plan.ts';
-import { runRedis } from '../../redis/run-redis.ts';
 import { loadDisplay } from '../load-events.ts';
 import { type BenchPolicy, benchPolicy } from './bench-policies.ts';
 import { unlessInterrupted } from './unless-interrupted.ts';
+import { withExchange } from './with-exchange.ts';
 
 export interface BenchGroupOptions {
   /** Checkpoint or pack folder, and where packs of checkpoints are. */
@@ -30,6 +27,8 @@ export interface BenchGroupOptions {
   /** Experts of each node; the first leads. */
   readonly placement: readonly (readonly number[])[];
   readonly policy: BenchPolicy;
+  /** URL of the exchange; else one is started. */
+  readonly exchange?: string;
   /** Rows of a step at most. */
   readonly maxRows: number;
   readonly kvTokens: number;
@@ -56,11 +55,17 @@ export async function withBenchGroup<T>(
   options: BenchGroupOptions,
   use: (group: BenchGroup) => Promise<T>,
 ): Promise<T> {
-  const dir = mkdtempSync(join(tmpdir(), 'conclave-group-'));
-  const redis = await runRedis({ role: 'exchange', dir, listen: 'unix' });
+  return withExchange(options.exchange, (url) => withNodes(options, url, use));
+}
+
+async function withNodes<T>(
+  options: BenchGroupOptions,
+  exchangeUrl: string,
+  use: (group: BenchGroup) => Promise<T>,
+): Promise<T> {
   const { folder, home } = options;
   const packs = await loadModel({ folder, home, packs: 'all', events: SILENT });
-  const orders = configsOf(options, redis.url);
+  const orders = configsOf(options, exchangeUrl);
   const nodes: ChildProcess[] = [];
   try {
     for (const order of orders.slice(1)) nodes.push(await startNode(order));
@@ -70,8 +75,6 @@ export async function withBenchGroup<T>(
   } finally {
     await Promise.all(nodes.map(endNode));
     packs.close();
-    await redis.stop();
-    rmSync(dir, { recursive: true, force: true });
   }
 }
 

@@ -1,15 +1,12 @@
 // `conclave bench hop`: what it costs that the nodes of a group give each other the rows of a layer, beside bare Redis
 // commands.
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Topology } from '../../messages/group-plan.ts';
-import { runRedis } from '../../redis/run-redis.ts';
 import { type HopTimes, runHopNode } from './hop-node.ts';
 import { say, spreadText, writeResult } from './report-bench.ts';
 import { median, type Spread, spreadOf } from './statistics.ts';
+import { withExchange } from './with-exchange.ts';
 
 export interface HopOptions {
   readonly nodes: readonly number[];
@@ -17,6 +14,8 @@ export interface HopOptions {
   readonly rows: readonly number[];
   readonly topology: Topology;
   readonly topK: number;
+  /** Of the exchange; else one is started. */
+  readonly exchange?: string;
   readonly width: number;
   readonly blocks: number;
   readonly rounds: number;
@@ -37,12 +36,10 @@ export interface HopResult {
 }
 
 export async function benchHop(options: HopOptions): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), 'conclave-bench-'));
-  const redis = await runRedis({ role: 'exchange', dir, listen: 'unix' });
-  try {
+  await withExchange(options.exchange, async (url) => {
     const results: HopResult[] = [];
     for (const nodes of options.nodes) {
-      for (const rows of options.rows) results.push(await measure(options, redis.url, nodes, rows));
+      for (const rows of options.rows) results.push(await measure(options, url, nodes, rows));
     }
     writeResult(options, { topology: options.topology, width: options.width, top_k: options.topK, hops: results }, [
       ['nodes', 'rows', 'KB', 'hop, us', 'bare, us', 'hop / bare'],
@@ -58,10 +55,7 @@ export async function benchHop(options: HopOptions): Promise<void> {
           ] as const,
       ),
     ]);
-  } finally {
-    await redis.stop();
-    rmSync(dir, { recursive: true, force: true });
-  }
+  });
 }
 
 async function measure(options: HopOptions, exchangeUrl: string, nodes: number, rows: number): Promise<HopResult> {
@@ -69,7 +63,7 @@ async function measure(options: HopOptions, exchangeUrl: string, nodes: number, 
   const slots = Math.max(1, Math.round((rows * options.topK) / nodes));
   const config = {
     exchangeUrl,
-    group: `bench-${nodes}-${rows}`,
+    group: `bench-${process.pid}-${nodes}-${rows}`,
     topology,
     nodes,
     slots,

@@ -12,7 +12,7 @@ export interface HopTimes {
 /** A first block of each kind warms up. */
 export async function runHopNode(config: HopConfig): Promise<HopTimes> {
   const { blocks, rounds, warmUp } = config;
-  const measured = openRounds(config);
+  const measured = await openRounds(config);
   const times: HopTimes = { exchange: [], bare: [] };
   await measured.exchange(1, warmUp);
   await measured.bare(1, warmUp);

@@ -1,16 +1,15 @@
 // Rounds of `conclave bench hop` as groups take them: the addon's side of the exchange, and bare commands by its client. The
 // thread is blocked meanwhile; this process does nothing else.
 import { HopProbe } from '../../../native/hop-probe.ts';
+import { ExchangeRoutes } from '../../../workers/exchange/exchange-routes.ts';
 import { broadcastStream, directStream, incomingStreams } from '../../../workers/exchange/frame-streams.ts';
-import { exchangeAddress } from '../../../workers/node/exchange-address.ts';
-import { DomainError } from '../../errors/domain-error.ts';
 import { keyOf } from '../../redis/keys.ts';
 import type { HopConfig, HopRounds } from './hop-rounds.ts';
 
-export function openRounds({ exchangeUrl, topology, group, nodes, index: me, slots, width }: HopConfig): HopRounds {
-  const exchange = exchangeAddress(exchangeUrl);
-  if (exchange === null)
-    throw new DomainError('bad_config', 'The addon has no TLS: measure an exchange of this machine.');
+export async function openRounds(config: HopConfig): Promise<HopRounds> {
+  const { exchangeUrl, topology, group, nodes, index: me, slots, width } = config;
+  const routes = new ExchangeRoutes();
+  const exchange = await routes.addressOf(exchangeUrl);
   const plan = { group, topology, members: Array.from({ length: nodes }, (_, node) => ({ id: `node-${node}` })) };
   const probe = HopProbe.open({
     topology,
@@ -27,6 +26,6 @@ export function openRounds({ exchangeUrl, topology, group, nodes, index: me, slo
   return {
     exchange: async (block, rounds) => probe.exchangeSeconds(block, rounds),
     bare: async (block, rounds) => probe.transportSeconds(block, rounds),
-    close: async () => {},
+    close: () => routes.close(),
   };
 }

@@ -117,6 +117,7 @@ function addGroup(bench: Command): void {
     .option('--nodes <count>', 'nodes', parsePositiveInteger, 2)
     .option('--streams <counts>', 'streams that decode at once, separated by commas', parseCounts, [1, 8])
     .addOption(new Option('--experts <where>', 'on each node').choices(['all', 'disjoint']).default('all'))
+    .option('--exchange <url...>', 'exchanges to compare (default: a Redis of its own)')
     .option('--tokens <count>', 'tokens of each stream in a round', parsePositiveInteger, 48)
     .option('--warm-up <count>', 'tokens before those that count', parsePositiveInteger, 20)
     .option('--rounds <count>', 'rounds through one node and both topologies', parsePositiveInteger, 5)
@@ -137,6 +138,7 @@ function addHop(bench: Command): void {
         .choices(['centralized', 'decentralized'])
         .default('decentralized'),
     )
+    .option('--exchange <url>', 'exchange to measure (default: a Redis of its own)')
     .option('--top-k <count>', 'experts per token', parsePositiveInteger, 4)
     .option('--width <count>', 'values of a row, 2 bytes each', parsePositiveInteger, 1536)
     .option('--blocks <count>', 'blocks of rounds of each kind', parsePositiveInteger, 9)
