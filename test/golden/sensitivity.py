@@ -53,7 +53,7 @@ def leave_out(role: str, tensor: torch.Tensor) -> None:
         tensor.fill_(1.0 if re.search(r"norm\d?\.weight$", role) else 0.0)
 
 
-def without_options(config: PreTrainedConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+def without_options(config: PreTrainedConfig, length: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, changed keys) of every option that the configuration sets."""
     for key, absent in ABSENT.items():
         if hasattr(type(config), key) and getattr(config, key) != absent:
@@ -67,13 +67,13 @@ def without_options(config: PreTrainedConfig) -> Iterator[tuple[str, dict[str, A
     if hasattr(config, "attention_multiplier"):
         size = config.hidden_size // config.num_attention_heads
         yield "attention_multiplier", {"attention_multiplier": size**-0.5}
-    if getattr(config, "sliding_window", None):
+    if 0 < (getattr(config, "sliding_window", None) or 0) < length:
         yield "sliding_window", {"sliding_window": 10**6}
         yield "sliding_window + 1", {"sliding_window": config.sliding_window + 1}
-    yield from without_rope(config.rope_parameters)
+    yield from without_rope(config.rope_parameters, length)
 
 
-def without_rope(rope: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def without_rope(rope: dict[str, Any], length: int) -> Iterator[tuple[str, dict[str, Any]]]:
     plain = {key: rope[key] for key in ("rope_theta", "partial_rotary_factor") if key in rope} | {"rope_type": "default"}
     if rope["rope_type"] != "default":
         yield f"rope {rope['rope_type']}", {"rope_parameters": plain}
@@ -84,7 +84,8 @@ def without_rope(rope: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     if "truncate" in rope:
         yield "truncate", {"rope_parameters": {**rope, "truncate": not rope["truncate"]}}
     for key in ("short_factor", "long_factor", "short_mscale", "long_mscale"):
-        if key in rope:
+        beyond = length > rope.get("original_max_position_embeddings", length)
+        if key in rope and (beyond or key.startswith("short")):
             one = 1.0 if isinstance(rope[key], float) else [1.0] * len(rope[key])
             yield key, {"rope_parameters": {**rope, key: one}}
     if rope.get("partial_rotary_factor", 1.0) != 1.0:
@@ -105,7 +106,7 @@ def changes(folder: Path, shape: FamilyShape, reference: ReferenceModel, tokens:
         yield role, change(reference.logits(tokens), logits)
         for tensor, values in zip(tensors, kept):
             tensor.copy_(values)
-    for option, keys in without_options(reference.model.config):
+    for option, keys in without_options(reference.model.config, len(tokens)):
         config = copy.deepcopy(reference.model.config)
         for key, value in keys.items():
             setattr(config, key, value)

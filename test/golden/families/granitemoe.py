@@ -22,8 +22,8 @@ SHAPES = [
                 "a kv head per head, four KV blocks, tied embeddings, an older config.json", "bf16",
                 dict(vocab_size=96, hidden_size=48, intermediate_size=24, num_hidden_layers=2, num_attention_heads=3,
                      num_key_value_heads=3, num_local_experts=6, num_experts_per_tok=2, embedding_multiplier=12.0,
-                     residual_multiplier=0.5, attention_multiplier=0.125, logits_scaling=0.1, tie_word_embeddings=True,
+                     residual_multiplier=0.5, attention_multiplier=0.125, logits_scaling=0.03, tie_word_embeddings=True,
                      max_position_embeddings=512, rms_norm_eps=1e-6,
                      rope_parameters=dict(rope_type="default", rope_theta=1e4)),
-                tokens=200, older=dict(rope_scaling=None), stride=6, gains={"embed_tokens": 0.03}),
+                tokens=200, older=dict(rope_scaling=None), stride=6, gains={"embed_tokens": 0.01}),
 ]
