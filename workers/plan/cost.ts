@@ -22,7 +22,7 @@ export interface CostReport {
 const SECONDS_PER_YEAR = 365.25 * 86_400;
 const JOULES_PER_KILOWATT_HOUR = 3.6e6;
 
-/** Nodes of one host are one machine: it is paid once. Null when no price is known. */
+/** Nodes of one host are one machine: it is paid once. Null when the price of one is not known. */
 export function costOf(
   nodes: readonly PlannedNode[],
   tokensPerSecond: number,
@@ -30,8 +30,8 @@ export function costOf(
   alternative: Alternative | null,
 ): CostReport | null {
   const machines = [...new Map(nodes.map((node) => [node.host, node])).values()];
+  if (machines.some(({ dollars }) => dollars === 0)) return null;
   const dollars = machines.reduce((sum, machine) => sum + machine.dollars, 0);
-  if (dollars === 0) return null;
   const watts = machines.reduce((sum, machine) => sum + machine.watts, 0);
   const { years, utilization, dollarsPerKilowattHour } = assumptions;
   const dollarsPerSecond =

@@ -1,5 +1,6 @@
 // Machines, links and systems that people plan with. Where a number comes from stands beside it; what is not published
 // says so. In: a name. Out: numbers.
+import { MAC_CHIPS, type MacChip } from './mac-chips.ts';
 import type { Link, PlannedNode } from './machine.ts';
 
 export interface MachinePreset
@@ -9,35 +10,34 @@ export interface MachinePreset
 
 /** macOS lets the GPU keep three quarters of the memory; `iogpu.wired_limit_mb` raises that. */
 const WIRED = 0.75;
+/** The paper counts half precision at twice the single. Conclave's kernels compute in single: an upper bound. */
+const HALF_PRECISION = 2;
 
-export const MACHINES: Readonly<Record<string, MachinePreset>> = {
-  'm2-ultra': {
-    description: 'Mac Studio M2 Ultra, 192 GB, 76-core GPU: the machine of the paper',
-    memoryBytes: 192e9 * WIRED,
-    // Apple; 54 TFLOPS is half precision, from memory: 27.2 single is published.
-    bytesPerSecond: 800e9,
-    flops: 54e12,
-    // Base price as launched and the usual prices of options; not re-checked.
-    dollars: 6_599,
-    watts: 295,
-  },
-  'm3-ultra-256': {
-    description: 'Mac Studio M3 Ultra, 256 GB, 80-core GPU',
-    memoryBytes: 256e9 * WIRED,
-    bytesPerSecond: 819e9,
-    flops: 57e12,
-    dollars: 7_099,
-    watts: 270,
-  },
-  'm3-ultra-512': {
-    description: 'Mac Studio M3 Ultra, 512 GB, 80-core GPU',
-    memoryBytes: 512e9 * WIRED,
-    bytesPerSecond: 819e9,
-    flops: 57e12,
-    dollars: 9_499,
-    watts: 270,
-  },
+/** Base prices as launched with the usual prices of options, and watts at most; not re-checked. Others are not known here. */
+const PRICES: Readonly<Record<string, Pick<MachinePreset, 'dollars' | 'watts'>>> = {
+  'm2-ultra-192': { dollars: 6_599, watts: 295 },
+  'm3-ultra-256': { dollars: 7_099, watts: 270 },
+  'm3-ultra-512': { dollars: 9_499, watts: 270 },
 };
+
+function macPreset(chip: MacChip, gigabytes: number): MachinePreset {
+  const { family, gpuCores, gigabytesPerSecond, teraflops } = chip;
+  return {
+    description: `Mac with ${chip.name}, ${gigabytes} GB, ${gpuCores}-core GPU (${family})`,
+    memoryBytes: gigabytes * 1e9 * WIRED,
+    bytesPerSecond: gigabytesPerSecond * 1e9,
+    flops: teraflops * 1e12 * HALF_PRECISION,
+    ...(PRICES[`${chip.name}-${gigabytes}`] ?? { dollars: 0, watts: 0 }),
+  };
+}
+
+/** A chip's name alone is the one with most memory: `m2-ultra` is the machine of the paper. */
+function presetsOf(chip: MacChip): readonly (readonly [string, MachinePreset])[] {
+  const sizes = chip.memoryGigabytes.map((size) => [`${chip.name}-${size}`, macPreset(chip, size)] as const);
+  return [[chip.name, macPreset(chip, Math.max(...chip.memoryGigabytes))], ...sizes];
+}
+
+export const MACHINES: Readonly<Record<string, MachinePreset>> = Object.fromEntries(MAC_CHIPS.flatMap(presetsOf));
 
 export const LINKS: Readonly<Record<string, Link & { readonly description: string }>> = {
   '10gbe': {

@@ -27,7 +27,10 @@ export function addPlanCommand(program: Command): void {
     .description('predict which machines a model needs: placement, memory, speed, where the time goes, cost')
     .argument('[file]', 'YAML file with model, nodes and link; flags take precedence')
     .option('--model <name>', 'folder of a checkpoint, or dbrx')
-    .option('--machine <preset>', 'type of all nodes: m2-ultra, m3-ultra-256, m3-ultra-512')
+    .option(
+      '--machine <preset>',
+      'type of all nodes: a chip of Macs with or without its memory, such as m2-ultra or m4-max-128',
+    )
     .option('--nodes <counts>', 'number of nodes; several numbers are compared', parseCounts)
     .option('--link <preset>', 'network: 10gbe, thunderbolt, thunderbolt-rdma, rdma-25g')
     .addOption(

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import type { ModelDescription } from '../../../native/model-description.ts';
 import { describeCheckpoint } from '../../../workers/model/describe-checkpoint.ts';
 import { familyOf } from '../../../workers/model/model-families.ts';
+import { MAC_CHIPS } from '../../../workers/plan/mac-chips.ts';
 import type { Link, PlannedNode } from '../../../workers/plan/machine.ts';
 import type { ClusterInput } from '../../../workers/plan/plan-cluster.ts';
 import { ALTERNATIVES, type Alternative, LINKS, MACHINES } from '../../../workers/plan/presets.ts';
@@ -73,8 +74,11 @@ function resolveMachine(machine: NodeEntry['machine']): Omit<PlannedNode, 'name'
   };
 }
 
+/** Each may be followed by its memory: m2-ultra-192. */
+const CHIPS = MAC_CHIPS.map(({ name }) => name);
+
 function machinePreset(name: string): Omit<PlannedNode, 'name' | 'host'> {
-  const { memoryBytes, bytesPerSecond, flops, dollars, watts } = named(MACHINES, name, 'machine');
+  const { memoryBytes, bytesPerSecond, flops, dollars, watts } = named(MACHINES, name, 'machine', CHIPS);
   return {
     memoryBytes,
     maxExperts: null,
@@ -102,9 +106,16 @@ function resolveAlternative(alternative: NonNullable<PlanFile['alternative']>): 
   return typeof alternative === 'string' ? named(ALTERNATIVES, alternative, 'alternative') : alternative;
 }
 
-function named<T>(presets: Readonly<Record<string, T>>, name: string, what: string): T {
+/** `names`: those of the presets that an error lists. */
+function named<T>(
+  presets: Readonly<Record<string, T>>,
+  name: string,
+  what: string,
+  names: readonly string[] = Object.keys(presets),
+): T {
   const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
   if (preset !== undefined) return preset;
-  const known = Object.keys(presets).join(', ');
-  throw new DomainError('bad_config', `Unknown ${what} "${name}": expected one of ${known}.`, { param: what });
+  throw new DomainError('bad_config', `Unknown ${what} "${name}": expected one of ${names.join(', ')}.`, {
+    param: what,
+  });
 }
