@@ -1,29 +1,9 @@
 // The addon's raw exports, exactly. Nothing optional, no defaults: the classes beside this file check arguments and
 // give good messages, the addon checks again for memory safety. test/unit/native compares this list with the .node.
+import type { ModelDescription } from './model-description.ts';
 
 /** Storage types as the addon numbers them (core/dtype.h). */
 export const ADDON_DTYPE = { f32: 0, f16: 1, bf16: 2 } as const;
-
-/** ModelShape in core/model-shape.h, field by field. */
-export interface AddonModelShape {
-  readonly dtype: number;
-  readonly layers: number;
-  readonly dModel: number;
-  readonly vocab: number;
-  readonly maxContext: number;
-  readonly normEpsilon: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  /** Infinity when q, k, v are not clipped. */
-  readonly clipQkv: number;
-  readonly ropeTheta: number;
-  readonly experts: number;
-  readonly topK: number;
-  /** 0: none, 1: divide by the sum. */
-  readonly routerNormalization: number;
-  readonly ffn: number;
-}
 
 export interface AddonSessionLimits {
   readonly threads: number;
@@ -65,10 +45,8 @@ export interface AddonMappedFile {
 }
 
 export interface AddonModelSession {
-  /** Offsets in bytes: per layer norm1, wqkv, wo, norm2, router; then embedding, finalNorm, lmHead. */
-  attachShared(file: AddonMappedFile, offsets: Float64Array): void;
-  /** Offsets in bytes: per layer gateUp, down. */
-  attachExpert(expert: number, file: AddonMappedFile, offsets: Float64Array): void;
+  /** Seven numbers for each section, see toSectionTable. */
+  attach(file: AddonMappedFile, sections: Float64Array): void;
   detachExpert(expert: number): void;
   /** See ModelSession.step. */
   step(
@@ -121,6 +99,8 @@ export interface AddonModelSession {
     hiddenRows: number,
     outputs: Uint8Array,
   ): Promise<void>;
+  /** See ModelSession.runBeside. */
+  runBeside(layer: number): Promise<void>;
   /** See ModelSession.sumOutputs. */
   sumOutputs(firstRow: number, rows: number, outputs: Uint8Array, sums: Float32Array): Promise<void>;
   /** See ModelSession.project; of outputs and sums one is null. */
@@ -291,7 +271,7 @@ export interface Addon {
   /** Holds for emulated GPUs that are opened afterwards, in the whole process. */
   setEmulatedGpu(gpu: AddonEmulatedGpu): void;
   mapFile(path: string): AddonMappedFile;
-  createSession(shape: AddonModelShape, limits: AddonSessionLimits): AddonModelSession;
+  createSession(description: ModelDescription, limits: AddonSessionLimits): AddonModelSession;
   /**
    * The members that hold expert e are `holders` from holderOffsets[e] to before holderOffsets[e + 1]. holderOffsets:
    * [experts + 1]; speed: [members].

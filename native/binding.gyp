@@ -1,13 +1,15 @@
 {
   'variables': {
     'core_sources': [
-      'core/double-math.cc', 'core/file-lock.cc', 'core/mapped-file.cc', 'core/model-session.cc', 'core/model-shape.cc', 'core/model-weights.cc',
-      'core/panel-layout.cc', 'core/read-probe.cc', 'core/rotary-table.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
-      'metal/buffer-ranges.cc', 'metal/command-budget.cc', 'metal/command-failure.cc', 'metal/gpu-limits.cc', 'metal/metal-backend.cc', 'metal/metal-kernels.cc',
-      'metal/residency.cc', 'metal/sized-commands.cc', 'metal/step-memory.cc',
-      'metal/weight-memory.cc', 'metal/emulated/emulated-device.cc', 'metal/emulated/fiber.cc',
+      'core/double-math.cc', 'core/file-lock.cc', 'core/mapped-file.cc', 'core/model-description.cc', 'core/model-session.cc',
+      'core/model-weights.cc', 'core/panel-layout.cc', 'core/program.cc', 'core/read-probe.cc', 'core/required-weights.cc',
+      'core/rotary-table.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
+      'metal/buffer-ranges.cc', 'metal/command-budget.cc', 'metal/command-failure.cc', 'metal/gpu-limits.cc',
+      'metal/metal-backend.cc', 'metal/metal-kernels.cc', 'metal/plain-shape.cc', 'metal/residency.cc',
+      'metal/sized-commands.cc', 'metal/step-memory.cc', 'metal/weight-memory.cc', 'metal/emulated/emulated-device.cc', 'metal/emulated/fiber.cc',
       'metal/emulated/kernels.cc', 'metal/emulated/shadow-memory.cc', 'metal/emulated/threadgroup.cc',
-      'cpu/cpu-backend.cc', 'cpu/attention.cc', 'cpu/experts.cc', 'cpu/matmul-reference.cc', 'cpu/select-kernels.cc',
+      'cpu/attention.cc', 'cpu/choose-experts.cc', 'cpu/cpu-backend.cc', 'cpu/gated-mlps.cc', 'cpu/matmul-reference.cc',
+      'cpu/row-operations.cc', 'cpu/select-kernels.cc', 'cpu/step-rows.cc',
       'exchange/centralized-leader.cc', 'exchange/decentralized-member.cc', 'exchange/expert-assigner.cc', 'exchange/expert-server.cc',
       'exchange/frame-exchange.cc', 'exchange/group-member.cc', 'exchange/hop-probe.cc', 'exchange/interrupt.cc', 'exchange/layer-frame.cc',
       'exchange/layer-work.cc', 'exchange/redis-connection.cc', 'exchange/resp.cc',
@@ -32,7 +34,7 @@
   'targets': [
     {
       'target_name': 'conclave',
-      'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/expert-assigner-object.cc', 'addon/group-member-object.cc', 'addon/hop-probe-object.cc',
+      'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/description-arguments.cc', 'addon/expert-assigner-object.cc', 'addon/group-member-object.cc', 'addon/hop-probe-object.cc',
                   'addon/mapped-file-object.cc',
                   'addon/model-session-object.cc', 'addon/sampling-arguments.cc', '<@(core_sources)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],

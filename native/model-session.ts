@@ -1,7 +1,7 @@
 // The engine's API for workers: a model with its packs attached, a KV cache of fixed-size blocks, and one asynchronous call
 // per step, or a few per layer when a group of nodes shares the step. In: a validated batch. Out: the requested logits. The
 // scheduler decides which sequences run and which blocks they own.
-import { ADDON_DTYPE, type AddonGpuProperties, type AddonModelSession, type AddonModelShape } from './addon-types.ts';
+import type { AddonGpuProperties, AddonModelSession } from './addon-types.ts';
 import { type Backend, backendsFor } from './choose-backend.ts';
 import { FallbackSession } from './fallback-session.ts';
 import {
@@ -14,8 +14,9 @@ import {
 } from './group-member.ts';
 import { loadAddon } from './load-addon.ts';
 import type { MappedFile } from './mapped-file.ts';
-import type { ModelDescription } from './model-description.ts';
+import { BYTES_PER_ACTIVATION, type ModelDescription } from './model-description.ts';
 import { NativeError, refusing, toNativeError } from './native-error.ts';
+import { toSectionTable, type WeightSection } from './weight-sections.ts';
 
 /** Positions per KV block. Attention accumulates block by block, so this size is part of the numerics. */
 export const KV_BLOCK_TOKENS = 64;
@@ -34,24 +35,6 @@ export interface SessionOptions {
    * `matrices`, whose bits differ.
    */
   readonly variant: string;
-}
-
-/** Byte offsets of the sections in a pack file. */
-export interface SharedSections {
-  readonly layers: readonly {
-    readonly norm1: number;
-    readonly wqkv: number;
-    readonly wo: number;
-    readonly norm2: number;
-    readonly router: number;
-  }[];
-  readonly embedding: number;
-  readonly finalNorm: number;
-  readonly lmHead: number;
-}
-
-export interface ExpertSections {
-  readonly layers: readonly { readonly gateUp: number; readonly down: number }[];
 }
 
 /** The rows of one step. The rows of a sequence are ordered by position; its block table lists its KV blocks. */
@@ -125,7 +108,7 @@ export class ModelSession {
   /** Reserves the KV cache and starts the threads. Throws NativeError naming the option at fault. */
   static create(description: ModelDescription, options: SessionOptions): ModelSession {
     const open = (backend: Backend): AddonModelSession =>
-      loadAddon().createSession(toAddonShape(description), { ...options, backend });
+      loadAddon().createSession(description, { ...options, backend });
     const backends = backendsFor(options.backend, process.platform, process.arch);
     const warn = (message: string): void => process.emitWarning(message);
     try {
@@ -145,15 +128,15 @@ export class ModelSession {
     return this.#lost.signal;
   }
 
-  attachShared(file: MappedFile, sections: SharedSections): void {
-    const perLayer = sections.layers.flatMap((layer) => [layer.norm1, layer.wqkv, layer.wo, layer.norm2, layer.router]);
-    const offsets = Float64Array.from([...perLayer, sections.embedding, sections.finalNorm, sections.lmHead]);
-    this.#attach('shared', file, (raw) => raw.attachShared(file.raw, offsets));
-  }
-
-  attachExpert(expert: number, file: MappedFile, sections: ExpertSections): void {
-    const offsets = Float64Array.from(sections.layers.flatMap((layer) => [layer.gateUp, layer.down]));
-    this.#attach(expert, file, (raw) => raw.attachExpert(expert, file.raw, offsets));
+  /** Takes in a pack, `shared` or that of an expert. Throws NativeError naming the file and the section at fault. */
+  attach(pack: number | 'shared', file: MappedFile, sections: readonly WeightSection[]): void {
+    const table = toSectionTable(sections);
+    try {
+      this.#raw.attach(pack, (raw) => raw.attach(file.raw, table));
+    } catch (thrown) {
+      const error = toNativeError(thrown);
+      throw new NativeError(error.code, `${file.path}: ${error.message}`, { cause: thrown });
+    }
   }
 
   /** Releases an expert and its file. Throws NativeError `busy` while the session computes. */
@@ -164,7 +147,7 @@ export class ModelSession {
 
   /** Bytes per row of activations, such as an expert's input or output. */
   get activationBytes(): number {
-    return this.description.dModel * (this.description.dtype === 'bf16' ? 2 : 4);
+    return this.description.dModel * BYTES_PER_ACTIVATION[this.description.activations];
   }
 
   /**
@@ -242,6 +225,11 @@ export class ModelSession {
     );
   }
 
+  /** What a MoE layer computes beside its experts, if that is not to wait for the next attend or project. */
+  runBeside(layer: number): Promise<void> {
+    return this.#settling((raw) => raw.runBeside(layer));
+  }
+
   /**
    * Sums the expert outputs of rows [firstRow, firstRow + rows) with the router weights of the last attended layer. outputs:
    * [rows, topK, dModel], aligned to 4 bytes; sums: [rows, dModel].
@@ -279,15 +267,6 @@ export class ModelSession {
       throw error;
     }
   }
-
-  #attach(pack: number | 'shared', file: MappedFile, attach: (raw: AddonModelSession) => void): void {
-    try {
-      this.#raw.attach(pack, attach);
-    } catch (thrown) {
-      const error = toNativeError(thrown);
-      throw new NativeError(error.code, `${file.path}: ${error.message}`, { cause: thrown });
-    }
-  }
 }
 
 function outputsOf(contribution: Contribution | null): Uint8Array | null {
@@ -296,24 +275,4 @@ function outputsOf(contribution: Contribution | null): Uint8Array | null {
 
 function sumsOf(contribution: Contribution | null): Float32Array | null {
   return contribution !== null && 'sums' in contribution ? contribution.sums : null;
-}
-
-function toAddonShape(model: ModelDescription): AddonModelShape {
-  return {
-    dtype: ADDON_DTYPE[model.dtype],
-    layers: model.layers,
-    dModel: model.dModel,
-    vocab: model.vocab,
-    maxContext: model.maxContext,
-    normEpsilon: model.norm.epsilon,
-    heads: model.attention.heads,
-    kvHeads: model.attention.kvHeads,
-    headDim: model.attention.headDim,
-    clipQkv: model.attention.clipQkv ?? Number.POSITIVE_INFINITY,
-    ropeTheta: model.attention.ropeTheta,
-    experts: model.router.experts,
-    topK: model.router.topK,
-    routerNormalization: model.router.normalization === 'l1' ? 1 : 0,
-    ffn: model.expert.ffn,
-  };
 }

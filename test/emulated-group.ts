@@ -14,10 +14,10 @@ import { batchOf, openAllPacks, openWholeSession } from './local-group.ts';
 import { startRedis } from './start-redis.ts';
 import { syntheticModel } from './synthetic-model.ts';
 import { temporaryFolder } from './temporary-folder.ts';
-import { SMALL_OUTLINE } from './unit/model/small-outline.ts';
+import { SMALL_SIZES } from './unit/model/small-model.ts';
 
-const OUTLINE = { ...SMALL_OUTLINE, router: { ...SMALL_OUTLINE.router, experts: 6, topK: 3 } };
-const PROMPT = Array.from({ length: 20 }, (_, at) => (at * 17 + 3) % OUTLINE.vocab);
+const SIZES = { ...SMALL_SIZES, experts: 6, topK: 3 };
+const PROMPT = Array.from({ length: 20 }, (_, at) => (at * 17 + 3) % SIZES.vocab);
 const NEW_TOKENS = 12;
 /** f32 weights: classes differ in the order of sums only. Relative to the largest logit. */
 const TOLERANCE = 1e-4;
@@ -35,7 +35,7 @@ type Worker = NonNullable<ConfigInput['worker']>;
 export async function groupOf(t: TestContext) {
   const home = await temporaryFolder(t);
   const [durable, exchange] = [await startRedis(t), await startRedis(t, 'exchange')];
-  const folder = await syntheticModel(home, 'model', { model: OUTLINE, dtype: 'f32' });
+  const folder = await syntheticModel(home, 'model', { sizes: SIZES, dtype: 'f32' });
   const options = (nodeId: string, worker: Worker): ServeOptions => {
     const file = join(home, `${nodeId}.yaml`);
     writeFileSync(file, JSON.stringify({ worker: { threads: 1, kvTokens: 256, leaseSeconds: 10, ...worker } }));
@@ -57,11 +57,11 @@ export async function generate(executor: StepExecutor): Promise<{ tokens: number
   const rows: Float32Array[] = [];
   for (let from = 0; rows.length < NEW_TOKENS; ) {
     const batch = batchOf([{ sequence: 0, tokens: all.slice(from), from }], 2);
-    const logits = new Float32Array(batch.logitRows.length * OUTLINE.vocab);
+    const logits = new Float32Array(batch.logitRows.length * SIZES.vocab);
     await executor.step(batch, logits);
-    rows.push(logits.slice(-OUTLINE.vocab));
+    rows.push(logits.slice(-SIZES.vocab));
     from = all.length;
-    all.push(largest(logits.subarray(-OUTLINE.vocab)));
+    all.push(largest(logits.subarray(-SIZES.vocab)));
   }
   return { tokens: all.slice(PROMPT.length), logits: rows };
 }
@@ -74,7 +74,7 @@ export async function generateAlone(folder: string, home: string) {
   const packs = await openAllPacks(folder, home);
   const session = await openWholeSession(packs);
   try {
-    return await generate({ vocab: OUTLINE.vocab, step: (batch, logits) => session.step(batch, logits) });
+    return await generate({ vocab: SIZES.vocab, step: (batch, logits) => session.step(batch, logits) });
   } finally {
     await session.close();
     packs.close();

@@ -10,21 +10,21 @@ import { request } from 'undici';
 import { type ReadyFile, runCluster } from '../infra/cli/supervise/run-cluster.ts';
 import type { ConfigInput } from '../infra/config/config-schema.ts';
 import { readConfig } from '../infra/config/read-config.ts';
-import { dbrx } from '../workers/model/dbrx.ts';
-import type { ModelOutline } from '../workers/model/model-family.ts';
+import type { ModelSizes } from '../workers/model/families/model-family.ts';
 import type { Cleanup } from './start-redis.ts';
 import { syntheticModel } from './synthetic-model.ts';
 
-/** Generates thousands of tokens per second, with a context long enough for an answer of several seconds. */
-const OUTLINE: ModelOutline = {
-  ...dbrx.example,
+/** Fast enough for thousands of tokens a second, with a context that holds an answer of several seconds. */
+const SIZES: ModelSizes = {
   layers: 2,
   dModel: 64,
   vocab: 512,
   maxContext: 4096,
-  attention: { ...dbrx.example.attention, heads: 4, kvHeads: 2, headDim: 16 },
-  router: { ...dbrx.example.router, experts: 4, topK: 2 },
-  expert: { ...dbrx.example.expert, ffn: 96 },
+  heads: 4,
+  kvHeads: 2,
+  experts: 4,
+  topK: 2,
+  ffn: 96,
 };
 
 /** Logit bias against the model's two end-of-sequence tokens, so that answers reach max_tokens. */
@@ -94,7 +94,7 @@ export function cleanupInReverse(test: Cleanup): Cleanup {
 export async function prepareHome(test: Cleanup, settings: ConfigInput = {}): Promise<PreparedHome> {
   const home = await mkdtemp(join(tmpdir(), 'cv-e2e-'));
   test.after(() => rm(home, { recursive: true, force: true }));
-  const modelFolder = settings.model ?? (await syntheticModel(home, 'tiny', { model: OUTLINE }));
+  const modelFolder = settings.model ?? (await syntheticModel(home, 'tiny', { sizes: SIZES }));
   const configFile = join(home, 'conclave.yaml');
   const worker = { ...SETTINGS.worker, ...settings.worker };
   writeFileSync(configFile, JSON.stringify({ ...SETTINGS, ...settings, worker }));

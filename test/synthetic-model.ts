@@ -1,14 +1,17 @@
 // Small checkpoints of random weights for tests.
 import { join } from 'node:path';
-import type { WeightDtype } from '../native/model-description.ts';
-import { dbrx } from '../workers/model/dbrx.ts';
-import type { ModelOutline } from '../workers/model/model-family.ts';
+import type { WeightFormat } from '../native/model-description.ts';
+import { familyOf } from '../workers/model/families/model-families.ts';
+import type { ModelSizes } from '../workers/model/families/model-family.ts';
+import { sizeModel } from '../workers/model/size-config.ts';
 import { synthesizeCheckpoint } from '../workers/model/synthesize-checkpoint.ts';
-import { SMALL_OUTLINE } from './unit/model/small-outline.ts';
+import { SMALL_SIZES } from './unit/model/small-model.ts';
 
 interface Choices {
-  readonly model?: ModelOutline;
-  readonly dtype?: WeightDtype;
+  /** A model_type; default: dbrx. */
+  readonly like?: string;
+  readonly sizes?: ModelSizes;
+  readonly dtype?: WeightFormat;
   readonly seed?: number;
   readonly shardBytes?: number;
 }
@@ -16,7 +19,8 @@ interface Choices {
 /** Writes a checkpoint to `<parent>/<name>` and returns that folder. */
 export async function syntheticModel(parent: string, name: string, choices: Choices = {}): Promise<string> {
   const folder = join(parent, name);
-  const { model = SMALL_OUTLINE, dtype = 'bf16', seed = 1, shardBytes = 5e9 } = choices;
-  await synthesizeCheckpoint({ family: dbrx, model, dtype, seed, folder, shardBytes, onProgress: () => undefined });
+  const { like = 'dbrx', sizes = SMALL_SIZES, dtype = 'bf16', seed = 1, shardBytes = 5e9 } = choices;
+  const model = sizeModel(familyOf({ path: 'test', modelType: like }), sizes);
+  await synthesizeCheckpoint({ model, dtype, seed, folder, shardBytes, onProgress: () => undefined });
   return folder;
 }

@@ -39,9 +39,9 @@ export interface NodeReport {
 export interface NodeHoldings {
   /** SHA-256 of the checkpoint's files. */
   readonly modelHash: string;
-  /** Storage type of the weights. */
+  /** Format of most weights. */
   readonly dtype: string;
-  /** Layout version of packs, which the kernels require. */
+  /** Version of the packs. */
   readonly layoutVersion: number;
   /** Version of the protocol between nodes. */
   readonly protocol: number;

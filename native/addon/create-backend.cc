@@ -44,8 +44,8 @@ void setEmulatedGpu(const EmulatedOptions& options) {
 
 ModelSession::CreateBackend createBackend(const std::string& name, int threads, const std::string& variant) {
   if (name == "cpu") return createCpuBackend(threads, variant);
-  return [=](const ModelShape& shape, const StepLimits& limits) {
-    return std::make_unique<MetalBackend>(openGpu(name), shape, limits, variant);
+  return [=](const ModelDescription& description, const StepLimits& limits) {
+    return std::make_unique<MetalBackend>(openGpu(name), description, limits, variant);
   };
 }
 

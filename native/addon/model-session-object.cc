@@ -1,9 +1,11 @@
 #include "model-session-object.h"
 
+#include <limits>
 #include <utility>
 
 #include "arguments.h"
 #include "create-backend.h"
+#include "description-arguments.h"
 #include "group-member-object.h"
 #include "mapped-file-object.h"
 
@@ -13,24 +15,25 @@ namespace {
 // Tells our objects from others with the same methods.
 constexpr napi_type_tag typeTag = {0x3c5b9e01f7a24d68, 0xb1e08d4c62f93a57};
 
-ModelShape shapeOf(const Napi::Object& object) {
-  const auto integer = [&](const char* name) { return int32Of(object.Get(name), name); };
-  const auto number = [&](const char* name) { return numberOf(object.Get(name), name); };
-  return {static_cast<DType>(integer("dtype")),
-          integer("layers"),
-          integer("dModel"),
-          integer("vocab"),
-          integer("maxContext"),
-          static_cast<float>(number("normEpsilon")),
-          integer("heads"),
-          integer("kvHeads"),
-          integer("headDim"),
-          static_cast<float>(number("clipQkv")),
-          number("ropeTheta"),
-          integer("experts"),
-          integer("topK"),
-          static_cast<RouterNormalization>(integer("routerNormalization")),
-          integer("ffn")};
+// Seven numbers for each section, in the order of WeightSection's fields (weight-sections.ts).
+std::vector<WeightSection> sectionsOf(const Napi::Value& value) {
+  constexpr size_t fields = 7;
+  const auto table = arrayOf<double>(value, napi_float64_array, "sections");
+  require(table.ElementLength() % fields == 0, "sections must have seven numbers each");
+  std::vector<WeightSection> sections;
+  for (size_t i = 0; i < table.ElementLength(); i += fields) {
+    const auto whole = [&](size_t field, double least, double most) {
+      const double number = table[i + field];
+      require(number >= least && number <= most && std::trunc(number) == number, "a section's number is out of range");
+      return static_cast<int64_t>(number);
+    };
+    constexpr double mostInt = std::numeric_limits<int32_t>::max(), mostOffset = 9007199254740991.0;
+    sections.push_back({static_cast<WeightRole>(whole(0, 0, weightRoleCount - 1)),
+                        static_cast<int32_t>(whole(1, -1, mostInt)), static_cast<int32_t>(whole(2, -1, mostInt)),
+                        static_cast<DType>(whole(3, 0, 2)), static_cast<int32_t>(whole(4, 1, mostInt)),
+                        static_cast<int32_t>(whole(5, 1, mostInt)), whole(6, 0, mostOffset)});
+  }
+  return sections;
 }
 
 StepBatch batchOf(const Napi::CallbackInfo& info) {
@@ -49,13 +52,13 @@ StepBatch batchOf(const Napi::CallbackInfo& info) {
 Napi::Function ModelSessionObject::define(Napi::Env env) {
   return DefineClass(
       env, "ModelSession",
-      {InstanceMethod<&ModelSessionObject::attachShared>("attachShared"),
-       InstanceMethod<&ModelSessionObject::attachExpert>("attachExpert"),
+      {InstanceMethod<&ModelSessionObject::attach>("attach"),
        InstanceMethod<&ModelSessionObject::detachExpert>("detachExpert"),
        InstanceMethod<&ModelSessionObject::step>("step"), InstanceMethod<&ModelSessionObject::groupStep>("groupStep"),
        InstanceMethod<&ModelSessionObject::serveExperts>("serveExperts"),
        InstanceMethod<&ModelSessionObject::begin>("begin"), InstanceMethod<&ModelSessionObject::attend>("attend"),
        InstanceMethod<&ModelSessionObject::runExperts>("runExperts"),
+       InstanceMethod<&ModelSessionObject::runBeside>("runBeside"),
        InstanceMethod<&ModelSessionObject::sumOutputs>("sumOutputs"),
        InstanceMethod<&ModelSessionObject::project>("project"),
        InstanceMethod<&ModelSessionObject::numericsClass>("numericsClass"),
@@ -68,7 +71,7 @@ ModelSessionObject::ModelSessionObject(const Napi::CallbackInfo& info) : Napi::O
   guarded(env, [&] {
     const Napi::Object limits = objectOf(info[1], "limits");
     session_ = std::make_unique<ModelSession>(
-        shapeOf(objectOf(info[0], "shape")),
+        descriptionOf(objectOf(info[0], "description")),
         StepLimits{int32Of(limits.Get("kvBlocks"), "kvBlocks"), int32Of(limits.Get("maxRows"), "maxRows")},
         createBackend(stringOf(limits.Get("backend"), "backend"), int32Of(limits.Get("threads"), "threads"),
                       stringOf(limits.Get("variant"), "variant")));
@@ -103,13 +106,10 @@ ModelSession& ModelSessionObject::open() const {
   return *session_;
 }
 
-void ModelSessionObject::attachShared(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { open().attachShared(MappedFileObject::fileOf(info[0]), offsetsOf(info[1], "offsets")); });
-}
-
-void ModelSessionObject::attachExpert(const Napi::CallbackInfo& info) {
+void ModelSessionObject::attach(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    open().attachExpert(int32Of(info[0], "expert"), MappedFileObject::fileOf(info[1]), offsetsOf(info[2], "offsets"));
+    const std::vector<WeightSection> sections = sectionsOf(info[1]);
+    open().attach(MappedFileObject::fileOf(info[0]), sections);
   });
 }
 
@@ -229,6 +229,14 @@ Napi::Value ModelSessionObject::runExperts(const Napi::CallbackInfo& info) {
     work.outputs = bytesOf(info[5], "outputs", static_cast<int64_t>(work.rows.size()) * session.activationBytes());
     return pend(info.Env(), {info[3], info[5]},
                 [&](ModelSession::Done done) { session.runExperts(std::move(work), std::move(done)); });
+  });
+}
+
+Napi::Value ModelSessionObject::runBeside(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    ModelSession& session = idle();
+    const int32_t layer = int32Of(info[0], "layer");
+    return pend(info.Env(), {}, [&](ModelSession::Done done) { session.runBeside(layer, std::move(done)); });
   });
 }
 

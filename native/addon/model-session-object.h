@@ -31,8 +31,7 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
     std::function<Napi::Value(Napi::Env env)> result;  // what the promise resolves to; null: undefined
   };
 
-  void attachShared(const Napi::CallbackInfo& info);
-  void attachExpert(const Napi::CallbackInfo& info);
+  void attach(const Napi::CallbackInfo& info);
   void detachExpert(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value groupStep(const Napi::CallbackInfo& info);
@@ -40,6 +39,7 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   void begin(const Napi::CallbackInfo& info);
   Napi::Value attend(const Napi::CallbackInfo& info);
   Napi::Value runExperts(const Napi::CallbackInfo& info);
+  Napi::Value runBeside(const Napi::CallbackInfo& info);
   Napi::Value sumOutputs(const Napi::CallbackInfo& info);
   Napi::Value project(const Napi::CallbackInfo& info);
   Napi::Value numericsClass(const Napi::CallbackInfo& info);

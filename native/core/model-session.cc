@@ -11,9 +11,9 @@ namespace {
 constexpr int32_t mostRows = 1 << 16;
 constexpr int32_t mostBlocks = 1 << 24;
 
-const ModelShape& checked(const ModelShape& shape) {
-  checkShape(shape);
-  return shape;
+const ModelDescription& checked(const ModelDescription& description) {
+  checkDescription(description);
+  return description;
 }
 
 const StepLimits& checked(const StepLimits& limits) {
@@ -24,11 +24,12 @@ const StepLimits& checked(const StepLimits& limits) {
 
 }  // namespace
 
-ModelSession::ModelSession(const ModelShape& shape, const StepLimits& limits, const CreateBackend& createBackend)
-    : shape_(checked(shape)),
+ModelSession::ModelSession(const ModelDescription& description, const StepLimits& limits,
+                           const CreateBackend& createBackend)
+    : shape_(checked(description).shape()),
       limits_(checked(limits)),
-      weights_(shape),
-      backend_(createBackend(shape, limits)),
+      weights_(description),
+      backend_(createBackend(description, limits)),
       thread_([this] { work(); }) {}
 
 ModelSession::~ModelSession() {
@@ -40,18 +41,10 @@ ModelSession::~ModelSession() {
   thread_.join();
 }
 
-void ModelSession::attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets) {
+void ModelSession::attach(const std::shared_ptr<const MappedFile>& file, const std::vector<WeightSection>& sections) {
   const auto lock = lockWeights();
   ModelWeights weights = weights_;
-  weights.attachShared(std::move(file), offsets);
-  hold(std::move(weights));
-}
-
-void ModelSession::attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file,
-                                const std::vector<int64_t>& offsets) {
-  const auto lock = lockWeights();
-  ModelWeights weights = weights_;
-  weights.attachExpert(expert, std::move(file), offsets);
+  weights.attach(file, sections);
   hold(std::move(weights));
 }
 
@@ -64,7 +57,7 @@ void ModelSession::detachExpert(int32_t expert) {
 
 // What the backend refuses to hold is not attached either.
 void ModelSession::hold(ModelWeights weights) {
-  backend_->hold(weights.files());
+  backend_->hold(weights);
   weights_ = std::move(weights);
 }
 
@@ -79,7 +72,7 @@ const StepBatch& ModelSession::begun() const {
 }
 
 int64_t ModelSession::activationBytes() const {
-  return int64_t{shape_.dModel} * static_cast<int64_t>(bytesPerWeight(activationType(shape_.dtype)));
+  return int64_t{shape_.dModel} * static_cast<int64_t>(bytesPerWeight(shape_.activations));
 }
 
 void ModelSession::step(StepBatch batch, float* logits, Done done) {
@@ -133,7 +126,7 @@ void ModelSession::begin(StepBatch batch) {
 void ModelSession::attend(int32_t layer, Contribution before, const AttendResult& result, Done done) {
   requireIdle();
   const StepBatch& batch = begun();
-  require(layer == attended_ && layer < shape_.layers,
+  require(layer == attended_ && layer < shape_.moeLayers,
           "layer " + std::to_string(layer) + " does not follow " + std::to_string(attended_) + " attended layers");
   require((before.outputs != nullptr || before.sums != nullptr) == (layer > 0),
           "every layer but the first needs what the experts before it contribute");
@@ -158,7 +151,7 @@ void ModelSession::runExperts(ExpertWork work, Done done) {
 }
 
 void ModelSession::checkWork(const ExpertWork& work) const {
-  require(work.layer >= 0 && work.layer < shape_.layers, "there is no layer " + std::to_string(work.layer));
+  require(work.layer >= 0 && work.layer < shape_.moeLayers, "there is no layer " + std::to_string(work.layer));
   if (work.hidden == nullptr) {
     requireLayerDone();
     require(work.layer + 1 == attended_, "the rows of layer " + std::to_string(work.layer) + " are not at hand");
@@ -174,6 +167,13 @@ void ModelSession::checkWork(const ExpertWork& work) const {
   }
 }
 
+void ModelSession::runBeside(int32_t layer, Done done) {
+  requireIdle();
+  requireLayerDone();
+  require(layer + 1 == attended_, "the rows of layer " + std::to_string(layer) + " are not at hand");
+  start([this, layer] { backend_->runBeside(weights_, layer); }, std::move(done));
+}
+
 void ModelSession::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums, Done done) {
   requireIdle();
   requireLayerDone();
@@ -184,10 +184,15 @@ void ModelSession::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* o
 
 void ModelSession::project(Contribution before, float* logits, Done done) {
   requireIdle();
-  require(begun_.has_value() && attended_ == shape_.layers, "not every layer has been attended");
-  require(before.outputs != nullptr || before.sums != nullptr, "the last layer's contribution is missing");
-  start([this, batch = std::move(*begun_), before, logits] { backend_->project(batch, weights_, before, logits); },
-        std::move(done));
+  require(begun_.has_value() && attended_ == shape_.moeLayers, "not every layer has been attended");
+  require((before.outputs != nullptr || before.sums != nullptr) == (shape_.moeLayers > 0),
+          "the last layer's contribution is missing");
+  start(
+      [this, batch = std::move(*begun_), before, logits] {
+        if (shape_.moeLayers == 0) backend_->begin(batch, weights_);
+        backend_->project(batch, weights_, before, logits);
+      },
+      std::move(done));
   begun_.reset();
 }
 

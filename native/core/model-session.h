@@ -30,18 +30,17 @@ class ModelSession {
   /** Called from the session's thread when a call has ended, with the reason if it failed. */
   using Done = std::function<void(const std::optional<Failure>& failure)>;
 
-  using CreateBackend = std::function<std::unique_ptr<Backend>(const ModelShape& shape, const StepLimits& limits)>;
+  using CreateBackend = std::function<std::unique_ptr<Backend>(const ModelDescription&, const StepLimits&)>;
 
-  /** Checks shape and limits, then makes the backend. Throws Failure naming the option or dimension at fault. */
-  ModelSession(const ModelShape& shape, const StepLimits& limits, const CreateBackend& createBackend);
+  /** Checks description and limits, then makes the backend. Throws Failure naming the option or field at fault. */
+  ModelSession(const ModelDescription& description, const StepLimits& limits, const CreateBackend& createBackend);
   /** Waits for a running call. */
   ~ModelSession();
   ModelSession(const ModelSession&) = delete;
   ModelSession& operator=(const ModelSession&) = delete;
 
   // Not while a call computes. Throw Failure, and change nothing then.
-  void attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
-  void attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
+  void attach(const std::shared_ptr<const MappedFile>& file, const std::vector<WeightSection>& sections);
   void detachExpert(int32_t expert);
   const std::vector<double>& routingCounts() const;
 
@@ -72,6 +71,8 @@ class ModelSession {
   void attend(int32_t layer, Contribution before, const AttendResult& result, Done done);
   /** See Backend::runExperts. With rows of its own (`hidden`) it belongs to no step. */
   void runExperts(ExpertWork work, Done done);
+  /** See Backend::runBeside. */
+  void runBeside(int32_t layer, Done done);
   /** See Backend::sumOutputs. */
   void sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums, Done done);
   /** See Backend::project. Ends the step. */
@@ -108,7 +109,7 @@ class ModelSession {
   ModelWeights weights_;
   std::unique_ptr<Backend> backend_;
   std::optional<StepBatch> begun_;
-  int32_t attended_ = 0;  // layers of the begun step whose attention has run
+  int32_t attended_ = 0;  // MoE layers of the begun step whose router has run
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::unique_ptr<Job> job_;

@@ -9,83 +9,107 @@
 namespace conclave {
 namespace {
 
-// Hands out sections of one file in the order of its offsets, each checked against the file's size.
-class SectionReader {
- public:
-  SectionReader(const MappedFile& file, const std::vector<int64_t>& offsets, size_t expected)
-      : file_(file), offsets_(offsets) {
-    require(offsets.size() == expected,
-            "expected " + std::to_string(expected) + " section offsets but received " + std::to_string(offsets.size()));
-  }
+// What the widest load wants; packs align to 16 KiB.
+constexpr int64_t sectionAlignment = 64;
+constexpr int64_t vectorMultiple = 32;
 
-  const std::byte* next(int64_t bytes) {
-    const int64_t offset = offsets_[index_++];
-    require(offset % sectionAlignment == 0, "section offset " + std::to_string(offset) + " is not aligned");
-    return file_.range(offset, bytes);
-  }
-  const float* nextNorm(int32_t width) {
-    return reinterpret_cast<const float*>(next(int64_t{width} * static_cast<int64_t>(sizeof(float))));
-  }
+std::string nameOf(WeightRole role, int32_t layer, int32_t expert) {
+  std::string name = weightRoleNames[indexOf(role)];
+  if (layer >= 0) name += " of layer " + std::to_string(layer);
+  if (expert >= 0) name += ", expert " + std::to_string(expert);
+  return name;
+}
 
- private:
-  // What the widest load wants; packs align to 16 KiB.
-  static constexpr int64_t sectionAlignment = 64;
+// Matrices whose rows are not widened for them.
+bool isOfMlp(WeightRole role) {
+  return role == WeightRole::gateUp || role == WeightRole::down || role == WeightRole::sharedGateUp ||
+         role == WeightRole::sharedDown;
+}
 
-  const MappedFile& file_;
-  const std::vector<int64_t>& offsets_;
-  size_t index_ = 0;
-};
+int64_t bytesOf(const RequiredWeight& weight, DType format) {
+  switch (weight.layout) {
+    case WeightLayout::rows:
+      return int64_t{weight.outputs} * weight.inputs * static_cast<int64_t>(bytesPerWeight(format));
+    case WeightLayout::vector:
+      return (weight.inputs + vectorMultiple - 1) / vectorMultiple * vectorMultiple * int64_t{sizeof(float)};
+    case WeightLayout::panels:
+      return weight.pairedPanels ? 2 * matrixBytes(format, weight.outputs / 2, weight.inputs)
+                                 : matrixBytes(format, weight.outputs, weight.inputs);
+  }
+  return 0;
+}
 
 }  // namespace
 
-ModelWeights::ModelWeights(const ModelShape& shape)
-    : shape_(shape),
-      expertFiles_(static_cast<size_t>(shape.experts)),
-      layers_(static_cast<size_t>(shape.layers)),
-      experts_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.experts)) {}
-
-void ModelWeights::attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets) {
-  const ModelShape& s = shape_;
-  SectionReader sections(*file, offsets, static_cast<size_t>(s.layers) * 5 + 3);
-  std::vector<LayerWeights> layers(layers_.size());
-  for (LayerWeights& layer : layers) {
-    layer.norm1 = sections.nextNorm(s.dModel);
-    layer.wqkv = sections.next(matrixBytes(s.dtype, s.qkvWidth(), s.dModel));
-    layer.wo = sections.next(matrixBytes(s.dtype, s.dModel, s.qWidth()));
-    layer.norm2 = sections.nextNorm(s.dModel);
-    layer.router = sections.next(matrixBytes(s.dtype, s.experts, s.dModel));
+ModelWeights::ModelWeights(const ModelDescription& description)
+    : shape_(description.shape()), expertHere_(static_cast<size_t>(shape_.experts)) {
+  required_.push_back(modelWeights(description));
+  size_t experts = 0;
+  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
+    const Block& block = description.block(layer);
+    required_.push_back(layerWeights(description, block));
+    requiredOfExperts_.push_back(block.moe() == nullptr ? std::vector<RequiredWeight>()
+                                                        : expertWeights(description, *block.moe()));
+    firstExpert_.push_back(experts);
+    if (block.moe() != nullptr) experts += static_cast<size_t>(shape_.experts);
   }
-  embedding_ = sections.next(int64_t{s.vocab} * s.dModel * static_cast<int64_t>(bytesPerWeight(s.dtype)));
-  finalNorm_ = sections.nextNorm(s.dModel);
-  lmHead_ = sections.next(matrixBytes(s.dtype, s.vocab, s.dModel));
-  layers_ = std::move(layers);
-  sharedFile_ = std::move(file);
+  shared_.resize(required_.size());
+  experts_.resize(experts);
+  findMissing();
 }
 
-void ModelWeights::attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file,
-                                const std::vector<int64_t>& offsets) {
-  const ModelShape& s = shape_;
-  requireExists(expert);
-  SectionReader sections(*file, offsets, static_cast<size_t>(s.layers) * 2);
-  std::vector<ExpertWeights> perLayer(static_cast<size_t>(s.layers));
-  for (ExpertWeights& weights : perLayer) {
-    weights.gateUp = sections.next(2 * matrixBytes(s.dtype, s.ffn, s.dModel));
-    weights.down = sections.next(matrixBytes(s.dtype, s.dModel, s.ffn));
+void ModelWeights::attach(const std::shared_ptr<const MappedFile>& file, const std::vector<WeightSection>& sections) {
+  for (const WeightSection& section : sections) check(*file, section);
+  for (const WeightSection& section : sections) {
+    const int64_t bytes = bytesOf(check(*file, section), section.format);
+    const Weight weight{file->range(section.offset, bytes), section.format, section.outputs, section.inputs, bytes};
+    if (section.expert == noExpert) {
+      Held<weightRoleCount>& held = shared_[static_cast<size_t>(section.layer + 1)];
+      held.byRole[indexOf(section.role)] = weight;
+      held.file = file;
+    } else {
+      Held<expertRoleCount>& held = experts_[expertIndex(section.layer, section.expert)];
+      held.byRole[expertRole(section.role)] = weight;
+      held.file = file;
+    }
   }
-  place(expert, perLayer, std::move(file));
+  findMissing();
+}
+
+const std::vector<RequiredWeight>& ModelWeights::requiredOf(const WeightSection& section) const {
+  const auto [role, layer, expert, format, outputs, inputs, offset] = section;
+  require(layer >= noLayer && layer < shape_.layers, "there is no layer " + std::to_string(layer));
+  if (expert == noExpert) return required_[static_cast<size_t>(layer + 1)];
+  require(layer != noLayer && hasExperts(layer), "layer " + std::to_string(layer) + " has no experts");
+  require(expert >= 0 && expert < shape_.experts, "there is no expert " + std::to_string(expert));
+  return requiredOfExperts_[static_cast<size_t>(layer)];
+}
+
+const RequiredWeight& ModelWeights::check(const MappedFile& file, const WeightSection& section) const {
+  const std::vector<RequiredWeight>& all = requiredOf(section);
+  const std::string name = nameOf(section.role, section.layer, section.expert);
+  const auto required =
+      std::find_if(all.begin(), all.end(), [&](const RequiredWeight& weight) { return weight.role == section.role; });
+  require(required != all.end(), "the model has no " + name);
+  require(section.outputs == required->outputs && section.inputs == required->inputs,
+          name + " is [" + std::to_string(section.outputs) + ", " + std::to_string(section.inputs) + "] but must be [" +
+              std::to_string(required->outputs) + ", " + std::to_string(required->inputs) + "]");
+  require(required->layout != WeightLayout::vector || section.format == DType::f32, name + " must be f32");
+  require(section.format != DType::bf16 || shape_.activations == DType::bf16,
+          name + " is bf16 in a model of f32 activations");
+  require(!isOfMlp(section.role) || activationType(section.format) == shape_.activations,
+          name + " is stored for another type of activations");
+  require(section.offset % sectionAlignment == 0, "the offset of " + name + " is not aligned");
+  file.range(section.offset, bytesOf(*required, section.format));
+  return *required;
 }
 
 void ModelWeights::detachExpert(int32_t expert) {
-  requireExists(expert);
-  place(expert, std::vector<ExpertWeights>(static_cast<size_t>(shape_.layers)), nullptr);
-}
-
-void ModelWeights::place(int32_t expert, const std::vector<ExpertWeights>& perLayer,
-                         std::shared_ptr<const MappedFile> file) {
-  for (size_t layer = 0; layer < perLayer.size(); ++layer) {
-    experts_[layer * static_cast<size_t>(shape_.experts) + static_cast<size_t>(expert)] = perLayer[layer];
+  require(expert >= 0 && expert < shape_.experts, "there is no expert " + std::to_string(expert));
+  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
+    if (hasExperts(layer)) experts_[expertIndex(layer, expert)] = {};
   }
-  expertFiles_[static_cast<size_t>(expert)] = std::move(file);
+  findMissing();
 }
 
 std::vector<std::shared_ptr<const MappedFile>> ModelWeights::files() const {
@@ -93,9 +117,45 @@ std::vector<std::shared_ptr<const MappedFile>> ModelWeights::files() const {
   const auto list = [&](const std::shared_ptr<const MappedFile>& file) {
     if (file != nullptr && std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
   };
-  list(sharedFile_);
-  for (const auto& file : expertFiles_) list(file);
+  for (const auto& held : shared_) list(held.file);
+  for (const auto& held : experts_) list(held.file);
   return files;
+}
+
+std::vector<DType> ModelWeights::matrixFormats() const {
+  std::vector<DType> formats;
+  const auto list = [&](const Weight& weight) {
+    const bool matrix = weight.data != nullptr && weight.outputs > 1;
+    if (matrix && std::find(formats.begin(), formats.end(), weight.format) == formats.end()) {
+      formats.push_back(weight.format);
+    }
+  };
+  for (const auto& held : shared_) std::for_each(held.byRole.begin(), held.byRole.end(), list);
+  for (const auto& held : experts_) std::for_each(held.byRole.begin(), held.byRole.end(), list);
+  return formats;
+}
+
+void ModelWeights::findMissing() {
+  missing_ = firstMissing();
+  for (int32_t e = 0; e < shape_.experts; ++e) expertHere_[static_cast<size_t>(e)] = isHere(e);
+}
+
+const char* ModelWeights::firstMissing() const {
+  for (size_t owner = 0; owner < required_.size(); ++owner) {
+    for (const RequiredWeight& weight : required_[owner]) {
+      if (shared_[owner].byRole[indexOf(weight.role)].data == nullptr) return weightRoleNames[indexOf(weight.role)];
+    }
+  }
+  return nullptr;
+}
+
+bool ModelWeights::isHere(int32_t expert) const {
+  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
+    for (const RequiredWeight& weight : requiredOfExperts_[static_cast<size_t>(layer)]) {
+      if (ofExpert(layer, expert, weight.role).data == nullptr) return false;
+    }
+  }
+  return true;
 }
 
 void ModelWeights::requireComplete() const {
@@ -103,15 +163,17 @@ void ModelWeights::requireComplete() const {
   for (int32_t e = 0; e < shape_.experts; ++e) requireExpert(e);
 }
 
-void ModelWeights::requireShared() const { require(lmHead_ != nullptr, "the shared weights are not attached"); }
-
-void ModelWeights::requireExpert(int32_t expert) const {
-  requireExists(expert);
-  require(this->expert(0, expert).down != nullptr, "expert " + std::to_string(expert) + " is not attached");
+void ModelWeights::requireShared() const {
+  if (missing_ == nullptr) return;
+  throw Failure(FailureCode::invalidArgument,
+                std::string("the shared weights are not attached: ") + missing_ + " is missing");
 }
 
-void ModelWeights::requireExists(int32_t expert) const {
-  require(expert >= 0 && expert < shape_.experts, "there is no expert " + std::to_string(expert));
+void ModelWeights::requireExpert(int32_t expert) const {
+  const bool exists = expert >= 0 && expert < shape_.experts;
+  if (exists && expertHere_[static_cast<size_t>(expert)]) return;
+  throw Failure(FailureCode::invalidArgument, exists ? "expert " + std::to_string(expert) + " is not attached"
+                                                     : "there is no expert " + std::to_string(expert));
 }
 
 }  // namespace conclave

@@ -1,71 +1,95 @@
-// Where a session finds its weights: pointers into mapped packs. A session holds the files as long as it points into
-// them.
+// Where a session finds its weights: a table of sections of mapped packs, looked up by layer, expert and role. A
+// session holds the files as long as it points into them.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "mapped-file.h"
-#include "model-shape.h"
+#include "required-weights.h"
 
 namespace conclave {
 
-// Matrices are panels (panel-layout.h); norms are f32 [dModel].
-struct LayerWeights {
-  const float* norm1 = nullptr;
-  const std::byte* wqkv = nullptr;  // [qkvWidth, dModel]
-  const std::byte* wo = nullptr;    // [dModel, qWidth]
-  const float* norm2 = nullptr;
-  const std::byte* router = nullptr;  // [experts, dModel]
+/** A row of a pack's table; layer and expert are -1 for what belongs to none. */
+struct WeightSection {
+  WeightRole role;
+  int32_t layer, expert;
+  DType format;
+  int32_t outputs, inputs;
+  int64_t offset;  // from the beginning of the file, in bytes
 };
 
-struct ExpertWeights {
-  const std::byte* gateUp = nullptr;  // panels of w1 and v1, each [ffn, dModel], in turn
-  const std::byte* down = nullptr;    // [dModel, ffn]
+/** A weight in memory; data is null where there is none. */
+struct Weight {
+  const std::byte* data = nullptr;
+  DType format = DType::f32;
+  int32_t outputs = 0, inputs = 0;
+  int64_t bytes = 0;
+
+  const float* vector() const { return reinterpret_cast<const float*>(data); }
 };
 
 class ModelWeights {
  public:
-  explicit ModelWeights(const ModelShape& shape);
+  explicit ModelWeights(const ModelDescription& description);
 
-  /** Offsets: per layer norm1, wqkv, wo, norm2, router; then embedding, finalNorm, lmHead. Throws Failure. */
-  void attachShared(std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
-  /** Offsets: per layer gateUp, down. Throws Failure. */
-  void attachExpert(int32_t expert, std::shared_ptr<const MappedFile> file, const std::vector<int64_t>& offsets);
-  /** Forgets an expert and lets go of its file. Throws Failure when there is no such expert. */
+  /** Takes in every section of a pack. Throws Failure naming the section at fault, and changes nothing then. */
+  void attach(const std::shared_ptr<const MappedFile>& file, const std::vector<WeightSection>& sections);
+  /** Forgets an expert in all layers and lets go of its files. Throws Failure when there is no such expert. */
   void detachExpert(int32_t expert);
 
   /** Throws Failure naming what is missing for a step that runs every layer here. */
   void requireComplete() const;
-  /** Throws Failure unless attention, router and embeddings are here. */
+  /** Throws Failure naming what is missing of everything but experts. */
   void requireShared() const;
-  /** Throws Failure unless there is such an expert and it is here. */
+  /** Throws Failure unless there is such an expert and it is here, in every MoE layer. */
   void requireExpert(int32_t expert) const;
 
   /** The packs attached now, each once. */
   std::vector<std::shared_ptr<const MappedFile>> files() const;
 
-  const LayerWeights& layer(int32_t layer) const { return layers_[static_cast<size_t>(layer)]; }
-  const ExpertWeights& expert(int32_t layer, int32_t expert) const {
-    return experts_[static_cast<size_t>(layer) * static_cast<size_t>(shape_.experts) + static_cast<size_t>(expert)];
+  /** The formats of the matrices attached now, each once. */
+  std::vector<DType> matrixFormats() const;
+
+  /** layer: noLayer for what belongs to none. */
+  const Weight& of(int32_t layer, WeightRole role) const {
+    return shared_[static_cast<size_t>(layer + 1)].byRole[indexOf(role)];
   }
-  const std::byte* embedding() const { return embedding_; }  // [vocab, dModel], plain rows
-  const float* finalNorm() const { return finalNorm_; }
-  const std::byte* lmHead() const { return lmHead_; }  // panels, [vocab, dModel]
+  /** layer: a MoE layer. */
+  const Weight& ofExpert(int32_t layer, int32_t expert, WeightRole role) const {
+    return experts_[expertIndex(layer, expert)].byRole[expertRole(role)];
+  }
+
+  static constexpr int32_t noLayer = -1, noExpert = -1;
 
  private:
-  void requireExists(int32_t expert) const;
-  void place(int32_t expert, const std::vector<ExpertWeights>& perLayer, std::shared_ptr<const MappedFile> file);
+  template <size_t Roles>
+  struct Held {
+    std::array<Weight, Roles> byRole;
+    std::shared_ptr<const MappedFile> file;
+  };
+
+  const std::vector<RequiredWeight>& requiredOf(const WeightSection& section) const;
+  const RequiredWeight& check(const MappedFile& file, const WeightSection& section) const;
+  size_t expertIndex(int32_t layer, int32_t expert) const {
+    return firstExpert_[static_cast<size_t>(layer)] + static_cast<size_t>(expert);
+  }
+  bool hasExperts(int32_t layer) const { return !requiredOfExperts_[static_cast<size_t>(layer)].empty(); }
+  void findMissing();
+  const char* firstMissing() const;
+  bool isHere(int32_t expert) const;
 
   ModelShape shape_;
-  std::shared_ptr<const MappedFile> sharedFile_;
-  std::vector<std::shared_ptr<const MappedFile>> expertFiles_;  // [experts]
-  std::vector<LayerWeights> layers_;
-  std::vector<ExpertWeights> experts_;  // [layers, experts]
-  const std::byte* embedding_ = nullptr;
-  const float* finalNorm_ = nullptr;
-  const std::byte* lmHead_ = nullptr;
+  std::vector<std::vector<RequiredWeight>> required_;           // of the model, then of each layer
+  std::vector<std::vector<RequiredWeight>> requiredOfExperts_;  // [layers]; empty for dense ones
+  std::vector<size_t> firstExpert_;                             // [layers]
+  std::vector<Held<weightRoleCount>> shared_;                   // of the model, then of each layer
+  std::vector<Held<expertRoleCount>> experts_;                  // [MoE layers, experts]
+  // What attached sections leave open.
+  const char* missing_ = nullptr;
+  std::vector<bool> expertHere_;  // [experts]: in every MoE layer
 };
 
 }  // namespace conclave

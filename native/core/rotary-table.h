@@ -1,22 +1,34 @@
-// The angles of rotary embedding: one table per step, the same bits for every backend.
+// The angles of rotary embedding: the same bits for every backend. Frequencies are those of transformers'
+// modeling_rope_utils, rounded to f32 where it rounds; a row's depend on its own position alone, so that neither chunks
+// nor neighbours change them.
 #pragma once
 #include <cstdint>
-#include <span>
 #include <vector>
 
-#include "model-shape.h"
+#include "model-description.h"
 
 namespace conclave {
 
 class RotaryTable {
  public:
-  explicit RotaryTable(const ModelShape& shape);
+  explicit RotaryTable(const Rotary& rotary);
 
-  /** Cosine and sine of a position's angles: [headDim / 2] each. */
+  int32_t pairs() const { return rotary_.dims / 2; }
+
+  /** Cosine and sine of a position's angles, times the attention factor: [dims / 2] each. */
   void at(int32_t position, float* cosine, float* sine) const;
 
  private:
-  std::vector<float> inverseFrequencies_;  // [headDim / 2]
+  struct Frequencies {
+    std::vector<float> inverse;  // [dims / 2]
+    float attentionFactor = 1;
+  };
+
+  const Frequencies& frequenciesAt(int32_t position, Frequencies& own) const;
+
+  Rotary rotary_;
+  Frequencies short_, long_;  // long: from longFrom_ on
+  int32_t longFrom_;
 };
 
 }  // namespace conclave

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "model-shape.h"
+#include "model-description.h"
 
 namespace conclave {
 

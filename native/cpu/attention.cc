@@ -13,16 +13,16 @@ constexpr int32_t mostBlocksPerItem = 8;
 
 }  // namespace
 
-Attention::Attention(const ModelShape& shape, const Kernels& kernels, int threads)
-    : shape_(shape),
+Attention::Attention(const AttentionDescription& attention, const ModelShape& shape, const Kernels& kernels,
+                     int threads)
+    : attention_(attention),
       kernels_(kernels),
-      tileRows_(std::clamp(queriesPerTile / shape.groupSize(), 1, kvBlockTokens)),
-      scale_(1.0f / std::sqrt(static_cast<float>(shape.headDim))),
-      partialFloats_(int64_t{shape.groupSize()} * (shape.headDim + 2)),
+      tileRows_(std::clamp(queriesPerTile / attention.groupSize(), 1, kvBlockTokens)),
+      partialFloats_(int64_t{attention.groupSize()} * (attention.headDim + 2)),
       contextBlocks_((shape.maxContext + kvBlockTokens - 1) / kvBlockTokens),
       partials_(threads * contextBlocks_ * partialFloats_ * int64_t{sizeof(float)}) {
-  const size_t queries = static_cast<size_t>(tileRows_ * shape.groupSize());
-  const size_t width = static_cast<size_t>(shape.headDim);
+  const size_t queries = static_cast<size_t>(tileRows_ * attention.groupSize());
+  const size_t width = static_cast<size_t>(attention.headDim);
   for (int t = 0; t < threads; ++t) {
     Scratch scratch;
     scratch.scores.resize(queries * kvBlockTokens);
@@ -34,7 +34,7 @@ Attention::Attention(const ModelShape& shape, const Kernels& kernels, int thread
     scratch.blockSum.resize(queries);
     scratch.value.resize(width);
     scratch.q.resize(queries);
-    scratch.p = ActivationRows(activationType(shape.dtype), static_cast<int64_t>(queries), kvBlockTokens);
+    scratch.p = ActivationRows(shape.activations, static_cast<int64_t>(queries), kvBlockTokens);
     scratch_.push_back(std::move(scratch));
   }
 }
@@ -43,7 +43,7 @@ void Attention::plan(const StepBatch& batch) {
   tiles_.clear();
   for (int32_t row = 0; row < batch.rows(); ++row) {
     const size_t r = static_cast<size_t>(row);
-    const int32_t sequence = batch.sequences[r], block = batch.positions[r] / kvBlockTokens;
+    const int32_t sequence = batch.sequences[r], position = batch.positions[r], block = position / kvBlockTokens;
     if (!tiles_.empty()) {
       Tile& tile = tiles_.back();
       if (tile.sequence == sequence && tile.lastBlock == block && tile.rows < tileRows_) {
@@ -51,14 +51,14 @@ void Attention::plan(const StepBatch& batch) {
         continue;
       }
     }
-    tiles_.push_back({row, 1, sequence, block});
+    tiles_.push_back({row, 1, position, sequence, block});
   }
 }
 
-void Attention::run(const StepBatch& batch, int32_t layer, const KvCache& cache, const ActivationRows& q,
+void Attention::run(const StepBatch& batch, Layer layer, const KvCache& cache, const ActivationRows& q,
                     ActivationRows& out, ThreadPool& pool) {
   if (isWorthSplitting(pool.threads())) return runSplit(batch, layer, cache, q, out, pool);
-  pool.run(static_cast<int32_t>(tiles_.size()) * shape_.kvHeads, [&](int32_t item, int thread) {
+  pool.run(static_cast<int32_t>(tiles_.size()) * attention_.kvHeads, [&](int32_t item, int thread) {
     Scratch& scratch = scratch_[static_cast<size_t>(thread)];
     const Work work = workOf(item, layer);
     takeQueries(work, q, scratch);
@@ -70,35 +70,43 @@ void Attention::run(const StepBatch& batch, int32_t layer, const KvCache& cache,
 
 // With fewer queries than threads, each of one row, threads would stand idle along a long context.
 bool Attention::isWorthSplitting(int threads) const {
-  const bool few = static_cast<int64_t>(tiles_.size()) * shape_.kvHeads < threads;
-  return few && std::any_of(tiles_.begin(), tiles_.end(), [](const Tile& tile) { return tile.lastBlock >= 2; }) &&
+  const bool few = static_cast<int64_t>(tiles_.size()) * attention_.kvHeads < threads;
+  return few &&
+         std::any_of(tiles_.begin(), tiles_.end(),
+                     [this](const Tile& tile) {
+                       return tile.lastBlock - firstSeen(tile.firstPosition) / kvBlockTokens >= 2;
+                     }) &&
          std::all_of(tiles_.begin(), tiles_.end(), [](const Tile& tile) { return tile.rows == 1; });
 }
 
-// Every whole block by itself on any thread; then the blocks of each item are merged as one thread would have done.
-void Attention::runSplit(const StepBatch& batch, int32_t layer, const KvCache& cache, const ActivationRows& q,
+// Every block before the last by itself on any thread; then the blocks of each item are merged as one thread would have
+// done.
+void Attention::runSplit(const StepBatch& batch, Layer layer, const KvCache& cache, const ActivationRows& q,
                          ActivationRows& out, ThreadPool& pool) {
   int32_t longest = 0;
   for (const Tile& tile : tiles_) longest = std::max(longest, tile.lastBlock);
   const int32_t blocks = std::clamp(longest / (2 * pool.threads()), 1, mostBlocksPerItem);
   const int32_t ranges = (longest + blocks - 1) / blocks;
-  const int32_t items = static_cast<int32_t>(tiles_.size()) * shape_.kvHeads, group = shape_.groupSize();
+  const int32_t items = static_cast<int32_t>(tiles_.size()) * attention_.kvHeads, group = attention_.groupSize();
   pool.run(items * ranges, [&](int32_t i, int thread) {
     Scratch& scratch = scratch_[static_cast<size_t>(thread)];
     const int32_t item = i / ranges, first = i % ranges * blocks;
     const Work work = workOf(item, layer);
+    const int32_t seen = firstSeen(work.tile.firstPosition);
     takeQueries(work, q, scratch);
-    for (int32_t index = first; index < std::min(first + blocks, work.tile.lastBlock); ++index) {
-      const KvPlace place{layer, batch.blockOf(work.tile.sequence, index), work.kvHead};
-      attendBlock(cache, place, 0, group, kvBlockTokens, partial(item, index), scratch);
+    for (int32_t index = std::max(first, seen / kvBlockTokens); index < std::min(first + blocks, work.tile.lastBlock);
+         ++index) {
+      const Keys keys{std::max(0, seen - index * kvBlockTokens), kvBlockTokens};
+      attendBlock(cache, placeOf(batch, work, index), 0, group, keys, partial(item, index), scratch);
     }
   });
   pool.run(items, [&](int32_t item, int thread) {
     Scratch& scratch = scratch_[static_cast<size_t>(thread)];
     const Work work = workOf(item, layer);
     takeQueries(work, q, scratch);
-    for (int32_t index = 0; index < work.tile.lastBlock; ++index) {
-      merge(partial(item, index), 0, group, index == 0, scratch);
+    const int32_t firstBlock = firstSeen(work.tile.firstPosition) / kvBlockTokens;
+    for (int32_t index = firstBlock; index < work.tile.lastBlock; ++index) {
+      merge(partial(item, index), 0, group, index == firstBlock, scratch);
     }
     attendLast(batch, work, cache, scratch);
     finish(work, out, scratch);
@@ -107,42 +115,64 @@ void Attention::runSplit(const StepBatch& batch, int32_t layer, const KvCache& c
 
 Attention::Sums Attention::partial(int32_t item, int32_t index) const {
   float* o = reinterpret_cast<float*>(partials_.data()) + (int64_t{item} * contextBlocks_ + index) * partialFloats_;
-  float* m = o + int64_t{shape_.groupSize()} * shape_.headDim;
-  return {o, m, m + shape_.groupSize()};
+  float* m = o + int64_t{attention_.groupSize()} * attention_.headDim;
+  return {o, m, m + attention_.groupSize()};
 }
 
 void Attention::takeQueries(const Work& work, const ActivationRows& q, Scratch& scratch) const {
-  const int32_t group = shape_.groupSize();
+  const int32_t group = attention_.groupSize();
   for (int32_t query = 0; query < work.tile.rows * group; ++query) {
     const int64_t head = work.kvHead * group + query % group;
-    scratch.q[static_cast<size_t>(query)] = q.at(work.tile.firstRow + query / group, head * shape_.headDim);
+    scratch.q[static_cast<size_t>(query)] = q.at(work.tile.firstRow + query / group, head * attention_.headDim);
   }
 }
 
-// All blocks but the last are seen whole by every row of the tile.
+// All blocks but the last are seen whole by every row of the tile, unless the window of some row begins in them.
 void Attention::attendEarlier(const StepBatch& batch, const Work& work, const KvCache& cache, Scratch& scratch) const {
-  const int32_t queries = work.tile.rows * shape_.groupSize();
-  for (int32_t index = 0; index < work.tile.lastBlock; ++index) {
-    const KvPlace place{work.layer, batch.blockOf(work.tile.sequence, index), work.kvHead};
-    attendBlock(cache, place, 0, queries, kvBlockTokens, ofBlock(scratch), scratch);
-    merge(ofBlock(scratch), 0, queries, index == 0, scratch);
+  const Tile& tile = work.tile;
+  const int32_t queries = tile.rows * attention_.groupSize();
+  const int32_t seenByFirst = firstSeen(tile.firstPosition), seenByLast = firstSeen(tile.firstPosition + tile.rows - 1);
+  for (int32_t index = seenByFirst / kvBlockTokens; index < tile.lastBlock; ++index) {
+    if (index * kvBlockTokens < seenByLast) {
+      for (int32_t r = 0; r < tile.rows; ++r) attendRow(batch, work, cache, r, index, scratch);
+      continue;
+    }
+    attendBlock(cache, placeOf(batch, work, index), 0, queries, {0, kvBlockTokens}, ofBlock(scratch), scratch);
+    merge(ofBlock(scratch), 0, queries, index == seenByFirst / kvBlockTokens, scratch);
   }
 }
 
 // In the last block each row sees its own number of keys, so rows go one by one and masked keys never touch V.
 void Attention::attendLast(const StepBatch& batch, const Work& work, const KvCache& cache, Scratch& scratch) const {
-  const Tile& tile = work.tile;
-  const int32_t group = shape_.groupSize();
-  const KvPlace place{work.layer, batch.blockOf(tile.sequence, tile.lastBlock), work.kvHead};
-  for (int32_t r = 0; r < tile.rows; ++r) {
-    const int32_t keys = batch.positions[static_cast<size_t>(tile.firstRow + r)] % kvBlockTokens + 1;
-    attendBlock(cache, place, r * group, group, keys, ofBlock(scratch), scratch);
-    merge(ofBlock(scratch), r * group, group, tile.lastBlock == 0, scratch);
+  for (int32_t r = 0; r < work.tile.rows; ++r) attendRow(batch, work, cache, r, work.tile.lastBlock, scratch);
+}
+
+// One row of the tile with what it sees of a block, if anything.
+void Attention::attendRow(const StepBatch& batch, const Work& work, const KvCache& cache, int32_t row, int32_t index,
+                          Scratch& scratch) const {
+  const int32_t group = attention_.groupSize(), position = work.tile.firstPosition + row;
+  const int32_t seen = firstSeen(position), first = index * kvBlockTokens;
+  const Keys keys{std::max(0, seen - first), std::min(kvBlockTokens, position + 1 - first)};
+  if (keys.first >= keys.end) return;
+  attendBlock(cache, placeOf(batch, work, index), row * group, group, keys, ofBlock(scratch), scratch);
+  merge(ofBlock(scratch), row * group, group, index == seen / kvBlockTokens, scratch);
+}
+
+// A sink takes part in the softmax with a value of zero.
+void Attention::joinSinks(const Work& work, Scratch& scratch) const {
+  const int32_t group = attention_.groupSize(), width = attention_.headDim;
+  std::fill(scratch.value.begin(), scratch.value.end(), 0.0f);
+  for (int32_t query = 0; query < work.tile.rows * group; ++query) {
+    const float sink = work.layer.sinks[work.kvHead * group + query % group];
+    const size_t q = static_cast<size_t>(query);
+    kernels_.mergeBlock(scratch.o.data() + int64_t{query} * width, &scratch.m[q], &scratch.sum[q], scratch.value.data(),
+                        sink, 1.0f, width);
   }
 }
 
 void Attention::finish(const Work& work, ActivationRows& out, Scratch& scratch) const {
-  const int32_t group = shape_.groupSize(), width = shape_.headDim;
+  if (work.layer.sinks != nullptr) joinSinks(work, scratch);
+  const int32_t group = attention_.groupSize(), width = attention_.headDim;
   for (int32_t query = 0; query < work.tile.rows * group; ++query) {
     float* o = scratch.o.data() + int64_t{query} * width;
     kernels_.divide(o, width, scratch.sum[static_cast<size_t>(query)]);
@@ -151,22 +181,23 @@ void Attention::finish(const Work& work, ActivationRows& out, Scratch& scratch) 
   }
 }
 
-void Attention::attendBlock(const KvCache& cache, const KvPlace& place, int32_t firstQuery, int32_t queries,
-                            int32_t keys, const Sums& block, Scratch& scratch) const {
+void Attention::attendBlock(const KvCache& cache, const KvPlace& place, int32_t firstQuery, int32_t queries, Keys keys,
+                            const Sums& block, Scratch& scratch) const {
   const bool rounded = scratch.p.type() == DType::bf16;
   float* scores = scratch.scores.data();
   kernels_.matmul(cache.keys(place), scratch.q.data() + firstQuery, queries, scores, kvBlockTokens);
   for (int32_t i = 0; i < queries; ++i) {
-    kernels_.softmaxBlock(scores + int64_t{i} * kvBlockTokens, keys, scale_, rounded, &block.m[i], &block.sum[i]);
+    kernels_.softmaxBlock(scores + int64_t{i} * kvBlockTokens, keys.first, keys.end, attention_.scale, rounded,
+                          &block.m[i], &block.sum[i]);
   }
   kernels_.storeRows(scores, kvBlockTokens, queries, kvBlockTokens, scratch.p.target(0, 0));
   // Sums run over pairs of keys; an odd last key has no partner and is added on its own.
-  kernels_.matmul(cache.values(place, keys & ~1), scratch.p.rows(), queries, block.o, shape_.headDim);
-  if (keys % 2 == 1) addLastKey(cache, place, keys - 1, queries, scores, block.o, scratch);
+  kernels_.matmul(cache.values(place, keys.end & ~1), scratch.p.rows(), queries, block.o, attention_.headDim);
+  if (keys.end % 2 == 1) addLastKey(cache, place, keys.end - 1, queries, scores, block.o, scratch);
 }
 
 void Attention::merge(const Sums& block, int32_t firstQuery, int32_t queries, bool first, Scratch& scratch) const {
-  const int32_t width = shape_.headDim;
+  const int32_t width = attention_.headDim;
   for (int32_t i = 0; i < queries; ++i) {
     const size_t query = static_cast<size_t>(firstQuery + i);
     float* o = scratch.o.data() + int64_t{firstQuery + i} * width;
@@ -183,7 +214,7 @@ void Attention::merge(const Sums& block, int32_t firstQuery, int32_t queries, bo
 
 void Attention::addLastKey(const KvCache& cache, const KvPlace& place, int32_t slot, int32_t queries, const float* p,
                            float* blockO, Scratch& scratch) const {
-  const int32_t width = shape_.headDim;
+  const int32_t width = attention_.headDim;
   cache.readValue(place, slot, scratch.value.data());
   for (int32_t i = 0; i < queries; ++i) {
     kernels_.addScaled(blockO + int64_t{i} * width, scratch.value.data(), DType::f32,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../core/dtype.h"
+#include "../core/model-description.h"
 
 namespace conclave {
 
@@ -36,28 +37,38 @@ struct Kernels {
 
   // y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight
   void (*layerNorm)(const float* x, const float* weight, int32_t width, float epsilon, float* y);
+  // y = x / sqrt(mean(x^2) + epsilon) * weight; the quotient is rounded to bf16 when asked. x may be y.
+  void (*rmsNorm)(const float* x, const float* weight, int32_t width, float epsilon, bool roundToBf16, float* y);
   // y = x for rows of x xStride apart
   void (*storeRows)(const float* x, int64_t xStride, int32_t rows, int32_t width, const TargetRows& y);
   // x = x clamped to [-limit, limit]
   void (*clip)(float* x, int32_t width, float limit);
   // Rotates the pairs (x[i], x[i + half]) by the angle whose cosine and sine are given: [half] each.
   void (*rotate)(float* x, const float* cosine, const float* sine, int32_t half);
-  // Scores of `keys` <= 64 keys -> p = exp(s * scale - m), rounded to bf16 when asked, and 0 from keys to 63;
+  // Rotates the pairs (x[2i], x[2i + 1]) likewise.
+  void (*rotateAdjacent)(float* x, const float* cosine, const float* sine, int32_t pairs);
+  // Scores of keys [first, end), end <= 64 -> p = exp(s * scale - m), rounded to bf16 when asked, and 0 for the others;
   // m their maximum, sum that of p.
-  void (*softmaxBlock)(float* scores, int32_t keys, float scale, bool roundToBf16, float* m, float* sum);
+  void (*softmaxBlock)(float* scores, int32_t first, int32_t end, float scale, bool roundToBf16, float* m, float* sum);
   // Merges a later block's (m, sum, o) into the running one: o [width].
   void (*mergeBlock)(float* o, float* m, float* sum, const float* blockO, float blockM, float blockSum, int32_t width);
   // x = x / divisor
   void (*divide)(float* x, int32_t width, float divisor);
-  // y = silu(gate) * up for rows of both xStride apart; silu(g) = g / (1 + exp(-g))
-  void (*gateRows)(const float* gate, const float* up, int64_t xStride, int32_t rows, int32_t width,
-                   const TargetRows& y);
+  // y = activation(gate) * up for rows of both xStride apart (native/model-description.ts has the activations)
+  void (*gateRows)(const Activation& activation, const float* gate, const float* up, int64_t xStride, int32_t rows,
+                   int32_t width, const TargetRows& y);
   // x = x + y
   void (*add)(float* x, const float* y, int32_t width);
   // x = x + weight * y, one fma; y f32 or bf16
   void (*addScaled)(float* x, const void* y, DType type, float weight, int32_t width);
   // x = softmax(x)
   void (*softmax)(float* x, int32_t width);
+  // x = 1 / (1 + exp(-x))
+  void (*sigmoid)(float* x, int32_t width);
+  // x = factor * x
+  void (*scale)(float* x, int32_t width, float factor);
+  // x = limit * tanh(x / limit)
+  void (*cap)(float* x, int32_t width, float limit);
 };
 
 /** Variants that this CPU can run, fastest first; the reference is the last. */

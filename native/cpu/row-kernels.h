@@ -103,6 +103,16 @@ void layerNorm(const float* x, const float* weight, int32_t width, float epsilon
   for (int32_t i = 0; i < width; ++i) y[i] = ((x[i] - mean) * scale) * weight[i];
 }
 
+void rmsNorm(const float* x, const float* weight, int32_t width, float epsilon, bool rounded, float* y) {
+  const float mean = sumOfSquaredDistances(x, width, 0.0f) / static_cast<float>(width);
+  const float scale = 1.0f / __builtin_sqrtf(mean + epsilon);
+  if (rounded) {
+    for (int32_t i = 0; i < width; ++i) y[i] = bf16ToF32(f32ToBf16(x[i] * scale)) * weight[i];
+  } else {
+    for (int32_t i = 0; i < width; ++i) y[i] = (x[i] * scale) * weight[i];
+  }
+}
+
 void storeRows(const float* x, int64_t xStride, int32_t rows, int32_t width, const TargetRows& y) {
   for (int32_t r = 0; r < rows; ++r, x += xStride) {
     if (y.type == DType::bf16) {
@@ -130,16 +140,25 @@ void rotate(float* x, const float* cosine, const float* sine, int32_t half) {
   }
 }
 
-void softmaxBlock(float* scores, int32_t keys, float scale, bool rounded, float* m, float* sum) {
-  for (int32_t i = 0; i < keys; ++i) scores[i] = scores[i] * scale;
-  const float top = maximumOf(scores, keys);
+void rotateAdjacent(float* x, const float* cosine, const float* sine, int32_t pairs) {
+  for (int32_t i = 0; i < pairs; ++i) {
+    const float first = x[2 * i], second = x[2 * i + 1];
+    x[2 * i] = first * cosine[i] - second * sine[i];
+    x[2 * i + 1] = second * cosine[i] + first * sine[i];
+  }
+}
+
+void softmaxBlock(float* scores, int32_t first, int32_t end, float scale, bool rounded, float* m, float* sum) {
+  for (int32_t i = first; i < end; ++i) scores[i] = scores[i] * scale;
+  const float top = maximumOf(scores + first, end - first);
   *m = top;
-  for (int32_t i = 0; i < keys; ++i) scores[i] = expf32(scores[i] - top);
+  for (int32_t i = first; i < end; ++i) scores[i] = expf32(scores[i] - top);
   // The weights that multiply V are the ones that are summed, so that they add up to one.
   if (rounded) {
-    for (int32_t i = 0; i < keys; ++i) scores[i] = bf16ToF32(f32ToBf16(scores[i]));
+    for (int32_t i = first; i < end; ++i) scores[i] = bf16ToF32(f32ToBf16(scores[i]));
   }
-  for (int32_t i = keys; i < blockKeys; ++i) scores[i] = 0.0f;
+  for (int32_t i = 0; i < first; ++i) scores[i] = 0.0f;
+  for (int32_t i = end; i < blockKeys; ++i) scores[i] = 0.0f;
   *sum = sumOf(scores, blockKeys);
 }
 
@@ -155,9 +174,47 @@ void divide(float* x, int32_t width, float divisor) {
   for (int32_t i = 0; i < width; ++i) x[i] = x[i] / divisor;
 }
 
-inline float gated(float gate, float up) { return gate / (1.0f + expf32(-gate)) * up; }
+inline float sigmoidOf(float x) { return 1.0f / (1.0f + expf32(-x)); }
 
-void gateRows(const float* gate, const float* up, int64_t xStride, int32_t rows, int32_t width, const TargetRows& y) {
+// 1 - 2 / (e^2x + 1), which is exact in sign and at both ends.
+inline float tanhOf(float x) { return 1.0f - 2.0f / (expf32(2.0f * x) + 1.0f); }
+
+// A Chebyshev fit: erfc(z) = t exp(-z^2 + p(t)), t = 1 / (1 + z / 2); relative error 1.2e-7.
+inline float erfOf(float x) {
+  const float z = x < 0 ? -x : x, t = 1.0f / (1.0f + 0.5f * z);
+  float p = 0.17087277f;
+  for (float c :
+       {-0.82215223f, 1.48851587f, -1.13520398f, 0.27886807f, -0.18628806f, 0.09678418f, 0.37409196f, 1.00002368f}) {
+    p = __builtin_fmaf(p, t, c);
+  }
+  const float complement = t * expf32(__builtin_fmaf(p, t, -1.26551223f) - z * z);
+  return x < 0 ? complement - 1.0f : 1.0f - complement;
+}
+
+struct Silu {
+  float operator()(float gate, float up) const { return gate / (1.0f + expf32(-gate)) * up; }
+};
+struct Gelu {
+  float operator()(float gate, float up) const { return 0.5f * gate * (1.0f + erfOf(gate * 0.70710678f)) * up; }
+};
+struct GeluTanh {
+  float operator()(float gate, float up) const {
+    const float inner = 0.79788456f * (gate + 0.044715f * gate * gate * gate);
+    return 0.5f * gate * (1.0f + tanhOf(inner)) * up;
+  }
+};
+struct ClampedSwiglu {
+  float limit, alpha;
+  float operator()(float gate, float up) const {
+    const float g = gate > limit ? limit : gate;
+    const float low = up < -limit ? -limit : up, u = low > limit ? limit : low;
+    return (u + 1.0f) * (g * sigmoidOf(alpha * g));
+  }
+};
+
+template <typename Gated>
+void gateRowsBy(const Gated& gated, const float* gate, const float* up, int64_t xStride, int32_t rows, int32_t width,
+                const TargetRows& y) {
   for (int32_t r = 0; r < rows; ++r, gate += xStride, up += xStride) {
     if (y.type == DType::bf16) {
       uint16_t* to = reinterpret_cast<uint16_t*>(y.data + r * y.stride);
@@ -166,6 +223,20 @@ void gateRows(const float* gate, const float* up, int64_t xStride, int32_t rows,
       float* to = reinterpret_cast<float*>(y.data + r * y.stride);
       for (int32_t i = 0; i < width; ++i) to[i] = gated(gate[i], up[i]);
     }
+  }
+}
+
+void gateRows(const Activation& activation, const float* gate, const float* up, int64_t xStride, int32_t rows,
+              int32_t width, const TargetRows& y) {
+  switch (activation.kind) {
+    case ActivationKind::silu:
+      return gateRowsBy(Silu{}, gate, up, xStride, rows, width, y);
+    case ActivationKind::gelu:
+      return gateRowsBy(Gelu{}, gate, up, xStride, rows, width, y);
+    case ActivationKind::geluTanh:
+      return gateRowsBy(GeluTanh{}, gate, up, xStride, rows, width, y);
+    case ActivationKind::clampedSwiglu:
+      return gateRowsBy(ClampedSwiglu{activation.limit, activation.alpha}, gate, up, xStride, rows, width, y);
   }
 }
 
@@ -189,10 +260,22 @@ void softmax(float* x, int32_t width) {
   divide(x, width, sumOf(x, width));
 }
 
+void sigmoid(float* x, int32_t width) {
+  for (int32_t i = 0; i < width; ++i) x[i] = sigmoidOf(x[i]);
+}
+
+void scale(float* x, int32_t width, float factor) {
+  for (int32_t i = 0; i < width; ++i) x[i] = factor * x[i];
+}
+
+void cap(float* x, int32_t width, float limit) {
+  for (int32_t i = 0; i < width; ++i) x[i] = limit * tanhOf(x[i] / limit);
+}
+
 constexpr Kernels withRowKernels(const char* name,
                                  void (*matmul)(const Panels&, const void* const*, int32_t, float*, int64_t)) {
-  return {name,       matmul, layerNorm, storeRows, clip,      rotate, softmaxBlock,
-          mergeBlock, divide, gateRows,  add,       addScaled, softmax};
+  return {name,       matmul, layerNorm, rmsNorm, storeRows, clip,    rotate,  rotateAdjacent, softmaxBlock,
+          mergeBlock, divide, gateRows,  add,     addScaled, softmax, sigmoid, scale,          cap};
 }
 
 }  // namespace

@@ -114,8 +114,7 @@ void DecentralizedMember::sendToOwners(int32_t layer) {
 // members gets is its share of outputs to sum, then all sums.
 bool DecentralizedMember::haveOwners() const {
   if (!isLarge()) return false;
-  const double outputs =
-      static_cast<double>(shape_.topK) * static_cast<double>(bytesPerWeight(activationType(shape_.dtype)));
+  const double outputs = static_cast<double>(shape_.topK) * static_cast<double>(bytesPerWeight(shape_.activations));
   return outputs / place_.members + sizeof(float) < outputs;
 }
 

@@ -64,7 +64,7 @@ void ExpertServer::answer(const ReceivedFrame& work, const ModelSession::Compute
 
 ExpertWork ExpertServer::workOf(const ReceivedFrame& frame) {
   const FrameHeader& header = frame.header;
-  const DType activations = activationType(shape_.dtype);
+  const DType activations = shape_.activations;
   require(header.width == static_cast<uint32_t>(shape_.dModel), "the rows are of another width");
   require((header.dtype == FrameDtype::bf16) == (activations == DType::bf16), "the rows are of another type");
   require(header.slots <= maxSlots_, "there are more slots than rows times experts per row");

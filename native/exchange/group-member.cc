@@ -50,7 +50,7 @@ GroupStepReport GroupMember::step(Backend& backend, const ModelWeights& weights,
 
 void GroupMember::runLayers(Backend& backend, const ModelWeights& weights, const StepBatch& batch) {
   backend.begin(batch, weights);
-  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
+  for (int32_t layer = 0; layer < shape_.moeLayers; ++layer) {
     const Clock::time_point start = Clock::now();
     backend.attend(batch, weights, layer, layer == 0 ? Contribution{} : contribution(), work_.attendResult(hidden()));
     assign();
@@ -66,7 +66,7 @@ void GroupMember::runOwn(const Layer& layer) {
 
 // Of what this member sends.
 FrameHeader GroupMember::header(FrameKind kind, int32_t layer, int32_t rows, int32_t slots) const {
-  const bool halves = kind != FrameKind::sums && activationType(shape_.dtype) == DType::bf16;
+  const bool halves = kind != FrameKind::sums && shape_.activations == DType::bf16;
   FrameHeader header{};
   header.kind = kind;
   header.dtype = halves ? FrameDtype::bf16 : FrameDtype::f32;

@@ -103,7 +103,7 @@ class GroupMember {
   void noteSent(size_t bytes);
   void noteFrame(const ReceivedFrame& frame, double waitedSeconds);
   Clock::time_point deadline() const;
-  bool isLast(int32_t layer) const { return layer == shape_.layers - 1; }
+  bool isLast(int32_t layer) const { return layer == shape_.moeLayers - 1; }
 
   const ModelShape shape_;
   const Place place_;

@@ -8,9 +8,7 @@
 namespace conclave {
 
 LayerWork::LayerWork(const ModelShape& shape, int32_t me)
-    : topK_(shape.topK),
-      me_(me),
-      rowBytes_(static_cast<size_t>(shape.dModel) * bytesPerWeight(activationType(shape.dtype))) {}
+    : topK_(shape.topK), me_(me), rowBytes_(static_cast<size_t>(shape.dModel) * bytesPerWeight(shape.activations)) {}
 
 void LayerWork::begin(int32_t rows) {
   rows_ = rows;

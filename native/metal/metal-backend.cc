@@ -1,8 +1,8 @@
 #include "metal-backend.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "../core/failure.h"
 #include "../core/flush-denormals.h"
@@ -16,9 +16,13 @@ namespace {
 // A thread of the attention kernel keeps 8 of a tile's 8 x headDim outputs (kernels/attention.metal).
 constexpr int32_t widestHead = 256;
 
-const ModelShape& checked(const ModelShape& shape) {
-  require(shape.headDim <= widestHead, "the GPU's attention takes heads of up to " + std::to_string(widestHead) +
-                                           " dimensions, this model's have " + std::to_string(shape.headDim));
+constexpr int32_t noLayer = ModelWeights::noLayer;
+
+PlainShape checked(const ModelDescription& description) {
+  const PlainShape shape = plainShapeOf(description);
+  require(shape.attention.headDim <= widestHead, "the GPU's attention takes heads of up to " +
+                                                     std::to_string(widestHead) + " dimensions, this model's have " +
+                                                     std::to_string(shape.attention.headDim));
   requireThreadgroups(shape);
   return shape;
 }
@@ -34,15 +38,17 @@ ProductKind productKind(const std::string& variant, const GpuProperties& gpu) {
 constexpr int32_t layersAtOnce = 4;
 
 // Keys and values of a block of one KV head, as rotate.metal lays them out.
-int64_t blockBytes(const ModelShape& shape) {
-  const DType type = activationType(shape.dtype);
-  return matrixBytes(type, kvBlockTokens, shape.headDim) + matrixBytes(type, shape.headDim, kvBlockTokens);
+int64_t blockBytes(const PlainShape& shape) {
+  const int32_t headDim = shape.attention.headDim;
+  return matrixBytes(shape.activations, kvBlockTokens, headDim) +
+         matrixBytes(shape.activations, headDim, kvBlockTokens);
 }
 
-int64_t largestMatrix(const ModelShape& shape) {
-  const auto bytes = [&](int64_t outputs, int64_t inputs) { return matrixBytes(shape.dtype, outputs, inputs); };
-  return std::max({bytes(shape.vocab, shape.dModel), bytes(shape.qkvWidth(), shape.dModel),
-                   bytes(shape.dModel, shape.qWidth()), bytes(shape.experts, shape.dModel),
+// In the widest format that goes with the activations.
+int64_t largestMatrix(const PlainShape& shape) {
+  const auto bytes = [&](int64_t outputs, int64_t inputs) { return matrixBytes(shape.activations, outputs, inputs); };
+  return std::max({bytes(shape.vocab, shape.dModel), bytes(shape.qWidth(), shape.dModel),
+                   bytes(shape.dModel, shape.qWidth()), bytes(shape.router.experts, shape.dModel),
                    2 * bytes(shape.ffn, shape.dModel), bytes(shape.dModel, shape.ffn)});
 }
 
@@ -59,26 +65,36 @@ void copyRows(std::byte* to, int64_t toStride, const std::byte* from, int64_t fr
 
 }  // namespace
 
-MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelShape& shape, const StepLimits& limits,
-                           const std::string& variant)
+MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelDescription& description,
+                           const StepLimits& limits, const std::string& variant)
     : device_(std::move(device)),
-      shape_(checked(shape)),
+      shape_(checked(description)),
       limits_(limits),
       budget_(device_->properties().rates),
-      kernels_(*device_, shape.dtype, productKind(variant, device_->properties()), budget_),
-      memory_(*device_, shape, limits),
-      weightMemory_(*device_, shape.dtype, largestMatrix(shape)),
-      rotary_(shape),
-      routingCounts_(static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.experts)) {
-  for (int32_t layer = 0; layer < shape.layers; ++layer) {
-    const int64_t bytes = int64_t{limits.kvBlocks} * shape.kvHeads * blockBytes(shape);
+      kind_(productKind(variant, device_->properties())),
+      memory_(*device_, shape_, limits),
+      weightMemory_(*device_, shape_.activations, largestMatrix(shape_)),
+      rotary_(*shape_.attention.rotary),
+      routingCounts_(static_cast<size_t>(shape_.layers) * static_cast<size_t>(shape_.router.experts)) {
+  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
+    const int64_t bytes = int64_t{limits.kvBlocks} * shape_.attention.kvHeads * blockBytes(shape_);
     requireBuffer(device_->properties(), "a layer's KV cache", bytes, "set worker.kvTokens lower");
     cache_.push_back(device_->allocate(bytes));
   }
-  hold({});
+  holdFiles({});
 }
 
-void MetalBackend::hold(const std::vector<std::shared_ptr<const MappedFile>>& files) {
+void MetalBackend::hold(const ModelWeights& weights) {
+  const std::vector<DType> formats = weights.matrixFormats();
+  require(formats.size() <= 1, "the GPU's kernels take matrices of one format: use the backend cpu");
+  if (!formats.empty() && (!kernels_.has_value() || format_ != formats.front())) {
+    kernels_.emplace(*device_, formats.front(), kind_, budget_);
+    format_ = formats.front();
+  }
+  holdFiles(weights.files());
+}
+
+void MetalBackend::holdFiles(const std::vector<std::shared_ptr<const MappedFile>>& files) {
   next_.reset();
   BesideWeights beside{{}, memory_.buffers()};
   for (const auto& cache : cache_) beside.cache.push_back(cache.get());
@@ -135,7 +151,7 @@ void MetalBackend::attend(const StepBatch& /*batch*/, const ModelWeights& weight
                           const AttendResult& result) {
   runPart(weights, layer, before);
   count(layer, rows_);
-  const size_t chosen = static_cast<size_t>(rows_) * static_cast<size_t>(shape_.topK);
+  const size_t chosen = static_cast<size_t>(rows_) * static_cast<size_t>(shape_.router.topK);
   std::memcpy(result.experts, hostOf<int32_t>(chosenOf(layer)), chosen * sizeof(int32_t));
   std::memcpy(result.weights, hostOf<float>(memory_.routingWeights), chosen * sizeof(float));
   if (result.hidden == nullptr) return;
@@ -166,7 +182,7 @@ void MetalBackend::runExperts(const ModelWeights& weights, int32_t layer, const 
 
 void MetalBackend::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) {
   if (rows == 0) return;
-  const int64_t slots = int64_t{rows} * shape_.topK;
+  const int64_t slots = int64_t{rows} * shape_.router.topK;
   std::memcpy(hostOf<std::byte>(memory_.outputs), outputs,
               static_cast<size_t>(slots * shape_.dModel * activationBytes()));
   untilInTime([&] {
@@ -217,19 +233,19 @@ MetalBackend::Part MetalBackend::encodedPart(const ModelWeights& weights, int32_
 // Attention and router of a layer; after the last layer the logits.
 void MetalBackend::encodePart(GpuCommands& to, const ModelWeights& weights, int32_t layer) {
   if (layer == shape_.layers) return encodeLogits(to, weights);
-  encodeAttention(to, weights.layer(layer), layer);
-  encodeRouter(to, weights.layer(layer), layer);
+  encodeAttention(to, weights, layer);
+  encodeRouter(to, weights, layer);
 }
 
 void MetalBackend::encodeLayer(GpuCommands& to, const ModelWeights& weights, int32_t layer) {
   encodePart(to, weights, layer);
   encodeExperts(to, weights, layer,
-                {rows_ * shape_.topK, rows_, chosenOf(layer), memory_.rowOfSlot, memory_.normalized});
+                {rows_ * shape_.router.topK, rows_, chosenOf(layer), memory_.rowOfSlot, memory_.normalized});
   encodeCombine(to, 0, rows_, memory_.places, memory_.x, true);
 }
 
 std::string MetalBackend::numericsClass() const {
-  const std::string products = kernels_.kind() == ProductKind::lanes ? "lanes" : "matrices";
+  const std::string products = kind_ == ProductKind::lanes ? "lanes" : "matrices";
   return "metal-" + device_->properties().className + "-" + products;
 }
 
@@ -247,7 +263,7 @@ void MetalBackend::upload(const StepBatch& batch) {
   put(blockTables_, batch.blockTables);
   blockTableWidth_ = batch.blockTableWidth;
   mostBlocks_ = *std::max_element(batch.positions.begin(), batch.positions.end()) / kvBlockTokens + 1;
-  const int64_t half = shape_.headDim / 2;
+  const int64_t half = shape_.attention.headDim / 2;
   for (int32_t row = 0; row < batch.rows(); ++row) {
     rotary_.at(batch.positions[static_cast<size_t>(row)], hostOf<float>(memory_.cosines) + row * half,
                hostOf<float>(memory_.sines) + row * half);
@@ -255,8 +271,8 @@ void MetalBackend::upload(const StepBatch& batch) {
 }
 
 void MetalBackend::encodeEmbedding(GpuCommands& to, const ModelWeights& weights) {
-  const int64_t bytes = int64_t{shape_.vocab} * shape_.dModel * static_cast<int64_t>(bytesPerWeight(shape_.dtype));
-  kernels_.embed(to, {shape_.dModel}, rows_, memory_.tokens, weightMemory_.view(weights.embedding(), bytes), memory_.x);
+  kernels_->embed(to, {shape_.dModel}, rows_, memory_.tokens, viewOf(weights.of(noLayer, WeightRole::embedding)),
+                  memory_.x);
 }
 
 // Not while commands run that use outputs or sums.
@@ -265,104 +281,110 @@ void MetalBackend::putContribution(Contribution before) {
   if (before.sums != nullptr) std::memcpy(hostOf<float>(memory_.sums), before.sums, width * sizeof(float));
   if (before.outputs == nullptr) return;
   std::memcpy(hostOf<std::byte>(memory_.outputs), before.outputs,
-              width * static_cast<size_t>(shape_.topK * activationBytes()));
+              width * static_cast<size_t>(shape_.router.topK * activationBytes()));
 }
 
 void MetalBackend::encodeContribution(GpuCommands& to, bool sums) {
   if (sums) {
-    kernels_.add(to, {shape_.dModel}, rows_, memory_.sums, memory_.x);
+    kernels_->add(to, {shape_.dModel}, rows_, memory_.sums, memory_.x);
   } else {
     encodeCombine(to, 0, rows_, memory_.everyRow, memory_.x, true);
   }
 }
 
 // x += wo attention(rotate(clip(wqkv norm1(x))))
-void MetalBackend::encodeAttention(GpuCommands& to, const LayerWeights& weights, int32_t layer) {
+void MetalBackend::encodeAttention(GpuCommands& to, const ModelWeights& weights, int32_t layer) {
   const int32_t rows = rows_;
   const GpuView cache = whole(*cache_[static_cast<size_t>(layer)]);
-  encodeNorm(to, rows, memory_.everyRow, weights.norm1);
-  encodeProduct(to, weights.wqkv, shape_.qkvWidth(), shape_.dModel, rows, memory_.normalized, memory_.qkv, false);
-  kernels_.rotateAndAppend(
-      to, {shape_.heads, shape_.kvHeads, shape_.headDim, shape_.qWidth(), blockTableWidth_, shape_.clipQkv}, rows,
+  encodeNorm(to, rows, memory_.everyRow, weights.of(layer, WeightRole::attentionNorm));
+  const FloatTarget queries{memory_.qkv, shape_.qkvWidth(), 0};
+  encodeProduct(to, weights.of(layer, WeightRole::query), rows, memory_.normalized, queries, false);
+  encodeProduct(to, weights.of(layer, WeightRole::key), rows, memory_.normalized, queries.from(shape_.qWidth()), false);
+  encodeProduct(to, weights.of(layer, WeightRole::value), rows, memory_.normalized,
+                queries.from(shape_.qWidth() + shape_.kvWidth()), false);
+  kernels_->rotateAndAppend(
+      to,
+      {shape_.attention.heads, shape_.attention.kvHeads, shape_.attention.headDim, shape_.qWidth(), blockTableWidth_,
+       shape_.attention.clip.value_or(std::numeric_limits<float>::infinity())},
+      rows,
       {memory_.positions, memory_.sequences, blockTables_, memory_.cosines, memory_.sines, memory_.qkv, memory_.q,
        cache});
-  const AttendArguments arguments{shape_.heads,
-                                  shape_.kvHeads,
-                                  shape_.headDim,
-                                  shape_.qWidth(),
-                                  blockTableWidth_,
-                                  mostBlocks_,
-                                  1.0f / std::sqrt(static_cast<float>(shape_.headDim))};
+  const AttendArguments arguments{shape_.attention.heads, shape_.attention.kvHeads, shape_.attention.headDim,
+                                  shape_.qWidth(),        blockTableWidth_,         mostBlocks_,
+                                  shape_.attention.scale};
   std::vector<GpuView> buffers{memory_.positions, memory_.sequences, blockTables_, memory_.q, cache};
   if (rows <= splitAttentionRows && mostBlocks_ > 1) {
-    kernels_.attendBlocks(to, arguments, rows, mostBlocks_, buffers, memory_.partial, memory_.attended);
+    kernels_->attendBlocks(to, arguments, rows, mostBlocks_, buffers, memory_.partial, memory_.attended);
   } else {
     buffers.push_back(memory_.attended);
-    kernels_.attendRows(to, arguments, rows, buffers);
+    kernels_->attendRows(to, arguments, rows, buffers);
   }
-  encodeProduct(to, weights.wo, shape_.dModel, shape_.qWidth(), rows, memory_.attended, memory_.x, true);
+  encodeProduct(to, weights.of(layer, WeightRole::attentionOutput), rows, memory_.attended,
+                {memory_.x, shape_.dModel, 0}, true);
 }
 
-void MetalBackend::encodeRouter(GpuCommands& to, const LayerWeights& weights, int32_t layer) {
+void MetalBackend::encodeRouter(GpuCommands& to, const ModelWeights& weights, int32_t layer) {
   const int32_t rows = rows_;
-  encodeNorm(to, rows, memory_.everyRow, weights.norm2);
-  encodeProduct(to, weights.router, shape_.experts, shape_.dModel, rows, memory_.normalized, memory_.routerLogits,
-                false);
-  const int32_t normalize = shape_.routerNormalization == RouterNormalization::l1 ? 1 : 0;
-  kernels_.chooseExperts(to, {shape_.experts, shape_.topK, normalize}, rows, memory_.routerLogits, chosenOf(layer),
-                         memory_.routingWeights);
+  encodeNorm(to, rows, memory_.everyRow, weights.of(layer, WeightRole::mlpNorm));
+  encodeProduct(to, weights.of(layer, WeightRole::router), rows, memory_.normalized,
+                {memory_.routerLogits, shape_.router.experts, 0}, false);
+  const int32_t normalize = shape_.router.normalizationEpsilon.has_value() ? 1 : 0;
+  kernels_->chooseExperts(to, {shape_.router.experts, shape_.router.topK, normalize}, rows, memory_.routerLogits,
+                          chosenOf(layer), memory_.routingWeights);
 }
 
 void MetalBackend::encodeExperts(GpuCommands& to, const ModelWeights& weights, int32_t layer, const SlotViews& slots) {
-  const int32_t tileRows = kernels_.tileRows(slots.rows);
+  const int32_t tileRows = kernels_->tileRows(slots.rows);
   // Every expert may have one tile that is not full.
-  const int32_t tiles = std::min(slots.slots, slots.slots / tileRows + std::min(shape_.experts, slots.slots));
-  kernels_.groupSlots(to, {slots.slots, shape_.experts, tileRows},
-                      {slots.experts, slots.rowsOfSlots, memory_.places, memory_.placeRows, memory_.tiles});
+  const int32_t tiles = std::min(slots.slots, slots.slots / tileRows + std::min(shape_.router.experts, slots.slots));
+  kernels_->groupSlots(to, {slots.slots, shape_.router.experts, tileRows},
+                       {slots.experts, slots.rowsOfSlots, memory_.places, memory_.placeRows, memory_.tiles});
   const int32_t inputs = static_cast<int32_t>(paddedInputs(shape_.dModel));
   const int32_t innerInputs = static_cast<int32_t>(paddedInputs(shape_.ffn));
-  const int64_t gateUpBytes = 2 * matrixBytes(shape_.dtype, shape_.ffn, shape_.dModel);
-  const int64_t downBytes = matrixBytes(shape_.dtype, shape_.dModel, shape_.ffn);
-  for (int32_t first = 0; first < shape_.experts; first += expertsPerDispatch) {
+  for (int32_t first = 0; first < shape_.router.experts; first += expertsPerDispatch) {
     std::vector<GpuView> gateUp{memory_.tiles, memory_.placeRows, slots.x, memory_.inner};
     std::vector<GpuView> down{memory_.tiles, memory_.everyRow, memory_.inner, memory_.outputs};
     for (int32_t e = first; e < first + expertsPerDispatch; ++e) {
-      const ExpertWeights expert = e < shape_.experts ? weights.expert(layer, e) : ExpertWeights{};
-      gateUp.push_back(weightMemory_.view(expert.gateUp, gateUpBytes));
-      down.push_back(weightMemory_.view(expert.down, downBytes));
+      const bool exists = e < shape_.router.experts;
+      gateUp.push_back(viewOf(exists ? weights.ofExpert(layer, e, WeightRole::gateUp) : Weight{}));
+      down.push_back(viewOf(exists ? weights.ofExpert(layer, e, WeightRole::down) : Weight{}));
     }
-    kernels_.gateUp(to, {inputs, shape_.ffn, inputs, innerInputs, first}, tileRows, tiles, gateUp);
-    kernels_.down(to, {innerInputs, shape_.dModel, innerInputs, shape_.dModel, first}, tileRows, tiles, down);
+    kernels_->gateUp(to, {inputs, shape_.ffn, inputs, innerInputs, first}, tileRows, tiles, gateUp);
+    kernels_->down(to, {innerInputs, shape_.dModel, innerInputs, shape_.dModel, first}, tileRows, tiles, down);
   }
 }
 
 void MetalBackend::encodeCombine(GpuCommands& to, int32_t firstRow, int32_t rows, GpuView places, GpuView x,
                                  bool accumulate) {
-  const int64_t skipped = int64_t{firstRow} * shape_.topK * 4;
+  const int64_t skipped = int64_t{firstRow} * shape_.router.topK * 4;
   const GpuView weights = memory_.routingWeights.part(skipped, memory_.routingWeights.bytes - skipped);
-  kernels_.combine(to, {shape_.dModel, shape_.topK, shape_.dModel, accumulate ? 1 : 0}, rows, places, weights,
-                   memory_.outputs, x);
+  kernels_->combine(to, {shape_.dModel, shape_.router.topK, shape_.dModel, accumulate ? 1 : 0}, rows, places, weights,
+                    memory_.outputs, x);
 }
 
 void MetalBackend::encodeLogits(GpuCommands& to, const ModelWeights& weights) {
   if (logitRows_ == 0) return;
-  encodeNorm(to, logitRows_, memory_.logitRows, weights.finalNorm());
+  encodeNorm(to, logitRows_, memory_.logitRows, weights.of(noLayer, WeightRole::finalNorm));
   const GpuView logits = memory_.logits.of(int64_t{logitRows_} * shape_.vocab * 4);
-  encodeProduct(to, weights.lmHead(), shape_.vocab, shape_.dModel, logitRows_, memory_.normalized, logits, false);
+  encodeProduct(to, weights.of(noLayer, WeightRole::lmHead), logitRows_, memory_.normalized, {logits, shape_.vocab, 0},
+                false);
 }
 
-void MetalBackend::encodeNorm(GpuCommands& to, int32_t rows, GpuView rowList, const float* weight) {
+void MetalBackend::encodeNorm(GpuCommands& to, int32_t rows, GpuView rowList, const Weight& weight) {
   const int32_t stride = static_cast<int32_t>(paddedInputs(shape_.dModel));
-  kernels_.layerNorm(to, {shape_.dModel, stride, shape_.normEpsilon}, rows, rowList, memory_.x,
-                     weightMemory_.view(weight, int64_t{shape_.dModel} * 4), memory_.normalized);
+  kernels_->layerNorm(to, {shape_.dModel, stride, shape_.norm.epsilon}, rows, rowList, memory_.x, viewOf(weight),
+                      memory_.normalized);
 }
 
-void MetalBackend::encodeProduct(GpuCommands& to, const std::byte* w, int32_t outputs, int32_t inputs, int32_t rows,
-                                 GpuView x, GpuView y, bool accumulate) {
-  const int32_t padded = static_cast<int32_t>(paddedInputs(inputs));
-  kernels_.multiply(to, {padded, outputs, rows, padded, outputs, accumulate ? 1 : 0}, memory_.everyRow, x,
-                    weightMemory_.view(w, matrixBytes(shape_.dtype, outputs, inputs)), y);
+void MetalBackend::encodeProduct(GpuCommands& to, const Weight& w, int32_t rows, GpuView x, const FloatTarget& y,
+                                 bool accumulate) {
+  const int32_t padded = static_cast<int32_t>(paddedInputs(w.inputs));
+  const int64_t skipped = int64_t{y.column} * 4;
+  kernels_->multiply(to, {padded, w.outputs, rows, padded, y.width, accumulate ? 1 : 0}, memory_.everyRow, x, viewOf(w),
+                     y.rows.part(skipped, y.rows.bytes - skipped));
 }
+
+GpuView MetalBackend::viewOf(const Weight& weight) const { return weightMemory_.view(weight.data, weight.bytes); }
 
 void MetalBackend::finish(GpuCommands& commands) {
   commands.submit();
@@ -371,8 +393,8 @@ void MetalBackend::finish(GpuCommands& commands) {
 
 void MetalBackend::count(int32_t layer, int32_t rows) {
   const int32_t* chosen = hostOf<int32_t>(chosenOf(layer));
-  double* counts = routingCounts_.data() + int64_t{layer} * shape_.experts;
-  for (int32_t i = 0; i < rows * shape_.topK; ++i) counts[chosen[i]] += 1;
+  double* counts = routingCounts_.data() + int64_t{layer} * shape_.router.experts;
+  for (int32_t i = 0; i < rows * shape_.router.topK; ++i) counts[chosen[i]] += 1;
 }
 
 void MetalBackend::readLogits(float* logits) const {

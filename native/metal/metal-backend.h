@@ -10,6 +10,7 @@
 #include "../core/backend.h"
 #include "../core/rotary-table.h"
 #include "metal-kernels.h"
+#include "plain-shape.h"
 #include "sized-commands.h"
 #include "step-memory.h"
 #include "weight-memory.h"
@@ -22,16 +23,18 @@ class MetalBackend final : public Backend {
    * `variant`: how products are computed, 'lanes' or 'matrices'; '' takes matrices where the GPU has them. Throws
    * Failure: invalidArgument for what the kernels cannot do, outOfMemory, unavailable with a compiler's log.
    */
-  MetalBackend(std::unique_ptr<GpuDevice> device, const ModelShape& shape, const StepLimits& limits,
+  MetalBackend(std::unique_ptr<GpuDevice> device, const ModelDescription& description, const StepLimits& limits,
                const std::string& variant);
 
-  void hold(const std::vector<std::shared_ptr<const MappedFile>>& files) override;
+  void hold(const ModelWeights& weights) override;
   void step(const StepBatch& batch, const ModelWeights& weights, float* logits) override;
   void begin(const StepBatch& batch, const ModelWeights& weights) override;
   void attend(const StepBatch& batch, const ModelWeights& weights, int32_t layer, Contribution before,
               const AttendResult& result) override;
   void runExperts(const ModelWeights& weights, int32_t layer, const ExpertSlots& slots, const std::byte* hidden,
                   int32_t hiddenRows, std::byte* outputs) override;
+  // Models with shared experts are refused.
+  void runBeside(const ModelWeights& /*weights*/, int32_t /*layer*/) override {}
   void sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) override;
   void project(const StepBatch& batch, const ModelWeights& weights, Contribution before, float* logits) override;
   std::string numericsClass() const override;
@@ -42,6 +45,14 @@ class MetalBackend final : public Backend {
   struct SlotViews {
     int32_t slots, rows;
     GpuView experts, rowsOfSlots, x;
+  };
+
+  // Columns of f32 rows [rows, width] that a product writes.
+  struct FloatTarget {
+    GpuView rows;
+    int32_t width, column;
+
+    FloatTarget from(int32_t other) const { return {rows, width, other}; }
   };
 
   // Commands from the embedding, or the contribution of the experts before `layer`, to its router; `layer` may be one
@@ -64,27 +75,30 @@ class MetalBackend final : public Backend {
   void encodeLayer(GpuCommands& to, const ModelWeights& weights, int32_t layer);
   void encodeEmbedding(GpuCommands& to, const ModelWeights& weights);
   void encodeContribution(GpuCommands& to, bool sums);
-  void encodeAttention(GpuCommands& to, const LayerWeights& weights, int32_t layer);
-  void encodeRouter(GpuCommands& to, const LayerWeights& weights, int32_t layer);
+  void encodeAttention(GpuCommands& to, const ModelWeights& weights, int32_t layer);
+  void encodeRouter(GpuCommands& to, const ModelWeights& weights, int32_t layer);
   void encodeExperts(GpuCommands& to, const ModelWeights& weights, int32_t layer, const SlotViews& slots);
   void encodeCombine(GpuCommands& to, int32_t firstRow, int32_t rows, GpuView places, GpuView x, bool accumulate);
   void encodeLogits(GpuCommands& to, const ModelWeights& weights);
-  void encodeNorm(GpuCommands& to, int32_t rows, GpuView rowList, const float* weight);
-  void encodeProduct(GpuCommands& to, const std::byte* w, int32_t outputs, int32_t inputs, int32_t rows, GpuView x,
-                     GpuView y, bool accumulate);
+  void encodeNorm(GpuCommands& to, int32_t rows, GpuView rowList, const Weight& weight);
+  void encodeProduct(GpuCommands& to, const Weight& w, int32_t rows, GpuView x, const FloatTarget& y, bool accumulate);
+  GpuView viewOf(const Weight& weight) const;
+  void holdFiles(const std::vector<std::shared_ptr<const MappedFile>>& files);
 
   void finish(GpuCommands& commands);
   void count(int32_t layer, int32_t rows);
   void readLogits(float* logits) const;
   GpuView chosenOf(int32_t layer) const;
-  int64_t slotBytes() const { return int64_t{limits_.maxRows} * shape_.topK * 4; }
-  int64_t activationBytes() const { return static_cast<int64_t>(bytesPerWeight(activationType(shape_.dtype))); }
+  int64_t slotBytes() const { return int64_t{limits_.maxRows} * shape_.router.topK * 4; }
+  int64_t activationBytes() const { return static_cast<int64_t>(bytesPerWeight(shape_.activations)); }
 
   std::unique_ptr<GpuDevice> device_;
-  ModelShape shape_;
+  PlainShape shape_;
   StepLimits limits_;
   CommandBudget budget_;
-  MetalKernels kernels_;
+  ProductKind kind_;
+  DType format_ = DType::f32;            // of the matrices
+  std::optional<MetalKernels> kernels_;  // once weights are held
   StepMemory memory_;
   std::vector<std::unique_ptr<GpuBuffer>> cache_;  // [layers]
   WeightMemory weightMemory_;                      // keeps the others resident too, so it ends before them

@@ -24,8 +24,9 @@ int32_t ceilingOf(int32_t count, int32_t divisor) { return (count + divisor - 1)
 
 }  // namespace
 
-void requireThreadgroups(const ModelShape& shape) {
-  requireThreadgroupMemory("group_slots", groupSlotsBytes(shape.experts), std::to_string(shape.experts) + " experts");
+void requireThreadgroups(const PlainShape& shape) {
+  requireThreadgroupMemory("group_slots", groupSlotsBytes(shape.router.experts),
+                           std::to_string(shape.router.experts) + " experts");
 }
 
 MetalKernels::MetalKernels(GpuDevice& device, DType weights, ProductKind kind, const CommandBudget& budget)

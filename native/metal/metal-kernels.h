@@ -5,10 +5,10 @@
 #include <memory>
 #include <string>
 
-#include "../core/model-shape.h"
 #include "command-budget.h"
 #include "gpu-device.h"
 #include "kernels/kernel-args.h"
+#include "plain-shape.h"
 
 namespace conclave {
 
@@ -19,7 +19,7 @@ enum class ProductKind { lanes, matrices };
 constexpr int32_t expertsPerDispatch = 16;
 
 /** Throws Failure unavailable where a kernel needs more threadgroup memory for such a model than a GPU has. */
-void requireThreadgroups(const ModelShape& shape);
+void requireThreadgroups(const PlainShape& shape);
 
 class MetalKernels {
  public:

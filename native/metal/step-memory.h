@@ -5,6 +5,7 @@
 
 #include "../core/step-batch.h"
 #include "gpu-device.h"
+#include "plain-shape.h"
 
 namespace conclave {
 
@@ -22,7 +23,7 @@ class GrowingBuffer {
 };
 
 struct StepMemory {
-  StepMemory(GpuDevice& device, const ModelShape& shape, const StepLimits& limits);
+  StepMemory(GpuDevice& device, const PlainShape& shape, const StepLimits& limits);
 
   /** All but what grows. */
   BufferList buffers() const;

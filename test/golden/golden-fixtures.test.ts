@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readCheckpointIndex } from '../../workers/model/checkpoint-index.ts';
-import { MODEL_TYPES } from '../../workers/model/model-families.ts';
+import { MODEL_TYPES } from '../../workers/model/families/model-families.ts';
 import { FIXTURES, goldenNames, readGolden, servedGoldenNames } from './golden-fixtures.ts';
 
 const fixtures = goldenNames().map((name) => ({ folderName: name, ...readGolden(name) }));

@@ -1,7 +1,7 @@
 // Reads the golden fixtures (README.md) for tests. In: files below fixtures/. Out: typed values; logits stay Float32Array.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { MODEL_TYPES } from '../../workers/model/model-families.ts';
+import { MODEL_TYPES } from '../../workers/model/families/model-families.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
 
 /** Folder of all fixtures: `<name>/` for DBRX, `<model_type>/<shape>/` for the others. */

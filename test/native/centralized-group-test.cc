@@ -34,10 +34,10 @@ void attachHeld(ModelSession& session, const RandomPack& pack, const Holders& ho
 // A member that does not lead, without the shared pack; serves until it is destroyed.
 class Helper {
  public:
-  Helper(const FakeRedis& server, const ModelShape& shape, const RandomPack& pack, const Holders& holders, int32_t me,
-         int32_t members, StepLimits sizes = limits)
-      : session(shape, sizes, createCpuBackend(1, "")),
-        experts_(shape, 0, sizes.maxRows,
+  Helper(const FakeRedis& server, const ModelDescription& model, const RandomPack& pack, const Holders& holders,
+         int32_t me, int32_t members, StepLimits sizes = limits)
+      : session(model, sizes, createCpuBackend(1, "")),
+        experts_(model.shape(), 0, sizes.maxRows,
                  std::make_unique<FrameExchange>("helper", epoch, streamsOf(server, me, members))) {
     attachHeld(session, pack, holders, me);
     serve();
@@ -81,10 +81,10 @@ class Helper {
 
 class Leader {
  public:
-  Leader(const FakeRedis& server, const ModelShape& shape, const RandomPack& pack, const Holders& holders,
+  Leader(const FakeRedis& server, const ModelDescription& model, const RandomPack& pack, const Holders& holders,
          int32_t members)
-      : session(shape, limits, createCpuBackend(1, "")),
-        member(shape, {0, 0, members}, holders, std::vector<double>(static_cast<size_t>(members), 1),
+      : session(model, limits, createCpuBackend(1, "")),
+        member(model.shape(), {0, 0, members}, holders, std::vector<double>(static_cast<size_t>(members), 1),
                std::make_unique<FrameExchange>("leader", epoch, streamsOf(server, 0, members))) {
     pack.attachSharedTo(session);
     attachHeld(session, pack, holders, 0);
@@ -117,19 +117,14 @@ class Leader {
 
 // Three members, of which the leader holds nothing and the other two everything; two experts, both chosen in each row.
 struct Three {
-  Three() : random(36), shape(shapeOfTwo(random)), pack(shape, random.bits()) {
-    ModelSession alone(shape, limits, createCpuBackend(1, ""));
+  Three() : random(36), model(randomModel(random, 2, 2, 2)), pack(model, random.bits()) {
+    ModelSession alone(model, limits, createCpuBackend(1, ""));
     pack.attachTo(alone);
     expected = conclave::test::step(alone, parts);
   }
 
-  static ModelShape shapeOfTwo(Random& random) {
-    ModelShape shape = randomShape(random);
-    shape.layers = shape.experts = shape.topK = 2;
-    return shape;
-  }
-  Helper helper(int32_t me) { return Helper(server, shape, pack, holders, me, 3); }
-  Leader leader() { return Leader(server, shape, pack, holders, 3); }
+  Helper helper(int32_t me) { return Helper(server, model, pack, holders, me, 3); }
+  Leader leader() { return Leader(server, model, pack, holders, 3); }
   // The work of the first layer that a member was sent.
   FrameHeader workOf(int32_t member) {
     for (const auto& command : server.commands("XADD", 2)) {
@@ -137,13 +132,13 @@ struct Three {
     }
     throw std::runtime_error("no work for the member");
   }
-  size_t bytesPerValue() const { return bytesPerWeight(activationType(shape.dtype)); }
+  size_t bytesPerValue() const { return bytesPerWeight(model.activations); }
 
   Random random;
-  ModelShape shape;
+  ModelDescription model;
   RandomPack pack;
   Holders holders{{1, 2}, {1, 2}};
-  Sequence sequence = randomSequence(random, shape, 3, 0);
+  Sequence sequence = randomSequence(random, model, 3, 0);
   std::vector<Part> parts{{&sequence, 0, 3}};
   std::vector<float> expected;
   FakeRedis server;
@@ -161,26 +156,26 @@ std::string shown(const GroupStepReport& report) {
 TEST("a centralized group's logits have the bits of one session's") {
   Random random(37);
   for (int trial = 0; trial < 12; ++trial) {
-    const ModelShape shape = randomShape(random);
-    const RandomPack pack(shape, random.bits());
+    const ModelDescription model = randomModel(random);
+    const RandomPack pack(model, random.bits());
     const int32_t members = random.between(1, 4), length = 50;
-    const Sequence sequence = randomSequence(random, shape, length, 0);
+    const Sequence sequence = randomSequence(random, model, length, 0);
     Holders holders;
-    for (int32_t expert = 0; expert < shape.experts; ++expert) {
+    for (int32_t expert = 0; expert < model.shape().experts; ++expert) {
       std::vector<int32_t>& of = holders.emplace_back();
       for (int32_t member = 0; member < members; ++member) {
         if (random.below(2) == 0) of.push_back(member);
       }
       if (of.empty()) of.push_back(random.below(members));
     }
-    ModelSession alone(shape, limits, createCpuBackend(1, ""));
+    ModelSession alone(model, limits, createCpuBackend(1, ""));
     pack.attachTo(alone);
     FakeRedis server;
     std::vector<std::unique_ptr<Helper>> helpers;
     for (int32_t me = 1; me < members; ++me) {
-      helpers.push_back(std::make_unique<Helper>(server, shape, pack, holders, me, members));
+      helpers.push_back(std::make_unique<Helper>(server, model, pack, holders, me, members));
     }
-    Leader leader(server, shape, pack, holders, members);
+    Leader leader(server, model, pack, holders, members);
     uint32_t step = 0;
     for (int32_t from = 0; from < length;) {
       const int32_t to = std::min(length, from + random.of<int32_t>({1, 1, 2, 16, 17, 30}));
@@ -313,14 +308,14 @@ TEST("work that does not fit is refused by its member, which goes on") {
            {"A frame has a wrong piece.", [](FrameHeader& header) { header.pieces = 2; }},
        }) {
     Three group;
-    Helper member(group.server, group.shape, group.pack, group.holders, 1, 3, {16, 4});
+    Helper member(group.server, group.model, group.pack, group.holders, 1, 3, {16, 4});
     FrameHeader header{};
     header.kind = FrameKind::work;
     header.dtype = group.bytesPerValue() == 2 ? FrameDtype::bf16 : FrameDtype::f32;
     header.epoch = epoch;
     header.pieces = 1;
     header.rows = header.slots = 2;
-    header.width = static_cast<uint32_t>(group.shape.dModel);
+    header.width = static_cast<uint32_t>(group.model.dModel);
     const auto send = [&](FrameHeader frame, uint32_t step) {
       frame.step = step;
       frame.bodyBytes = frame.slots * 8 + frame.rows * frame.width * (frame.dtype == FrameDtype::bf16 ? 2 : 4);
@@ -346,10 +341,10 @@ TEST("a member serves on over a new connection when the old one ends") {
     const bool end = command[0] == "XREAD" && ++reads == 1;
     return end ? std::optional(std::vector<std::string>{FakeRedis::hangUp}) : std::nullopt;
   });
-  Helper member(server, group.shape, group.pack, group.holders, 1, 2);
+  Helper member(server, group.model, group.pack, group.holders, 1, 2);
   CHECK(member.problem() == "The exchange: the connection was closed", member.problem());
   group.holders = {{1}, {1}};
-  Leader leader(server, group.shape, group.pack, group.holders, 2);
+  Leader leader(server, group.model, group.pack, group.holders, 2);
   CHECK(leader.start(group.parts, {1, generous}).get().trouble == Trouble::none, "served");
   CHECK(equal(leader.logits, group.expected), "the bits of one session");
 }
@@ -357,7 +352,7 @@ TEST("a member serves on over a new connection when the old one ends") {
 TEST("experts come and go while a member waits for work") {
   Three group;
   group.holders = {{1}, {1}};
-  Helper member(group.server, group.shape, group.pack, {{1}, {}}, 1, 3);
+  Helper member(group.server, group.model, group.pack, {{1}, {}}, 1, 3);
   Leader leader = group.leader();
   CHECK(leader.start(group.parts, {1, generous}).get().trouble == Trouble::noHolder, "one is missing");
   member.problem();

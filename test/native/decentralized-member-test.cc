@@ -27,10 +27,11 @@ constexpr StepTimeout generous{20'000, 1, 0};
 // A member with the experts that `holders` gives it; member 0 leads.
 class Node {
  public:
-  Node(const FakeRedis& server, const ModelShape& shape, const RandomPack& pack, const Holders& holders, int32_t me,
-       int32_t members)
-      : session_(shape, limits, createCpuBackend(1, "")),
-        member_(shape, {me, 0, members}, ExpertAssigner(holders, std::vector<double>(static_cast<size_t>(members), 1)),
+  Node(const FakeRedis& server, const ModelDescription& model, const RandomPack& pack, const Holders& holders,
+       int32_t me, int32_t members)
+      : session_(model, limits, createCpuBackend(1, "")),
+        member_(model.shape(), {me, 0, members},
+                ExpertAssigner(holders, std::vector<double>(static_cast<size_t>(members), 1)),
                 std::make_unique<FrameExchange>("member", epoch, streamsOf(server, me, members))) {
     pack.attachSharedTo(session_);
     for (size_t expert = 0; expert < holders.size(); ++expert) {
@@ -66,10 +67,10 @@ class Node {
 };
 
 struct Group {
-  Group(const FakeRedis& server, const ModelShape& shape, const RandomPack& pack, const Holders& holders,
+  Group(const FakeRedis& server, const ModelDescription& model, const RandomPack& pack, const Holders& holders,
         int32_t members) {
     for (int32_t me = 0; me < members; ++me) {
-      nodes.push_back(std::make_unique<Node>(server, shape, pack, holders, me, members));
+      nodes.push_back(std::make_unique<Node>(server, model, pack, holders, me, members));
     }
   }
   std::vector<std::unique_ptr<Node>> nodes;
@@ -109,23 +110,17 @@ Holders randomHolders(Random& random, int32_t experts, int32_t members) {
 struct Pair {
   Pair()
       : random(35),
-        shape(shapeOfTwo(random)),
-        pack(shape, random.bits()),
-        sequence(randomSequence(random, shape, 3, 0)) {}
-
-  static ModelShape shapeOfTwo(Random& random) {
-    ModelShape shape = randomShape(random);
-    shape.layers = shape.experts = shape.topK = 2;
-    return shape;
-  }
+        model(randomModel(random, 2, 2, 2)),
+        pack(model, random.bits()),
+        sequence(randomSequence(random, model, 3, 0)) {}
 
   Random random;
-  ModelShape shape;
+  ModelDescription model;
   RandomPack pack;
   Sequence sequence;
   FakeRedis server;
-  Node leader{server, shape, pack, {{0}, {1}}, 0, 2};
-  std::vector<float> logits = std::vector<float>(static_cast<size_t>(3 * shape.vocab));
+  Node leader{server, model, pack, {{0}, {1}}, 0, 2};
+  std::vector<float> logits = std::vector<float>(static_cast<size_t>(3 * model.vocab));
 
   std::future<Node::Outcome> start(const StepTimeout& timeout = generous) {
     return leader.start(batchOf({{&sequence, 0, 3}}), {7, timeout}, logits.data());
@@ -155,14 +150,14 @@ std::string shown(const Node::Outcome& outcome) {
 TEST("a group's logits have the bits of one session's, in steps of few rows and of many") {
   Random random(33);
   for (int trial = 0; trial < 12; ++trial) {
-    const ModelShape shape = randomShape(random);
-    const RandomPack pack(shape, random.bits());
+    const ModelDescription model = randomModel(random);
+    const RandomPack pack(model, random.bits());
     const int32_t members = random.between(1, 4), length = 60;
-    const Sequence sequence = randomSequence(random, shape, length, 0);
-    ModelSession alone(shape, limits, createCpuBackend(1, ""));
+    const Sequence sequence = randomSequence(random, model, length, 0);
+    ModelSession alone(model, limits, createCpuBackend(1, ""));
     pack.attachTo(alone);
     FakeRedis server;
-    Group group(server, shape, pack, randomHolders(random, shape.experts, members), members);
+    Group group(server, model, pack, randomHolders(random, model.shape().experts, members), members);
     uint32_t step = 0;
     for (int32_t from = 0; from < length;) {
       const int32_t to = std::min(length, from + random.of<int32_t>({1, 1, 2, 16, 17, 30}));
@@ -177,16 +172,14 @@ TEST("a group's logits have the bits of one session's, in steps of few rows and 
 
 TEST("a group of more members than rows have owners agrees, too") {
   Random random(34);
-  ModelShape shape = randomShape(random);
-  shape.layers = 2;
-  shape.experts = shape.topK = 3;
-  const RandomPack pack(shape, random.bits());
-  const Sequence sequence = randomSequence(random, shape, 17, 0);
+  const ModelDescription model = randomModel(random, 2, 3, 3);
+  const RandomPack pack(model, random.bits());
+  const Sequence sequence = randomSequence(random, model, 17, 0);
   const int32_t members = 18;
-  ModelSession alone(shape, limits, createCpuBackend(1, ""));
+  ModelSession alone(model, limits, createCpuBackend(1, ""));
   pack.attachTo(alone);
   FakeRedis server;
-  Group group(server, shape, pack, randomHolders(random, shape.experts, members), members);
+  Group group(server, model, pack, randomHolders(random, model.shape().experts, members), members);
   const std::vector<Part> parts{{&sequence, 0, 17}};
   CHECK(equal(group.step(1, parts), conclave::test::step(alone, parts)), "logits");
   // One of them owns no row: it has no sums to spread.
@@ -234,7 +227,7 @@ TEST("a frame that does not fit the layer is refused, with the reason") {
 
 TEST("what the others say of their work is in the report") {
   Pair pair;
-  Node other(pair.server, pair.shape, pair.pack, {{0}, {1}}, 1, 2);
+  Node other(pair.server, pair.model, pair.pack, {{0}, {1}}, 1, 2);
   auto led = pair.start(), followed = other.start(batchOf({{&pair.sequence, 0, 3}}), {7, std::nullopt}, nullptr);
   const GroupStepReport leader = led.get().report, follower = followed.get().report;
   CHECK(leader.members[1].frames == 2 && leader.members[1].slots == 6, "two layers of three rows");
@@ -269,7 +262,7 @@ TEST("a place in a group of another model or size is refused") {
   Pair pair;
   const auto refused = [&](const Holders& holders, size_t speeds, GroupMember::Place place) {
     try {
-      DecentralizedMember(pair.shape, place, ExpertAssigner(holders, std::vector<double>(speeds, 1)),
+      DecentralizedMember(pair.model.shape(), place, ExpertAssigner(holders, std::vector<double>(speeds, 1)),
                           std::make_unique<FrameExchange>("member", epoch, streamsOf(pair.server, 0, 2)));
     } catch (const Failure& failure) {
       return failure.code == FailureCode::invalidArgument;

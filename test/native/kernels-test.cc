@@ -140,6 +140,32 @@ TEST("the reference product is the sum it claims to be") {
   }
 }
 
+namespace {
+
+const Activation activations[] = {{ActivationKind::silu, 0, 0},
+                                  {ActivationKind::gelu, 0, 0},
+                                  {ActivationKind::geluTanh, 0, 0},
+                                  {ActivationKind::clampedSwiglu, 7, 1.702f}};
+
+double exactly(const Activation& activation, double gate, double up) {
+  switch (activation.kind) {
+    case ActivationKind::silu:
+      return gate / (1 + std::exp(-gate)) * up;
+    case ActivationKind::gelu:
+      return gate * 0.5 * (1 + std::erf(gate / std::sqrt(2.0))) * up;
+    case ActivationKind::geluTanh:
+      return 0.5 * gate * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (gate + 0.044715 * std::pow(gate, 3)))) * up;
+    case ActivationKind::clampedSwiglu: {
+      const double g = std::min<double>(gate, activation.limit);
+      const double u = std::clamp<double>(up, -activation.limit, activation.limit);
+      return (u + 1) * g / (1 + std::exp(-static_cast<double>(activation.alpha) * g));
+    }
+  }
+  return NAN;
+}
+
+}  // namespace
+
 TEST("row operations have the reference's bits") {
   Random random(8);
   const auto weight = values(random, 200);
@@ -148,6 +174,11 @@ TEST("row operations have the reference's bits") {
     k.layerNorm(x.data(), weight.data(), widthOf(x), 1e-5f, y.data());
     x = y;
   });
+  for (const bool rounded : {false, true}) {
+    sameAsReference("rmsNorm", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
+      k.rmsNorm(x.data(), weight.data(), widthOf(x), 1e-6f, rounded, x.data());
+    });
+  }
   sameAsReference("storeRows", random, 1e3f, [](const Kernels& k, std::vector<float>& x) {
     std::vector<uint16_t> y(x.size());
     k.storeRows(x.data(), widthOf(x), 1, widthOf(x), {reinterpret_cast<std::byte*>(y.data()), 0, DType::bf16});
@@ -158,19 +189,30 @@ TEST("row operations have the reference's bits") {
   sameAsReference("rotate", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
     k.rotate(x.data(), weight.data(), weight.data() + 100, widthOf(x) / 2);
   });
+  sameAsReference("rotateAdjacent", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
+    k.rotateAdjacent(x.data(), weight.data(), weight.data() + 100, widthOf(x) / 2);
+  });
+  sameAsReference("sigmoid", random, 100.0f,
+                  [](const Kernels& k, std::vector<float>& x) { k.sigmoid(x.data(), widthOf(x)); });
+  sameAsReference("scale", random, 3.0f,
+                  [](const Kernels& k, std::vector<float>& x) { k.scale(x.data(), widthOf(x), 0.37f); });
+  sameAsReference("cap", random, 100.0f,
+                  [](const Kernels& k, std::vector<float>& x) { k.cap(x.data(), widthOf(x), 30.0f); });
   sameAsReference("divide", random, 3.0f,
                   [](const Kernels& k, std::vector<float>& x) { k.divide(x.data(), widthOf(x), 0.3f); });
-  sameAsReference("gateRows", random, 30.0f, [&](const Kernels& k, std::vector<float>& x) {
-    const int32_t rows = widthOf(x) % 3 + 1, width = widthOf(x) / rows;
-    std::vector<float> y(x.size());
-    k.gateRows(x.data(), weight.data(), width, rows, width,
-               {reinterpret_cast<std::byte*>(y.data()), width * int64_t{sizeof(float)}, DType::f32});
-    std::vector<uint16_t> rounded(x.size());
-    k.gateRows(x.data(), weight.data(), width, rows, width,
-               {reinterpret_cast<std::byte*>(rounded.data()), width * int64_t{sizeof(uint16_t)}, DType::bf16});
-    for (size_t i = 0; i < x.size(); ++i) CHECK(rounded[i] == f32ToBf16(y[i]), "rounds what it stores as f32");
-    x = y;
-  });
+  for (const Activation& activation : activations) {
+    sameAsReference("gateRows", random, 30.0f, [&](const Kernels& k, std::vector<float>& x) {
+      const int32_t rows = widthOf(x) % 3 + 1, width = widthOf(x) / rows;
+      std::vector<float> y(x.size());
+      k.gateRows(activation, x.data(), weight.data(), width, rows, width,
+                 {reinterpret_cast<std::byte*>(y.data()), width * int64_t{sizeof(float)}, DType::f32});
+      std::vector<uint16_t> rounded(x.size());
+      k.gateRows(activation, x.data(), weight.data(), width, rows, width,
+                 {reinterpret_cast<std::byte*>(rounded.data()), width * int64_t{sizeof(uint16_t)}, DType::bf16});
+      for (size_t i = 0; i < x.size(); ++i) CHECK(rounded[i] == f32ToBf16(y[i]), "rounds what it stores as f32");
+      x = y;
+    });
+  }
   sameAsReference("add", random, 3.0f,
                   [&](const Kernels& k, std::vector<float>& x) { k.add(x.data(), weight.data(), widthOf(x)); });
   sameAsReference("addScaled", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
@@ -186,20 +228,23 @@ TEST("row operations have the reference's bits") {
   });
 }
 
-TEST("a block's softmax has the reference's bits and is zero behind its last key") {
+TEST("a block's softmax has the reference's bits and is zero outside its keys") {
   Random random(9);
   for (int trial = 0; trial < 500; ++trial) {
     const std::vector<float> scores = values(random, 64, 40.0f);
-    const int32_t keys = random.between(1, 64);
+    const int32_t first = random.of<int32_t>({0, 0, random.below(64)}), end = random.between(first + 1, 64);
     const bool rounded = random.below(2) == 1;
     std::vector<float> expected = scores;
     float m, sum;
-    reference().softmaxBlock(expected.data(), keys, 0.125f, rounded, &m, &sum);
-    for (size_t i = static_cast<size_t>(keys); i < 64; ++i) CHECK(expected[i] == 0.0f, "masked key");
+    reference().softmaxBlock(expected.data(), first, end, 0.125f, rounded, &m, &sum);
+    for (int32_t i = 0; i < 64; ++i) {
+      CHECK(i >= first && i < end ? expected[static_cast<size_t>(i)] >= 0 : expected[static_cast<size_t>(i)] == 0.0f,
+            "masked key");
+    }
     for (const Kernels* kernels : availableKernels()) {
       std::vector<float> actual = scores;
       float actualM, actualSum;
-      kernels->softmaxBlock(actual.data(), keys, 0.125f, rounded, &actualM, &actualSum);
+      kernels->softmaxBlock(actual.data(), first, end, 0.125f, rounded, &actualM, &actualSum);
       CHECK(sameBits(actual, expected) && actualM == m && actualSum == sum, kernels->name);
     }
   }
@@ -210,7 +255,7 @@ TEST("the exponential inside softmax is within 2 ulp of the true one") {
     // Two scores, 0 and x: p = {1, e^x} before the division by their sum.
     float scores[64] = {0.0f, x};
     float m, sum;
-    reference().softmaxBlock(scores, 2, 1.0f, false, &m, &sum);
+    reference().softmaxBlock(scores, 0, 2, 1.0f, false, &m, &sum);
     const double expected = std::exp(static_cast<double>(x));
     const double ulp = std::ldexp(1.0, std::ilogb(expected) - 23);
     CHECK(std::fabs(scores[1] - expected) <= 2 * ulp, "exp of " + std::to_string(x));
@@ -228,5 +273,30 @@ TEST("layerNorm agrees with f64 mathematics") {
   for (size_t i = 0; i < 1000; ++i) {
     const double expected = (x[i] - mean) / std::sqrt(variance + 1e-5) * weight[i];
     CHECK(std::fabs(y[i] - expected) < 2e-6, "element " + std::to_string(i));
+  }
+}
+
+TEST("rmsNorm agrees with f64 mathematics") {
+  Random random(10);
+  const std::vector<float> x = values(random, 1000, 5.0f), weight = values(random, 1000);
+  std::vector<float> y(1000);
+  reference().rmsNorm(x.data(), weight.data(), 1000, 1e-5f, false, y.data());
+  double square = 0;
+  for (float v : x) square += static_cast<double>(v) * v / 1000.0;
+  for (size_t i = 0; i < 1000; ++i) {
+    CHECK(std::fabs(y[i] - x[i] / std::sqrt(square + 1e-5) * weight[i]) < 2e-6, "element " + std::to_string(i));
+  }
+}
+
+TEST("activations agree with f64 mathematics") {
+  for (const Activation& activation : activations) {
+    for (float gate = -20.0f; gate < 20.0f; gate += 0.0137f) {
+      const float up = 0.9f;
+      float y;
+      reference().gateRows(activation, &gate, &up, 1, 1, 1, {reinterpret_cast<std::byte*>(&y), 4, DType::f32});
+      const double expected = exactly(activation, gate, up);
+      CHECK(std::fabs(y - expected) <= 1e-6 * std::max(1.0, std::fabs(expected)),
+            "activation " + std::to_string(static_cast<int>(activation.kind)) + " of " + std::to_string(gate));
+    }
   }
 }

@@ -19,15 +19,15 @@ struct Group {
   std::vector<int32_t> holder;                         // [experts]: index of a member, -1 the leader
 };
 
-Group randomGroup(Random& random, const ModelShape& shape, const RandomPack& pack) {
+Group randomGroup(Random& random, const ModelDescription& model, const RandomPack& pack) {
   Group group;
   const auto open = [&] {
-    return std::make_unique<ModelSession>(shape, StepLimits{16, 256}, createCpuBackend(random.between(1, 3), ""));
+    return std::make_unique<ModelSession>(model, StepLimits{16, 256}, createCpuBackend(random.between(1, 3), ""));
   };
   group.leader = open();
   pack.attachSharedTo(*group.leader);
   for (int32_t m = 0; m < 2; ++m) group.members.push_back(open());
-  for (int32_t e = 0; e < shape.experts; ++e) {
+  for (int32_t e = 0; e < model.shape().experts; ++e) {
     group.holder.push_back(random.between(-1, 1));
     pack.attachExpertTo(
         group.holder.back() < 0 ? *group.leader : *group.members[static_cast<size_t>(group.holder.back())], e);
@@ -47,7 +47,7 @@ std::vector<float> stepInParts(Group& group, const std::vector<Part>& parts) {
   std::vector<std::byte> hidden(rows * rowBytes), outputs(slots * rowBytes);
   Contribution before;
   leader.begin(batch);
-  for (int32_t layer = 0; layer < shape.layers; ++layer) {
+  for (int32_t layer = 0; layer < shape.moeLayers; ++layer) {
     await([&](ModelSession::Done done) {
       leader.attend(layer, before, {experts.data(), weights.data(), hidden.data()}, std::move(done));
     });
@@ -69,6 +69,8 @@ std::vector<float> stepInParts(Group& group, const std::vector<Part>& parts) {
         std::memcpy(outputs.data() + taken[i] * rowBytes, packed.data() + 1 + i * rowBytes, rowBytes);
       }
     }
+    // The shared expert early, or not before the next part.
+    if (layer % 2 == 0) await([&](ModelSession::Done done) { leader.runBeside(layer, std::move(done)); });
     before = {outputs.data(), nullptr};
     if (layer % 2 == 0) continue;
     // As two owners would: the rows of the first half, then those of the second.
@@ -100,14 +102,14 @@ void checkRefused(const Call& call, const std::string& what) {
 TEST("a step in parts gives the bits of the whole, whoever holds the experts") {
   Random random(21);
   for (int trial = 0; trial < 20; ++trial) {
-    const ModelShape shape = randomShape(random);
-    const RandomPack pack(shape, random.bits());
-    const Sequence sequence = randomSequence(random, shape, random.of<int32_t>({2, 9, 70, 130}), 0);
+    const ModelDescription model = randomModel(random);
+    const RandomPack pack(model, random.bits());
+    const Sequence sequence = randomSequence(random, model, random.of<int32_t>({2, 9, 70, 130}), 0);
     const int32_t length = static_cast<int32_t>(sequence.tokens.size()), cut = random.below(length);
-    ModelSession whole(shape, {16, 256}, createCpuBackend(2, ""));
+    ModelSession whole(model, {16, 256}, createCpuBackend(2, ""));
     pack.attachTo(whole);
     std::vector<float> expected = step(whole, {{&sequence, 0, length}});
-    Group group = randomGroup(random, shape, pack);
+    Group group = randomGroup(random, model, pack);
     std::vector<float> actual;
     for (const auto& [from, to] : {std::pair{0, cut}, std::pair{cut, length}}) {
       if (from == to) continue;
@@ -120,10 +122,9 @@ TEST("a step in parts gives the bits of the whole, whoever holds the experts") {
 
 TEST("parts out of order, of rows or experts that are not there, are refused") {
   Random random(22);
-  ModelShape shape = randomShape(random);
-  shape.layers = 2;
-  const RandomPack pack(shape, 3);
-  const Sequence sequence = randomSequence(random, shape, 3, 0);
+  const ModelDescription model = randomModel(random, 2, 4, 2);
+  const RandomPack pack(model, 3);
+  const Sequence sequence = randomSequence(random, model, 3, 0);
   std::vector<int32_t> experts(256);
   std::vector<float> weights(256), logits(1000);
   std::vector<std::byte> outputs(1 << 20);
@@ -133,7 +134,7 @@ TEST("parts out of order, of rows or experts that are not there, are refused") {
   const auto work = [&](int32_t layer, int32_t row, int32_t expert) {
     return ExpertWork{layer, {row}, {expert}, nullptr, 0, outputs.data()};
   };
-  ModelSession session(shape, {4, 64}, createCpuBackend(1, ""));
+  ModelSession session(model, {4, 64}, createCpuBackend(1, ""));
   checkRefused([&] { session.begin(batchOf({{&sequence, 0, 3}})); }, "a step without shared weights");
   pack.attachTo(session);
   checkRefused([&] { session.attend(0, {}, result, ignore); }, "a layer without a step");
@@ -148,7 +149,7 @@ TEST("parts out of order, of rows or experts that are not there, are refused") {
   checkRefused([&] { session.runExperts(work(2, 0, 0), ignore); }, "experts of a layer that is not");
   checkRefused([&] { session.runExperts(work(0, 3, 0), ignore); }, "a row that is not");
   checkRefused([&] { session.runExperts(work(0, -1, 0), ignore); }, "a negative row");
-  checkRefused([&] { session.runExperts(work(0, 0, shape.experts), ignore); }, "an expert that is not");
+  checkRefused([&] { session.runExperts(work(0, 0, 4), ignore); }, "an expert that is not");
   checkRefused([&] { session.sumOutputs(2, 2, outputs.data(), logits.data(), ignore); }, "sums of rows that are not");
   session.detachExpert(0);
   checkRefused([&] { session.runExperts(work(0, 0, 0), ignore); }, "an expert that was detached");

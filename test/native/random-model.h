@@ -1,4 +1,5 @@
-// Small random models for the C++ tests: a shape, a pack file of its weights, sequences, and steps of rows of them.
+// Small random models for the C++ tests: a description, a pack file of its weights, sequences, and steps of rows of
+// them.
 #pragma once
 #include <unistd.h>
 
@@ -20,48 +21,180 @@
 
 namespace conclave::test {
 
-inline ModelShape randomShape(Random& random) {
-  const int32_t kvHeads = random.between(1, 3), experts = random.between(1, 6);
-  ModelShape shape{};
-  shape.dtype = random.of<DType>({DType::f32, DType::f16, DType::bf16});
-  shape.layers = random.between(1, 3);
-  shape.dModel = random.between(3, 70);
-  shape.vocab = random.between(2, 100);
-  shape.maxContext = 400;
-  shape.normEpsilon = 1e-5f;
-  shape.kvHeads = kvHeads;
-  shape.heads = kvHeads * random.between(1, 3);
-  shape.headDim = 2 * random.between(1, 20);
-  shape.clipQkv = random.below(2) == 0 ? std::numeric_limits<float>::infinity() : 0.5f;
-  shape.ropeTheta = 10000;
-  shape.experts = experts;
-  shape.topK = random.between(1, experts);
-  shape.routerNormalization = random.below(2) == 0 ? RouterNormalization::none : RouterNormalization::l1;
-  shape.ffn = random.between(1, 70);
-  return shape;
+inline bool flip(Random& random) { return random.below(2) == 0; }
+
+template <typename T>
+std::optional<T> maybe(Random& random, const T& value) {
+  return flip(random) ? std::optional<T>(value) : std::nullopt;
 }
 
-// A pack file of random weights, every section at a multiple of 64 bytes.
+inline Norm plainNorm() { return {NormKind::layer, 1e-5f, false, false}; }
+
+// Identical blocks of what every backend computes: the GPU's kernels too.
+inline ModelDescription plainModel(Random& random, int32_t layers, int32_t experts, int32_t topK) {
+  const int32_t kvHeads = random.between(1, 3), heads = kvHeads * random.between(1, 3);
+  const int32_t headDim = 2 * random.between(1, 20);
+  const AttentionDescription attention{heads,
+                                       kvHeads,
+                                       headDim,
+                                       1.0f / std::sqrt(static_cast<float>(headDim)),
+                                       false,
+                                       false,
+                                       std::nullopt,
+                                       maybe(random, 0.5f),
+                                       Rotary{PlainFrequencies{10000}, headDim, RotaryPairing::halves},
+                                       std::nullopt,
+                                       false};
+  const Router router{experts, topK, false, ScoreKind::softmax, 0, false, std::nullopt, maybe(random, 0.0f), 1};
+  const GatedMlp expert{random.between(1, 70), {ActivationKind::silu, 0, 0}, false};
+  return {random.of<DType>({DType::f32, DType::bf16}),
+          random.between(3, 70),
+          random.between(2, 100),
+          400,
+          1,
+          {Block{plainNorm(), attention, plainNorm(), MoeMlp{router, expert, std::nullopt}, 1}},
+          std::vector<int32_t>(static_cast<size_t>(layers)),
+          plainNorm(),
+          {false, false, 1, std::nullopt}};
+}
+
+// A format of matrices that goes with a model's activations.
+inline DType formatOf(const ModelDescription& model) { return model.activations; }
+
+inline ModelDescription plainModel(Random& random) {
+  const int32_t experts = random.between(1, 6);
+  return plainModel(random, random.between(1, 3), experts, random.between(1, experts));
+}
+
+inline Norm randomNorm(Random& random) {
+  const NormKind kind = random.of<NormKind>({NormKind::rms, NormKind::layer});
+  return {kind, random.of<float>({1e-5f, 1e-6f}), kind == NormKind::layer && flip(random), flip(random)};
+}
+
+inline RotaryFrequencies randomFrequencies(Random& random, int32_t dims) {
+  switch (random.below(6)) {
+    case 0:
+      return LinearFrequencies{10000, 4};
+    case 1:
+      if (dims > 2) return DynamicFrequencies{10000, 2, 50};
+      return PlainFrequencies{5e5};
+    case 2:
+      return Llama3Frequencies{5e5, 8, 1, 4, 80};
+    case 3:
+      return YarnFrequencies{15e4, 32, 32, 1, 60, flip(random), 1.3};
+    case 4:
+      return LongropeFrequencies{10000,
+                                 70,
+                                 std::vector<double>(static_cast<size_t>(dims / 2), 1.1),
+                                 std::vector<double>(static_cast<size_t>(dims / 2), 3.5),
+                                 1.0,
+                                 1.2};
+    default:
+      return PlainFrequencies{10000};
+  }
+}
+
+inline AttentionDescription randomAttention(Random& random) {
+  const int32_t kvHeads = random.between(1, 3), headDim = 2 * random.between(1, 20);
+  AttentionDescription attention{};
+  attention.heads = kvHeads * random.between(1, 3);
+  attention.kvHeads = kvHeads;
+  attention.headDim = headDim;
+  attention.scale = 1.0f / std::sqrt(static_cast<float>(headDim));
+  attention.queryKeyValueBias = flip(random);
+  attention.outputBias = flip(random);
+  attention.queryKeyNorm =
+      maybe(random, QueryKeyNorm{flip(random), flip(random), {NormKind::rms, 1e-6f, false, false}});
+  attention.clip = maybe(random, 0.5f);
+  if (random.below(4) > 0) {
+    const int32_t dims = flip(random) ? headDim : std::max(2, headDim / 4 * 2);
+    attention.rotary = Rotary{randomFrequencies(random, dims), dims,
+                              random.of<RotaryPairing>({RotaryPairing::halves, RotaryPairing::adjacent})};
+  }
+  attention.window = maybe(random, random.of<int32_t>({1, 5, 63, 64, 65, 100}));
+  attention.sinks = flip(random);
+  return attention;
+}
+
+inline GatedMlp randomMlp(Random& random) {
+  const ActivationKind kind = random.of<ActivationKind>(
+      {ActivationKind::silu, ActivationKind::gelu, ActivationKind::geluTanh, ActivationKind::clampedSwiglu});
+  return {random.between(1, 70), {kind, 2.0f, 1.7f}, flip(random)};
+}
+
+inline Router randomRouter(Random& random, int32_t experts, int32_t topK) {
+  Router router{experts, topK, flip(random), ScoreKind::softmax, 0.02f, false, std::nullopt, std::nullopt, 1};
+  router.scores = random.of<ScoreKind>(
+      {ScoreKind::softmax, ScoreKind::softmaxOfChosen, ScoreKind::sigmoid, ScoreKind::sparseMixer});
+  router.choiceBias = router.scores != ScoreKind::sparseMixer && flip(random);
+  if (experts % 2 == 0 && topK <= experts / 2) router.groups = maybe(random, ExpertGroups{2, 1});
+  router.normalizationEpsilon = maybe(random, 1e-20f);
+  router.scale = random.of<float>({1, 2.5f});
+  return router;
+}
+
+inline SharedExpert randomShared(Random& random) {
+  SharedExpert shared{randomMlp(random), flip(random)};
+  shared.mlp.bias = false;
+  return shared;
+}
+
+inline Block randomBlock(Random& random, std::optional<std::pair<int32_t, int32_t>> expertsAndTopK) {
+  Block block{randomNorm(random), randomAttention(random), randomNorm(random), DenseMlp{randomMlp(random)},
+              random.of<float>({1, 0.5f})};
+  if (!expertsAndTopK.has_value()) return block;
+  const auto [experts, topK] = *expertsAndTopK;
+  block.mlp = MoeMlp{randomRouter(random, experts, topK), randomMlp(random), maybe(random, randomShared(random))};
+  return block;
+}
+
+// Blocks of any kinds, `moeLayers` of them with experts, dense ones between.
+inline ModelDescription randomModel(Random& random, int32_t moeLayers, int32_t experts, int32_t topK) {
+  ModelDescription model{};
+  model.activations = random.of<DType>({DType::f32, DType::bf16});
+  model.dModel = random.between(3, 70);
+  model.vocab = random.between(2, 100);
+  model.maxContext = 400;
+  model.embeddingScale = random.of<float>({1, 1, 3});
+  for (int32_t kinds = random.between(1, 2); kinds > 0; --kinds) {
+    model.blocks.push_back(randomBlock(random, std::pair{experts, topK}));
+  }
+  const int32_t moeKinds = static_cast<int32_t>(model.blocks.size());
+  model.blocks.push_back(randomBlock(random, std::nullopt));
+  for (int32_t layer = 0; layer < moeLayers; ++layer) {
+    if (random.below(3) == 0) model.blockOfLayer.push_back(moeKinds);
+    model.blockOfLayer.push_back(random.below(moeKinds));
+  }
+  if (random.below(3) == 0 || moeLayers == 0) model.blockOfLayer.push_back(moeKinds);
+  model.finalNorm = randomNorm(random);
+  model.head = {flip(random), flip(random), random.of<float>({1, 0.25f}), maybe(random, 30.0f)};
+  return model;
+}
+
+inline ModelDescription randomModel(Random& random) {
+  const int32_t experts = random.between(1, 6);
+  return randomModel(random, random.between(1, 3), experts, random.between(1, experts));
+}
+
+// A pack file of random weights, every section at a multiple of 64 bytes. Matrices have formats that fit the
+// activations; those of experts have one.
 class RandomPack {
  public:
-  RandomPack(const ModelShape& shape, uint32_t seed, float embeddingScale = 1.0f) : shape_(shape), random_(seed) {
+  /** `only`: the format of all matrices. */
+  RandomPack(const ModelDescription& model, uint32_t seed, float embeddingScale = 1.0f,
+             std::optional<DType> only = std::nullopt)
+      : activations_(model.activations), experts_(model.shape().experts), random_(seed), only_(only) {
     static int count = 0;
     path_ = "/tmp/conclave-session-test-" + std::to_string(getpid()) + "-" + std::to_string(count++) + ".pack";
-    for (int32_t layer = 0; layer < shape.layers; ++layer) {
-      shared_.push_back(norm());
-      shared_.push_back(matrix(shape.qkvWidth(), shape.dModel));
-      shared_.push_back(matrix(shape.dModel, shape.qWidth()));
-      shared_.push_back(norm());
-      shared_.push_back(matrix(shape.experts, shape.dModel));
-    }
-    shared_.push_back(weights(int64_t{shape.vocab} * shape.dModel, embeddingScale));
-    shared_.push_back(norm());
-    shared_.push_back(matrix(shape.vocab, shape.dModel));
-    for (int32_t expert = 0; expert < shape.experts; ++expert) {
-      std::vector<int64_t>& offsets = experts_.emplace_back();
-      for (int32_t layer = 0; layer < shape.layers; ++layer) {
-        offsets.push_back(matrix(2 * static_cast<int32_t>(paddedOutputs(shape.ffn)), shape.dModel));
-        offsets.push_back(matrix(shape.dModel, shape.ffn));
+    expertFormat_ = only_.has_value()             ? *only_
+                    : activations_ == DType::bf16 ? DType::bf16
+                                                  : random_.of<DType>({DType::f32, DType::f16});
+    for (const RequiredWeight& weight : modelWeights(model)) add(weight, -1, -1, embeddingScale);
+    for (int32_t layer = 0; layer < model.layers(); ++layer) {
+      const Block& block = model.block(layer);
+      for (const RequiredWeight& weight : layerWeights(model, block)) add(weight, layer, -1, 1);
+      for (int32_t e = 0; block.moe() != nullptr && e < experts_; ++e) {
+        for (const RequiredWeight& weight : expertWeights(model, *block.moe())) add(weight, layer, e, 1);
       }
     }
     std::ofstream(path_, std::ios::binary)
@@ -71,26 +204,57 @@ class RandomPack {
 
   const std::string& path() const { return path_; }
   int64_t bytes() const { return static_cast<int64_t>(bytes_.size()); }
+  const std::vector<WeightSection>& sections() const { return sections_; }
 
   // Weights go to a session or to a ModelWeights.
   template <typename Holder>
   void attachTo(Holder& holder) const {
     attachSharedTo(holder);
-    for (int32_t e = 0; e < shape_.experts; ++e) attachExpertTo(holder, e);
+    for (int32_t e = 0; e < experts_; ++e) attachExpertTo(holder, e);
   }
   template <typename Holder>
   void attachSharedTo(Holder& holder) const {
-    holder.attachShared(std::make_shared<const MappedFile>(path_), shared_);
+    attachExpertTo(holder, -1);
   }
   template <typename Holder>
   void attachExpertTo(Holder& holder, int32_t expert) const {
-    holder.attachExpert(expert, std::make_shared<const MappedFile>(path_), experts_[static_cast<size_t>(expert)]);
+    std::vector<WeightSection> own;
+    for (const WeightSection& section : sections_) {
+      if (section.expert == expert) own.push_back(section);
+    }
+    holder.attach(std::make_shared<const MappedFile>(path_), own);
   }
 
  private:
-  int64_t section() {
+  void add(const RequiredWeight& weight, int32_t layer, int32_t expert, float scale) {
     bytes_.resize((bytes_.size() + 63) / 64 * 64);
-    return static_cast<int64_t>(bytes_.size());
+    const DType format = formatOf(weight, expert);
+    sections_.push_back(
+        {weight.role, layer, expert, format, weight.outputs, weight.inputs, static_cast<int64_t>(bytes_.size())});
+    if (weight.layout == WeightLayout::vector) return addVector(weight);
+    // Filled in the panels' own order, so padding inputs hold weights too: nothing may come of them. They meet zeros.
+    const bool rows = weight.layout == WeightLayout::rows;
+    const float deviation = rows ? scale : 2.0f * scale / std::sqrt(static_cast<float>(weight.inputs));
+    const int64_t padded = weight.pairedPanels ? 2 * paddedOutputs(weight.outputs / 2) : paddedOutputs(weight.outputs);
+    const int64_t elements = rows ? int64_t{weight.outputs} * weight.inputs : padded * paddedInputs(weight.inputs);
+    for (int64_t i = 0; i < elements; ++i) append(format, random_.value(deviation));
+  }
+  void addVector(const RequiredWeight& weight) {
+    const bool norm = std::string(weightRoleNames[indexOf(weight.role)]).ends_with("Norm");
+    for (int32_t i = 0; i < (weight.inputs + 31) / 32 * 32; ++i) {
+      append(DType::f32, norm ? 1.0f + random_.value(0.2f) : random_.value(0.3f));
+    }
+  }
+  DType formatOf(const RequiredWeight& weight, int32_t expert) {
+    if (weight.layout == WeightLayout::vector) return DType::f32;
+    if (only_.has_value()) return *only_;
+    if (expert >= 0 || isMlp(weight.role)) return expertFormat_;
+    if (activations_ == DType::f32) return random_.of<DType>({DType::f32, DType::f16});
+    return random_.of<DType>({DType::bf16, DType::bf16, DType::f32, DType::f16});
+  }
+  static bool isMlp(WeightRole role) {
+    return role == WeightRole::gateUp || role == WeightRole::down || role == WeightRole::sharedGateUp ||
+           role == WeightRole::sharedDown;
   }
   void append(DType dtype, float value) {
     const uint32_t single = std::bit_cast<uint32_t>(value);
@@ -101,28 +265,15 @@ class RandomPack {
     const std::byte* raw = static_cast<const std::byte*>(from);
     bytes_.insert(bytes_.end(), raw, raw + bytesPerWeight(dtype));
   }
-  int64_t weights(int64_t count, float scale) {
-    const int64_t offset = section();
-    for (int64_t i = 0; i < count; ++i) append(shape_.dtype, random_.value(scale));
-    return offset;
-  }
-  int64_t norm() {
-    const int64_t offset = section();
-    for (int32_t i = 0; i < shape_.dModel; ++i) append(DType::f32, 1.0f + random_.value(0.2f));
-    return offset;
-  }
-  // Filled in the panels' own order, so padding inputs hold weights too: nothing may come of them. They meet zeros.
-  int64_t matrix(int32_t outputs, int32_t inputs) {
-    return weights(matrixBytes(shape_.dtype, outputs, inputs) / static_cast<int64_t>(bytesPerWeight(shape_.dtype)),
-                   2.0f / std::sqrt(static_cast<float>(inputs)));
-  }
 
-  ModelShape shape_;
+  DType activations_;
+  int32_t experts_;
   Random random_;
+  std::optional<DType> only_;
+  DType expertFormat_;
   std::string path_;
   std::vector<std::byte> bytes_;
-  std::vector<int64_t> shared_;
-  std::vector<std::vector<int64_t>> experts_;
+  std::vector<WeightSection> sections_;
 };
 
 struct Sequence {
@@ -178,9 +329,9 @@ inline std::vector<float> step(ModelSession& session, const std::vector<Part>& p
   return logits;
 }
 
-inline Sequence randomSequence(Random& random, const ModelShape& shape, int32_t length, int32_t firstBlock) {
+inline Sequence randomSequence(Random& random, const ModelDescription& model, int32_t length, int32_t firstBlock) {
   Sequence sequence;
-  for (int32_t i = 0; i < length; ++i) sequence.tokens.push_back(random.below(shape.vocab));
+  for (int32_t i = 0; i < length; ++i) sequence.tokens.push_back(random.below(model.vocab));
   for (int32_t b = 0; b <= (length - 1) / kvBlockTokens; ++b) sequence.blocks.push_back(firstBlock + b);
   // Blocks need not be in order.
   std::reverse(sequence.blocks.begin(), sequence.blocks.end());

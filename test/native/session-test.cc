@@ -41,21 +41,20 @@ std::vector<float> inChunks(Random& random, ModelSession& session, const Sequenc
 TEST("a model's logits have the same bits however its rows are run") {
   Random random(11);
   for (int trial = 0; trial < 12; ++trial) {
-    const ModelShape shape = randomShape(random);
-    const RandomPack pack(shape, random.bits());
+    const ModelDescription model = randomModel(random);
+    const RandomPack pack(model, random.bits());
     const int32_t length = random.of<int32_t>({1, 7, 63, 64, 65, 130, 200});
-    const Sequence sequence = randomSequence(random, shape, length, 0);
-    const Sequence stranger = randomSequence(random, shape, 100, 10);
+    const Sequence sequence = randomSequence(random, model, length, 0);
+    const Sequence stranger = randomSequence(random, model, 100, 10);
     std::vector<float> expected;
     for (const Kernels* kernels : availableKernels()) {
       for (int threads : {1, 2, 3}) {
-        ModelSession session(shape, {16, 256}, createCpuBackend(threads, kernels->name));
+        ModelSession session(model, {16, 256}, createCpuBackend(threads, kernels->name));
         pack.attachTo(session);
         const std::vector<float> whole = step(session, {{&sequence, 0, length}});
         if (expected.empty()) expected = whole;
-        const std::string which = "trial " + std::to_string(trial) + ", " + kernels->name + ", " +
-                                  std::to_string(threads) + " threads, dtype " +
-                                  std::to_string(static_cast<int>(shape.dtype)) + ": ";
+        const std::string which =
+            "trial " + std::to_string(trial) + ", " + kernels->name + ", " + std::to_string(threads) + " threads: ";
         CHECK(std::isfinite(whole[0]), which + "logits are finite");
         CHECK(equal(whole, expected), which + "in one piece");
         CHECK(equal(inChunks(random, session, sequence, nullptr), expected), which + "in chunks");
@@ -69,14 +68,16 @@ TEST("a model's logits have the same bits however its rows are run") {
 TEST("a long context has the same bits however many threads share it") {
   Random random(16);
   for (int trial = 0; trial < 4; ++trial) {
-    ModelShape shape = randomShape(random);
-    shape.kvHeads = 1;
-    shape.heads = 3;
-    const RandomPack pack(shape, random.bits());
-    const Sequence sequence = randomSequence(random, shape, 330, 0);
+    ModelDescription model = randomModel(random);
+    for (Block& block : model.blocks) {
+      block.attention.kvHeads = 1;
+      block.attention.heads = 3;
+    }
+    const RandomPack pack(model, random.bits());
+    const Sequence sequence = randomSequence(random, model, 330, 0);
     std::vector<float> expected;
     for (int threads : {1, 2, 5}) {
-      ModelSession session(shape, {16, 400}, createCpuBackend(threads, ""));
+      ModelSession session(model, {16, 400}, createCpuBackend(threads, ""));
       pack.attachTo(session);
       std::vector<float> logits = step(session, {{&sequence, 0, 300}});
       for (int32_t row = 300; row < 330; ++row) {
@@ -92,15 +93,15 @@ TEST("a long context has the same bits however many threads share it") {
 TEST("what a block's former owner left there is never read") {
   Random random(12);
   for (DType dtype : {DType::f32, DType::bf16}) {
-    ModelShape shape = randomShape(random);
-    shape.dtype = dtype;
-    const RandomPack pack(shape, 99), poison(shape, 98, std::numeric_limits<float>::quiet_NaN());
-    const Sequence sequence = randomSequence(random, shape, 101, 0), former = randomSequence(random, shape, 128, 0);
-    ModelSession fresh(shape, {4, 256}, createCpuBackend(2, ""));
+    ModelDescription model = randomModel(random);
+    model.activations = dtype;
+    const RandomPack pack(model, 99), poison(model, 98, std::numeric_limits<float>::quiet_NaN());
+    const Sequence sequence = randomSequence(random, model, 101, 0), former = randomSequence(random, model, 128, 0);
+    ModelSession fresh(model, {4, 256}, createCpuBackend(2, ""));
     pack.attachTo(fresh);
     const std::vector<float> expected = inChunks(random, fresh, sequence, nullptr);
 
-    ModelSession used(shape, {4, 256}, createCpuBackend(2, ""));
+    ModelSession used(model, {4, 256}, createCpuBackend(2, ""));
     poison.attachTo(used);
     CHECK(std::isnan(step(used, {{&former, 0, 128}})[0]), "the former owner left NaNs");
     pack.attachTo(used);
@@ -113,11 +114,11 @@ TEST("logits of a fixed model are printed for comparison between architectures")
   Random random(15);
   uint64_t digest = 14695981039346656037u;  // FNV-1a
   for (int trial = 0; trial < 6; ++trial) {
-    const ModelShape shape = randomShape(random);
-    const RandomPack pack(shape, random.bits());
-    ModelSession session(shape, {16, 256}, createCpuBackend(2, ""));
+    const ModelDescription model = randomModel(random);
+    const RandomPack pack(model, random.bits());
+    ModelSession session(model, {16, 256}, createCpuBackend(2, ""));
     pack.attachTo(session);
-    const Sequence sequence = randomSequence(random, shape, 150, 0);
+    const Sequence sequence = randomSequence(random, model, 150, 0);
     for (float logit : step(session, {{&sequence, 0, 150}})) {
       digest = (digest ^ std::bit_cast<uint32_t>(logit)) * 1099511628211u;
     }
@@ -127,11 +128,11 @@ TEST("logits of a fixed model are printed for comparison between architectures")
 
 TEST("a bad batch is refused and changes nothing") {
   Random random(13);
-  const ModelShape shape = randomShape(random);
-  const RandomPack pack(shape, 5);
-  ModelSession session(shape, {4, 64}, createCpuBackend(2, ""));
+  const ModelDescription model = randomModel(random);
+  const RandomPack pack(model, 5);
+  ModelSession session(model, {4, 64}, createCpuBackend(2, ""));
   pack.attachTo(session);
-  const Sequence sequence = randomSequence(random, shape, 10, 0);
+  const Sequence sequence = randomSequence(random, model, 10, 0);
   const std::vector<float> expected = step(session, {{&sequence, 0, 10}});
   float logits[1];
   int refused = 0;
@@ -139,7 +140,7 @@ TEST("a bad batch is refused and changes nothing") {
     StepBatch batch;
     const int32_t rows = random.between(1, 4);
     for (int32_t r = 0; r < rows; ++r) {
-      batch.tokens.push_back(random.of<int32_t>({0, 1, -1, shape.vocab, INT32_MAX, INT32_MIN}));
+      batch.tokens.push_back(random.of<int32_t>({0, 1, -1, model.vocab, INT32_MAX, INT32_MIN}));
       batch.positions.push_back(random.of<int32_t>({r, r, 0, -1, 63, 64, 399, 400, INT32_MAX}));
       batch.sequences.push_back(random.of<int32_t>({0, 0, 1, -1, 2, INT32_MAX}));
     }
@@ -148,7 +149,7 @@ TEST("a bad batch is refused and changes nothing") {
     if (random.below(2) == 0) batch.logitRows.push_back(random.of<int32_t>({-1, 4, INT32_MAX}));
     if (random.below(4) == 0) batch.positions.pop_back();
     try {
-      checkBatch(batch, shape, {4, 64});
+      checkBatch(batch, model.shape(), {4, 64});
     } catch (const Failure&) {
       ++refused;
       try {
@@ -163,19 +164,23 @@ TEST("a bad batch is refused and changes nothing") {
   CHECK(equal(step(session, {{&sequence, 0, 10}}), expected), "the cache is as before");
 }
 
-TEST("impossible shapes are refused by name") {
+TEST("impossible descriptions are refused by name") {
   Random random(14);
   for (int trial = 0; trial < 2000; ++trial) {
-    ModelShape shape = randomShape(random);
-    int32_t* fields[] = {&shape.layers,  &shape.dModel,  &shape.vocab, &shape.heads, &shape.kvHeads,
-                         &shape.headDim, &shape.experts, &shape.topK,  &shape.ffn,   &shape.maxContext};
-    *fields[random.below(10)] = random.of<int32_t>({0, -1, INT32_MIN, INT32_MAX});
+    ModelDescription model = randomModel(random);
+    Block& block = model.blocks[static_cast<size_t>(random.below(static_cast<int32_t>(model.blocks.size())))];
+    AttentionDescription& attention = block.attention;
+    MoeMlp* moe = std::get_if<MoeMlp>(&block.mlp);
+    int32_t& width = moe == nullptr ? std::get<DenseMlp>(block.mlp).mlp.width : moe->expert.width;
+    int32_t* fields[] = {&model.dModel,      &model.vocab, &model.maxContext,  &attention.heads,
+                         &attention.kvHeads, &width,       &attention.headDim, &model.blockOfLayer[0]};
+    *fields[random.below(8)] = random.of<int32_t>({-1, INT32_MIN, INT32_MAX});
     bool refused = false;
     try {
-      checkShape(shape);
+      checkDescription(model);
     } catch (const Failure& failure) {
       refused = std::string(failure.what()).size() > 5;
     }
-    CHECK(refused, "shape");
+    CHECK(refused, "description");
   }
 }

@@ -29,11 +29,12 @@ namespace {
 // A backend with its weights, and sequences that go on where they stopped.
 class Steps {
  public:
-  Steps(const ModelShape& shape, int threads) : pack_(shape, 7), weights_(shape), backend_(shape, limits, threads, "") {
+  Steps(const ModelDescription& model, int threads)
+      : pack_(model, 7), weights_(model), backend_(model, limits, threads, "") {
     pack_.attachTo(weights_);
     Random random(3);
-    for (int32_t s = 0; s < sequences; ++s) sequences_.push_back(randomSequence(random, shape, length, s * blocks));
-    logits_.resize(static_cast<size_t>(shape.vocab) * maxRows);
+    for (int32_t s = 0; s < sequences; ++s) sequences_.push_back(randomSequence(random, model, length, s * blocks));
+    logits_.resize(static_cast<size_t>(model.vocab) * maxRows);
   }
 
   // Rows [from, to) of the first `count` sequences; returns the allocations made by the step alone.
@@ -59,30 +60,21 @@ class Steps {
   std::vector<float> logits_;
 };
 
-ModelShape smallShape() {
-  ModelShape shape{};
-  shape.dtype = DType::bf16;
-  shape.layers = 2;
-  shape.dModel = 256;
-  shape.vocab = 512;
-  shape.maxContext = 400;
-  shape.normEpsilon = 1e-5f;
-  shape.heads = 4;
-  shape.kvHeads = 2;
-  shape.headDim = 64;
-  shape.clipQkv = 8;
-  shape.ropeTheta = 10000;
-  shape.experts = 8;
-  shape.topK = 2;
-  shape.ffn = 512;
-  return shape;
+// As a family of today has it, or with everything that a block can have.
+ModelDescription smallModel(bool everything) {
+  Random random(1);
+  ModelDescription model = everything ? randomModel(random, 2, 8, 2) : plainModel(random, 2, 8, 2);
+  model.activations = DType::bf16;
+  model.dModel = 256;
+  model.vocab = 512;
+  return model;
 }
 
 }  // namespace
 
 TEST("a step allocates nothing, whatever its rows and its context") {
   for (int threads : {1, 3}) {
-    Steps steps(smallShape(), threads);
+    Steps steps(smallModel(false), threads);
     for (int32_t warm = 0; warm < 2; ++warm) {
       for (const int32_t rows : {128, 16, 1}) steps.run(1, 0, rows);
       steps.run(Steps::sequences, 0, 1);
@@ -96,14 +88,14 @@ TEST("a step allocates nothing, whatever its rows and its context") {
 }
 
 // Under callgrind, which counts what happens inside CpuBackend::step.
-TEST("counted: a prompt of 128 tokens") { Steps(smallShape(), 1).run(1, 0, 128); }
+TEST("counted: a prompt of 128 tokens") { Steps(smallModel(false), 1).run(1, 0, 128); }
 
 TEST("counted: 16 steps of one token") {
-  Steps steps(smallShape(), 1);
+  Steps steps(smallModel(false), 1);
   for (int32_t row = 0; row < 16; ++row) steps.run(1, row, row + 1);
 }
 
 TEST("counted: 16 steps of eight tokens") {
-  Steps steps(smallShape(), 1);
+  Steps steps(smallModel(false), 1);
   for (int32_t row = 0; row < 16; ++row) steps.run(Steps::sequences, row, row + 1);
 }

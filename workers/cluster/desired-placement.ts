@@ -3,14 +3,15 @@
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Placement } from '../../infra/registry/group-plans.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
-import type { ModelDescription } from '../../native/model-description.ts';
+import { expertShape } from '../../native/model-description.ts';
 import { inspectModel } from '../model/inspect-model.ts';
+import type { StoredModel } from '../model/stored-model.ts';
 import { relativeSpeed } from './cached-bandwidth.ts';
-import { expertSlots } from './memory-slots.ts';
+import { expertSlots, sharedBytes } from './memory-slots.ts';
 import { placeExperts } from './place-experts.ts';
 
 export interface PlacementRequest {
-  readonly model: ModelDescription;
+  readonly model: StoredModel;
   readonly leader: string;
   /** By id. */
   readonly nodes: readonly NodeReport[];
@@ -19,12 +20,14 @@ export interface PlacementRequest {
 }
 
 /**
- * All nodes hold attention if all experts still fit, so that any node can lead. Otherwise only the leader holds it.
+ * All nodes hold attention if all experts still fit, so that any node can lead. Otherwise only the leader holds it. Of a dense
+ * model only the leader holds anything: the other nodes wait to take over.
  * @throws DomainError `bad_config` naming the room of each node.
  */
 export function desiredPlacement(request: PlacementRequest): Placement {
   const { model, leader, nodes, counts } = request;
-  const { experts } = model.router;
+  const { experts } = expertShape(model);
+  if (experts === 0) return densePlacement(request);
   const everywhere = nodes.map((node) => slotsOf(model, node, true));
   const shared = sum(everywhere) >= experts;
   const slots = shared ? everywhere : nodes.map((node) => slotsOf(model, node, node.id === leader));
@@ -40,9 +43,9 @@ export function desiredPlacement(request: PlacementRequest): Placement {
   return { modelHash: nodes[0]?.holdings.modelHash ?? '', nodes: wanted };
 }
 
-function slotsOf(model: ModelDescription, { holdings }: NodeReport, shared: boolean): number {
+function slotsOf(model: StoredModel, { holdings }: NodeReport, shared: boolean): number {
   const { memoryBytes, kvTokens, maxExperts } = holdings;
-  return Math.min(maxExperts ?? model.router.experts, expertSlots(model, { memoryBytes, kvTokens, shared }));
+  return Math.min(maxExperts ?? Number.POSITIVE_INFINITY, expertSlots(model, { memoryBytes, kvTokens, shared }));
 }
 
 function tooSmall({ model, nodes }: PlacementRequest, slots: readonly number[]): DomainError {
@@ -52,12 +55,27 @@ function tooSmall({ model, nodes }: PlacementRequest, slots: readonly number[]):
   const { bytes } = inspectModel(model, 1);
   return new DomainError(
     'bad_config',
-    `The model's ${model.router.experts} experts of ${toGigabytes(bytes.expert)} GB, attention of ${toGigabytes(bytes.shared)} GB and ` +
+    `The model's ${expertShape(model).experts} experts of ${toGigabytes(bytes.expert)} GB, attention of ${toGigabytes(bytes.shared)} GB and ` +
       `the KV cache, do not fit into the nodes' memory, which has room for ${rooms.join(', ')}. ` +
       'Add a node with `conclave node --join`, or raise worker.memoryBytes.',
     { param: 'worker.memoryBytes' },
   );
 }
+
+function densePlacement({ model, leader, nodes }: PlacementRequest): Placement {
+  const wanted = nodes.map(({ id }) => ({ id, experts: [], shared: id === leader }));
+  const { memoryBytes, kvTokens, modelHash } = nodes.find(({ id }) => id === leader)?.holdings ?? NO_ROOM;
+  const needed = sharedBytes(model, { kvTokens, shared: true });
+  if (memoryBytes >= needed) return { modelHash, nodes: wanted };
+  throw new DomainError(
+    'bad_config',
+    `The model and the KV cache take ${toGigabytes(needed)} GB, which do not fit into the memory of ${leader} ` +
+      `(${toGigabytes(memoryBytes)} GB). A dense model cannot be shared among nodes; raise worker.memoryBytes.`,
+    { param: 'worker.memoryBytes' },
+  );
+}
+
+const NO_ROOM = { memoryBytes: 0, kvTokens: 0, modelHash: '' };
 
 function toGigabytes(bytes: number): number {
   return Number((bytes / 1e9).toPrecision(3));

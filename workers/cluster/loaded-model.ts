@@ -78,8 +78,8 @@ export class LoadedModel {
 
   async #attach(pack: PackId, opened: OpenedPacks): Promise<void> {
     const attach = (): void => {
-      if (opened.shared !== null) this.session.attachShared(opened.shared.file, opened.shared.sections);
-      for (const [expert, { file, sections }] of opened.experts) this.session.attachExpert(expert, file, sections);
+      if (opened.shared !== null) this.session.attach('shared', opened.shared.file, opened.shared.sections);
+      for (const [expert, { file, sections }] of opened.experts) this.session.attach(expert, file, sections);
     };
     try {
       await this.mutex.runExclusive(() => whenIdle(attach));

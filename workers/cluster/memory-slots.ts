@@ -1,6 +1,8 @@
 // How many experts a node's memory has room for, beside what else it has to hold. Pure.
-import { BYTES_PER_WEIGHT, type ModelDescription } from '../../native/model-description.ts';
+import { BYTES_PER_ACTIVATION, expertShape, type ModelDescription } from '../../native/model-description.ts';
 import { inspectModel } from '../model/inspect-model.ts';
+import { blockOf } from '../model/section-shapes.ts';
+import type { StoredModel } from '../model/stored-model.ts';
 
 export interface NodeMemory {
   /** Memory that Conclave may use, in bytes. */
@@ -11,19 +13,25 @@ export interface NodeMemory {
   readonly shared: boolean;
 }
 
-/** Bytes of the KV cache for one token, all layers. The cache has the type of activations: bf16, else f32. */
-export function kvBytesPerToken({ dtype, layers, attention }: ModelDescription): number {
-  return 2 * layers * attention.kvHeads * attention.headDim * (dtype === 'bf16' ? BYTES_PER_WEIGHT.bf16 : 4);
+/** Bytes of the KV cache for one token, all layers. The cache has the type of activations. */
+export function kvBytesPerToken(model: ModelDescription): number {
+  const widths = model.blockOfLayer.map((_, layer) => {
+    const { kvHeads, headDim } = blockOf(model, layer).attention;
+    return 2 * kvHeads * headDim;
+  });
+  return widths.reduce((sum, width) => sum + width, 0) * BYTES_PER_ACTIVATION[model.activations];
 }
 
 /** Bytes that a node holds beside its experts. */
-export function sharedBytes(model: ModelDescription, { kvTokens, shared }: Omit<NodeMemory, 'memoryBytes'>): number {
+export function sharedBytes(model: StoredModel, { kvTokens, shared }: Omit<NodeMemory, 'memoryBytes'>): number {
   return shared ? inspectModel(model, 1).bytes.shared + kvTokens * kvBytesPerToken(model) : 0;
 }
 
-/** Whole experts that fit; 0 when not even the shared weights do. */
-export function expertSlots(model: ModelDescription, memory: NodeMemory): number {
+/** Whole experts that fit; 0 when not even the shared weights do, and for a dense model. */
+export function expertSlots(model: StoredModel, memory: NodeMemory): number {
+  const { experts } = expertShape(model);
+  if (experts === 0) return 0;
   const left = memory.memoryBytes - sharedBytes(model, memory);
   const slots = Math.floor(left / inspectModel(model, 1).bytes.expert);
-  return Math.min(model.router.experts, Math.max(0, slots));
+  return Math.min(experts, Math.max(0, slots));
 }

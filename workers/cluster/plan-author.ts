@@ -4,7 +4,8 @@ import type { Redis } from 'ioredis';
 import type { GroupPlan, Topology } from '../../infra/messages/group-plan.ts';
 import { type Placement, publishPlacement, publishPlan } from '../../infra/registry/group-plans.ts';
 import { type NodeReport, readNodes } from '../../infra/registry/node-heartbeats.ts';
-import type { ModelDescription } from '../../native/model-description.ts';
+import { expertShape } from '../../native/model-description.ts';
+import type { StoredModel } from '../model/stored-model.ts';
 import { admitNodes } from './admit-nodes.ts';
 import { choosePlan, type PlanChoice, type PlannedGroup } from './choose-plan.ts';
 import { desiredPlacement } from './desired-placement.ts';
@@ -17,7 +18,7 @@ export interface AuthorParts {
   readonly leader: string;
   /** Without an exchange the leader admits no other node. */
   readonly alone: boolean;
-  readonly model: ModelDescription;
+  readonly model: StoredModel;
   readonly topology: Topology | 'auto';
   /** Incarnation of the leader before this one, which has probably died: left out until it shows life; null when unknown. */
   readonly formerLeader: string | null;
@@ -72,7 +73,7 @@ export class PlanAuthor {
       ({ id }) => !alone || id === leader,
     );
     this.#nodes = admitted.filter((node) => node.id === leader || !this.#suspects.has(node, now()));
-    const { experts } = model.router;
+    const { experts } = expertShape(model);
     const placement = await this.#place();
     return choosePlan({ leader, active: this.#active, nodes: this.#nodes, placement, experts, topology });
   }
@@ -123,7 +124,7 @@ export class PlanAuthor {
     }
     this.#leftAtMs ??= this.#parts.now();
     const held = new Set(nodes.flatMap(({ holdings }) => holdings.experts));
-    const lacks = held.size < this.#parts.model.router.experts;
+    const lacks = held.size < expertShape(this.#parts.model).experts;
     return lacks || this.#parts.now() - this.#leftAtMs > REPLACE_AFTER_MS;
   }
 

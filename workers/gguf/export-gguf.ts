@@ -4,11 +4,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import { BYTES_PER_WEIGHT, type WeightDtype } from '../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, type WeightFormat } from '../../native/model-description.ts';
 import { describeCheckpoint } from '../model/describe-checkpoint.ts';
 import { type Checkpoint, openCheckpoint } from '../model/open-checkpoint.ts';
 import type { MatrixSource } from '../model/weight-plan.ts';
 import { countBytes, type OnProgress } from '../pack/progress.ts';
+import { readVector } from '../pack/read-section.ts';
 import { widenFloats } from '../pack/widen-floats.ts';
 import { writeAt, writeFileAtomically } from '../pack/write-file-atomically.ts';
 import { layOutGguf } from './gguf-header.ts';
@@ -26,10 +27,9 @@ const tokenizerSchema = z.object({
 
 /** Returns the file's size. Throws DomainError `bad_config` or `bad_checkpoint` naming what cannot be written as GGUF. */
 export async function exportGguf(folder: string, path: string, onProgress: OnProgress): Promise<number> {
-  const { description, family, index, config } = await describeCheckpoint(folder);
-  const experts = Array.from({ length: description.router.experts }, (_, id) => family.expertSections(description, id));
-  const tensors = ggufTensors(family.sharedSections(description), experts, description.dtype);
+  const { description, sections, index, config } = await describeCheckpoint(folder);
   const metadata = ggufMetadata(description, await readTokenizer(folder), Number(config.value['eos_token_id'] ?? 0));
+  const tensors = ggufTensors(sections);
   const { header, offsets, fileBytes } = layOutGguf(metadata, tensors);
   const advance = countBytes(fileBytes, onProgress);
   const checkpoint = openCheckpoint(index);
@@ -39,7 +39,7 @@ export async function exportGguf(folder: string, path: string, onProgress: OnPro
       await writeAt(file, header, 0);
       for (const [at, tensor] of tensors.entries()) {
         let position = offsets[at] ?? 0;
-        for (const chunk of readTensor(tensor, checkpoint, description.dtype)) {
+        for (const chunk of readTensor(tensor, checkpoint)) {
           await writeAt(file, chunk, position);
           position += chunk.length;
           advance(`Writing ${tensor.name}`, chunk.length);
@@ -65,22 +65,20 @@ async function readTokenizer(folder: string): Promise<BpeTokenizer> {
   return { vocab: model.vocab, merges: model.merges, addedTokens: added_tokens };
 }
 
-function* readTensor(tensor: GgufTensor, checkpoint: Checkpoint, dtype: WeightDtype): Generator<Uint8Array> {
+function* readTensor(tensor: GgufTensor, checkpoint: Checkpoint): Generator<Uint8Array> {
   if ('vector' in tensor) {
-    const { tensor: name, length } = tensor.vector;
-    const located = checkpoint.tensor(name);
-    const bytes = located.file.read(located.offset, length * BYTES_PER_WEIGHT[located.dtype]);
-    yield bytesOf(widenFloats(bytes, located.dtype));
+    yield bytesOf(readVector(tensor.vector, checkpoint));
     return;
   }
   for (const matrix of tensor.matrices) {
+    const { dtype } = checkpoint.tensor(matrix.tensor);
     const bytes = readMatrix(matrix, checkpoint, dtype);
     yield tensor.dtype === dtype ? bytes : bytesOf(widenFloats(bytes, dtype));
   }
 }
 
 /** Row by row, whatever direction the checkpoint stores it in. */
-function readMatrix(matrix: MatrixSource, checkpoint: Checkpoint, dtype: WeightDtype): Uint8Array {
+function readMatrix(matrix: MatrixSource, checkpoint: Checkpoint, dtype: WeightFormat): Uint8Array {
   const { file, offset } = checkpoint.tensor(matrix.tensor);
   const width = BYTES_PER_WEIGHT[dtype];
   const begin = offset + matrix.first * width;
@@ -89,7 +87,7 @@ function readMatrix(matrix: MatrixSource, checkpoint: Checkpoint, dtype: WeightD
   return matrix.inputStride === 1 ? bytes : transpose(bytes, matrix, dtype);
 }
 
-function transpose(bytes: Uint8Array, { outputs, inputs }: MatrixSource, dtype: WeightDtype): Uint8Array {
+function transpose(bytes: Uint8Array, { outputs, inputs }: MatrixSource, dtype: WeightFormat): Uint8Array {
   const Elements = dtype === 'f32' ? Uint32Array : Uint16Array;
   const from = new Elements(bytes.slice().buffer);
   const to = new Elements(from.length);

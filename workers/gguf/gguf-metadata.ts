@@ -1,7 +1,8 @@
 // What a GGUF file says about a model beside its tensors. In: a description and a byte-level BPE tokenizer.json. Out: the
 // entries llama.cpp needs for the architecture `dbrx`. Pure.
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import type { ModelDescription } from '../../native/model-description.ts';
+import { blockOf } from '../model/section-shapes.ts';
+import { mainFormat, type StoredModel } from '../model/stored-model.ts';
 import type { GgufValue } from './gguf-header.ts';
 
 const FILE_TYPES = { f32: 0, f16: 1, bf16: 32 } as const;
@@ -17,7 +18,7 @@ export interface BpeTokenizer {
 
 /** Throws DomainError `bad_config` for a family that has no mapping here. */
 export function ggufMetadata(
-  model: ModelDescription,
+  model: StoredModel,
   tokenizer: BpeTokenizer,
   eosTokenId: number,
 ): ReadonlyMap<string, GgufValue> {
@@ -27,21 +28,23 @@ export function ggufMetadata(
   return new Map([...architecture(model), ...tokenizerEntries(model.vocab, tokenizer, eosTokenId)]);
 }
 
-function architecture(model: ModelDescription): [string, GgufValue][] {
-  const { attention, router, expert } = model;
+function architecture(model: StoredModel): [string, GgufValue][] {
+  const { attention, mlp, attentionNorm } = blockOf(model, 0);
+  if (mlp.kind !== 'moe' || attention.rotary === null) throw new TypeError('a dbrx model has experts and rotates');
+  const { router, expert } = mlp;
   return [
     ['general.architecture', { type: 'string', value: 'dbrx' }],
-    ['general.file_type', u32(FILE_TYPES[model.dtype])],
-    ['dbrx.block_count', u32(model.layers)],
+    ['general.file_type', u32(FILE_TYPES[mainFormat(model)])],
+    ['dbrx.block_count', u32(model.blockOfLayer.length)],
     ['dbrx.context_length', u32(model.maxContext)],
     ['dbrx.embedding_length', u32(model.dModel)],
-    ['dbrx.feed_forward_length', u32(expert.ffn)],
+    ['dbrx.feed_forward_length', u32(expert.width)],
     ['dbrx.attention.head_count', u32(attention.heads)],
     ['dbrx.attention.head_count_kv', u32(attention.kvHeads)],
-    ['dbrx.attention.layer_norm_epsilon', f32(model.norm.epsilon)],
+    ['dbrx.attention.layer_norm_epsilon', f32(attentionNorm.epsilon)],
     // 0 is llama.cpp's "not clipped".
-    ['dbrx.attention.clamp_kqv', f32(attention.clipQkv ?? 0)],
-    ['dbrx.rope.freq_base', f32(attention.ropeTheta)],
+    ['dbrx.attention.clamp_kqv', f32(attention.clip ?? 0)],
+    ['dbrx.rope.freq_base', f32(attention.rotary.table.theta)],
     ['dbrx.expert_count', u32(router.experts)],
     ['dbrx.expert_used_count', u32(router.topK)],
   ];

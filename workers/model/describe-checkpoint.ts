@@ -1,19 +1,19 @@
-// What a checkpoint folder holds, from config.json and the headers of its weights alone. In: a folder. Out: description,
-// family and index, checked against each other. Maps nothing, so it needs no native addon.
-import type { ModelDescription } from '../../native/model-description.ts';
-import { checkTensors } from './check-tensors.ts';
+// What a checkpoint folder holds, from config.json and the headers of its weights alone. In: a folder. Out: model, where its
+// weights are, and index, checked against each other. Maps nothing, so it needs no native addon.
 import { type CheckpointIndex, readCheckpointIndex } from './checkpoint-index.ts';
-import { familyOf } from './model-families.ts';
-import type { ModelFamily, ModelOutline } from './model-family.ts';
+import { familyOf } from './families/model-families.ts';
+import { planWeights } from './plan-weights.ts';
 import { type ModelConfig, readModelConfig } from './read-model-config.ts';
+import { activationsOf, type StoredModel, tabulateFormats } from './stored-model.ts';
 import type { PlannedSection } from './weight-plan.ts';
 
 export interface DescribedCheckpoint {
   readonly folder: string;
   readonly config: ModelConfig;
-  readonly family: ModelFamily;
   readonly index: CheckpointIndex;
-  readonly description: ModelDescription;
+  readonly description: StoredModel;
+  /** Every section of every pack. */
+  readonly sections: readonly PlannedSection[];
 }
 
 /** Reads and checks a checkpoint folder. Throws DomainError `bad_config` or `bad_checkpoint`. */
@@ -22,12 +22,8 @@ export async function describeCheckpoint(folder: string): Promise<DescribedCheck
   const family = familyOf(config);
   const outline = family.outline(config);
   const index = await readCheckpointIndex(folder);
-  const dtype = checkTensors(index, allSections(family, outline), family.unreadTensors);
-  return { folder, config, family, index, description: { ...outline, dtype } };
-}
-
-/** Every section of every pack of a model. */
-export function allSections(family: ModelFamily, model: ModelOutline): readonly PlannedSection[] {
-  const experts = Array.from({ length: model.router.experts }, (_, expert) => family.expertSections(model, expert));
-  return [...family.sharedSections(model), ...experts.flat()];
+  const sections = planWeights(family, outline, index);
+  const formats = tabulateFormats(sections);
+  const description = { ...outline, activations: activationsOf(formats), formats };
+  return { folder, config, index, description, sections };
 }

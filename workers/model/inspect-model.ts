@@ -1,29 +1,32 @@
-// What a model is made of: parameters and bytes, as a planner and a person want them. In: a description. Out: a report.
-// Pure. Bytes are those of the weights in the model's dtype, without the packs' padding.
-import { BYTES_PER_WEIGHT, type ModelDescription } from '../../native/model-description.ts';
+// What a model is made of: parameters and bytes, as a planner and a person want them. In: a model. Out: a report. Pure. Bytes
+// are those of the sections, without the packs' padding.
+import { expertShape, type ModelDescription } from '../../native/model-description.ts';
+import type { WeightRole } from '../../native/weight-sections.ts';
+import { expertSectionShapes, type SectionShape, sharedSectionShapes } from './section-shapes.ts';
+import { formatOf, type StoredModel, type WeightFormats, weightBytes } from './stored-model.ts';
 
-/** Parameters of each part, summed over the layers. */
-interface ModelParameters {
+/** A number for each part of a model, summed over the layers. */
+export interface ModelParts {
   readonly embedding: number;
   readonly attention: number;
   readonly norms: number;
   readonly routers: number;
-  /** One expert in every layer. */
-  readonly expert: number;
+  /** MLPs that every token passes: dense layers and shared experts. */
+  readonly dense: number;
   readonly lmHead: number;
+  /** One expert in every MoE layer, the largest; 0 for a dense model. */
+  readonly expert: number;
   readonly total: number;
+}
+
+interface ModelParameters extends ModelParts {
   /** What one token uses: top-k experts, and everything that is not an expert. */
   readonly active: number;
 }
 
-interface ModelBytes {
+interface ModelBytes extends ModelParts {
   /** Everything but the experts: what every node of a decentralized group holds. */
   readonly shared: number;
-  readonly attention: number;
-  readonly lmHead: number;
-  /** One expert in every layer. */
-  readonly expert: number;
-  readonly total: number;
   /** Read for each token decoded alone: the active weights but the embedding, of which one row is read. */
   readonly perToken: number;
 }
@@ -38,42 +41,83 @@ interface NodeShare {
 
 export interface ModelReport {
   readonly description: ModelDescription;
+  readonly formats: WeightFormats;
   readonly parameters: ModelParameters;
   readonly bytes: ModelBytes;
   readonly share: NodeShare;
 }
 
 /** Counts a model's parameters and bytes, and what each of `nodes` nodes holds. */
-export function inspectModel(description: ModelDescription, nodes: number): ModelReport {
-  const parameters = countParameters(description);
-  const bytes = countBytes(parameters, description);
-  const expertsPerNode = Math.ceil(description.router.experts / nodes);
-  const bytesPerNode = bytes.shared + expertsPerNode * bytes.expert;
-  return { description, parameters, bytes, share: { nodes, expertsPerNode, bytesPerNode } };
-}
-
-function countParameters(model: ModelDescription): ModelParameters {
-  const { layers, dModel, vocab, router } = model;
-  const { heads, kvHeads, headDim } = model.attention;
-  const embedding = vocab * dModel;
-  const lmHead = vocab * dModel;
-  const attention = layers * ((heads + 2 * kvHeads) * headDim * dModel + heads * headDim * dModel);
-  const norms = (2 * layers + 1) * dModel;
-  const routers = layers * router.experts * dModel;
-  const expert = layers * 3 * model.expert.ffn * dModel;
-  const shared = embedding + lmHead + attention + norms + routers;
-  const total = shared + router.experts * expert;
-  return { embedding, attention, norms, routers, expert, lmHead, total, active: shared + router.topK * expert };
-}
-
-function countBytes(parameters: ModelParameters, { dtype, router }: ModelDescription): ModelBytes {
-  const width = BYTES_PER_WEIGHT[dtype];
+export function inspectModel(model: StoredModel, nodes: number): ModelReport {
+  const { formats, ...description } = model;
+  const { experts, topK } = expertShape(model);
+  const count = sumParts(model, ({ outputs, inputs }) => outputs * inputs);
+  const size = sumParts(model, (section) => weightBytes({ ...section, format: formatOf(formats, section) }));
+  const expertsPerNode = Math.ceil(experts / nodes);
   return {
-    shared: (parameters.total - router.experts * parameters.expert) * width,
-    attention: parameters.attention * width,
-    lmHead: parameters.lmHead * width,
-    expert: parameters.expert * width,
-    total: parameters.total * width,
-    perToken: (parameters.active - parameters.embedding) * width,
+    description,
+    formats,
+    parameters: { ...count.parts, active: count.shared + topK * count.parts.expert },
+    bytes: {
+      ...size.parts,
+      shared: size.shared,
+      perToken: size.shared + topK * size.parts.expert - size.parts.embedding,
+    },
+    share: { nodes, expertsPerNode, bytesPerNode: size.shared + expertsPerNode * size.parts.expert },
   };
 }
+
+function sumParts(model: StoredModel, measure: (section: SectionShape) => number): SummedParts {
+  const parts = { embedding: 0, attention: 0, norms: 0, routers: 0, dense: 0, lmHead: 0 };
+  let shared = 0;
+  for (const section of sharedSectionShapes(model)) {
+    const amount = measure(section);
+    parts[PART_OF[section.role]] += amount;
+    shared += amount;
+  }
+  const experts = Array.from({ length: expertShape(model).experts }, (_, expert) =>
+    expertSectionShapes(model, expert).reduce((sum, section) => sum + measure(section), 0),
+  );
+  const total = experts.reduce((sum, expert) => sum + expert, shared);
+  return { shared, parts: { ...parts, expert: Math.max(0, ...experts), total } };
+}
+
+interface SummedParts {
+  readonly parts: ModelParts;
+  readonly shared: number;
+}
+
+/** Of sections that belong to no expert. */
+const PART_OF: Readonly<Record<WeightRole, Exclude<keyof ModelParts, 'expert' | 'total'>>> = {
+  embedding: 'embedding',
+  finalNorm: 'norms',
+  finalNormBias: 'norms',
+  lmHead: 'lmHead',
+  lmHeadBias: 'lmHead',
+  attentionNorm: 'norms',
+  attentionNormBias: 'norms',
+  query: 'attention',
+  key: 'attention',
+  value: 'attention',
+  queryBias: 'attention',
+  keyBias: 'attention',
+  valueBias: 'attention',
+  queryNorm: 'norms',
+  keyNorm: 'norms',
+  sinks: 'attention',
+  attentionOutput: 'attention',
+  attentionOutputBias: 'attention',
+  mlpNorm: 'norms',
+  mlpNormBias: 'norms',
+  router: 'routers',
+  routerBias: 'routers',
+  choiceBias: 'routers',
+  gateUp: 'dense',
+  gateBias: 'dense',
+  upBias: 'dense',
+  down: 'dense',
+  downBias: 'dense',
+  sharedGateUp: 'dense',
+  sharedDown: 'dense',
+  sharedGate: 'dense',
+};

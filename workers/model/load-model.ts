@@ -1,7 +1,7 @@
 // From a folder on disk to a session ready to step. In: a checkpoint or pack folder, and which packs this process holds.
 // Out: opened packs, built first when the checkpoint is there and they are not. Everything that computes starts here.
 import { join } from 'node:path';
-import type { ModelDescription } from '../../native/model-description.ts';
+import { expertShape } from '../../native/model-description.ts';
 import { ModelSession, type SessionOptions } from '../../native/model-session.ts';
 import { type BuildEvents, buildPacks } from '../pack/build-packs.ts';
 import { checkPack } from '../pack/check-pack.ts';
@@ -10,6 +10,7 @@ import { allPacks, packFileName } from '../pack/pack-folder.ts';
 import type { PackId } from '../pack/pack-format.ts';
 import { describeCheckpoint } from './describe-checkpoint.ts';
 import { packsIn } from './find-packs.ts';
+import type { StoredModel } from './stored-model.ts';
 
 export interface LoadRequest {
   /** A checkpoint (config.json and safetensors) or a folder of packs. */
@@ -20,7 +21,7 @@ export interface LoadRequest {
   readonly packs: readonly PackId[] | 'all';
   readonly events: BuildEvents;
   /** Sees the model before its packs are built or read, and throws to refuse it. */
-  readonly check?: (description: ModelDescription) => void;
+  readonly check?: (model: StoredModel) => void;
 }
 
 /**
@@ -33,24 +34,24 @@ export async function loadModel(request: LoadRequest): Promise<OpenedPacks> {
   if (present !== undefined) {
     const { description } = await checkPack(join(folder, packFileName(present)), present);
     request.check?.(description);
-    return openPacks(folder, wantedPacks(request, description.router.experts), events.onProgress);
+    return openPacks(folder, wantedPacks(request, description), events.onProgress);
   }
   const checkpoint = await describeCheckpoint(folder);
   request.check?.(checkpoint.description);
-  const packs = wantedPacks(request, checkpoint.description.router.experts);
+  const packs = wantedPacks(request, checkpoint.description);
   return openPacks(await buildPacks({ checkpoint, home, packs, events }), packs, events.onProgress);
 }
 
-function wantedPacks(request: LoadRequest, experts: number): readonly PackId[] {
-  return request.packs === 'all' ? allPacks(experts) : request.packs;
+function wantedPacks(request: LoadRequest, model: StoredModel): readonly PackId[] {
+  return request.packs === 'all' ? allPacks(expertShape(model).experts) : request.packs;
 }
 
 /** A session with every opened pack attached. Throws NativeError naming the option or file at fault. */
 export async function createModelSession(packs: OpenedPacks, options: SessionOptions): Promise<ModelSession> {
   const session = ModelSession.create(packs.description, options);
   try {
-    if (packs.shared !== null) session.attachShared(packs.shared.file, packs.shared.sections);
-    for (const [expert, { file, sections }] of packs.experts) session.attachExpert(expert, file, sections);
+    if (packs.shared !== null) session.attach('shared', packs.shared.file, packs.shared.sections);
+    for (const [expert, { file, sections }] of packs.experts) session.attach(expert, file, sections);
     return session;
   } catch (thrown) {
     await session.close();

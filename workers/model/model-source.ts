@@ -3,7 +3,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ModelDescription, WeightDtype } from '../../native/model-description.ts';
 import { type BuildEvents, buildPacks, locatePacks } from '../pack/build-packs.ts';
 import { checkPack } from '../pack/check-pack.ts';
 import { fetchPack, fetchPackedModel, type PackPeers } from '../pack/fetch-pack.ts';
@@ -12,12 +11,13 @@ import { badPack, type PackId } from '../pack/pack-format.ts';
 import { acquirePackLock } from '../pack/pack-lock.ts';
 import type { PackedModel } from '../pack/serve-packs.ts';
 import { describeCheckpoint } from './describe-checkpoint.ts';
+import { familyOf } from './families/model-families.ts';
 import { packsIn } from './find-packs.ts';
-import { familyOf } from './model-families.ts';
 import { parseModelConfig } from './read-model-config.ts';
+import type { StoredModel } from './stored-model.ts';
 
 export interface ModelSource {
-  readonly description: ModelDescription;
+  readonly description: StoredModel;
   /** What it is, for other nodes; `modelHash` is the SHA-256 of the checkpoint's files. */
   readonly packed: PackedModel;
   /** Where its packs are or will be. */
@@ -45,17 +45,17 @@ export async function openModelFolder(
   const [present] = await packsIn(folder);
   if (present === undefined) return checkpointSource(folder, home, events);
   const { description, header } = await checkPack(join(folder, packFileName(present)), present);
-  const packed = { modelHash: header.sourceHash, dtype: header.dtype, config: header.config };
-  return packSource(description, packed, folder, findPeers);
+  const { sourceHash: modelHash, activations, formats, config } = header;
+  return packSource(description, { modelHash, activations, formats, config }, folder, findPeers);
 }
 
 /** The model that other nodes serve; its packs are kept below `<home>/packs`. Throws `unavailable` when none answers. */
 export async function openPeerModel(home: string, findPeers: FindPeers): Promise<ModelSource> {
   const packed = await fetchPackedModel(await findPeers(null));
   const config = parseModelConfig(packed.config, 'config.json of the group');
-  const dtype = packed.dtype as WeightDtype;
-  const description = { ...familyOf(config).outline(config), dtype };
-  return packSource(description, packed, packFolder(home, packed.modelHash, dtype), findPeers);
+  const { modelHash, activations, formats } = packed;
+  const description = { ...familyOf(config).outline(config), activations, formats };
+  return packSource(description, packed, packFolder(home, modelHash), findPeers);
 }
 
 async function checkpointSource(folder: string, home: string, events: BuildEvents): Promise<ModelSource> {
@@ -64,18 +64,18 @@ async function checkpointSource(folder: string, home: string, events: BuildEvent
   const located = await locatePacks(checkpoint, home, events.onProgress);
   return {
     description,
-    packed: { modelHash: located.sourceHash, dtype: description.dtype, config: config.text },
+    packed: {
+      modelHash: located.sourceHash,
+      activations: description.activations,
+      formats: description.formats,
+      config: config.text,
+    },
     packFolder: located.folder,
     provide: async (packs, wanted) => void (await buildPacks({ checkpoint, home, packs, events: wanted })),
   };
 }
 
-function packSource(
-  description: ModelDescription,
-  packed: PackedModel,
-  folder: string,
-  findPeers: FindPeers,
-): ModelSource {
+function packSource(description: StoredModel, packed: PackedModel, folder: string, findPeers: FindPeers): ModelSource {
   return {
     description,
     packed,

@@ -1,16 +1,16 @@
 // A checkpoint's weights, memory-mapped. In: an index. Out: tensor lookup for the pack builder. Never writes.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { MappedFile } from '../../native/mapped-file.ts';
-import type { WeightDtype } from '../../native/model-description.ts';
-import { weightDtype } from './check-tensors.ts';
+import type { WeightFormat } from '../../native/model-description.ts';
 import type { CheckpointIndex } from './checkpoint-index.ts';
+import { weightFormat } from './plan-weights.ts';
 
 /** Where a tensor lies in a mapped file. */
 export interface TensorLocation {
   readonly file: MappedFile;
   /** From the beginning of the file, in bytes. */
   readonly offset: number;
-  readonly dtype: WeightDtype;
+  readonly dtype: WeightFormat;
   readonly shape: readonly number[];
 }
 
@@ -32,7 +32,7 @@ export function openCheckpoint(index: CheckpointIndex): Checkpoint {
     tensor(name) {
       const entry = index.tensors.get(name);
       if (entry === undefined) throw new DomainError('bad_checkpoint', `${index.folder}: tensor "${name}" is missing`);
-      const dtype = weightDtype(name, entry);
+      const dtype = weightFormat(name, entry);
       return { file: fileAt(entry.path), offset: entry.offset, dtype, shape: entry.shape };
     },
     close() {

@@ -1,26 +1,26 @@
 // Writes a checkpoint of random weights that this engine, transformers and others load: for benchmarks and tests. In: a
-// model outline, dtype and seed. Out: a folder with safetensors, config.json, generation_config.json and a tokenizer.
+// model's config, dtype and seed. Out: a folder with safetensors, config.json, generation_config.json and a tokenizer.
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import { BYTES_PER_WEIGHT, type WeightDtype } from '../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, type WeightFormat } from '../../native/model-description.ts';
+import type { WeightRole } from '../../native/weight-sections.ts';
 import { countBytes, type OnProgress } from '../pack/progress.ts';
 import { INDEX_FILE, SINGLE_FILE } from './checkpoint-index.ts';
-import { allSections } from './describe-checkpoint.ts';
-import type { ModelFamily, ModelOutline } from './model-family.ts';
+import { sourcedSections } from './plan-weights.ts';
 import { CONFIG_FILE } from './read-model-config.ts';
+import type { SizedModel } from './size-config.ts';
 import { synthesizeTokenizer } from './synthetic-tokenizer.ts';
 import type { Distribution } from './synthetic-weights.ts';
-import { matricesOf, type PlannedSection } from './weight-plan.ts';
+import { type SourcedSection, tensorsOf } from './weight-plan.ts';
 import { type WritableTensor, writeSafetensors } from './write-safetensors.ts';
 
 /** Shards are cut above this size, in bytes, as other tools do. */
 export const DEFAULT_SHARD_BYTES = 5e9;
 
 export interface SynthesisRequest {
-  readonly family: ModelFamily;
-  readonly model: ModelOutline;
-  readonly dtype: WeightDtype;
+  readonly model: SizedModel;
+  readonly dtype: WeightFormat;
   readonly seed: number;
   /** Must be absent or empty. */
   readonly folder: string;
@@ -30,17 +30,18 @@ export interface SynthesisRequest {
 
 /** Writes the checkpoint; the config comes last, so an interrupted one is not taken for a model. Throws DomainError. */
 export async function synthesizeCheckpoint(request: SynthesisRequest): Promise<void> {
-  const { family, model, folder } = request;
+  const { folder } = request;
+  const { family, config, outline } = request.model;
   await prepareFolder(folder);
-  const tokenizer = synthesizeTokenizer(model.vocab, model.maxContext);
-  await writeWeights(request, tensorsOf(allSections(family, model)));
+  const tokenizer = synthesizeTokenizer(outline.vocab, outline.maxContext);
+  await writeWeights(request, randomTensors(sourcedSections(family, outline, () => false)));
   await writeJson(folder, 'tokenizer.json', tokenizer.tokenizer);
   await writeJson(folder, 'tokenizer_config.json', tokenizer.config);
   const ends = { eos_token_id: tokenizer.endTokenIds, pad_token_id: tokenizer.padTokenId };
   await writeJson(folder, 'generation_config.json', ends);
   const [eos] = tokenizer.endTokenIds;
   const ids = { bos_token_id: null, eos_token_id: eos, pad_token_id: tokenizer.padTokenId };
-  await writeJson(folder, CONFIG_FILE, { ...family.config(model), ...ids, ...dtypeKeys(request.dtype) });
+  await writeJson(folder, CONFIG_FILE, { ...config, ...ids, ...dtypeKeys(request.dtype) });
 }
 
 async function prepareFolder(folder: string): Promise<void> {
@@ -53,7 +54,7 @@ async function prepareFolder(folder: string): Promise<void> {
 }
 
 /** transformers 5 reads `dtype`, earlier versions and other engines `torch_dtype`. */
-function dtypeKeys(dtype: WeightDtype): Readonly<Record<string, string>> {
+function dtypeKeys(dtype: WeightFormat): Readonly<Record<string, string>> {
   const name = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[dtype];
   return { dtype: name, torch_dtype: name };
 }
@@ -62,23 +63,24 @@ async function writeJson(folder: string, name: string, value: object): Promise<v
   await writeFile(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Every tensor of the plan once, at a scale that keeps activations near 1. */
-function tensorsOf(sections: readonly PlannedSection[]): readonly WritableTensor[] {
+/** Every tensor of the model once, at a scale that keeps activations near 1. */
+function randomTensors(sections: readonly SourcedSection[]): readonly WritableTensor[] {
   const tensors = new Map<string, WritableTensor>();
-  for (const { role, content } of sections) {
-    if (content.kind === 'vector') {
-      const { tensor, length } = content.source;
-      tensors.set(tensor, { name: tensor, shape: [length], distribution: { mean: 1, deviation: 0.1 } });
-    }
-    for (const { tensor, tensorShape, inputs } of matricesOf(content)) {
-      tensors.set(tensor, { name: tensor, shape: tensorShape, distribution: matrixDistribution(role, inputs) });
+  for (const section of sections) {
+    for (const { tensor, tensorShape } of tensorsOf(section.content)) {
+      tensors.set(tensor, { name: tensor, shape: tensorShape, distribution: distributionOf(section) });
     }
   }
   return [...tensors.values()];
 }
 
-function matrixDistribution(role: PlannedSection['role'], inputs: number): Distribution {
-  return { mean: 0, deviation: role === 'embedding' ? 1 : 1 / Math.sqrt(inputs) };
+function distributionOf({ role, inputs, content }: SourcedSection): Distribution {
+  if (content.kind !== 'vector') return { mean: 0, deviation: role === 'embedding' ? 1 : 1 / Math.sqrt(inputs) };
+  return { mean: isNormWeight(role) ? 1 - content.source.add : 0, deviation: 0.1 };
+}
+
+function isNormWeight(role: WeightRole): boolean {
+  return role.endsWith('Norm');
 }
 
 async function writeWeights(request: SynthesisRequest, tensors: readonly WritableTensor[]): Promise<void> {

@@ -1,6 +1,8 @@
 // A step of a centralized group on its leader: attention and router here, rows to the members that hold their experts, and
 // outputs back. A member that is late gets nothing more; its share goes to others that hold the same experts.
+
 import type { LayerFrame } from '../../infra/messages/layer-frame.ts';
+import { expertShape } from '../../native/model-description.ts';
 import type { Contribution, StepBatch } from '../../native/model-session.ts';
 import { MAX_ATTEMPTS } from '../exchange/frame-id.ts';
 import { type GroupView, memberId } from './group-view.ts';
@@ -58,7 +60,7 @@ export class CentralizedStep {
     session.begin(batch);
     this.#hidden = new Uint8Array(this.#rows * work.rowBytes);
     let before: Contribution | null = null;
-    for (this.#layer = 0; this.#layer < session.description.layers; this.#layer += 1) {
+    for (this.#layer = 0; this.#layer < expertShape(session.description).layers.length; this.#layer += 1) {
       await this.#attend(before);
       this.#giveOut();
       await this.#gather(await this.#computeOwn());
@@ -123,12 +125,12 @@ export class CentralizedStep {
     if (frame.kind === 'failure') return this.#replace(from, frame);
     const share = this.#open.find(({ member, attempt }) => member === from && attempt === frame.attempt);
     if (share === undefined) return this.#open.length === 0;
-    const { dModel, dtype } = session.description;
+    const { dModel, activations } = session.description;
     const expected = {
       slots: share.slots.length,
       rows: share.rows,
       width: dModel,
-      dtype: dtype === 'bf16' ? 'bf16' : 'f32',
+      dtype: activations,
     };
     refuseOtherSize(view, from, frame, expected);
     work.place(share.slots, frame.body);
@@ -192,12 +194,12 @@ export class CentralizedStep {
 
   #send(member: number, slots: Int32Array, padding: readonly number[]): void {
     const { view, work, link, session } = this.#parts;
-    const { dModel, dtype } = session.description;
+    const { dModel, activations } = session.description;
     const { body, rows } = encodeWork(slots, padding, work, this.#hidden);
     this.#open.push({ member, attempt: this.#attempt, slots, rows });
     const frame: LayerFrame = {
       kind: 'work',
-      dtype: dtype === 'bf16' ? 'bf16' : 'f32',
+      dtype: activations,
       epoch: view.plan.epoch,
       step: this.#step,
       layer: this.#layer,

@@ -1,6 +1,8 @@
 // A step of a decentralized group on one of its members: attention and router here, experts wherever they are, outputs from
 // all to all, once per layer. Leader and followers run the same; only the leader gets the last layer's outputs.
+
 import type { FrameKind, LayerFrame } from '../../infra/messages/layer-frame.ts';
+import { type ActivationType, expertShape } from '../../native/model-description.ts';
 import type { Contribution, StepBatch } from '../../native/model-session.ts';
 import type { WaitTimeout } from '../exchange/incoming-frames.ts';
 import { ALL_TO_ALL_ROWS, type ExchangeMode, exchangeMode, ownedRows } from './exchange-mode.ts';
@@ -31,7 +33,7 @@ export class DecentralizedStep {
   readonly #members: number;
   readonly #layers: number;
   readonly #width: number;
-  readonly #dtype: 'bf16' | 'f32';
+  readonly #dtype: ActivationType;
   #rows = 0;
   #mode: ExchangeMode = 'all';
   #digest = 0;
@@ -39,16 +41,16 @@ export class DecentralizedStep {
   #sums = new Float32Array(0);
 
   constructor(node: NodeParts, view: GroupView, work: LayerWork, step: number, lead: Lead | null) {
-    const { layers, dModel, dtype } = node.session.description;
+    const { dModel, activations } = node.session.description;
     this.#node = node;
     this.#view = view;
     this.#work = work;
     this.#step = step;
     this.#lead = lead;
     this.#members = view.plan.members.length;
-    this.#layers = layers;
+    this.#layers = expertShape(node.session.description).layers.length;
     this.#width = dModel;
-    this.#dtype = dtype === 'bf16' ? 'bf16' : 'f32';
+    this.#dtype = activations;
   }
 
   /**

@@ -1,8 +1,10 @@
 // A member of a group that does not lead: executes what the group's step log and the leader's work frames say, under
 // whatever plan is the newest, until told to stop. Keeps nothing that another process could not have.
+
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { LayerFrame } from '../../infra/messages/layer-frame.ts';
 import type { StepJob } from '../../infra/messages/step-job.ts';
+import { expertShape } from '../../native/model-description.ts';
 import type { ModelSession } from '../../native/model-session.ts';
 import { ExchangeLink } from '../exchange/exchange-link.ts';
 import { ExchangeRoutes } from '../exchange/exchange-routes.ts';
@@ -114,7 +116,7 @@ class Follower {
     this.#epoch = plan.epoch;
     this.#lastStep = 0;
     this.#jobs = [];
-    this.#view = viewGroup(plan, this.#options, session.description.router.experts);
+    this.#view = viewGroup(plan, this.#options, expertShape(session.description).experts);
     this.#node.incoming.beginEpoch(plan.epoch);
     this.#native = null;
     if (this.#view === null) this.#node.link.followLog();
@@ -199,7 +201,7 @@ class Follower {
     }
     const { epoch } = view.plan;
     // After the frames of all layers.
-    const layer = this.#options.session.description.layers;
+    const layer = expertShape(this.#options.session.description).layers.length;
     this.#answer(view, { ...failure, dtype: 'f32', epoch, step: job.step, layer, attempt: 0, body });
     this.#leaveEpoch(thrown);
   }

@@ -1,5 +1,6 @@
 // One layer of a step on one member: the routing, who computes what, this member's share, and the outputs of all as they
 // come together. In: what attend wrote. Out: slots, frame bodies, and the contribution to the next layer. No Redis here.
+import { expertShape } from '../../native/model-description.ts';
 import type { AttendResult, ModelSession } from '../../native/model-session.ts';
 import type { Assigner } from './assign-experts.ts';
 import type { GroupView } from './group-view.ts';
@@ -37,7 +38,7 @@ export class LayerWork {
   #padding: readonly (readonly number[])[] = [];
 
   constructor(session: ModelSession, view: GroupView, policy: LoadPolicy) {
-    const { topK } = session.description.router;
+    const { topK } = expertShape(session.description);
     const slots = session.options.maxRows * topK;
     this.#session = session;
     this.#view = view;

@@ -1,7 +1,9 @@
 // The leader's side of a group: executes steps with all members of the plan in force. In: plans and batches. Out: logits, or
 // a StepFailure that says who is missing. Deciding who belongs to the group is others' work.
+
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import { expertShape } from '../../native/model-description.ts';
 import type { ModelSession, StepBatch } from '../../native/model-session.ts';
 import { ExchangeLink } from '../exchange/exchange-link.ts';
 import { ExchangeRoutes } from '../exchange/exchange-routes.ts';
@@ -115,7 +117,7 @@ class LeadingExecutor implements GroupExecutor {
 
   async usePlan(plan: GroupPlan): Promise<void> {
     const { session } = this.#options;
-    const view = viewGroup(plan, this.#options, session.description.router.experts);
+    const view = viewGroup(plan, this.#options, expertShape(session.description).experts);
     if (view === null || view.me !== view.leader) throw new TypeError('The plan does not name this process as leader.');
     const orphan = view.holders.findIndex((holders) => holders.length === 0);
     if (orphan !== -1) throw new StepFailure('no_holder', `No member of the plan holds expert ${orphan}.`);

@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { DescribedCheckpoint } from '../model/describe-checkpoint.ts';
 import { type Checkpoint, openCheckpoint } from '../model/open-checkpoint.ts';
+import type { PlannedSection } from '../model/weight-plan.ts';
 import { checkPack } from './check-pack.ts';
 import { hashSource } from './hash-source.ts';
 import { packFileName, packFolder, packsRoot } from './pack-folder.ts';
 import { badPack, type PackId } from './pack-format.ts';
 import { acquirePackLock, type LockOwner } from './pack-lock.ts';
+import { isInPack } from './pack-sections.ts';
 import { type PackPlacement, placeSections } from './place-sections.ts';
 import { countBytes, type OnProgress } from './progress.ts';
 import { TEMPORARY_SUFFIX } from './write-file-atomically.ts';
@@ -33,7 +35,7 @@ export interface BuildRequest {
 interface WantedPack {
   readonly pack: PackId;
   readonly path: string;
-  readonly placement: PackPlacement;
+  readonly placement: PackPlacement<PlannedSection>;
 }
 
 /**
@@ -58,14 +60,14 @@ export async function buildPacks(request: BuildRequest): Promise<string> {
 
 /** Where a checkpoint's packs are or would be; hashes the source unless that was done before. */
 export async function locatePacks(
-  { config, index, description }: DescribedCheckpoint,
+  { config, index }: DescribedCheckpoint,
   home: string,
   onProgress: OnProgress,
 ): Promise<{ folder: string; sourceHash: string }> {
   await makeFolder(packsRoot(home));
   const memo = join(packsRoot(home), 'source-hashes.json');
   const sourceHash = await hashSource([config.path, ...index.sources], memo, onProgress);
-  return { folder: packFolder(home, sourceHash, description.dtype), sourceHash };
+  return { folder: packFolder(home, sourceHash), sourceHash };
 }
 
 async function makeFolder(folder: string): Promise<void> {
@@ -74,9 +76,9 @@ async function makeFolder(folder: string): Promise<void> {
   });
 }
 
-function planPack({ family, description }: DescribedCheckpoint, folder: string, pack: PackId): WantedPack {
-  const sections = pack === 'shared' ? family.sharedSections(description) : family.expertSections(description, pack);
-  return { pack, path: join(folder, packFileName(pack)), placement: placeSections(sections, description.dtype) };
+function planPack({ sections }: DescribedCheckpoint, folder: string, pack: PackId): WantedPack {
+  const own = sections.filter((section) => isInPack(section, pack));
+  return { pack, path: join(folder, packFileName(pack)), placement: placeSections(own) };
 }
 
 /** Those that are absent, damaged, or of another version or source. */
@@ -124,7 +126,7 @@ async function writeOne(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   try {
-    const content = { pack, dtype: description.dtype, sourceHash, config: config.text, placement };
+    const content = { pack, model: description, sourceHash, config: config.text, placement };
     await writePack(path, content, source, onBytes);
   } catch (thrown) {
     if (thrown instanceof DomainError) throw thrown;

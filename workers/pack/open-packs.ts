@@ -1,28 +1,33 @@
-// Packs -> mapped files and section offsets for the native session. In: a pack folder and the packs wanted. Out: an
+// Packs -> mapped files and tables of sections for the native session. In: a pack folder and the packs wanted. Out: an
 // OpenedPacks, or DomainError `bad_pack`. Needs no checkpoint: each pack carries the model's config.json.
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MappedFile } from '../../native/mapped-file.ts';
-import type { ModelDescription } from '../../native/model-description.ts';
-import type { ExpertSections, SharedSections } from '../../native/model-session.ts';
+import type { WeightSection } from '../../native/weight-sections.ts';
+import type { StoredModel } from '../model/stored-model.ts';
 import { type CheckedPack, checkPack } from './check-pack.ts';
 import { packFileName, packOfFileName } from './pack-folder.ts';
 import { badPack, type PackId } from './pack-format.ts';
 import { countBytes, type OnProgress } from './progress.ts';
-import { expertSections, sharedSections } from './section-offsets.ts';
 
 /** How much is faulted in at once, in bytes: the event loop turns in between. */
 const POPULATE_BYTES = 64 * 1024 * 1024;
 
 export interface OpenedPacks {
   readonly folder: string;
-  readonly description: ModelDescription;
+  readonly description: StoredModel;
   /** null when only experts were asked for. */
-  readonly shared: { readonly file: MappedFile; readonly sections: SharedSections } | null;
-  readonly experts: ReadonlyMap<number, { readonly file: MappedFile; readonly sections: ExpertSections }>;
+  readonly shared: OpenedPack | null;
+  readonly experts: ReadonlyMap<number, OpenedPack>;
   /** Unmaps the files once no session uses them. */
   close(): void;
+}
+
+/** What a session attaches: offsets are from the beginning of the file. */
+export interface OpenedPack {
+  readonly file: MappedFile;
+  readonly sections: readonly WeightSection[];
 }
 
 interface MappedPack extends CheckedPack {
@@ -57,7 +62,7 @@ export async function listPacks(folder: string): Promise<PackId[]> {
 }
 
 function refuseOtherModel(first: CheckedPack, other: CheckedPack): void {
-  if (first.header.sourceHash !== other.header.sourceHash || first.header.dtype !== other.header.dtype) {
+  if (first.header.sourceHash !== other.header.sourceHash) {
     throw badPack(other.path, `was made from another checkpoint than ${first.path}`);
   }
 }
@@ -89,23 +94,24 @@ async function populate(packs: readonly MappedPack[], onProgress: OnProgress): P
   }
 }
 
-function collect(folder: string, description: ModelDescription, mapped: readonly MappedPack[]): OpenedPacks {
-  const { layers } = description;
-  const shared = mapped.find(({ header }) => header.pack === 'shared');
-  const experts = mapped.flatMap(({ header, file, sections, dataStart }) =>
-    header.pack === 'shared'
-      ? []
-      : [[header.pack, { file, sections: expertSections(sections, dataStart, layers) }] as const],
-  );
+function collect(folder: string, description: StoredModel, mapped: readonly MappedPack[]): OpenedPacks {
+  const opened = new Map(mapped.map((pack) => [pack.header.pack, openedPack(pack)]));
   return {
     folder,
     description,
-    shared:
-      shared === undefined
-        ? null
-        : { file: shared.file, sections: sharedSections(shared.sections, shared.dataStart, layers) },
-    experts: new Map(experts),
+    shared: opened.get('shared') ?? null,
+    experts: new Map([...opened].flatMap(([pack, one]) => (pack === 'shared' ? [] : [[pack, one] as const]))),
     close: () => closeAll(mapped),
+  };
+}
+
+function openedPack({ file, sections, dataStart }: MappedPack): OpenedPack {
+  return {
+    file,
+    sections: sections.map(({ role, layer, expert, format, outputs, inputs, offset }) => ({
+      ...{ role, layer, expert, format, outputs, inputs },
+      offset: dataStart + offset,
+    })),
   };
 }
 

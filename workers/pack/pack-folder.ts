@@ -1,7 +1,6 @@
 // Names of packs and their folder. Pure.
 import { join } from 'node:path';
-import type { WeightDtype } from '../../native/model-description.ts';
-import { PACK_LAYOUT_VERSION, type PackId } from './pack-format.ts';
+import { PACK_VERSION, type PackId } from './pack-format.ts';
 
 // 128 bits: sources are not adversarial, so a prefix of the hash identifies them.
 const HASH_DIGITS = 32;
@@ -11,9 +10,9 @@ export function packsRoot(home: string): string {
   return join(home, 'packs');
 }
 
-/** Where the packs made from a source lie: its key is source hash, layout version and dtype. */
-export function packFolder(home: string, sourceHash: string, dtype: WeightDtype): string {
-  return join(packsRoot(home), `${sourceHash.slice(0, HASH_DIGITS)}-layout${PACK_LAYOUT_VERSION}-${dtype}`);
+/** Where the packs made from a source lie: its key is source hash and version of the packs. */
+export function packFolder(home: string, sourceHash: string): string {
+  return join(packsRoot(home), `${sourceHash.slice(0, HASH_DIGITS)}-v${PACK_VERSION}`);
 }
 
 export function packFileName(pack: PackId): string {

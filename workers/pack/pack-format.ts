@@ -9,8 +9,9 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import { WEIGHT_ROLES } from '../../native/weight-sections.ts';
 
-/** Version of the kernels' matrix layout, equal to the addon's layoutVersion. Part of a pack folder's name. */
+/** The kernels' layout of matrices; equals the addon's layoutVersion. */
 export const PACK_LAYOUT_VERSION = 1;
 
 /** Alignment of sections in bytes, a multiple of every page size in use. */
@@ -18,7 +19,8 @@ export const SECTION_ALIGNMENT = 16_384;
 
 export const PACK_PREFIX_BYTES = 48;
 const MAGIC = Buffer.from('CVPACK\r\n', 'latin1');
-const HEADER_VERSION = 1;
+/** Raised with every change of the file, of what sections there are, and of the kernels' layout. A pack folder's key has it. */
+export const PACK_VERSION = 2;
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
 
 /** 'shared', or the id of an expert. */
@@ -27,10 +29,16 @@ export type PackId = 'shared' | number;
 const whole = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
+const format = z.enum(['f32', 'f16', 'bf16']);
+
 const sectionSchema = z.strictObject({
-  role: z.string(),
+  role: z.enum(WEIGHT_ROLES),
   layer: whole.nullable(),
-  /** Bytes from the start of the sections. */
+  expert: whole.nullable(),
+  format,
+  outputs: whole,
+  inputs: whole,
+  /** From the beginning of the sections, in bytes. */
   offset: whole,
   bytes: whole,
   sha256,
@@ -38,7 +46,9 @@ const sectionSchema = z.strictObject({
 
 const headerSchema = z.strictObject({
   layoutVersion: whole,
-  dtype: z.enum(['f32', 'f16', 'bf16']),
+  activations: z.enum(['f32', 'bf16']),
+  /** Of the whole model's matrices: see WeightFormats. */
+  formats: z.record(z.string(), format),
   pack: z.union([z.literal('shared'), whole]),
   sourceHash: sha256,
   /** The model's config.json, so that a node can use packs without the checkpoint. */
@@ -55,7 +65,7 @@ export function encodePackHeader(header: PackHeader): Buffer {
   const json = Buffer.from(JSON.stringify(header));
   const bytes = Buffer.alloc(dataOffset(json.length));
   MAGIC.copy(bytes);
-  bytes.writeUInt32LE(HEADER_VERSION, 8);
+  bytes.writeUInt32LE(PACK_VERSION, 8);
   bytes.writeUInt32LE(json.length, 12);
   createHash('sha256').update(json).digest().copy(bytes, 16);
   json.copy(bytes, PACK_PREFIX_BYTES);
@@ -69,7 +79,9 @@ export function decodePackPrefix(prefix: Uint8Array, path: string): number {
     throw badPack(path, 'is not a pack file');
   }
   const version = bytes.readUInt32LE(8);
-  if (version !== HEADER_VERSION) throw badPack(path, `has header version ${version}, expected ${HEADER_VERSION}`);
+  if (version !== PACK_VERSION) {
+    throw badPack(path, `has header version ${version}, expected ${PACK_VERSION}`);
+  }
   const jsonBytes = bytes.readUInt32LE(12);
   if (jsonBytes > MAX_JSON_BYTES) throw badPack(path, `declares a header of ${jsonBytes} bytes`);
   return jsonBytes;

@@ -1,6 +1,7 @@
-// Sizes and places of a pack's sections. In: the family's plan and a dtype. Out: offsets and bytes. Pure.
-import { BYTES_PER_WEIGHT, type WeightDtype } from '../../native/model-description.ts';
-import type { MatrixSource, PlannedSection, SectionContent } from '../model/weight-plan.ts';
+// Sizes and places of a pack's sections. In: shapes and formats. Out: offsets and bytes. Pure.
+import { BYTES_PER_WEIGHT } from '../../native/model-description.ts';
+import { sectionForm } from '../model/section-shapes.ts';
+import type { StoredSection } from '../model/stored-model.ts';
 import { alignUp, SECTION_ALIGNMENT } from './pack-format.ts';
 
 /** Outputs in one panel of the kernels' layout (core/panel-layout.h). */
@@ -9,22 +10,22 @@ export const PANEL_OUTPUTS = 32;
 // Vectors are padded with zeros so that kernels may read whole SIMD registers.
 const VECTOR_MULTIPLE = 32;
 
-export interface PlacedSection extends PlannedSection {
+export type PlacedSection<Section extends StoredSection = StoredSection> = Section & {
   /** From the beginning of the sections, in bytes. */
   readonly offset: number;
   readonly bytes: number;
-}
+};
 
-export interface PackPlacement {
-  readonly sections: readonly PlacedSection[];
+export interface PackPlacement<Section extends StoredSection = StoredSection> {
+  readonly sections: readonly PlacedSection<Section>[];
   readonly dataBytes: number;
 }
 
 /** Places the sections one after the other, each aligned. */
-export function placeSections(sections: readonly PlannedSection[], dtype: WeightDtype): PackPlacement {
+export function placeSections<Section extends StoredSection>(sections: readonly Section[]): PackPlacement<Section> {
   let end = 0;
   const placed = sections.map((section) => {
-    const bytes = sectionBytes(section.content, dtype);
+    const bytes = sectionBytes(section);
     const offset = end;
     end = alignUp(offset + bytes, SECTION_ALIGNMENT);
     return { ...section, offset, bytes };
@@ -38,21 +39,24 @@ export function paddedVectorLength(length: number): number {
 }
 
 /** Bytes of one panel: 32 outputs, the inputs rounded up to a pair. */
-export function panelBytes(matrix: MatrixSource, dtype: WeightDtype): number {
-  return PANEL_OUTPUTS * alignUp(matrix.inputs, 2) * BYTES_PER_WEIGHT[dtype];
+export function panelBytes({ inputs, format }: Pick<StoredSection, 'inputs' | 'format'>): number {
+  return PANEL_OUTPUTS * alignUp(inputs, 2) * BYTES_PER_WEIGHT[format];
 }
 
-export function panelCount(matrix: MatrixSource): number {
-  return Math.ceil(matrix.outputs / PANEL_OUTPUTS);
+export function panelCount(outputs: number): number {
+  return Math.ceil(outputs / PANEL_OUTPUTS);
 }
 
-function sectionBytes(content: SectionContent, dtype: WeightDtype): number {
-  switch (content.kind) {
+function sectionBytes(section: StoredSection): number {
+  const { role, outputs, inputs, format } = section;
+  switch (sectionForm(role)) {
     case 'vector':
-      return paddedVectorLength(content.source.length) * BYTES_PER_WEIGHT.f32;
+      return paddedVectorLength(inputs) * BYTES_PER_WEIGHT.f32;
     case 'rows':
-      return content.source.outputs * content.source.inputs * BYTES_PER_WEIGHT[dtype];
+      return outputs * inputs * BYTES_PER_WEIGHT[format];
     case 'panels':
-      return content.sources.reduce((sum, matrix) => sum + panelCount(matrix) * panelBytes(matrix, dtype), 0);
+      return panelCount(outputs) * panelBytes(section);
+    case 'paired':
+      return 2 * panelCount(outputs / 2) * panelBytes(section);
   }
 }

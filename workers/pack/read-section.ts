@@ -1,8 +1,8 @@
 // A section's bytes, made from the checkpoint piece by piece, so that building a pack takes little memory however large a
 // matrix is. In: a mapped checkpoint and a section's plan. Out: chunks in file order.
-import { BYTES_PER_WEIGHT, type WeightDtype } from '../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, type WeightFormat } from '../../native/model-description.ts';
 import type { Checkpoint, TensorLocation } from '../model/open-checkpoint.ts';
-import { type MatrixSource, matricesOf, type SectionContent, type VectorSource } from '../model/weight-plan.ts';
+import { type MatrixSource, matricesOf, type PlannedSection, type VectorSource } from '../model/weight-plan.ts';
 import { PANEL_OUTPUTS, paddedVectorLength, panelBytes, panelCount } from './place-sections.ts';
 import { widenFloats } from './widen-floats.ts';
 
@@ -10,34 +10,39 @@ import { widenFloats } from './widen-floats.ts';
 const CHUNK_BYTES = 16 * 1024 * 1024;
 
 /** Yields the bytes of a section in order; gives the source's pages back at the end. */
-export function* readSection(
-  content: SectionContent,
-  checkpoint: Checkpoint,
-  dtype: WeightDtype,
-): Generator<Uint8Array> {
+export function* readSection(section: PlannedSection, checkpoint: Checkpoint): Generator<Uint8Array> {
+  const { content, format } = section;
   switch (content.kind) {
     case 'vector':
-      yield readVector(content.source, checkpoint);
+      yield readPaddedVector(content.source, checkpoint);
       return;
     case 'rows':
-      yield* readRows(content.source, checkpoint, dtype);
+      yield* readRows(content.source, checkpoint, format);
       break;
     case 'panels':
-      yield* readPanels(content.sources, checkpoint, dtype);
+      yield* readPanels(content.sources, checkpoint, format);
   }
-  for (const matrix of matricesOf(content)) releaseMatrix(matrix, checkpoint, dtype);
+  for (const matrix of matricesOf(content)) releaseMatrix(matrix, checkpoint, format);
 }
 
-function readVector(source: VectorSource, checkpoint: Checkpoint): Uint8Array {
+/** The values of a vector. */
+export function readVector(source: VectorSource, checkpoint: Checkpoint): Float32Array {
   const { file, offset, dtype } = checkpoint.tensor(source.tensor);
+  const { first, length, stride, add } = source;
+  const width = BYTES_PER_WEIGHT[dtype];
+  const span = widenFloats(file.read(offset + first * width, ((length - 1) * stride + 1) * width), dtype);
+  return Float32Array.from({ length }, (_, index) => (span[index * stride] ?? 0) + add);
+}
+
+function readPaddedVector(source: VectorSource, checkpoint: Checkpoint): Uint8Array {
   const padded = new Float32Array(paddedVectorLength(source.length));
-  padded.set(widenFloats(file.read(offset, source.length * BYTES_PER_WEIGHT[dtype]), dtype));
+  padded.set(readVector(source, checkpoint));
   return new Uint8Array(padded.buffer);
 }
 
-function* readRows(source: MatrixSource, checkpoint: Checkpoint, dtype: WeightDtype): Generator<Uint8Array> {
+function* readRows(source: MatrixSource, checkpoint: Checkpoint, format: WeightFormat): Generator<Uint8Array> {
   const { file, offset } = checkpoint.tensor(source.tensor);
-  const { begin, bytes } = byteRange(source, dtype);
+  const { begin, bytes } = byteRange(source, format);
   for (let done = 0; done < bytes; done += CHUNK_BYTES) {
     yield file.read(offset + begin + done, Math.min(CHUNK_BYTES, bytes - done));
   }
@@ -46,15 +51,16 @@ function* readRows(source: MatrixSource, checkpoint: Checkpoint, dtype: WeightDt
 function* readPanels(
   sources: readonly MatrixSource[],
   checkpoint: Checkpoint,
-  dtype: WeightDtype,
+  format: WeightFormat,
 ): Generator<Uint8Array> {
   const located = sources.map((matrix) => ({ matrix, tensor: checkpoint.tensor(matrix.tensor) }));
   const first = sources[0];
   if (first === undefined) return;
-  const slotBytes = panelBytes(first, dtype) * sources.length;
+  const slotBytes = panelBytes({ inputs: first.inputs, format }) * sources.length;
   const step = Math.max(1, Math.floor(CHUNK_BYTES / slotBytes));
-  for (let panel = 0; panel < panelCount(first); panel += step) {
-    const panels = Math.min(step, panelCount(first) - panel);
+  const count = panelCount(first.outputs);
+  for (let panel = 0; panel < count; panel += step) {
+    const panels = Math.min(step, count - panel);
     const out = new Uint8Array(panels * slotBytes);
     for (const [slot, { matrix, tensor }] of located.entries()) {
       packRange(matrix, tensor, panel, panels, out, { step: sources.length, offset: slot });
@@ -84,14 +90,14 @@ function packRange(
   tensor.file.packPanels(range, out, slots);
 }
 
-function releaseMatrix(matrix: MatrixSource, checkpoint: Checkpoint, dtype: WeightDtype): void {
+function releaseMatrix(matrix: MatrixSource, checkpoint: Checkpoint, format: WeightFormat): void {
   const { file, offset } = checkpoint.tensor(matrix.tensor);
-  const { begin, bytes } = byteRange(matrix, dtype);
+  const { begin, bytes } = byteRange(matrix, format);
   file.release(offset + begin, bytes);
 }
 
 /** From the matrix's first element to its last, in bytes from the beginning of the tensor. */
-function byteRange(matrix: MatrixSource, dtype: WeightDtype): { begin: number; bytes: number } {
+function byteRange(matrix: MatrixSource, format: WeightFormat): { begin: number; bytes: number } {
   const span = (matrix.outputs - 1) * matrix.outputStride + (matrix.inputs - 1) * matrix.inputStride + 1;
-  return { begin: matrix.first * BYTES_PER_WEIGHT[dtype], bytes: span * BYTES_PER_WEIGHT[dtype] };
+  return { begin: matrix.first * BYTES_PER_WEIGHT[format], bytes: span * BYTES_PER_WEIGHT[format] };
 }

@@ -8,12 +8,15 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { ActivationType } from '../../native/model-description.ts';
+import type { WeightFormats } from '../model/stored-model.ts';
 import { packOfFileName } from './pack-folder.ts';
 
 /** What `GET /model` answers: enough to open packs without a checkpoint. */
 export interface PackedModel {
   readonly modelHash: string;
-  readonly dtype: string;
+  readonly activations: ActivationType;
+  readonly formats: WeightFormats;
   /** Text of config.json. */
   readonly config: string;
 }

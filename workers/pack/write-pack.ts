@@ -1,8 +1,9 @@
 // Writes one pack file. In: where its sections come from. Out: a file that is there whole or not at all.
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import type { WeightDtype } from '../../native/model-description.ts';
 import type { Checkpoint } from '../model/open-checkpoint.ts';
+import type { StoredModel, StoredSection } from '../model/stored-model.ts';
+import type { PlannedSection } from '../model/weight-plan.ts';
 import {
   encodePackHeader,
   PACK_LAYOUT_VERSION,
@@ -16,11 +17,11 @@ import { writeAt, writeFileAtomically } from './write-file-atomically.ts';
 
 export interface PackContent {
   readonly pack: PackId;
-  readonly dtype: WeightDtype;
+  readonly model: StoredModel;
   readonly sourceHash: string;
   /** Text of config.json. */
   readonly config: string;
-  readonly placement: PackPlacement;
+  readonly placement: PackPlacement<PlannedSection>;
 }
 
 const NO_CHECKSUM = '0'.repeat(64);
@@ -37,9 +38,9 @@ export async function writePack(
   const dataStart = encodePackHeader(headerOf(content, () => NO_CHECKSUM)).length;
   await writeFileAtomically(path, async (file) => {
     await file.truncate(dataStart + dataBytes);
-    const checksums = new Map<PlacedSection, string>();
+    const checksums = new Map<StoredSection, string>();
     for (const section of sections) {
-      checksums.set(section, await writeSection(file, dataStart, section, content.dtype, checkpoint, onBytes));
+      checksums.set(section, await writeSection(file, dataStart, section, checkpoint, onBytes));
     }
     const header = encodePackHeader(headerOf(content, (section) => checksums.get(section) ?? NO_CHECKSUM));
     await writeAt(file, header, 0);
@@ -50,15 +51,14 @@ export async function writePack(
 async function writeSection(
   file: FileHandle,
   dataStart: number,
-  section: PlacedSection,
-  dtype: WeightDtype,
+  section: PlacedSection<PlannedSection>,
   checkpoint: Checkpoint,
   onBytes: (bytes: number) => void,
 ): Promise<string> {
   const hash = createHash('sha256');
   let position = dataStart + section.offset;
   let writing: Promise<void> = Promise.resolve();
-  for (const chunk of readSection(section.content, checkpoint, dtype)) {
+  for (const chunk of readSection(section, checkpoint)) {
     hash.update(chunk);
     await writing;
     writing = writeAt(file, chunk, position);
@@ -69,12 +69,16 @@ async function writeSection(
   return hash.digest('hex');
 }
 
-function headerOf(content: PackContent, checksum: (section: PlacedSection) => string): PackHeader {
-  const { pack, dtype, sourceHash, config, placement } = content;
+function headerOf(content: PackContent, checksum: (section: StoredSection) => string): PackHeader {
+  const { pack, model, sourceHash, config, placement } = content;
   const sections = placement.sections.map(
     (section): PackSection => ({
       role: section.role,
       layer: section.layer,
+      expert: section.expert,
+      format: section.format,
+      outputs: section.outputs,
+      inputs: section.inputs,
       offset: section.offset,
       bytes: section.bytes,
       sha256: checksum(section),
@@ -82,7 +86,8 @@ function headerOf(content: PackContent, checksum: (section: PlacedSection) => st
   );
   return {
     layoutVersion: PACK_LAYOUT_VERSION,
-    dtype,
+    activations: model.activations,
+    formats: model.formats,
     pack,
     sourceHash,
     config,

@@ -56,7 +56,7 @@ export function calibrate(input: CalibrationInput): Calibration {
   const link = { ...NO_LINK, name: 'measured', bytesPerSecond, stepSeconds: measured(2).aroundSeconds };
   const rest = (nodes: number, software: SoftwareCost): number =>
     Math.max(0, measured(nodes).secondsPerStep - predicted(input, rates, nodes, link, software));
-  const software = { ...NOTHING, layerSeconds: rest(1, NOTHING) / input.model.layers };
+  const software = { ...NOTHING, layerSeconds: rest(1, NOTHING) / input.model.blockOfLayer.length };
   const exchange = (nodes: number): number => {
     const second = { ...link, latencySeconds: 1 };
     const exchanges = predicted(input, rates, nodes, second, software) - predicted(input, rates, nodes, link, software);

@@ -2,7 +2,7 @@
 //
 // Decentralized: one exchange a layer, in which every node with outputs sends them to all others. Centralized: two, rows out
 // from the leader and the others' outputs back. A node's port sends or takes in one frame after the other.
-import { BYTES_PER_WEIGHT } from '../../native/model-description.ts';
+import { BYTES_PER_ACTIVATION, expertShape } from '../../native/model-description.ts';
 import type { StepInput, StepSeconds } from './step-input.ts';
 
 /** Collects what the routings of a layer ask of the link. */
@@ -33,12 +33,13 @@ export class ExchangeTally {
     const others = nodes.length - 1;
     if (others === 0) return { latency: 0, transfer: 0 };
     const exchange = link.latencySeconds + link.perNodeSeconds * (others - 1);
-    const rowBytes = model.dModel * (model.dtype === 'bf16' ? BYTES_PER_WEIGHT.bf16 : 4);
+    const rowBytes = model.dModel * BYTES_PER_ACTIVATION[model.activations];
+    const layers = expertShape(model).layers.length;
     const busiestSlots = this.#busiestSlots / this.#draws;
     const sentRows = others * (topology === 'decentralized' ? busiestSlots : rows + busiestSlots);
     return {
-      latency: model.layers * this.#exchanges() * exchange + link.stepSeconds,
-      transfer: (model.layers * sentRows * rowBytes) / link.bytesPerSecond,
+      latency: layers * this.#exchanges() * exchange + link.stepSeconds,
+      transfer: (layers * sentRows * rowBytes) / link.bytesPerSecond,
     };
   }
 

@@ -1,13 +1,14 @@
 // The paper's cluster through our formulas, beside what is published of it. The full text of arXiv 2506.23635 was not
 // available: each published value says through which secondary source it came, and nothing else is called published.
-import type { ModelDescription } from '../../native/model-description.ts';
-import { dbrx } from '../model/dbrx.ts';
+import { dbrx } from '../model/families/dbrx.ts';
+import { exampleModel } from '../model/size-config.ts';
+import type { StoredModel } from '../model/stored-model.ts';
 import type { Link, SoftwareCost } from './machine.ts';
 import { type ClusterPlan, type Policy, planCluster } from './plan-cluster.ts';
 import { LINKS, MACHINES } from './presets.ts';
 
 /** DBRX Instruct as the paper runs it: bf16, 128 tokens in and 128 out, so 192 in the middle. */
-export const DBRX: ModelDescription = { ...dbrx.example, dtype: 'bf16' };
+export const DBRX: StoredModel = exampleModel(dbrx);
 const CONTEXT = 192;
 
 interface Published {
@@ -90,7 +91,7 @@ function fitToTwoNodes(): { readonly link: Link; readonly software: SoftwareCost
   const communication = MEASURED_TWO.communicationShare * token;
   return {
     link: { ...ethernet, latencySeconds: (communication - transfer) / exchanges },
-    software: { ...NO_RESIDUAL, layerSeconds: (token - communication - load - compute) / DBRX.layers },
+    software: { ...NO_RESIDUAL, layerSeconds: (token - communication - load - compute) / DBRX.blockOfLayer.length },
   };
 }
 

@@ -1,12 +1,13 @@
 // What a group of machines makes of a model: which experts where, how much memory that takes, how fast it decodes. In: model,
 // nodes, link. Out: the plan of the quicker topology, or of the one that was asked for. Pure.
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import type { ModelDescription } from '../../native/model-description.ts';
+import { expertShape } from '../../native/model-description.ts';
 import { drawRoutings, everyRouting, type Routings } from '../cluster/expected-load.ts';
 import { expertSlots, sharedBytes } from '../cluster/memory-slots.ts';
 import { disjointPlacement, groupPlacement, paperGroups } from '../cluster/paper-groups.ts';
 import { holdersOf, placeExperts } from '../cluster/place-experts.ts';
 import { inspectModel } from '../model/inspect-model.ts';
+import type { StoredModel } from '../model/stored-model.ts';
 import { type Assigner, ExpertAssigner } from '../node/assign-experts.ts';
 import { GroupRoundRobin } from '../node/paper-policies.ts';
 import type { Link, PlannedNode, SoftwareCost } from './machine.ts';
@@ -23,7 +24,7 @@ export const POLICIES = ['overlap', 'groups', 'busy-full', 'disjoint'] as const;
 export type Policy = (typeof POLICIES)[number];
 
 export interface ClusterInput {
-  readonly model: ModelDescription;
+  readonly model: StoredModel;
   /** The leader first. */
   readonly nodes: readonly PlannedNode[];
   readonly link: Link;
@@ -87,8 +88,10 @@ function planTopology(input: ClusterInput, topology: Topology, routings: Routing
   const slots = nodes.map(({ memoryBytes, maxExperts }, node) =>
     Math.min(maxExperts ?? Infinity, expertSlots(model, { memoryBytes, kvTokens, shared: shared[node] ?? true })),
   );
+  const { experts } = expertShape(model);
+  if (experts === 0) refuseSharedDense(input, kvTokens);
   const placement = place(input, slots);
-  const holders = holdersOf(placement, model.router.experts);
+  const holders = holdersOf(placement, experts);
   const assigner = assignerOf(input, holders);
   const alwaysComputed = policy === 'busy-full' ? placement : null;
   const step = predictStep({ ...input, topology, rows: input.streams, assigner, alwaysComputed, routings });
@@ -102,7 +105,7 @@ function planTopology(input: ClusterInput, topology: Topology, routings: Routing
 }
 
 function place({ model, nodes, policy, counts }: ClusterInput, slots: readonly number[]) {
-  const { experts } = model.router;
+  const { experts } = expertShape(model);
   if (policy === 'overlap') {
     const members = nodes.map(({ bytesPerSecond }, node) => ({ slots: slots[node] ?? 0, speed: bytesPerSecond }));
     return placeExperts({ experts, members, counts });
@@ -117,6 +120,17 @@ function place({ model, nodes, policy, counts }: ClusterInput, slots: readonly n
   return placement;
 }
 
+/** A dense model has nothing to share out: one node computes it. */
+function refuseSharedDense({ model, nodes }: ClusterInput, kvTokens: number): void {
+  if (nodes.length > 1) {
+    const message = `A ${model.family} model has no experts to share among ${nodes.length} nodes: plan it on one.`;
+    throw new DomainError('bad_config', message, { param: 'nodes' });
+  }
+  const [needed, room] = [sharedBytes(model, { kvTokens, shared: true }), nodes[0]?.memoryBytes ?? 0];
+  if (needed <= room) return;
+  throw new DomainError('bad_config', `${nodes[0]?.name}: the model takes ${needed} bytes of ${room} that it may use.`);
+}
+
 function tooFull(node: PlannedNode | undefined, wanted: number, slots: number): DomainError {
   return new DomainError(
     'bad_config',
@@ -126,7 +140,8 @@ function tooFull(node: PlannedNode | undefined, wanted: number, slots: number): 
 
 function assignerOf({ model, nodes, policy }: ClusterInput, holders: readonly (readonly number[])[]): Assigner {
   if (policy === 'groups' || policy === 'busy-full') {
-    return new GroupRoundRobin(paperGroups(model.router.experts, nodes.length), model.router.topK);
+    const { experts, topK } = expertShape(model);
+    return new GroupRoundRobin(paperGroups(experts, nodes.length), topK);
   }
   return new ExpertAssigner({ holders, members: nodes.length, speed: nodes.map((node) => node.bytesPerSecond) });
 }
@@ -138,9 +153,9 @@ const DRAWS = 2_000;
 const SEED = 1;
 
 function routingsFor({ model, streams, counts }: ClusterInput): Routings {
-  const { experts, topK } = model.router;
-  if (counts !== null && counts.length !== model.layers * experts) {
-    throw new DomainError('bad_config', `Expected routing counts of ${model.layers} layers and ${experts} experts.`);
+  const { experts, topK, layers } = expertShape(model);
+  if (counts !== null && counts.length !== layers.length * experts) {
+    throw new DomainError('bad_config', `Expected routing counts of ${layers.length} layers and ${experts} experts.`);
   }
   if (counts === null && streams === 1 && choices(experts, topK) <= MAX_ROUTINGS) return everyRouting(experts, topK);
   return drawRoutings({ experts, topK, rows: streams, draws: DRAWS, seed: SEED, counts });

@@ -3,9 +3,10 @@
 //
 // A layer is two phases, attention with the router and then the experts, and a phase lasts until its last node is done. The
 // nodes of one host read from one memory: a host is done when its slowest node is, or when all its bytes are read.
-import { BYTES_PER_WEIGHT } from '../../native/model-description.ts';
+import { expertShape } from '../../native/model-description.ts';
 import { kvBytesPerToken } from '../cluster/memory-slots.ts';
-import { inspectModel } from '../model/inspect-model.ts';
+import { inspectModel, type ModelParts } from '../model/inspect-model.ts';
+import { blockOf } from '../model/section-shapes.ts';
 import { ExchangeTally } from './exchange-tally.ts';
 import type { PlannedNode } from './machine.ts';
 import type { StepInput, StepSeconds } from './step-input.ts';
@@ -26,11 +27,13 @@ export function predictStep(input: StepInput): StepPrediction {
   const attention = phaseSeconds(input, attentionWork(input));
   const experts = expertSeconds(input);
   const head = phaseSeconds(input, headWork(input));
+  const layers = model.blockOfLayer.length;
+  const expertLayers = expertShape(model).layers.length;
   const seconds = {
-    load: model.layers * (attention.load + experts.load) + head.load,
-    compute: model.layers * (attention.compute + experts.compute) + head.compute,
+    load: layers * attention.load + expertLayers * experts.load + head.load,
+    compute: layers * attention.compute + expertLayers * experts.compute + head.compute,
     ...experts.exchanges.seconds(),
-    software: model.layers * software.layerSeconds + software.stepSeconds,
+    software: layers * software.layerSeconds + software.stepSeconds,
   };
   const totalSeconds = Object.values(seconds).reduce((sum, part) => sum + part, 0);
   return {
@@ -55,21 +58,28 @@ interface PhaseSeconds {
 
 const IDLE: Work = { bytes: 0, flops: 0 };
 
-/** Attention and router of a layer: on every node of a decentralized group, else on the leader. */
+/** All of a mean layer but its experts: on every node of a decentralized group, else on the leader. */
 function attentionWork({ model, nodes, topology, rows, context }: StepInput): readonly Work[] {
-  const { parameters } = inspectModel(model, 1);
-  const weights = (parameters.attention + parameters.routers) / model.layers;
-  const kvBytes = (kvBytesPerToken(model) / model.layers) * context * rows;
-  const { heads, headDim } = model.attention;
-  const bytes = weights * BYTES_PER_WEIGHT[model.dtype] + kvBytes;
-  const flops = 2 * rows * (weights + 2 * heads * headDim * context);
-  return nodes.map((_, node) => (node === 0 || topology === 'decentralized' ? { bytes, flops } : IDLE));
+  const { parameters, bytes } = inspectModel(model, 1);
+  const perLayer = ({ attention, routers, dense }: ModelParts): number =>
+    (attention + routers + dense) / model.blockOfLayer.length;
+  const kvBytes = (kvBytesPerToken(model) / model.blockOfLayer.length) * context * rows;
+  const flops = 2 * rows * (perLayer(parameters) + 2 * meanQueries(model) * context);
+  const work = { bytes: perLayer(bytes) + kvBytes, flops };
+  return nodes.map((_, node) => (node === 0 || topology === 'decentralized' ? work : IDLE));
+}
+
+/** Numbers in the queries of a row. */
+function meanQueries(model: StepInput['model']): number {
+  const layers = [...model.blockOfLayer.keys()];
+  const queries = layers.map((layer) => blockOf(model, layer).attention).map(({ heads, headDim }) => heads * headDim);
+  return queries.reduce((sum, count) => sum + count, 0) / layers.length;
 }
 
 /** The leader's projection to logits. */
 function headWork({ model, nodes, rows }: StepInput): readonly Work[] {
-  const { lmHead } = inspectModel(model, 1).parameters;
-  const work = { bytes: lmHead * BYTES_PER_WEIGHT[model.dtype], flops: 2 * rows * lmHead };
+  const { parameters, bytes } = inspectModel(model, 1);
+  const work = { bytes: bytes.lmHead, flops: 2 * rows * parameters.lmHead };
   return nodes.map((_, node) => (node === 0 ? work : IDLE));
 }
 
@@ -102,18 +112,20 @@ interface ExpertSeconds extends PhaseSeconds {
 /** The experts of a layer, averaged over the routings. */
 function expertSeconds(input: StepInput): ExpertSeconds {
   const { experts, slots } = input.routings;
-  const draws = experts.length / slots;
-  const perExpert = inspectModel(input.model, 1).parameters.expert / input.model.layers;
-  const nodes = new Int32Array(slots);
   const exchanges = new ExchangeTally(input);
+  if (slots === 0) return { load: 0, compute: 0, busiestExperts: 0, exchanges };
+  const draws = experts.length / slots;
+  const { parameters, bytes } = inspectModel(input.model, 1);
+  const layers = expertShape(input.model).layers.length;
+  const nodes = new Int32Array(slots);
   const sum = { load: 0, compute: 0, busiestExperts: 0 };
   for (let draw = 0; draw < draws; draw += 1) {
     const routing = experts.subarray(draw * slots, (draw + 1) * slots);
     input.assigner.assign(routing, nodes);
     const computed = computedBy(input, routing, nodes);
     const work = computed.map(({ experts, slots }) => ({
-      bytes: experts * perExpert * BYTES_PER_WEIGHT[input.model.dtype],
-      flops: 2 * slots * perExpert,
+      bytes: (experts * bytes.expert) / layers,
+      flops: (2 * slots * parameters.expert) / layers,
     }));
     const { load, compute } = phaseSeconds(input, work);
     sum.load += load;

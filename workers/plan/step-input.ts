@@ -1,11 +1,11 @@
 // What a prediction of a step is made from, and what it is made of.
-import type { ModelDescription } from '../../native/model-description.ts';
 import type { Routings } from '../cluster/expected-load.ts';
+import type { StoredModel } from '../model/stored-model.ts';
 import type { Assigner } from '../node/assign-experts.ts';
 import type { Link, PlannedNode, SoftwareCost } from './machine.ts';
 
 export interface StepInput {
-  readonly model: ModelDescription;
+  readonly model: StoredModel;
   /** The leader first. */
   readonly nodes: readonly PlannedNode[];
   readonly link: Link;

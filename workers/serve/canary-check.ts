@@ -1,9 +1,11 @@
 // Holds what a group computes against what a single node computes. In: a group's executor. Out: nothing, or DomainError. The
 // single node's digest lies beside its packs; the first node that has the whole model makes it. Nodes of several numerics
 // classes together have no single node's bits: their logits must be close to the leader's own.
+
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
+import { expertShape } from '../../native/model-description.ts';
 import { CANARY_BLOCKS, canaryLogits, digestOf, readCanary, relativeDistance, writeCanary } from '../cluster/canary.ts';
 import { inspectModel } from '../model/inspect-model.ts';
 import { createModelSession } from '../model/load-model.ts';
@@ -99,7 +101,7 @@ export class CanaryCheck {
   // On mapped files: a CPU's system reads what is needed, whatever the memory. A GPU must hold it all, beside what it serves.
   async #computeAlone(): Promise<Float32Array | null> {
     const { description, packFolder } = this.#node.held.source;
-    const packs = allPacks(description.router.experts);
+    const packs = allPacks(expertShape(description).experts);
     if (!this.#hasRoom() || (await listPacks(packFolder)).length < packs.length) return null;
     const opened = await openPacks(packFolder, packs, () => {});
     try {

@@ -4,6 +4,7 @@
 import { readPlan } from '../../infra/registry/group-plans.ts';
 import { readRoutingCounts, writeRoutingCounts } from '../../infra/registry/routing-counts.ts';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
+import { expertShape } from '../../native/model-description.ts';
 import { FaultTolerantExecutor } from '../cluster/fault-tolerant-executor.ts';
 import { findExchange, publishExchange } from '../cluster/find-exchange.ts';
 import type { PlacementFollower } from '../cluster/follow-placement.ts';
@@ -114,16 +115,19 @@ async function formerLeader({ redis, group, nodeId }: ServingNode): Promise<stri
 }
 
 async function openRouting({ redis, name, held }: ServingNode): Promise<RoutingCounts> {
-  const { layers, router } = held.source.description;
-  return new RoutingCounts({ layers, ...router }, (await readRoutingCounts(redis, name))?.counts ?? null);
+  const { layers, experts, topK } = expertShape(held.source.description);
+  return new RoutingCounts(
+    { layers: layers.length, experts, topK },
+    (await readRoutingCounts(redis, name))?.counts ?? null,
+  );
 }
 
 /** A session that runs a step does not tell. */
 function rememberRouting({ redis, name, held, log }: ServingNode, routing: RoutingCounts): Repeating {
-  const { layers, router } = held.source.description;
+  const { layers, experts } = expertShape(held.source.description);
   const remember = async (): Promise<void> => {
     routing.observe(await held.mutex.runExclusive(async () => held.session.routingCounts()));
-    const record = { layers, experts: router.experts, counts: [...routing.counts], writtenAtMs: Date.now() };
+    const record = { layers: layers.length, experts, counts: [...routing.counts], writtenAtMs: Date.now() };
     await writeRoutingCounts(redis, name, record);
   };
   return repeatEvery(ROUTING_MS, remember, (problem) => log.debug({ err: problem }, 'routing counts were not stored'));

@@ -8,7 +8,8 @@ import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import type { Backend } from '../../native/choose-backend.ts';
 import { PROTOCOL_VERSION } from '../cluster/admit-nodes.ts';
 import type { LoadedModel } from '../cluster/loaded-model.ts';
-import { PACK_LAYOUT_VERSION } from '../pack/pack-format.ts';
+import { mainFormat } from '../model/stored-model.ts';
+import { PACK_VERSION } from '../pack/pack-format.ts';
 import { gpuBytes } from './gpu-memory.ts';
 import type { EngineSize } from './open-engine.ts';
 import { usableMemory } from './usable-memory.ts';
@@ -76,11 +77,11 @@ export class NodeState {
 
   #holdings(): NodeReport['holdings'] {
     const { config, held, size, packsUrl } = this.#options;
-    const { modelHash, dtype } = held.source.packed;
+    const { packed, description } = held.source;
     return {
-      modelHash,
-      dtype,
-      layoutVersion: PACK_LAYOUT_VERSION,
+      modelHash: packed.modelHash,
+      dtype: mainFormat(description),
+      layoutVersion: PACK_VERSION,
       protocol: PROTOCOL_VERSION,
       numericsClass: this.numericsClass,
       memoryBytes: config.worker.memoryBytes ?? this.#memoryBytes(),

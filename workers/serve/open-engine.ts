@@ -6,6 +6,7 @@ import { KV_BLOCK_TOKENS, type ModelSession, type SessionOptions } from '../../n
 import { costShape } from '../model/cost-shape.ts';
 import { createModelSession, type LoadRequest, loadModel } from '../model/load-model.ts';
 import { refusedByNative } from '../model/native-failures.ts';
+import type { StoredModel } from '../model/stored-model.ts';
 import type { OpenedPacks } from '../pack/open-packs.ts';
 import { KvBlockPool } from '../scheduler/kv-block-pool.ts';
 import { blocksFor } from '../scheduler/plan-step.ts';
@@ -59,7 +60,7 @@ const USUAL_KV_TOKENS = 32_768;
 
 /** Opens a model. Throws DomainError naming the file, the option or the lack of memory. */
 export async function openEngine(load: LoadRequest, options: EngineOptions): Promise<Engine> {
-  const check = (model: ModelDescription) => refuseTooLarge(model, sizeEngine(model, options).kvTokens, usableMemory());
+  const check = (model: StoredModel) => refuseTooLarge(model, sizeEngine(model, options).kvTokens, usableMemory());
   const packs = await loadModel({ ...load, check });
   const { threads, kvTokens, kvBlocks } = sizeEngine(packs.description, options);
   const { backend, maxRows, variant } = options;
@@ -92,7 +93,7 @@ export function sizeEngine(
 
 /** Creates a scheduler with `kvBlocks` free KV blocks. */
 export function createScheduler(
-  model: ModelDescription,
+  model: StoredModel,
   kvBlocks: number,
   options: Omit<EngineOptions, 'threads' | 'kvTokens' | 'variant'>,
 ): Scheduler {

@@ -1,9 +1,9 @@
 // The share of a machine's memory that a model may use, and the refusal of a larger model.
 import { totalmem } from 'node:os';
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import type { ModelDescription } from '../../native/model-description.ts';
 import { kvBytesPerToken } from '../cluster/memory-slots.ts';
 import { inspectModel } from '../model/inspect-model.ts';
+import type { StoredModel } from '../model/stored-model.ts';
 
 /** Weights may take this part of a machine's memory: the rest is the system's, the processes' and the files'. */
 const MEMORY_SHARE = 0.8;
@@ -16,7 +16,7 @@ export function usableMemory(): number {
 }
 
 /** Throws DomainError `bad_config` with all sizes when a whole model and its KV cache exceed `memoryBytes`. */
-export function refuseTooLarge(model: ModelDescription, kvTokens: number, memoryBytes: number): void {
+export function refuseTooLarge(model: StoredModel, kvTokens: number, memoryBytes: number): void {
   const weights = inspectModel(model, 1).bytes.total;
   const cache = kvTokens * kvBytesPerToken(model);
   if (weights + cache <= memoryBytes) return;

@@ -1,7 +1,7 @@
 // `conclave bench ablation`: the ladder of arXiv 2506.23635, rung by rung, then ours, on nodes of this machine. Each rung is a
 // group of its own; rounds go through all of them, so that a slow minute of the machine falls on every rung.
 import { writeFileSync } from 'node:fs';
-import type { ModelDescription } from '../../../native/model-description.ts';
+import { expertShape, type ModelDescription } from '../../../native/model-description.ts';
 import { groupPlacement, paperGroups } from '../../../workers/cluster/paper-groups.ts';
 import { placeExperts } from '../../../workers/cluster/place-experts.ts';
 import type { Topology } from '../../messages/group-plan.ts';
@@ -63,15 +63,16 @@ function climb(options: AblationOptions, model: ModelDescription, rung: Rung): P
   const { nodes, streams, tokens } = options;
   const timed = { streams, steps: tokens, warmUp: WARM_UP_STEPS };
   const { topology, policy } = rung;
+  const { experts } = expertShape(model);
   const group = {
     folder: options.model,
     home: homeFolder(options.home, process.env),
     threads: options.threads ?? 1,
     topology,
     policy,
-    placement: placementOf(rung, model.router.experts, nodes),
+    placement: placementOf(rung, experts, nodes),
     // Room for padding beside the slots of the streams' rows.
-    maxRows: streams + model.router.experts,
+    maxRows: streams + experts,
     kvTokens: kvTokensOf(timed),
   };
   return withBenchGroup(group, (bench) => timeSteps(bench, timed));
@@ -89,12 +90,13 @@ function rate({ streams }: AblationOptions, { step }: StepTimes): number {
 
 function rungResult(
   options: AblationOptions,
-  { layers }: ModelDescription,
+  model: ModelDescription,
   { name }: Rung,
   times: readonly StepTimes[],
 ): RungResult {
   const rates = times.map((one) => rate(options, one));
-  const perLayer = (of: (one: StepTimes) => number): number => (median(times.map(of)) / layers) * 1e3;
+  const { layers } = expertShape(model);
+  const perLayer = (of: (one: StepTimes) => number): number => (median(times.map(of)) / layers.length) * 1e3;
   return {
     name,
     tokens_per_second: median(rates),

@@ -1,6 +1,6 @@
 // `conclave bench group`: decode steps of a group of nodes against one node with as many threads, in both topologies. The two
 // take turns, so that a slow minute of the machine falls on both.
-import type { ModelDescription } from '../../../native/model-description.ts';
+import { expertShape, type ModelDescription } from '../../../native/model-description.ts';
 import { disjointPlacement } from '../../../workers/cluster/paper-groups.ts';
 import { TOPOLOGIES, type Topology } from '../../messages/group-plan.ts';
 import { homeFolder } from '../home-folder.ts';
@@ -101,7 +101,7 @@ async function timeWay(options: GroupOptions, model: ModelDescription, streams: 
     threads: ((options.threads ?? 1) * options.nodes) / nodes,
     ...(way ?? { topology: 'centralized' }),
     policy: 'least',
-    placement: placementOf(options, model.router.experts, nodes),
+    placement: placementOf(options, expertShape(model).experts, nodes),
     maxRows: streams,
     kvTokens: kvTokensOf(timed),
   } as const;

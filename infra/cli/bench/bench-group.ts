@@ -4,9 +4,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { ModelDescription } from '../../../native/model-description.ts';
 import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
 import { createModelSession, loadModel } from '../../../workers/model/load-model.ts';
+import type { StoredModel } from '../../../workers/model/stored-model.ts';
 import { type GroupExecutor, openGroupExecutor } from '../../../workers/node/open-group-executor.ts';
 import type { BuildEvents } from '../../../workers/pack/build-packs.ts';
 import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
@@ -79,7 +79,7 @@ async function withNodes<T>(
 }
 
 /** Builds the packs of a model if they are not there, with progress on stderr, and reads what it is. */
-export async function prepareBenchModel(folder: string, home: string): Promise<ModelDescription> {
+export async function prepareBenchModel(folder: string, home: string): Promise<StoredModel> {
   const display = loadDisplay();
   const packs = await loadModel({ folder, home, packs: 'all', events: display.events }).finally(display.end);
   packs.close();

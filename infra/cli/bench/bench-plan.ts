@@ -3,10 +3,11 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { stringify } from 'yaml';
-import type { ModelDescription } from '../../../native/model-description.ts';
+import { expertShape } from '../../../native/model-description.ts';
 import { readBandwidth } from '../../../native/read-probe.ts';
 import { placeExperts } from '../../../workers/cluster/place-experts.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
+import type { StoredModel } from '../../../workers/model/stored-model.ts';
 import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
 import { type Calibration, calibrate, type ReadRates } from '../../../workers/plan/calibrate.ts';
 import type { PlannedNode } from '../../../workers/plan/machine.ts';
@@ -61,7 +62,7 @@ export interface PlanResult {
 /** A model and what was measured of it. */
 interface Measured {
   readonly folder: string;
-  readonly model: ModelDescription;
+  readonly model: StoredModel;
   /** Of a step, one for each round: by number of nodes. */
   readonly steps: ReadonlyMap<number, StepTimes[]>;
 }
@@ -157,10 +158,11 @@ function probe(options: BenchPlanOptions, { shared, experts }: OpenedPacks, rate
 }
 
 /** One node holds all; several have room for half of the experts each, or what it takes to hold all. */
-function placementOf({ router }: ModelDescription, nodes: number): readonly (readonly number[])[] {
+function placementOf(model: StoredModel, nodes: number): readonly (readonly number[])[] {
+  const { experts } = expertShape(model);
   return placeExperts({
-    experts: router.experts,
-    members: Array.from({ length: nodes }, () => ({ slots: slotsOf(router.experts, nodes) })),
+    experts,
+    members: Array.from({ length: nodes }, () => ({ slots: slotsOf(experts, nodes) })),
     counts: null,
   });
 }
@@ -169,17 +171,14 @@ function slotsOf(experts: number, nodes: number): number {
   return nodes === 1 ? experts : Math.ceil(experts / 2);
 }
 
-function inputOf(
-  options: BenchPlanOptions,
-  model: ModelDescription,
-): Omit<ClusterInput, 'nodes' | 'link' | 'software'> {
+function inputOf(options: BenchPlanOptions, model: StoredModel): Omit<ClusterInput, 'nodes' | 'link' | 'software'> {
   const { topology, streams, tokens } = options;
   return { model, topology, streams, policy: 'overlap', context: WARM_UP_STEPS + Math.ceil(tokens / 2), counts: null };
 }
 
 /** Nodes of this machine with room for as many experts as the measurement gave them. */
-function nodesOf(rates: ReadRates, model: ModelDescription, count: number): readonly PlannedNode[] {
-  const slots = slotsOf(model.router.experts, count);
+function nodesOf(rates: ReadRates, model: StoredModel, count: number): readonly PlannedNode[] {
+  const slots = slotsOf(expertShape(model).experts, count);
   const { bytes } = inspectModel(model, 1);
   // The context of a bench takes less than an expert.
   const memoryBytes = bytes.shared + (slots + 0.99) * bytes.expert;

@@ -1,5 +1,6 @@
 // The policies that benches compare, by name. In: a plan as a node sees it and the node's own packs. Out: who computes what,
 // the same on every node. `cold` is not about who computes but about memory: see ColdWeights.
+import { expertShape } from '../../../native/model-description.ts';
 import { paperGroups } from '../../../workers/cluster/paper-groups.ts';
 import { ExpertAssigner } from '../../../workers/node/assign-experts.ts';
 import type { GroupView } from '../../../workers/node/group-view.ts';
@@ -24,12 +25,12 @@ export function benchPolicy(name: BenchPolicy, packs: OpenedPacks): { policy?: (
 function policyFor(name: Exclude<BenchPolicy, 'least'>, view: GroupView, packs: OpenedPacks): LoadPolicy {
   const { holders, speed, plan } = view;
   if (name === 'layered') return new ExpertAssigner({ holders, speed, members: plan.members.length });
-  const { layers, router } = packs.description;
-  const dealt = new GroupRoundRobin(paperGroups(router.experts, plan.members.length), router.topK);
+  const { layers, experts, topK } = expertShape(packs.description);
+  const dealt = new GroupRoundRobin(paperGroups(experts, plan.members.length), topK);
   const held = plan.members.map(({ experts }) => experts);
   if (name === 'cold') return new ColdWeights(dealt, packs);
   if (name === 'busy-full') return new Padded(dealt, new BusyFull(held));
-  if (name === 'recent') return new Padded(dealt, new LeastRecentlyUsed(held, layers));
+  if (name === 'recent') return new Padded(dealt, new LeastRecentlyUsed(held, layers.length));
   return dealt;
 }
 

@@ -1,7 +1,7 @@
 // `conclave bench prefill`: how fast a prompt is taken in.
 
-import type { ModelDescription } from '../../../native/model-description.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
+import type { StoredModel } from '../../../workers/model/stored-model.ts';
 import { type BenchFlags, type PeerFlags, withBenchEngine } from './bench-engine.ts';
 import { benchRequest, checkFits, randomPrompt } from './bench-requests.ts';
 import { comparePeer, openPeer, type PeerComparison, peerRows } from './peer.ts';
@@ -63,7 +63,7 @@ export async function benchPrefill(options: PrefillOptions): Promise<void> {
 }
 
 /** A multiplication and an addition for each weight a token meets; lm_head only for the last token, attention not counted. */
-function prefillOperations(model: ModelDescription, tokens: number): number {
+function prefillOperations(model: StoredModel, tokens: number): number {
   const { active, embedding, lmHead } = inspectModel(model, 1).parameters;
   return 2 * ((active - embedding - lmHead) * tokens + lmHead);
 }

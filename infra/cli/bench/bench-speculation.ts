@@ -1,5 +1,6 @@
 // `conclave bench speculation`: what verifying guessed tokens gains when they are right, what it costs where nothing can be
 // guessed, and what it does for a prompt of one's own. Every way answers the same requests with the same tokens, in turns.
+import { expertShape } from '../../../native/model-description.ts';
 import { NgramDrafter } from '../../../workers/speculation/ngram-drafter.ts';
 import { DomainError } from '../../errors/domain-error.ts';
 import type { GenerationRequest } from '../../messages/generation-request.ts';
@@ -149,7 +150,7 @@ async function countReads(
   guessing: DecodeTrial,
   gain: number,
 ): Promise<Omit<Gain, 'gain'>> {
-  const [plain, counted] = [new CountingExecutor(engine.session), new CountingExecutor(engine.session)];
+  const [plain, counted] = [new CountingExecutor(engine), new CountingExecutor(engine)];
   const { text } = await single.run(request, null, plain);
   await guessing.run(request, text, counted);
   const predicted = plain.bytes / counted.bytes;
@@ -158,7 +159,7 @@ async function countReads(
     of_predicted: gain / predicted,
     tokens_per_step: plain.steps / counted.steps,
     rows_per_step: counted.rows / counted.steps,
-    experts_per_layer: counted.experts / counted.steps / engine.session.description.layers,
+    experts_per_layer: counted.experts / counted.steps / expertShape(engine.packs.description).layers.length,
   };
 }
 

@@ -1,7 +1,10 @@
 // Runs steps and counts what those without prompts read: the experts that their rows chose together, by the session's
 // routing counts.
+import { expertShape } from '../../../native/model-description.ts';
 import type { ModelSession, StepBatch } from '../../../native/model-session.ts';
 import { costShape } from '../../../workers/model/cost-shape.ts';
+import type { StoredModel } from '../../../workers/model/stored-model.ts';
+import type { Engine } from '../../../workers/serve/open-engine.ts';
 import type { StepExecutor } from '../../../workers/step/run-step.ts';
 
 export class CountingExecutor implements StepExecutor {
@@ -11,16 +14,18 @@ export class CountingExecutor implements StepExecutor {
   /** Experts read, summed over layers and steps. */
   experts = 0;
   readonly #session: ModelSession;
+  readonly #model: StoredModel;
 
-  constructor(session: ModelSession) {
+  constructor({ session, packs }: Pick<Engine, 'session' | 'packs'>) {
     this.#session = session;
-    this.vocab = session.description.vocab;
+    this.#model = packs.description;
+    this.vocab = packs.description.vocab;
   }
 
   /** Weights that the steps read, each once a step. */
   get bytes(): number {
-    const { fixed, perExpert } = costShape(this.#session.description);
-    return fixed * this.steps + (perExpert * this.experts) / this.#session.description.layers;
+    const { fixed, perExpert } = costShape(this.#model);
+    return fixed * this.steps + (perExpert * this.experts) / expertShape(this.#model).layers.length;
   }
 
   async step(batch: StepBatch, logits: Float32Array): Promise<void> {

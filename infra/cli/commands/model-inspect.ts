@@ -1,6 +1,8 @@
 // `conclave model inspect`: prints a ModelReport.
+import { type Attention, expertShape, type Mlp, type Rotary } from '../../../native/model-description.ts';
 import { describeCheckpoint } from '../../../workers/model/describe-checkpoint.ts';
 import { inspectModel, type ModelReport } from '../../../workers/model/inspect-model.ts';
+import type { WeightFormats } from '../../../workers/model/stored-model.ts';
 import { formatBytes, formatParameters } from '../format-bytes.ts';
 
 export interface InspectOptions {
@@ -15,18 +17,19 @@ export async function inspectCommand(folder: string, options: InspectOptions): P
 }
 
 /** The report as a table of lines. */
-export function describeReport({ description, parameters, bytes, share }: ModelReport): string {
-  const { attention, router, expert } = description;
+export function describeReport({ description, formats, parameters, bytes, share }: ModelReport): string {
+  const { blocks, blockOfLayer } = description;
   const nodes = share.nodes === 1 ? 'one node' : `each of ${share.nodes} nodes`;
+  const layersOf = (block: number): number => blockOfLayer.filter((kind) => kind === block).length;
   const lines: readonly (readonly [string, string])[] = [
-    ['family', `${description.family}, ${description.dtype}`],
-    ['layers', `${description.layers} of width ${description.dModel}`],
-    ['attention', `${attention.heads} heads of ${attention.headDim}, ${attention.kvHeads} for keys and values`],
-    [
-      'rotary base',
-      `${attention.ropeTheta}${attention.clipQkv === null ? '' : `, qkv clipped at ${attention.clipQkv}`}`,
-    ],
-    ['experts', `${router.experts} of inner width ${expert.ffn}, ${router.topK} for each token`],
+    ['family', `${description.family}, ${describeFormats(formats)}`],
+    ['layers', `${blockOfLayer.length} of width ${description.dModel}`],
+    ...blocks.flatMap(({ attention, mlp }, kind): (readonly [string, string])[] => [
+      ...(blocks.length === 1 ? [] : [[`kind ${kind + 1}`, `${layersOf(kind)} layers`] as const]),
+      ['attention', describeAttention(attention)],
+      ['rotary', describeRotary(attention.rotary)],
+      ...describeMlp(mlp),
+    ]),
     ['vocabulary', `${description.vocab} tokens`],
     ['context', `${description.maxContext} tokens`],
     ['parameters', `${formatParameters(parameters.total)}, ${formatParameters(parameters.active)} active`],
@@ -35,10 +38,41 @@ export function describeReport({ description, parameters, bytes, share }: ModelR
       '  shared',
       `${formatBytes(bytes.shared)} (attention ${formatBytes(bytes.attention)}, lm_head ${formatBytes(bytes.lmHead)})`,
     ],
-    ['  one expert', formatBytes(bytes.expert)],
+    ...(expertShape(description).experts === 0 ? [] : [['  one expert', formatBytes(bytes.expert)] as const]),
     ['  for a token', `${formatBytes(bytes.perToken)} read`],
     [`  ${nodes}`, `${formatBytes(share.bytesPerNode)} (shared and ${share.expertsPerNode} experts)`],
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
   return lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
+}
+
+/** `bf16`, or `bf16, router f32`. */
+function describeFormats(formats: WeightFormats): string {
+  return Object.entries(formats)
+    .map(([key, format]) => (key === '*' ? format : `${key} ${format}`))
+    .join(', ');
+}
+
+function describeAttention({ heads, headDim, kvHeads, window, sinks, clip }: Attention): string {
+  return [
+    `${heads} heads of ${headDim}, ${kvHeads} for keys and values`,
+    ...(clip === null ? [] : [`qkv clipped at ${clip}`]),
+    ...(window === null ? [] : [`a window of ${window} positions`]),
+    ...(sinks ? ['sinks'] : []),
+  ].join(', ');
+}
+
+function describeRotary(rotary: Rotary | null): string {
+  if (rotary === null) return 'none';
+  const { table, dims } = rotary;
+  return `base ${table.theta}, ${dims} dimensions${table.kind === 'default' ? '' : `, ${table.kind}`}`;
+}
+
+function describeMlp(mlp: Mlp): (readonly [string, string])[] {
+  if (mlp.kind === 'dense') return [['MLP', `dense, of inner width ${mlp.mlp.width}`]];
+  const { router, expert, shared } = mlp;
+  return [
+    ['experts', `${router.experts} of inner width ${expert.width}, ${router.topK} for each token`],
+    ...(shared === null ? [] : [['shared expert', `of inner width ${shared.mlp.width}`] as const]),
+  ];
 }

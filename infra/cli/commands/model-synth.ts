@@ -1,8 +1,10 @@
 // `conclave model synth`: options -> a synthetic checkpoint.
-import type { WeightDtype } from '../../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, type WeightFormat } from '../../../native/model-description.ts';
+import { familyOf } from '../../../workers/model/families/model-families.ts';
+import type { ModelSizes } from '../../../workers/model/families/model-family.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
-import { familyOf } from '../../../workers/model/model-families.ts';
-import { type ModelSizes, sizeOutline } from '../../../workers/model/size-outline.ts';
+import { sizeModel } from '../../../workers/model/size-config.ts';
+import { uniformModel } from '../../../workers/model/stored-model.ts';
 import { DEFAULT_SHARD_BYTES, synthesizeCheckpoint } from '../../../workers/model/synthesize-checkpoint.ts';
 import { formatBytes } from '../format-bytes.ts';
 import { loadDisplay } from '../load-events.ts';
@@ -11,7 +13,7 @@ export interface SynthOptions extends Omit<ModelSizes, 'maxContext'> {
   readonly out: string;
   readonly like: string;
   readonly maxSeqLen: number;
-  readonly dtype: WeightDtype;
+  readonly dtype: WeightFormat;
   readonly seed: number;
   readonly json?: true;
 }
@@ -19,18 +21,20 @@ export interface SynthOptions extends Omit<ModelSizes, 'maxContext'> {
 export async function synthCommand(options: SynthOptions): Promise<void> {
   const { out: folder, dtype, seed } = options;
   const family = familyOf({ path: '--like', modelType: options.like });
-  const model = sizeOutline(family, { ...options, maxContext: options.maxSeqLen });
+  const model = sizeModel(family, { ...options, maxContext: options.maxSeqLen });
   const { events, end } = loadDisplay();
   try {
     const { onProgress } = events;
-    await synthesizeCheckpoint({ family, model, dtype, seed, folder, shardBytes: DEFAULT_SHARD_BYTES, onProgress });
+    await synthesizeCheckpoint({ model, dtype, seed, folder, shardBytes: DEFAULT_SHARD_BYTES, onProgress });
   } finally {
     end();
   }
-  const { parameters, bytes } = inspectModel({ ...model, dtype }, 1);
+  const { parameters } = inspectModel(uniformModel(model.outline, dtype), 1);
+  // A checkpoint's norms have the format of its matrices.
+  const bytes = parameters.total * BYTES_PER_WEIGHT[dtype];
   const text =
     options.json === true
-      ? JSON.stringify({ folder, parameters: parameters.total, bytes: bytes.total })
-      : `${folder}: ${parameters.total} parameters, ${formatBytes(bytes.total)} of weights`;
+      ? JSON.stringify({ folder, parameters: parameters.total, bytes })
+      : `${folder}: ${parameters.total} parameters, ${formatBytes(bytes)} of weights`;
   process.stdout.write(`${text}\n`);
 }

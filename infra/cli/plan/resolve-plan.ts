@@ -1,9 +1,10 @@
 // A checked plan file -> what the planner computes with: presets become numbers, units SI. Throws DomainError `bad_config`
 // naming an unknown preset.
 import { existsSync } from 'node:fs';
-import type { ModelDescription } from '../../../native/model-description.ts';
 import { describeCheckpoint } from '../../../workers/model/describe-checkpoint.ts';
-import { familyOf } from '../../../workers/model/model-families.ts';
+import { familyOf } from '../../../workers/model/families/model-families.ts';
+import { exampleModel } from '../../../workers/model/size-config.ts';
+import type { StoredModel } from '../../../workers/model/stored-model.ts';
 import { MAC_CHIPS } from '../../../workers/plan/mac-chips.ts';
 import type { Link, PlannedNode } from '../../../workers/plan/machine.ts';
 import type { ClusterInput } from '../../../workers/plan/plan-cluster.ts';
@@ -40,7 +41,7 @@ export async function resolvePlan(file: PlanFile, live: LiveCluster | null): Pro
 }
 
 /** A folder's model, or the published model of a family in bf16. */
-async function describeModel(name: string): Promise<ModelDescription> {
+async function describeModel(name: string): Promise<StoredModel> {
   if (existsSync(name)) return (await describeCheckpoint(name)).description;
   if (/[/\\.]/.test(name))
     throw new DomainError(
@@ -48,7 +49,7 @@ async function describeModel(name: string): Promise<ModelDescription> {
       `The folder ${name} does not exist. Name the folder of a checkpoint, or dbrx.`,
       { param: 'model' },
     );
-  return { ...familyOf({ path: 'model', modelType: name }).example, dtype: 'bf16' };
+  return exampleModel(familyOf({ path: 'model', modelType: name }));
 }
 
 function resolveNodes(entry: NodeEntry, index: number): readonly PlannedNode[] {

@@ -40,11 +40,11 @@ test('synth writes a model that inspect reads back, the same for the same seed',
 
   const inspected = conclave('model', 'inspect', join(parent, 'a'), '--nodes', '3', '--json');
   assert.equal(inspected.status, 0, inspected.stderr);
-  const { description, parameters, share } = JSON.parse(inspected.stdout);
-  assert.deepEqual(
-    [description.dtype, description.layers, description.attention.kvHeads, parameters.total, share.expertsPerNode],
-    ['f16', 2, 2, 62_624, 2],
-  );
+  const { description, formats, parameters, share } = JSON.parse(inspected.stdout);
+  assert.deepEqual(formats, { '*': 'f16' });
+  assert.deepEqual(description.blockOfLayer, [0, 0]);
+  assert.equal(description.blocks[0].attention.kvHeads, 2);
+  assert.deepEqual([parameters.total, share.expertsPerNode], [62_624, 2]);
   assert.match(conclave('model', 'inspect', join(parent, 'a')).stdout, /^family +dbrx, f16\nlayers +2 of width 32\n/);
 });
 

@@ -16,7 +16,7 @@ import { StepFailure } from '../../../workers/node/step-failure.ts';
 import { KvLost, StepDeferred, type StepExecutor } from '../../../workers/step/run-step.ts';
 import { nodeReport } from '../../node-report.ts';
 import { startRedis } from '../../start-redis.ts';
-import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
+import { SMALL_MODEL } from '../../unit/model/small-model.ts';
 
 const BATCH: StepBatch = {
   tokens: Int32Array.of(1),
@@ -27,7 +27,7 @@ const BATCH: StepBatch = {
   logitRows: Int32Array.of(0),
 };
 const experts = [0, 1, 2];
-const model = { ...SMALL_OUTLINE, dtype: 'bf16' as const };
+const model = SMALL_MODEL;
 
 const closing: (() => Promise<void>)[] = [];
 let redis: Redis;

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { WeightRole } from '../../../native/weight-sections.ts';
 import { exportGguf } from '../../../workers/gguf/export-gguf.ts';
 import { describeCheckpoint } from '../../../workers/model/describe-checkpoint.ts';
 import { openCheckpoint } from '../../../workers/model/open-checkpoint.ts';
-import type { MatrixSource } from '../../../workers/model/weight-plan.ts';
+import { type MatrixSource, matricesOf, wholeMatrix } from '../../../workers/model/weight-plan.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
-import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
+import { SMALL_SIZES } from '../../unit/model/small-model.ts';
 import { type ReadGguf, readGguf } from './read-gguf.ts';
 
 const BF16 = 30;
@@ -37,11 +38,15 @@ function bitsAt({ tensors, bytes }: ReadGguf, name: string, slice: number, o: nu
 test('every matrix of the file is the matrix of the checkpoint', async (context) => {
   const folder = await syntheticModel(await temporaryFolder(context), 'model');
   const file = await exported(folder);
-  const { family, description, index } = await describeCheckpoint(folder);
+  const { sections, index } = await describeCheckpoint(folder);
   const checkpoint = openCheckpoint(index);
   context.after(() => checkpoint.close());
-  const same = (name: string, slice: number, matrix: MatrixSource): void => {
+  const bitsOf = (matrix: MatrixSource, o: number, i: number): number => {
     const source = checkpoint.tensor(matrix.tensor);
+    const element = matrix.first + o * matrix.outputStride + i * matrix.inputStride;
+    return Buffer.from(source.file.read(source.offset + 2 * element, 2)).readUInt16LE();
+  };
+  const same = (name: string, slice: number, matrix: MatrixSource): void => {
     for (const [o, i] of [
       [0, 0],
       [1, 0],
@@ -49,53 +54,54 @@ test('every matrix of the file is the matrix of the checkpoint', async (context)
       [matrix.outputs - 1, 3],
       [matrix.outputs - 1, matrix.inputs - 1],
     ] as const) {
-      const element = matrix.first + o * matrix.outputStride + i * matrix.inputStride;
-      const bits = Buffer.from(source.file.read(source.offset + 2 * element, 2)).readUInt16LE();
-      assert.equal(bitsAt(file, name, slice, o, i), bits, `${name} of ${slice} at ${o}, ${i}`);
+      assert.equal(bitsAt(file, name, slice, o, i), bitsOf(matrix, o, i), `${name} of ${slice} at ${o}, ${i}`);
     }
   };
-  const names: Record<string, string[]> = {
+  const names: Partial<Record<WeightRole, string[]>> = {
     embedding: ['token_embd.weight'],
-    wqkv: ['blk.*.attn_qkv.weight'],
-    wo: ['blk.*.attn_output.weight'],
+    attentionOutput: ['blk.*.attn_output.weight'],
     router: ['blk.*.ffn_gate_inp.weight'],
     lmHead: ['output.weight'],
     gateUp: ['blk.*.ffn_gate_exps.weight', 'blk.*.ffn_up_exps.weight'],
     down: ['blk.*.ffn_down_exps.weight'],
   };
-  const compare = (expert: number, sections: ReturnType<typeof family.sharedSections>): void => {
-    for (const { role, layer, content } of sections) {
-      if (content.kind === 'vector') continue;
-      for (const [position, matrix] of (content.kind === 'rows' ? [content.source] : content.sources).entries()) {
-        same((names[role]?.[position] ?? role).replace('*', String(layer)), expert, matrix);
-      }
+  for (const { role, layer, expert, content } of sections) {
+    for (const [position, matrix] of matricesOf(content).entries()) {
+      const name = names[role]?.[position]?.replace('*', String(layer));
+      if (name !== undefined) same(name, expert ?? 0, matrix);
     }
-  };
-  compare(0, family.sharedSections(description));
-  for (let expert = 0; expert < description.router.experts; expert += 1) {
-    compare(expert, family.expertSections(description, expert));
+  }
+  // Wqkv is whole in both.
+  const { heads, kvHeads, dModel } = SMALL_SIZES;
+  const rows = (heads + 2 * kvHeads) * (dModel / heads);
+  for (let layer = 0; layer < SMALL_SIZES.layers; layer += 1) {
+    const whole = wholeMatrix(`transformer.blocks.${layer}.norm_attn_norm.attn.Wqkv.weight`, rows, dModel);
+    for (const first of [0, 60, 80, 99]) {
+      const last = { ...whole, outputs: rows - first, first: first * dModel };
+      assert.equal(bitsAt(file, `blk.${layer}.attn_qkv.weight`, 0, first, 1), bitsOf(last, 0, 1));
+    }
   }
 });
 
 test('the file says what llama.cpp needs to know of a dbrx model', async (context) => {
   const folder = await syntheticModel(await temporaryFolder(context), 'model');
   const { metadata } = await exported(folder);
-  const { attention, router, expert } = SMALL_OUTLINE;
+  const { layers, dModel, ffn, heads, kvHeads, experts, topK, vocab } = SMALL_SIZES;
   const expected = {
     'general.architecture': 'dbrx',
-    'dbrx.block_count': SMALL_OUTLINE.layers,
-    'dbrx.embedding_length': SMALL_OUTLINE.dModel,
-    'dbrx.feed_forward_length': expert.ffn,
-    'dbrx.attention.head_count': attention.heads,
-    'dbrx.attention.head_count_kv': attention.kvHeads,
-    'dbrx.attention.clamp_kqv': attention.clipQkv ?? 0,
-    'dbrx.expert_count': router.experts,
-    'dbrx.expert_used_count': router.topK,
+    'dbrx.block_count': layers,
+    'dbrx.embedding_length': dModel,
+    'dbrx.feed_forward_length': ffn,
+    'dbrx.attention.head_count': heads,
+    'dbrx.attention.head_count_kv': kvHeads,
+    'dbrx.attention.clamp_kqv': 8,
+    'dbrx.expert_count': experts,
+    'dbrx.expert_used_count': topK,
   };
   for (const [key, value] of Object.entries(expected)) assert.equal(metadata.get(key), value, key);
   const tokens = metadata.get('tokenizer.ggml.tokens');
   assert.ok(Array.isArray(tokens));
-  assert.equal(tokens.length, SMALL_OUTLINE.vocab);
+  assert.equal(tokens.length, vocab);
 });
 
 test('a tokenizer of another kind is refused, naming the file', async (context) => {
@@ -105,6 +111,6 @@ test('a tokenizer of another kind is refused, naming the file', async (context) 
   await writeFile(path, JSON.stringify({ ...tokenizer, model: { ...tokenizer.model, type: 'Unigram' } }));
   await assert.rejects(
     exportGguf(folder, `${folder}.gguf`, () => undefined),
-    /tokenizer\.json is no byte-level BPE/,
+    /tokenizer\.json is not a byte-level BPE/,
   );
 });

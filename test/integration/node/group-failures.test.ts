@@ -13,7 +13,7 @@ import { batchOf, LocalGroup, type LocalGroupOptions, openAllPacks, openWholeSes
 import { eventually } from '../../start-cluster.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
-import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
+import { SMALL_OUTLINE } from '../../unit/model/small-model.ts';
 
 const ALL = [0, 1, 2];
 const deadlines = { floorMs: 300, factor: 4 };

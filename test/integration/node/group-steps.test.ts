@@ -9,15 +9,15 @@ import type { StepBatch } from '../../../native/model-session.ts';
 import { batchOf, LocalGroup, openAllPacks, openWholeSession } from '../../local-group.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
-import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
+import { SMALL_SIZES } from '../../unit/model/small-model.ts';
 
 const EXPERTS = 6;
-const OUTLINE = { ...SMALL_OUTLINE, layers: 3, router: { ...SMALL_OUTLINE.router, experts: EXPERTS, topK: 3 } };
+const SIZES = { ...SMALL_SIZES, layers: 3, experts: EXPERTS, topK: 3 };
 const ALL = Array.from({ length: EXPERTS }, (_, expert) => expert);
 
 const redis = await startRedis({ after }, 'exchange');
 const home = await mkdtemp(join(tmpdir(), 'cv-group-'));
-const packs = await openAllPacks(await syntheticModel(home, 'model', { model: OUTLINE }), home);
+const packs = await openAllPacks(await syntheticModel(home, 'model', { sizes: SIZES }), home);
 const whole = await openWholeSession(packs);
 after(async () => {
   await whole.close();
@@ -27,7 +27,7 @@ after(async () => {
 
 /** A deterministic token for each position of each sequence. */
 function tokens(sequence: number, from: number, count: number): number[] {
-  return Array.from({ length: count }, (_, offset) => (sequence * 131 + (from + offset) * 17 + 3) % OUTLINE.vocab);
+  return Array.from({ length: count }, (_, offset) => (sequence * 131 + (from + offset) * 17 + 3) % SIZES.vocab);
 }
 
 /** A prompt in chunks beside others, rows above and below the limit of all-to-all, then decoding in a batch. */
@@ -57,7 +57,7 @@ const STEPS: readonly StepBatch[] = [
 async function logitsOf(executor: { step(b: StepBatch, l: Float32Array): Promise<void> }, steps = STEPS) {
   const all: Float32Array[] = [];
   for (const batch of steps) {
-    const logits = new Float32Array(batch.logitRows.length * OUTLINE.vocab);
+    const logits = new Float32Array(batch.logitRows.length * SIZES.vocab);
     await executor.step(batch, logits);
     all.push(logits);
   }

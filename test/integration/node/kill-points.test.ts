@@ -10,21 +10,21 @@ import { openFailingRelay } from '../../failing-relay.ts';
 import { batchOf, LocalGroup, openAllPacks, openWholeSession } from '../../local-group.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
-import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
+import { SMALL_SIZES } from '../../unit/model/small-model.ts';
 
 const KILLS = 200;
 const AT_ONCE = 10;
 const SEED = 41;
 
-const OUTLINE = { ...SMALL_OUTLINE, layers: 3, router: { ...SMALL_OUTLINE.router, experts: 4, topK: 2 } };
+const SIZES = { ...SMALL_SIZES, layers: 3, experts: 4, topK: 2 };
 const redis = await startRedis({ after }, 'exchange');
 const home = await mkdtemp(join(tmpdir(), 'cv-kill-'));
-const packs = await openAllPacks(await syntheticModel(home, 'model', { model: OUTLINE }), home);
+const packs = await openAllPacks(await syntheticModel(home, 'model', { sizes: SIZES }), home);
 
 /** A prompt of more rows than all-to-all takes, then decoding. */
 const STEPS = [
-  batchOf([{ sequence: 0, tokens: Array.from({ length: 20 }, (_, i) => (i * 37) % OUTLINE.vocab), from: 0 }], 1),
-  ...[20, 21, 22].map((from) => batchOf([{ sequence: 0, tokens: [(from * 11) % OUTLINE.vocab], from }], 1)),
+  batchOf([{ sequence: 0, tokens: Array.from({ length: 20 }, (_, i) => (i * 37) % SIZES.vocab), from: 0 }], 1),
+  ...[20, 21, 22].map((from) => batchOf([{ sequence: 0, tokens: [(from * 11) % SIZES.vocab], from }], 1)),
 ];
 const expected: Float32Array[] = [];
 const whole = await openWholeSession(packs);
@@ -38,7 +38,7 @@ after(async () => {
 type Executor = Pick<LocalGroup['executor'], 'step'>;
 
 async function stepOn(executor: Executor, batch: (typeof STEPS)[number]): Promise<Float32Array> {
-  const logits = new Float32Array(batch.logitRows.length * OUTLINE.vocab);
+  const logits = new Float32Array(batch.logitRows.length * SIZES.vocab);
   await executor.step(batch, logits);
   return logits;
 }

@@ -9,15 +9,15 @@ import { loadModel } from '../../../workers/model/load-model.ts';
 import { verifyPacks } from '../../../workers/pack/verify-packs.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
-import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
+import { SMALL_SIZES } from '../../unit/model/small-model.ts';
 
 const CHILD = join(import.meta.dirname, 'build-and-report.js');
-const LARGER = { ...SMALL_OUTLINE, layers: 8, expert: { ...SMALL_OUTLINE.expert, ffn: 4001 } };
+const LARGER = { ...SMALL_SIZES, layers: 8, ffn: 4001 };
 
 for (const moment of ['Building shared.pack', 'Building expert-001.pack']) {
   test(`a process killed while ${moment}`, { timeout: 60_000 }, async (t) => {
     const home = await temporaryFolder(t);
-    const folder = await syntheticModel(home, 'model', { model: LARGER });
+    const folder = await syntheticModel(home, 'model', { sizes: LARGER });
     const child = fork(CHILD, [folder, home]);
     child.on('message', (what) => {
       if (what === moment) child.kill('SIGKILL');

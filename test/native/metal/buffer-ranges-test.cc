@@ -58,14 +58,13 @@ TEST("a matrix that is too large for a buffer is refused with the sizes") {
 
 TEST("a model whose packs take several buffers each has the CPU's bits") {
   Random random(72);
-  ModelShape shape = randomShape(random);
-  shape.dtype = DType::f32;
-  shape.layers = 3;
-  shape.dModel = 70;
-  shape.vocab = 100;
-  const RandomPack pack(shape, 1);
-  const Sequence sequence = randomSequence(random, shape, 20, 0);
-  ModelSession cpu(shape, {4, 128}, createCpuBackend(2, ""));
+  ModelDescription model = plainModel(random, 3, 4, 2);
+  model.activations = DType::f32;
+  model.dModel = 70;
+  model.vocab = 100;
+  const RandomPack pack(model, 1, 1.0f, DType::f32);
+  const Sequence sequence = randomSequence(random, model, 20, 0);
+  ModelSession cpu(model, {4, 128}, createCpuBackend(2, ""));
   pack.attachTo(cpu);
   EmulatedOptions options;
   options.pageBytes = sysconf(_SC_PAGESIZE);
@@ -76,8 +75,8 @@ TEST("a model whose packs take several buffers each has the CPU's bits") {
     // Those of a product (metal-kernels.h): x, rows and y come before or after.
     if (dispatch.argumentBytes == sizeof(MultiplyArguments)) weights.insert(dispatch.buffers[2].buffer);
   };
-  ModelSession gpu(shape, {2, 32}, [&](const ModelShape&, const StepLimits& limits) {
-    return std::make_unique<MetalBackend>(std::make_unique<InterceptedDevice>(interception, options), shape, limits,
+  ModelSession gpu(model, {2, 32}, [&](const ModelDescription&, const StepLimits& limits) {
+    return std::make_unique<MetalBackend>(std::make_unique<InterceptedDevice>(interception, options), model, limits,
                                           "lanes");
   });
   pack.attachTo(gpu);

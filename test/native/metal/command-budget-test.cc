@@ -21,7 +21,7 @@ struct Counted {
   double flops = 0;
   std::unique_ptr<ModelSession> session;
 
-  Counted(const ModelShape& shape, const EmulatedOptions& options) {
+  Counted(const ModelDescription& model, const EmulatedOptions& options) {
     Interception interception;
     interception.dispatch = [this, rates = options.rates](GpuDispatch& dispatch, size_t index) {
       if (index == 0) predicted.push_back(0);
@@ -29,9 +29,9 @@ struct Counted {
       flops += dispatch.work.flops;
       ++dispatches;
     };
-    session =
-        std::make_unique<ModelSession>(shape, StepLimits{4, 128}, [&](const ModelShape&, const StepLimits& limits) {
-          return std::make_unique<MetalBackend>(std::make_unique<InterceptedDevice>(interception, options), shape,
+    session = std::make_unique<ModelSession>(
+        model, StepLimits{4, 128}, [&](const ModelDescription&, const StepLimits& limits) {
+          return std::make_unique<MetalBackend>(std::make_unique<InterceptedDevice>(interception, options), model,
                                                 limits, "lanes");
         });
   }
@@ -46,16 +46,16 @@ class Recorded final : public GpuCommands {
   std::vector<GpuDispatch> dispatches;
 };
 
-std::vector<float> onCpu(const ModelShape& shape, const RandomPack& pack, const Sequence& sequence) {
-  ModelSession cpu(shape, {4, 128}, createCpuBackend(2, ""));
+std::vector<float> onCpu(const ModelDescription& model, const RandomPack& pack, const Sequence& sequence) {
+  ModelSession cpu(model, {4, 128}, createCpuBackend(2, ""));
   pack.attachTo(cpu);
   return step(cpu, {{&sequence, 0, static_cast<int32_t>(sequence.tokens.size())}});
 }
 
-std::vector<float> inParts(ModelSession& session, const ModelShape& shape, const RandomPack& pack,
+std::vector<float> inParts(ModelSession& session, const ModelDescription& model, const RandomPack& pack,
                            const Sequence& sequence) {
-  Counted other(shape, {});
-  for (int32_t e = 0; e < shape.experts; ++e) pack.attachExpertTo(*other.session, e);
+  Counted other(model, {});
+  for (int32_t e = 0; e < model.shape().experts; ++e) pack.attachExpertTo(*other.session, e);
   StepBatch batch = batchOf({{&sequence, 0, static_cast<int32_t>(sequence.tokens.size())}});
   return stepInParts(session, *other.session, std::move(batch), false);
 }
@@ -119,32 +119,31 @@ TEST("products of 512 rows are split, and those of one row are not") {
 TEST("a step whose every dispatch is split has the bits of the whole, in one piece and in parts") {
   Random random(62);
   for (const int32_t length : {5, 70}) {
-    const ModelShape shape = randomShape(random);
-    const RandomPack pack(shape, random.bits());
-    const Sequence sequence = randomSequence(random, shape, length, 0);
-    const std::vector<float> expected = onCpu(shape, pack, sequence);
+    const ModelDescription model = plainModel(random);
+    const RandomPack pack(model, random.bits(), 1.0f, formatOf(model));
+    const Sequence sequence = randomSequence(random, model, length, 0);
+    const std::vector<float> expected = onCpu(model, pack, sequence);
     EmulatedOptions options;
     options.rates = {1e3, 1e15};
     options.watchdogSeconds = 1e9;
-    Counted slow(shape, options), usual(shape, {});
+    Counted slow(model, options), usual(model, {});
     for (Counted* each : {&slow, &usual}) {
       pack.attachTo(*each->session);
       CHECK(equal(step(*each->session, {{&sequence, 0, length}}), expected), "whole");
     }
     CHECK(slow.dispatches > usual.dispatches, "there is something to split");
     CHECK(slow.predicted.size() > 10 * usual.predicted.size(), std::to_string(slow.predicted.size()) + " buffers");
-    CHECK(equal(inParts(*slow.session, shape, pack, sequence), expected), "in parts");
+    CHECK(equal(inParts(*slow.session, model, pack, sequence), expected), "in parts");
   }
 }
 
 TEST("commands that the watchdog ends run again in smaller pieces, with the same bits") {
   Random random(63);
-  ModelShape shape = randomShape(random);
-  shape.layers = 3;
-  const RandomPack pack(shape, 1);
-  const Sequence sequence = randomSequence(random, shape, 40, 0);
-  const std::vector<float> expected = onCpu(shape, pack, sequence);
-  Counted usual(shape, {});
+  const ModelDescription model = plainModel(random, 3, 4, 2);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  const Sequence sequence = randomSequence(random, model, 40, 0);
+  const std::vector<float> expected = onCpu(model, pack, sequence);
+  Counted usual(model, {});
   pack.attachTo(*usual.session);
   step(*usual.session, {{&sequence, 0, 40}});
   // A step is predicted to take 40 ms and takes 400.
@@ -153,10 +152,10 @@ TEST("commands that the watchdog ends run again in smaller pieces, with the same
   options.slowdown = 10;
   for (const bool parts : {false, true}) {
     options.watchdogSeconds = parts ? 0.05 : 0.1;
-    Counted slow(shape, options);
+    Counted slow(model, options);
     pack.attachTo(*slow.session);
     const std::vector<float> logits =
-        parts ? inParts(*slow.session, shape, pack, sequence) : step(*slow.session, {{&sequence, 0, 40}});
+        parts ? inParts(*slow.session, model, pack, sequence) : step(*slow.session, {{&sequence, 0, 40}});
     CHECK(equal(logits, expected), parts ? "in parts" : "whole");
     const double longest = *std::max_element(slow.predicted.begin(), slow.predicted.end());
     CHECK(longest * options.slowdown > options.watchdogSeconds, "something was ended");
@@ -168,11 +167,10 @@ TEST("commands that the watchdog ends run again in smaller pieces, with the same
 
 TEST("a part of a step that is ended when all of it has run leaves no trace") {
   Random random(65);
-  ModelShape shape = randomShape(random);
-  shape.layers = 2;
-  const RandomPack pack(shape, 1);
-  const Sequence sequence = randomSequence(random, shape, 5, 0);
-  const std::vector<float> expected = onCpu(shape, pack, sequence);
+  const ModelDescription model = plainModel(random, 2, 4, 2);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  const Sequence sequence = randomSequence(random, model, 5, 0);
+  const std::vector<float> expected = onCpu(model, pack, sequence);
   int waits = 0;
   // Embedding to router, router of the next layer, logits.
   for (int ended = 1; ended <= 3; ++ended) {
@@ -181,26 +179,26 @@ TEST("a part of a step that is ended when all of it has run leaves no trace") {
       if (++waits == ended) throw GpuTimeout("late");
     };
     waits = 0;
-    ModelSession session(shape, {4, 128}, [&](const ModelShape&, const StepLimits& limits) {
-      return std::make_unique<MetalBackend>(std::make_unique<InterceptedDevice>(interception), shape, limits, "lanes");
+    ModelSession session(model, {4, 128}, [&](const ModelDescription&, const StepLimits& limits) {
+      return std::make_unique<MetalBackend>(std::make_unique<InterceptedDevice>(interception), model, limits, "lanes");
     });
     pack.attachSharedTo(session);
-    CHECK(equal(inParts(session, shape, pack, sequence), expected), "the " + std::to_string(ended) + ". wait");
+    CHECK(equal(inParts(session, model, pack, sequence), expected), "the " + std::to_string(ended) + ". wait");
     CHECK(waits == 4, std::to_string(waits) + " waits");
   }
 }
 
 TEST("a GPU that ends the smallest pieces is lost, and the failure names the watchdog and what helps") {
   Random random(64);
-  const ModelShape shape = randomShape(random);
-  const RandomPack pack(shape, 1);
-  const Sequence sequence = randomSequence(random, shape, 3, 0);
+  const ModelDescription model = plainModel(random);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  const Sequence sequence = randomSequence(random, model, 3, 0);
   EmulatedOptions options;
   options.watchdogSeconds = 0;
-  Counted hung(shape, options);
+  Counted hung(model, options);
   pack.attachTo(*hung.session);
   const auto failure = outcomeOf([&](ModelSession::Done done) {
-    hung.session->step(batchOf({{&sequence, 0, 3}}), std::vector<float>(3 * static_cast<size_t>(shape.vocab)).data(),
+    hung.session->step(batchOf({{&sequence, 0, 3}}), std::vector<float>(3 * static_cast<size_t>(model.vocab)).data(),
                        std::move(done));
   });
   CHECK(failure.has_value() && failure->code == FailureCode::deviceLost, "lost");

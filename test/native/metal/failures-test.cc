@@ -34,11 +34,23 @@ std::string textOf(const std::optional<Failure>& failure) {
     CHECK(says(said, code, words), std::string(words) + ": " + textOf(said)); \
   }
 
-std::unique_ptr<ModelSession> sessionOn(const EmulatedOptions& options, const ModelShape& shape,
+// With weights, whose format says which kernels there are to compile.
+std::unique_ptr<ModelSession> filledSessionOn(const EmulatedOptions& options, const ModelDescription& model) {
+  auto session =
+      std::make_unique<ModelSession>(model, StepLimits{4, 128}, [&](const ModelDescription&, const StepLimits& limits) {
+        return std::make_unique<MetalBackend>(std::make_unique<EmulatedDevice>(options), model, limits, "");
+      });
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  pack.attachTo(*session);
+  return session;
+}
+
+std::unique_ptr<ModelSession> sessionOn(const EmulatedOptions& options, const ModelDescription& model,
                                         const char* variant = "lanes") {
-  return std::make_unique<ModelSession>(shape, StepLimits{4, 128}, [&](const ModelShape&, const StepLimits& limits) {
-    return std::make_unique<MetalBackend>(std::make_unique<EmulatedDevice>(options), shape, limits, variant);
-  });
+  return std::make_unique<ModelSession>(
+      model, StepLimits{4, 128}, [&](const ModelDescription&, const StepLimits& limits) {
+        return std::make_unique<MetalBackend>(std::make_unique<EmulatedDevice>(options), model, limits, variant);
+      });
 }
 
 std::optional<Failure> stepFailure(ModelSession& session, const Sequence& sequence) {
@@ -48,12 +60,12 @@ std::optional<Failure> stepFailure(ModelSession& session, const Sequence& sequen
 }
 
 // The least working set in which a session opens: what it needs beside weights.
-int64_t roomFor(const ModelShape& shape) {
+int64_t roomFor(const ModelDescription& model) {
   EmulatedOptions options;
   int64_t tooLittle = 0, enough = int64_t{1} << 32;
   while (enough - tooLittle > 1) {
     options.workingSetBytes = tooLittle + (enough - tooLittle) / 2;
-    const bool opens = !failureOf([&] { sessionOn(options, shape); }).has_value();
+    const bool opens = !failureOf([&] { sessionOn(options, model); }).has_value();
     (opens ? enough : tooLittle) = options.workingSetBytes;
   }
   return enough;
@@ -70,34 +82,34 @@ GpuProperties pretended(int64_t gigabytesOfMemory, int64_t gigabytesOfGpu) {
 
 TEST("a GPU that is lost in mid-step fails the step, and every call after it") {
   Random random(51);
-  const ModelShape shape = randomShape(random);
-  const RandomPack pack(shape, 1);
-  const Sequence sequence = randomSequence(random, shape, 5, 0);
+  const ModelDescription model = plainModel(random);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  const Sequence sequence = randomSequence(random, model, 5, 0);
   EmulatedOptions options;
-  options.dispatchesUntilLost = 16 * shape.layers;
-  const auto session = sessionOn(options, shape);
+  options.dispatchesUntilLost = 18 * model.layers();
+  const auto session = sessionOn(options, model);
   pack.attachTo(*session);
   CHECK(!stepFailure(*session, sequence).has_value(), "the first step runs");
   CHECK_SAYS(stepFailure(*session, sequence), FailureCode::deviceLost, "restart this node");
   CHECK_SAYS(failureOf([&] { stepFailure(*session, sequence); }), FailureCode::deviceLost, "only a new session");
   CHECK_SAYS(failureOf([&] { session->detachExpert(0); }), FailureCode::deviceLost, "only a new session");
 
-  const auto next = sessionOn({}, shape);
+  const auto next = sessionOn({}, model);
   pack.attachTo(*next);
   CHECK(!stepFailure(*next, sequence).has_value(), "a new session has a new device");
 }
 
 TEST("a GPU that is lost in a part of a step fails that part") {
   Random random(52);
-  const ModelShape shape = randomShape(random);
-  const RandomPack pack(shape, 1);
+  const ModelDescription model = plainModel(random);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
   EmulatedOptions options;
   options.dispatchesUntilLost = 5;
-  const auto session = sessionOn(options, shape);
+  const auto session = sessionOn(options, model);
   pack.attachTo(*session);
-  const Sequence sequence = randomSequence(random, shape, 3, 0);
+  const Sequence sequence = randomSequence(random, model, 3, 0);
   session->begin(batchOf({{&sequence, 0, 3}}));
-  std::vector<int32_t> experts(static_cast<size_t>(3 * shape.topK));
+  std::vector<int32_t> experts(static_cast<size_t>(3 * model.shape().topK));
   std::vector<float> weights(experts.size());
   const AttendResult result{experts.data(), weights.data(), nullptr};
   CHECK_SAYS(outcomeOf([&](ModelSession::Done done) { session->attend(0, {}, result, std::move(done)); }),
@@ -106,22 +118,22 @@ TEST("a GPU that is lost in a part of a step fails that part") {
 
 TEST("kernels that do not compile are refused with the compiler's log") {
   Random random(53);
-  const ModelShape shape = randomShape(random);
+  const ModelDescription model = plainModel(random);
   EmulatedOptions options;
   options.refusedKernel = "attend_blocks";
   options.compilerLog = "program_source:12:3: error: use of undeclared identifier 'x'";
-  CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::unavailable, options.compilerLog);
+  CHECK_SAYS(failureOf([&] { filledSessionOn(options, model); }), FailureCode::unavailable, options.compilerLog);
   options.refusedKernel = "touch";
   options.residencySets = false;
-  CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::unavailable, options.compilerLog);
+  CHECK_SAYS(failureOf([&] { sessionOn(options, model); }), FailureCode::unavailable, options.compilerLog);
 }
 
 TEST("a kernel whose registers leave room for fewer threads is refused when it is compiled") {
   Random random(57);
-  const ModelShape shape = randomShape(random);
+  const ModelDescription model = plainModel(random);
   EmulatedOptions options;
   options.crampedKernel = "attend_blocks";
-  CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::unavailable,
+  CHECK_SAYS(failureOf([&] { filledSessionOn(options, model); }), FailureCode::unavailable,
              "kernel attend_blocks runs in threadgroups of 256 threads; its registers leave room for 32 on this GPU");
   EmulatedDevice device;
   CHECK_SAYS(failureOf([&] { device.pipeline(DType::f32, "add", 512); }), FailureCode::unavailable, "512 threads");
@@ -130,10 +142,9 @@ TEST("a kernel whose registers leave room for fewer threads is refused when it i
 
 TEST("a model of more experts than fit into threadgroup memory is refused by their number") {
   Random random(58);
-  ModelShape shape = randomShape(random);
   const auto open = [&](int32_t experts) {
-    shape.experts = experts;
-    return failureOf([&] { MetalBackend(std::make_unique<EmulatedDevice>(), shape, StepLimits{4, 128}, "lanes"); });
+    const ModelDescription model = plainModel(random, 1, experts, 1);
+    return failureOf([&] { MetalBackend(std::make_unique<EmulatedDevice>(), model, StepLimits{4, 128}, "lanes"); });
   };
   CHECK(!open(4096).has_value(), "exactly all of it");
   CHECK_SAYS(open(4097), FailureCode::unavailable,
@@ -150,22 +161,20 @@ TEST("a model that needs more than the GPU may hold is refused with the limit th
   EmulatedOptions options;
   options.workingSetBytes = 1000;
   Random random(54);
-  const ModelShape shape = randomShape(random);
-  CHECK_SAYS(failureOf([&] { sessionOn(options, shape); }), FailureCode::outOfMemory, "iogpu.wired_limit_mb");
+  const ModelDescription model = plainModel(random);
+  CHECK_SAYS(failureOf([&] { sessionOn(options, model); }), FailureCode::outOfMemory, "iogpu.wired_limit_mb");
 }
 
 TEST("a pack that the GPU has no room for is not attached, and those before it are as they were") {
   Random random(55);
-  ModelShape shape = randomShape(random);
-  shape.experts = 2;
-  shape.topK = 1;
-  const RandomPack pack(shape, 1);
+  const ModelDescription model = plainModel(random, 2, 2, 1);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
   for (const bool residencySets : {true, false}) {
     EmulatedOptions options;
     options.residencySets = residencySets;
     options.memoryBytes = int64_t{64} << 30;
-    options.workingSetBytes = roomFor(shape) + pack.bytes();
-    const auto session = sessionOn(options, shape);
+    options.workingSetBytes = roomFor(model) + pack.bytes();
+    const auto session = sessionOn(options, model);
     pack.attachExpertTo(*session, 0);
     CHECK_SAYS(failureOf([&] { pack.attachExpertTo(*session, 1); }), FailureCode::outOfMemory, "raise the limit");
     std::vector<std::byte> hidden(static_cast<size_t>(session->activationBytes())), outputs(hidden.size());
@@ -180,11 +189,11 @@ TEST("a pack that the GPU has no room for is not attached, and those before it a
 
 TEST("a pack that is not mapped at a page of the GPU is refused by name") {
   Random random(56);
-  const ModelShape shape = randomShape(random);
-  const RandomPack pack(shape, 1);
+  const ModelDescription model = plainModel(random);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
   EmulatedOptions options;
   options.pageBytes = int64_t{1} << 30;
-  const auto session = sessionOn(options, shape);
+  const auto session = sessionOn(options, model);
   CHECK_SAYS(failureOf([&] { pack.attachSharedTo(*session); }), FailureCode::unavailable, pack.path());
   CHECK_SAYS(failureOf([&] { pack.attachSharedTo(*session); }), FailureCode::unavailable, "let them be built again");
 }
@@ -217,25 +226,27 @@ TEST("a KV cache that is too large for a buffer is refused with what helps") {
   options.largestBufferBytes = 1 << 20;
   CHECK_SAYS(failureOf([&] { requireBuffer(pretended(8, 6), "a layer's KV cache", int64_t{1} << 50, "ask for less"); }),
              FailureCode::outOfMemory, "a layer's KV cache needs a buffer of 1048576.0 GiB");
-  ModelShape shape = randomShape(random);
-  shape.headDim = 64;
+  ModelDescription model = plainModel(random);
+  model.blocks[0].attention.headDim = 64;
+  model.blocks[0].attention.rotary->dims = 64;
   CHECK_SAYS(failureOf([&] {
-               MetalBackend(std::make_unique<EmulatedDevice>(options), shape, StepLimits{100'000, 1}, "lanes");
+               MetalBackend(std::make_unique<EmulatedDevice>(options), model, StepLimits{100'000, 1}, "lanes");
              }),
              FailureCode::outOfMemory, "worker.kvTokens");
 }
 
 TEST("shapes and variants that the kernels cannot do are refused by name") {
   Random random(42);
-  ModelShape shape = randomShape(random);
+  ModelDescription model = plainModel(random);
   const auto open = [&](const char* variant, bool matrices) {
     EmulatedOptions options;
     options.simdgroupMatrices = matrices;
-    return failureOf([&] { sessionOn(options, shape, variant); });
+    return failureOf([&] { sessionOn(options, model, variant); });
   };
   CHECK(!open("", false).has_value(), "without matrices products go in lanes");
   CHECK_SAYS(open("matrices", false), FailureCode::invalidArgument, "no simdgroup matrices");
   CHECK_SAYS(open("avx2", true), FailureCode::invalidArgument, "lanes, matrices");
-  shape.headDim = 258;
+  model.blocks[0].attention.headDim = 258;
+  model.blocks[0].attention.rotary->dims = 258;
   CHECK_SAYS(open("", true), FailureCode::invalidArgument, "heads of up to 256");
 }

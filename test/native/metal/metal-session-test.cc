@@ -16,12 +16,12 @@ using namespace conclave::test;
 
 namespace {
 
-std::unique_ptr<ModelSession> emulatedSession(const ModelShape& shape, const StepLimits& limits, const char* variant,
-                                              uint32_t seed) {
+std::unique_ptr<ModelSession> emulatedSession(const ModelDescription& model, const StepLimits& limits,
+                                              const char* variant, uint32_t seed) {
   EmulatedOptions options;
   options.seed = seed;
-  return std::make_unique<ModelSession>(shape, limits, [&](const ModelShape&, const StepLimits&) {
-    return std::make_unique<MetalBackend>(std::make_unique<EmulatedDevice>(options), shape, limits, variant);
+  return std::make_unique<ModelSession>(model, limits, [&](const ModelDescription&, const StepLimits&) {
+    return std::make_unique<MetalBackend>(std::make_unique<EmulatedDevice>(options), model, limits, variant);
   });
 }
 
@@ -31,12 +31,12 @@ struct Observed {
   std::unique_ptr<ModelSession> session;
 };
 
-Observed observedSession(const ModelShape& shape, const StepLimits& limits, const char* variant) {
+Observed observedSession(const ModelDescription& model, const StepLimits& limits, const char* variant) {
   Observed observed;
-  observed.session = std::make_unique<ModelSession>(shape, limits, [&](const ModelShape&, const StepLimits&) {
+  observed.session = std::make_unique<ModelSession>(model, limits, [&](const ModelDescription&, const StepLimits&) {
     auto device = std::make_unique<EmulatedDevice>();
     observed.device = device.get();
-    return std::make_unique<MetalBackend>(std::move(device), shape, limits, variant);
+    return std::make_unique<MetalBackend>(std::move(device), model, limits, variant);
   });
   return observed;
 }
@@ -71,16 +71,17 @@ float tolerance(DType dtype) { return dtype == DType::bf16 ? 0.03f : 2e-5f; }
 TEST("a model in lanes on the emulated GPU has the CPU's bits, in any chunks") {
   Random random(31);
   for (int trial = 0; trial < 9; ++trial) {
-    ModelShape shape = randomShape(random);
-    shape.dtype = static_cast<DType>(trial % 3);
-    const RandomPack pack(shape, random.bits());
+    ModelDescription model = plainModel(random);
+    const DType format = static_cast<DType>(trial % 3);
+    model.activations = activationType(format);
+    const RandomPack pack(model, random.bits(), 1.0f, format);
     const int32_t length = random.of<int32_t>({1, 7, 64, 65, 130});
-    const Sequence sequence = randomSequence(random, shape, length, 0),
-                   stranger = randomSequence(random, shape, 20, 10);
-    ModelSession cpu(shape, {16, 256}, createCpuBackend(2, ""));
+    const Sequence sequence = randomSequence(random, model, length, 0),
+                   stranger = randomSequence(random, model, 20, 10);
+    ModelSession cpu(model, {16, 256}, createCpuBackend(2, ""));
     pack.attachTo(cpu);
     const std::vector<float> expected = step(cpu, {{&sequence, 0, length}});
-    const auto gpu = emulatedSession(shape, {16, 256}, "lanes", random.bits());
+    const auto gpu = emulatedSession(model, {16, 256}, "lanes", random.bits());
     pack.attachTo(*gpu);
     const std::string which = "trial " + std::to_string(trial) + ", length " + std::to_string(length) + ": ";
     CHECK(std::isfinite(expected[0]), which + "logits are finite");
@@ -93,24 +94,25 @@ TEST("a model in lanes on the emulated GPU has the CPU's bits, in any chunks") {
 TEST("a model in matrices on the emulated GPU is close to the CPU, with the same bits in any chunks") {
   Random random(32);
   for (int trial = 0; trial < 6; ++trial) {
-    ModelShape shape = randomShape(random);
-    shape.dtype = static_cast<DType>(trial % 3);
     // A router that hardly prefers one expert to another would turn a last bit into another expert: take all.
-    shape.topK = shape.experts;
-    const RandomPack pack(shape, random.bits());
+    const int32_t experts = random.between(1, 6);
+    ModelDescription model = plainModel(random, random.between(1, 3), experts, experts);
+    const DType format = static_cast<DType>(trial % 3);
+    model.activations = activationType(format);
+    const RandomPack pack(model, random.bits(), 1.0f, format);
     const int32_t length = random.of<int32_t>({1, 7, 65, 100});
-    const Sequence sequence = randomSequence(random, shape, length, 0),
-                   stranger = randomSequence(random, shape, 20, 10);
-    ModelSession cpu(shape, {16, 256}, createCpuBackend(2, ""));
+    const Sequence sequence = randomSequence(random, model, length, 0),
+                   stranger = randomSequence(random, model, 20, 10);
+    ModelSession cpu(model, {16, 256}, createCpuBackend(2, ""));
     pack.attachTo(cpu);
     const std::vector<float> expected = step(cpu, {{&sequence, 0, length}});
-    const auto gpu = emulatedSession(shape, {16, 256}, "matrices", random.bits());
+    const auto gpu = emulatedSession(model, {16, 256}, "matrices", random.bits());
     pack.attachTo(*gpu);
     const std::vector<float> actual = step(*gpu, {{&sequence, 0, length}});
     float error = 0;
     for (size_t i = 0; i < actual.size(); ++i) error = std::max(error, std::fabs(actual[i] - expected[i]));
     const std::string which = "trial " + std::to_string(trial) + ": ";
-    CHECK(error <= tolerance(shape.dtype) * largest(expected),
+    CHECK(error <= tolerance(model.activations) * largest(expected),
           which + "error " + std::to_string(error / largest(expected)));
     CHECK(equal(inChunks(random, *gpu, sequence, stranger), actual), which + "in chunks");
   }
@@ -121,13 +123,13 @@ struct Watched {
   std::string events;
   std::unique_ptr<ModelSession> session;
 
-  Watched(const ModelShape& shape, const StepLimits& limits) {
+  Watched(const ModelDescription& model, const StepLimits& limits) {
     Interception interception;
     interception.dispatch = [this](GpuDispatch&, size_t) { events += 'd'; };
     interception.submit = [this] { events += 's'; };
     interception.wait = [this] { events += 'w'; };
-    session = std::make_unique<ModelSession>(shape, limits, [&](const ModelShape&, const StepLimits&) {
-      return std::make_unique<MetalBackend>(std::make_unique<InterceptedDevice>(interception), shape, limits, "lanes");
+    session = std::make_unique<ModelSession>(model, limits, [&](const ModelDescription&, const StepLimits&) {
+      return std::make_unique<MetalBackend>(std::make_unique<InterceptedDevice>(interception), model, limits, "lanes");
     });
     events.clear();
   }
@@ -135,9 +137,9 @@ struct Watched {
 
 TEST("weights, KV cache and step memory are resident, all but what grows with a step") {
   Random random(37);
-  const ModelShape shape = randomShape(random);
-  const RandomPack pack(shape, 1);
-  const Sequence sequence = randomSequence(random, shape, 3, 0);
+  const ModelDescription model = plainModel(random);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  const Sequence sequence = randomSequence(random, model, 3, 0);
   InterceptedDevice* device = nullptr;
   std::set<const GpuBuffer*> resident, others;
   Interception interception;
@@ -147,49 +149,47 @@ TEST("weights, KV cache and step memory are resident, all but what grows with a 
     }
   };
   const auto session =
-      std::make_unique<ModelSession>(shape, StepLimits{4, 128}, [&](const ModelShape&, const StepLimits& limits) {
+      std::make_unique<ModelSession>(model, StepLimits{4, 128}, [&](const ModelDescription&, const StepLimits& limits) {
         auto intercepted = std::make_unique<InterceptedDevice>(interception);
         device = intercepted.get();
-        return std::make_unique<MetalBackend>(std::move(intercepted), shape, limits, "lanes");
+        return std::make_unique<MetalBackend>(std::move(intercepted), model, limits, "lanes");
       });
   pack.attachTo(*session);
   step(*session, {{&sequence, 0, 3}});
-  const size_t caches = static_cast<size_t>(shape.layers), packs = static_cast<size_t>(shape.experts) + 1;
+  const size_t caches = static_cast<size_t>(model.layers()), packs = static_cast<size_t>(model.shape().experts) + 1;
   CHECK(resident.size() > caches + packs, std::to_string(resident.size()) + " resident buffers");
   // Block tables and logits; and, where there are fewer experts than a dispatch takes, the page in place of one.
-  CHECK(others.size() == 2 + (shape.experts % expertsPerDispatch != 0 ? 1 : 0),
+  CHECK(others.size() == 2 + (model.shape().experts % expertsPerDispatch != 0 ? 1 : 0),
         std::to_string(others.size()) + " others");
 }
 
 TEST("while the GPU runs some layers of a step, the next are encoded") {
   Random random(35);
-  ModelShape shape = randomShape(random);
-  shape.layers = 6;
-  const RandomPack pack(shape, 1);
-  const Sequence sequence = randomSequence(random, shape, 3, 0);
-  Watched watched(shape, {4, 128});
+  const ModelDescription model = plainModel(random, 6, 4, 2);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  const Sequence sequence = randomSequence(random, model, 3, 0);
+  Watched watched(model, {4, 128});
   pack.attachTo(*watched.session);
   watched.events.clear();
   step(*watched.session, {{&sequence, 0, 3}});
-  const std::string four(4 * 12 + 1, 'd'), two(2 * 12 + 2, 'd');
+  const std::string four(4 * 14 + 1, 'd'), two(2 * 14 + 2, 'd');
   CHECK(watched.events == four + 's' + two + "sww", watched.events);
 }
 
 TEST("while the GPU runs a part of a step, the next part is encoded, and an exchange waits for no encoding") {
   Random random(36);
-  ModelShape shape = randomShape(random);
-  shape.layers = 2;
-  const RandomPack pack(shape, 1);
-  const Sequence sequence = randomSequence(random, shape, 3, 0);
+  const ModelDescription model = plainModel(random, 2, 4, 2);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  const Sequence sequence = randomSequence(random, model, 3, 0);
   for (const bool sums : {false, true}) {
-    Watched watched(shape, {4, 128});
-    const auto other = emulatedSession(shape, {4, 128}, "lanes", 1);
+    Watched watched(model, {4, 128});
+    const auto other = emulatedSession(model, {4, 128}, "lanes", 1);
     pack.attachSharedTo(*watched.session);
-    for (int32_t e = 0; e < shape.experts; ++e) pack.attachExpertTo(*other, e);
+    for (int32_t e = 0; e < 4; ++e) pack.attachExpertTo(*other, e);
     watched.events.clear();
     stepInParts(*watched.session, *other, batchOf({{&sequence, 0, 3}}), sums);
     // Embedding and attention to the router; then with the experts' contribution; then norm and logits.
-    const std::string first(9, 'd'), second(9, 'd'), logits(3, 'd');
+    const std::string first(11, 'd'), second(11, 'd'), logits(3, 'd');
     const std::string whole = first + 's' + second + 'w' + 's' + logits + 'w' + "sw";
     // That rows are to be summed by their owners shows after the first layer.
     const std::string owners = first + 's' + second + 'w' + "dsw" + second + 's' + logits + 'w' + "dsw" + "sw";
@@ -198,38 +198,39 @@ TEST("while the GPU runs a part of a step, the next part is encoded, and an exch
 }
 
 // docs/performance-log.md counts on it.
-TEST("a decode step of one row is 13 dispatches per layer and 3 more") {
+TEST("a decode step of one row is 15 dispatches per layer and 3 more") {
   Random random(33);
-  const ModelShape shape = randomShape(random);
-  const RandomPack pack(shape, 1);
-  const Sequence sequence = randomSequence(random, shape, 70, 0);
-  const Observed observed = observedSession(shape, {4, 128}, "lanes");
+  const ModelDescription model = plainModel(random);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  const Sequence sequence = randomSequence(random, model, 70, 0);
+  const Observed observed = observedSession(model, {4, 128}, "lanes");
   pack.attachTo(*observed.session);
   step(*observed.session, {{&sequence, 0, 69}});
   const int64_t before = observed.device->dispatches();
   step(*observed.session, {{&sequence, 69, 70}});
   const int64_t dispatches = observed.device->dispatches() - before;
-  CHECK(dispatches == 13 * shape.layers + 3,
-        std::to_string(dispatches) + " dispatches, " + std::to_string(shape.layers) + " layers");
+  CHECK(dispatches == 15 * model.layers() + 3,
+        std::to_string(dispatches) + " dispatches, " + std::to_string(model.layers()) + " layers");
 }
 
 TEST("a step in parts on the emulated GPU, with experts elsewhere, has the bits of the whole") {
   Random random(34);
   for (int trial = 0; trial < 6; ++trial) {
-    ModelShape shape = randomShape(random);
-    shape.dtype = static_cast<DType>(trial % 3);
-    const RandomPack pack(shape, random.bits());
+    const DType format = static_cast<DType>(trial % 3);
+    ModelDescription model = plainModel(random, 2, 4, 2);
+    model.activations = activationType(format);
+    const RandomPack pack(model, random.bits(), 1.0f, format);
     const int32_t length = random.of<int32_t>({1, 9, 70});
-    const Sequence sequence = randomSequence(random, shape, length, 0);
+    const Sequence sequence = randomSequence(random, model, length, 0);
     const char* variant = trial < 3 ? "lanes" : "matrices";
-    const auto whole = emulatedSession(shape, {4, 128}, variant, 1);
+    const auto whole = emulatedSession(model, {4, 128}, variant, 1);
     pack.attachTo(*whole);
     const std::vector<float> expected = step(*whole, {{&sequence, 0, length}});
 
-    const auto leader = emulatedSession(shape, {4, 128}, variant, 2),
-               other = emulatedSession(shape, {4, 128}, variant, 3);
+    const auto leader = emulatedSession(model, {4, 128}, variant, 2),
+               other = emulatedSession(model, {4, 128}, variant, 3);
     pack.attachSharedTo(*leader);
-    for (int32_t e = 0; e < shape.experts; ++e) pack.attachExpertTo(*other, e);
+    for (int32_t e = 0; e < 4; ++e) pack.attachExpertTo(*other, e);
     const std::vector<float> parts = stepInParts(*leader, *other, batchOf({{&sequence, 0, length}}), trial % 2 == 0);
     CHECK(equal(parts, expected), "trial " + std::to_string(trial));
   }

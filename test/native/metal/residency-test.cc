@@ -135,14 +135,12 @@ TEST("without residency sets every buffer is used at load, and again before long
 
 TEST("without residency sets a whole model stays wired between steps, experts that nobody chose too") {
   Random random(43);
-  ModelShape shape = randomShape(random);
-  shape.experts = 6;
-  shape.topK = 1;
-  const RandomPack pack(shape, 1);
+  const ModelDescription model = plainModel(random, 1, 6, 1);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
   EmulatedOptions options;
   options.residencySets = false;
   EmulatedDevice device(options);
-  WeightMemory memory(device, shape.dtype, 1, often);
+  WeightMemory memory(device, formatOf(model), 1, often);
   std::vector<std::shared_ptr<const MappedFile>> files;
   for (int i = 0; i < 7; ++i) files.push_back(std::make_shared<const MappedFile>(pack.path()));
   memory.hold(files);

@@ -17,7 +17,7 @@ inline std::vector<float> stepInParts(ModelSession& leader, ModelSession& other,
   std::vector<float> logits(batch.logitRows.size() * static_cast<size_t>(shape.vocab));
   Contribution before;
   leader.begin(std::move(batch));
-  for (int32_t layer = 0; layer < shape.layers; ++layer) {
+  for (int32_t layer = 0; layer < shape.moeLayers; ++layer) {
     const AttendResult result{experts.data(), weights.data(), hidden.data()};
     await([&](ModelSession::Done done) { leader.attend(layer, before, result, std::move(done)); });
     ExpertWork work{layer, slotRows, experts, hidden.data(), rows, outputs.data()};

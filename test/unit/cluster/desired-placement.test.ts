@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { expertShape } from '../../../native/model-description.ts';
 import { desiredPlacement } from '../../../workers/cluster/desired-placement.ts';
 import { sharedBytes } from '../../../workers/cluster/memory-slots.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
 import { nodeReport } from '../../node-report.ts';
-import { SMALL_OUTLINE } from '../model/small-outline.ts';
+import { SMALL_MODEL } from '../model/small-model.ts';
 
-const model = { ...SMALL_OUTLINE, dtype: 'bf16' as const };
-const { experts } = model.router;
+const model = SMALL_MODEL;
+const { experts } = expertShape(model);
 const expertBytes = inspectModel(model, 1).bytes.expert;
 const shared = sharedBytes(model, { kvTokens: 4_096, shared: true });
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { expertSlots, kvBytesPerToken, sharedBytes } from '../../../workers/cluster/memory-slots.ts';
-import { dbrx } from '../../../workers/model/dbrx.ts';
+import { dbrx } from '../../../workers/model/families/dbrx.ts';
+import { exampleModel } from '../../../workers/model/size-config.ts';
 
 /** DBRX Instruct: an expert is 15.854 GB, attention 7.046 GB, embeddings and head 1.233 GB each. */
-const DBRX = { ...dbrx.example, dtype: 'bf16' } as const;
+const DBRX = exampleModel(dbrx);
 
 test('eight experts of DBRX, its shared weights and a context fit 144 GB; one expert less without a gigabyte of it', () => {
   assert.equal(kvBytesPerToken(DBRX), 163_840);
@@ -25,5 +26,5 @@ test('no node has room for more experts than there are', () => {
 });
 
 test('a cache of f16 models holds f32', () => {
-  assert.equal(kvBytesPerToken({ ...DBRX, dtype: 'f16' }), 2 * kvBytesPerToken(DBRX));
+  assert.equal(kvBytesPerToken({ ...DBRX, activations: 'f32' }), 2 * kvBytesPerToken(DBRX));
 });

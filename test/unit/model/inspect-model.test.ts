@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dbrx } from '../../../workers/model/dbrx.ts';
+import { dbrx } from '../../../workers/model/families/dbrx.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
+import { exampleModel } from '../../../workers/model/size-config.ts';
 
-const DBRX = { ...dbrx.example, dtype: 'bf16' } as const;
+const DBRX = exampleModel(dbrx);
 
 test("counts DBRX's parameters and bytes as the paper's notes do", () => {
   const { parameters, bytes } = inspectModel(DBRX, 1);
@@ -12,7 +13,8 @@ test("counts DBRX's parameters and bytes as the paper's notes do", () => {
   assert.equal(bytes.expert, 15_854_469_120);
   assert.equal(bytes.attention, 7_046_430_720);
   assert.equal(bytes.lmHead, 1_233_125_376);
-  assert.equal(bytes.total, 2 * parameters.total);
+  // Norms are kept in f32.
+  assert.equal(bytes.total, 2 * (parameters.total + parameters.norms));
 });
 
 test('gives the fullest of several nodes the experts left over, and every node the shared weights', () => {
@@ -23,5 +25,5 @@ test('gives the fullest of several nodes the experts left over, and every node t
 test('counts what a token reads: active experts, and of the embedding nothing to speak of', () => {
   const { parameters, bytes } = inspectModel(DBRX, 1);
   const unread = parameters.embedding + 12 * parameters.expert;
-  assert.equal(bytes.perToken, 2 * (parameters.total - unread));
+  assert.equal(bytes.perToken, 2 * (parameters.total + parameters.norms - unread));
 });

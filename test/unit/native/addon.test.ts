@@ -4,14 +4,25 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import type { AddonExpertAssigner } from '../../../native/addon-types.ts';
-import { ADDON_PATH, addon, attach, LIMITS, oneRow, packPath, readySession, SHAPE } from './zero-model.ts';
+import { expertTable } from './plain-model.ts';
+import {
+  ADDON_PATH,
+  addon,
+  attach,
+  LIMITS,
+  MODEL,
+  oneRow,
+  packPath,
+  readySession,
+  SIZES,
+  TABLES,
+} from './zero-model.ts';
 
 const METHODS: Readonly<Record<string, readonly string[]>> = {
   ExpertAssigner: ['assign'],
   MappedFile: ['close', 'packPanels', 'populate', 'read', 'release', 'size'],
   ModelSession: [
-    'attachExpert',
-    'attachShared',
+    'attach',
     'attend',
     'begin',
     'close',
@@ -20,6 +31,7 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
     'numericsClass',
     'project',
     'routingCounts',
+    'runBeside',
     'runExperts',
     'serveExperts',
     'step',
@@ -54,7 +66,7 @@ test('exports what addon-types.ts says, nothing more', async () => {
   ]);
   assert.deepEqual(methodsOf(addon.mapFile(packPath)), METHODS['MappedFile']);
   assert.deepEqual(methodsOf(twoMembers()), METHODS['ExpertAssigner']);
-  const session = addon.createSession(SHAPE, LIMITS);
+  const session = addon.createSession(MODEL, LIMITS);
   assert.deepEqual(methodsOf(session), METHODS['ModelSession']);
   await session.close();
 });
@@ -65,7 +77,7 @@ test('the reference variant is always there, last', () => {
 
 test('a step of zeros gives zeros', async () => {
   const session = readySession();
-  const logits = new Float32Array(SHAPE.vocab).fill(7);
+  const logits = new Float32Array(SIZES.vocab).fill(7);
   await oneRow(session, logits);
   assert.deepEqual([...logits], [0, 0, 0, 0, 0]);
   assert.deepEqual([...session.routingCounts()], [1, 0], 'ties go to the lower expert');
@@ -77,8 +89,8 @@ test('a step in parts of zeros gives zeros', async () => {
   const one = new Int32Array(1);
   const experts = new Int32Array(1).fill(7);
   const weights = new Float32Array(1);
-  const outputs = new Uint8Array(SHAPE.dModel * 4).fill(7);
-  const logits = new Float32Array(SHAPE.vocab).fill(7);
+  const outputs = new Uint8Array(SIZES.dModel * 4).fill(7);
+  const logits = new Float32Array(SIZES.vocab).fill(7);
   session.begin(one, one, one, one, 1, one);
   await session.attend(0, null, null, experts, weights, null);
   assert.deepEqual([...experts, ...weights], [0, 1]);
@@ -90,10 +102,10 @@ test('a step in parts of zeros gives zeros', async () => {
 });
 
 test('a session without the shared pack computes the experts it holds for rows of others', async () => {
-  const session = addon.createSession(SHAPE, LIMITS);
-  session.attachExpert(1, addon.mapFile(packPath), new Float64Array(2));
-  const outputs = new Uint8Array(SHAPE.dModel * 4).fill(7);
-  const hidden = new Uint8Array(SHAPE.dModel * 4 + 1).subarray(1);
+  const session = addon.createSession(MODEL, LIMITS);
+  session.attach(addon.mapFile(packPath), expertTable(SIZES, 1));
+  const outputs = new Uint8Array(SIZES.dModel * 4).fill(7);
+  const hidden = new Uint8Array(SIZES.dModel * 4 + 1).subarray(1);
   await session.runExperts(0, new Int32Array(1), Int32Array.of(1), hidden, 1, outputs);
   assert.ok(outputs.every((byte) => byte === 0));
   assert.throws(() => void oneRow(session), { code: 'invalid_argument', message: /shared weights/ });
@@ -106,7 +118,7 @@ test('a session without the shared pack computes the experts it holds for rows o
 test('arrays of a part that are too short are refused', async () => {
   const session = readySession();
   const one = new Int32Array(1);
-  const bytes = new Uint8Array(SHAPE.dModel * 4);
+  const bytes = new Uint8Array(SIZES.dModel * 4);
   const short = bytes.subarray(1);
   const refused = (call: () => unknown) => assert.throws(call, { code: 'invalid_argument' });
   session.begin(one, one, one, one, 1, one);
@@ -115,11 +127,11 @@ test('arrays of a part that are too short are refused', async () => {
   await session.attend(0, null, null, one, new Float32Array(1), bytes);
   refused(() => session.runExperts(0, one, one, null, 0, short));
   refused(() => session.runExperts(0, one, one, short, 1, bytes));
-  refused(() => session.sumOutputs(0, 1, short, new Float32Array(SHAPE.dModel)));
+  refused(() => session.sumOutputs(0, 1, short, new Float32Array(SIZES.dModel)));
   refused(() => session.sumOutputs(0, 1, bytes, new Float32Array(1)));
-  refused(() => session.project(short, null, new Float32Array(SHAPE.vocab)));
-  refused(() => session.project(null, new Float32Array(1), new Float32Array(SHAPE.vocab)));
-  refused(() => session.project(null, null, new Float32Array(SHAPE.vocab)));
+  refused(() => session.project(short, null, new Float32Array(SIZES.vocab)));
+  refused(() => session.project(null, new Float32Array(1), new Float32Array(SIZES.vocab)));
+  refused(() => session.project(null, null, new Float32Array(SIZES.vocab)));
   refused(() => session.project(bytes, null, new Float32Array(1)));
   await session.close();
 });
@@ -172,7 +184,7 @@ test('closing waits for the running step, and everything after it is refused', a
 });
 
 test('a session keeps using a file that was closed', async () => {
-  const session = addon.createSession(SHAPE, LIMITS);
+  const session = addon.createSession(MODEL, LIMITS);
   const file = addon.mapFile(packPath);
   attach(session, file);
   file.close();
@@ -184,10 +196,9 @@ test('a session keeps using a file that was closed', async () => {
 test('a worker thread that ends in mid-step takes nothing with it', async () => {
   const script = `
     const addon = require(${JSON.stringify(ADDON_PATH)});
-    const session = addon.createSession(${JSON.stringify(SHAPE).replace('null', 'Infinity')}, ${JSON.stringify(LIMITS)});
+    const session = addon.createSession(${JSON.stringify(MODEL)}, ${JSON.stringify(LIMITS)});
     const file = addon.mapFile(${JSON.stringify(packPath)});
-    session.attachShared(file, new Float64Array(8));
-    for (const expert of [0, 1]) session.attachExpert(expert, file, new Float64Array(2));
+    for (const table of ${JSON.stringify(TABLES)}) session.attach(file, Float64Array.from(table));
     const one = new Int32Array(1);
     const go = () => session.step(one, one, one, one, 1, one, new Float32Array(5)).then(go);
     go();
@@ -207,19 +218,20 @@ const anything = fc.oneof(
   fc.array(fc.double(), { maxLength: 12 }).map((values) => Float64Array.from(values)),
   fc.integer({ min: 0, max: 200 }).map((length) => new Float32Array(length)),
   fc.integer({ min: 0, max: 200 }).map((length) => new Uint8Array(length)),
-  fc.constantFrom(SHAPE, LIMITS, packPath),
+  fc.constantFrom<unknown>(MODEL, LIMITS, packPath),
 );
 
 const CODES = ['invalid_argument', 'closed', 'busy', 'io', 'out_of_memory', 'unavailable'];
 
 /** Calls with whatever it is given; a throw or rejection must be one of ours. */
-async function survives(target: object, name: string, args: readonly unknown[]): Promise<void> {
+async function survives(target: object, name: string, args: readonly unknown[]): Promise<unknown> {
   const method: unknown = Reflect.get(target, name);
-  if (typeof method !== 'function') return;
+  if (typeof method !== 'function') return undefined;
   try {
-    await Reflect.apply(method, target, [...args]);
+    return await Reflect.apply(method, target, [...args]);
   } catch (error) {
     assert.ok(error instanceof Error && 'code' in error && CODES.includes(String(error.code)), `${name}: ${error}`);
+    return undefined;
   }
 }
 
@@ -242,21 +254,35 @@ test('no argument does worse than a coded error', async () => {
   );
 });
 
-test('no shape or limit does worse than a coded error', async () => {
-  const number = fc.oneof(fc.constantFrom(0, -1, 1, 2, 7, 2 ** 31, 1e300, Number.NaN), fc.integer());
-  const change = <T extends object>(base: T) =>
-    fc.tuple(fc.constantFrom(...Object.keys(base)), number).map(([key, value]) => ({ ...base, [key]: value }));
+/** Every place inside a value, as the keys that lead there. */
+function pathsIn(value: unknown): string[][] {
+  if (typeof value !== 'object' || value === null) return [[]];
+  return [[], ...Object.entries(value).flatMap(([key, inner]) => pathsIn(inner).map((path) => [key, ...path]))];
+}
+
+function replaced(value: unknown, [key, ...rest]: readonly string[], by: unknown): unknown {
+  if (key === undefined) return by;
+  const copy: object = Array.isArray(value) ? [...value] : { ...(value as object) };
+  Reflect.set(copy, key, replaced(Reflect.get(copy, key), rest, by));
+  return copy;
+}
+
+test('no description or limit does worse than a coded error', async () => {
+  const wrong = fc.oneof(
+    fc.constantFrom(0, -1, 1, 2, 7, 2 ** 31, 1e300, Number.NaN, null, undefined, true, 'x'),
+    fc.integer(),
+    fc.constantFrom([], {}, [0, 1], MODEL),
+  );
+  const change = (base: unknown) =>
+    fc.tuple(fc.constantFrom(...pathsIn(base)), wrong).map(([path, value]) => replaced(base, path, value));
   await fc.assert(
-    fc.asyncProperty(change(SHAPE), change(LIMITS), fc.boolean(), async (shape, limits, both) => {
+    fc.asyncProperty(change(MODEL), change(LIMITS), fc.boolean(), async (model, limits, both) => {
       // Threads that are refused are not started; large but allowed caches are only reserved.
-      const call = () => addon.createSession(shape, both ? { ...limits, threads: 1 } : LIMITS);
-      try {
-        await call().close();
-      } catch (error) {
-        assert.ok(error instanceof Error && 'code' in error && CODES.includes(String(error.code)), String(error));
-      }
+      const given = both ? { ...(limits as object), threads: 1 } : LIMITS;
+      const session = await survives(addon, 'createSession', [model, given]);
+      if (session !== undefined) await survives(session as object, 'close', []);
     }),
-    { numRuns: 500, seed: 12 },
+    { numRuns: 1000, seed: 12 },
   );
 });
 

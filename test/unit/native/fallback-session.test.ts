@@ -5,30 +5,25 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
-import type { AddonMappedFile, AddonModelSession, AddonModelShape } from '../../../native/addon-types.ts';
+import type { AddonMappedFile, AddonModelSession } from '../../../native/addon-types.ts';
 import { FallbackSession } from '../../../native/fallback-session.ts';
 import { loadAddon } from '../../../native/load-addon.ts';
 import { toNativeError } from '../../../native/native-error.ts';
 import { WHOLE_GPU } from '../../emulated-group.ts';
+import { expertTable, type PlainSizes, plainModel, sharedTable } from './plain-model.ts';
 
 const addon = loadAddon();
-const SHAPE: AddonModelShape = {
-  dtype: 0,
-  layers: 1,
+const SIZES: PlainSizes = {
   dModel: 64,
   vocab: 64,
   maxContext: 64,
-  normEpsilon: 1e-5,
   heads: 2,
   kvHeads: 1,
   headDim: 8,
-  clipQkv: Number.POSITIVE_INFINITY,
-  ropeTheta: 10_000,
   experts: 2,
-  topK: 1,
-  routerNormalization: 1,
   ffn: 64,
 };
+const MODEL = plainModel(SIZES);
 /** More than the sections of any pack here. */
 const PACK_BYTES = 1 << 20;
 
@@ -42,19 +37,19 @@ function openAuto(warnings: string[] = []): FallbackSession<AddonModelSession> {
   const limits = { threads: 1, kvBlocks: 1, maxRows: 4, variant: '' };
   return new FallbackSession({
     backends: ['metal-emulated', 'cpu'],
-    open: (backend) => addon.createSession(SHAPE, { ...limits, backend }),
+    open: (backend) => addon.createSession(MODEL, { ...limits, backend }),
     warn: (message) => warnings.push(message),
   });
 }
 
 function attachAll(session: FallbackSession<AddonModelSession>, file: () => AddonMappedFile): void {
-  session.attach('shared', (raw) => raw.attachShared(file(), new Float64Array(8)));
-  for (const expert of [0, 1]) session.attach(expert, (raw) => raw.attachExpert(expert, file(), new Float64Array(2)));
+  session.attach('shared', (raw) => raw.attach(file(), sharedTable(SIZES)));
+  for (const expert of [0, 1]) session.attach(expert, (raw) => raw.attach(file(), expertTable(SIZES, expert)));
 }
 
 async function oneStep(session: FallbackSession<AddonModelSession>): Promise<void> {
   const one = new Int32Array(1);
-  await session.use().step(one, one, one, one, 1, one, new Float32Array(SHAPE.vocab));
+  await session.use().step(one, one, one, one, 1, one, new Float32Array(SIZES.vocab));
 }
 
 test('a GPU that takes everything is kept', async () => {
@@ -100,11 +95,11 @@ test('a GPU that has no room for the second expert is replaced, and the CPU gets
 test('a GPU that has computed is not replaced', async () => {
   addon.setEmulatedGpu({ ...WHOLE_GPU, workingSetBytes: 3 * PACK_BYTES });
   const session = openAuto();
-  session.attach('shared', (raw) => raw.attachShared(addon.mapFile(packPath), new Float64Array(8)));
-  session.attach(0, (raw) => raw.attachExpert(0, addon.mapFile(packPath), new Float64Array(2)));
+  session.attach('shared', (raw) => raw.attach(addon.mapFile(packPath), sharedTable(SIZES)));
+  session.attach(0, (raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 0)));
   await session.use().runExperts(0, new Int32Array(1), new Int32Array(1), new Uint8Array(256), 1, new Uint8Array(256));
   assert.throws(
-    () => session.attach(1, (raw) => raw.attachExpert(1, addon.mapFile(packPath), new Float64Array(2))),
+    () => session.attach(1, (raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 1))),
     (thrown) => toNativeError(thrown).code === 'out_of_memory',
   );
   assert.equal(session.backend, 'metal-emulated');
@@ -113,7 +108,7 @@ test('a GPU that has computed is not replaced', async () => {
 test('an argument that is wrong everywhere is no reason to try the CPU', () => {
   const warnings: string[] = [];
   const session = openAuto(warnings);
-  assert.throws(() => session.attach(7, (raw) => raw.attachExpert(7, addon.mapFile(packPath), new Float64Array(2))));
+  assert.throws(() => session.attach(7, (raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 7))));
   assert.deepEqual([session.backend, warnings], ['metal-emulated', []]);
 });
 

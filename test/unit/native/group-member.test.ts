@@ -12,7 +12,7 @@ import type {
   AddonStepCommand,
 } from '../../../native/addon-types.ts';
 import { startSilentExchange } from './silent-exchange.ts';
-import { ADDON_PATH, addon, LIMITS, oneRow, packPath, readySession, SHAPE } from './zero-model.ts';
+import { ADDON_PATH, addon, LIMITS, MODEL, oneRow, packPath, readySession, SIZES, TABLES } from './zero-model.ts';
 
 const { address: ADDRESS, heard } = await startSilentExchange();
 
@@ -51,7 +51,7 @@ function groupStep(
   session: AddonModelSession,
   member: AddonGroupMember,
   order: AddonStepCommand = NO_TIMEOUT,
-  logits: Float32Array | null = new Float32Array(SHAPE.vocab),
+  logits: Float32Array | null = new Float32Array(SIZES.vocab),
 ): Promise<AddonGroupStepReport> {
   const one = new Int32Array(1);
   return session.groupStep(one, one, one, one, 1, one, logits, member, order);
@@ -66,7 +66,7 @@ test('a member can leave, nothing more', async () => {
 
 test('a step of a group of one gives what its session gives, and says how it went', async () => {
   const session = readySession();
-  const logits = new Float32Array(SHAPE.vocab).fill(7);
+  const logits = new Float32Array(SIZES.vocab).fill(7);
   const report = await groupStep(session, addon.createGroupMember(session, ALONE), NO_TIMEOUT, logits);
   assert.deepEqual([...logits], [0, 0, 0, 0, 0]);
   const { attendSeconds, expertSeconds, projectSeconds, ...rest } = report;
@@ -202,17 +202,16 @@ test('a session that is closed while its arguments are read is closed', () => {
 test('a worker thread that ends while a step waits for others takes nothing with it', async () => {
   const script = `
     const addon = require(${JSON.stringify(ADDON_PATH)});
-    const { workerData: { shape, limits, packPath, place } } = require('node:worker_threads');
-    const session = addon.createSession(shape, limits);
+    const { workerData: { model, tables, limits, packPath, place } } = require('node:worker_threads');
+    const session = addon.createSession(model, limits);
     const file = addon.mapFile(packPath);
-    session.attachShared(file, new Float64Array(8));
-    for (const expert of [0, 1]) session.attachExpert(expert, file, new Float64Array(2));
+    for (const table of tables) session.attach(file, Float64Array.from(table));
     const one = new Int32Array(1);
     const member = addon.createGroupMember(session, place);
     session.groupStep(one, one, one, one, 1, one, new Float32Array(5), member, { step: 1, timeout: null, suspects: new Int32Array(0) });`;
   for (let round = 0; round < 3; round += 1) {
     const waits = heard();
-    const workerData = { shape: SHAPE, limits: LIMITS, packPath, place: TWO };
+    const workerData = { model: MODEL, tables: TABLES, limits: LIMITS, packPath, place: TWO };
     const worker = new Worker(script, { eval: true, workerData });
     await Promise.race([waits, new Promise((_, reject) => worker.once('error', reject))]);
     await worker.terminate();

@@ -17,12 +17,18 @@ const SEED = 20_510;
 
 const HEADER: PackHeader = {
   layoutVersion: PACK_LAYOUT_VERSION,
-  dtype: 'bf16',
+  activations: 'bf16',
+  formats: { '*': 'bf16', router: 'f32' },
   pack: 3,
   sourceHash: 'ab'.repeat(32),
   config: '{"model_type": "dbrx"}',
   dataBytes: 32_768,
-  sections: [{ role: 'gateUp', layer: 0, offset: 16_384, bytes: 100, sha256: '0'.repeat(64) }],
+  sections: [
+    {
+      ...{ role: 'gateUp', layer: 0, expert: 3, format: 'bf16', outputs: 64, inputs: 60 },
+      ...{ offset: 16_384, bytes: 100, sha256: '0'.repeat(64) },
+    },
+  ],
 };
 
 test('the layout version is that of the kernels', () => {
@@ -54,7 +60,7 @@ test('refuses what is no pack, another version, and a damaged header', () => {
   );
   assert.equal(
     refusal((bytes) => bytes.writeUInt32LE(9, 8)),
-    'p.pack has header version 9, expected 1',
+    'p.pack has header version 9, expected 2',
   );
   assert.equal(
     refusal((bytes) => bytes.writeUInt32LE(0xffffffff, 12)),

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dbrx } from '../../../workers/model/dbrx.ts';
+import { dbrx } from '../../../workers/model/families/dbrx.ts';
+import { exampleModel } from '../../../workers/model/size-config.ts';
+import { uniformModel } from '../../../workers/model/stored-model.ts';
+import { sectionsOfPack } from '../../../workers/pack/pack-sections.ts';
 import { placeSections } from '../../../workers/pack/place-sections.ts';
-import { SMALL_OUTLINE } from '../model/small-outline.ts';
+import { SMALL_MODEL, SMALL_OUTLINE } from '../model/small-model.ts';
 
 test('sections stand in the order of execution, aligned and apart', () => {
-  const { sections, dataBytes } = placeSections(dbrx.sharedSections(SMALL_OUTLINE), 'bf16');
-  const layer = ['norm1', 'wqkv', 'wo', 'norm2', 'router'];
+  const { sections, dataBytes } = placeSections(sectionsOfPack(SMALL_MODEL, 'shared'));
+  const layer = ['attentionNorm', 'query', 'key', 'value', 'attentionOutput', 'mlpNorm', 'router'];
   assert.deepEqual(
     sections.map(({ role }) => role),
     ['embedding', ...layer, ...layer, 'finalNorm', 'lmHead'],
@@ -20,20 +23,22 @@ test('sections stand in the order of execution, aligned and apart', () => {
 });
 
 test('panels round outputs up to 32 and inputs to a pair; rows are not padded; norms are padded f32', () => {
-  const bytesOf = (role: string, dtype: 'bf16' | 'f32'): number | undefined =>
-    [...dbrx.sharedSections(SMALL_OUTLINE), ...dbrx.expertSections(SMALL_OUTLINE, 0)]
-      .map((section) => placeSections([section], dtype).sections[0])
-      .find((section) => section?.role === role)?.bytes;
+  const bytesOf = (role: string, format: 'bf16' | 'f32'): number | undefined => {
+    const model = uniformModel(SMALL_OUTLINE, format);
+    const sections = [...sectionsOfPack(model, 'shared'), ...sectionsOfPack(model, 0)];
+    return placeSections(sections).sections.find((section) => section.role === role)?.bytes;
+  };
   assert.equal(bytesOf('embedding', 'bf16'), 301 * 60 * 2);
-  assert.equal(bytesOf('norm1', 'bf16'), 64 * 4);
-  assert.equal(bytesOf('wqkv', 'bf16'), 128 * 60 * 2);
+  assert.equal(bytesOf('attentionNorm', 'bf16'), 64 * 4);
+  assert.equal(bytesOf('query', 'bf16'), 64 * 60 * 2);
+  assert.equal(bytesOf('key', 'bf16'), 32 * 60 * 2);
   assert.equal(bytesOf('router', 'f32'), 32 * 60 * 4);
   assert.equal(bytesOf('gateUp', 'bf16'), 2 * 64 * 60 * 2);
   assert.equal(bytesOf('down', 'bf16'), 64 * 38 * 2);
 });
 
 test('a DBRX expert takes as many bytes as its weights', () => {
-  const { sections } = placeSections(dbrx.expertSections(dbrx.example, 15), 'bf16');
+  const { sections } = placeSections(sectionsOfPack(exampleModel(dbrx), 15));
   assert.equal(
     sections.reduce((sum, { bytes }) => sum + bytes, 0),
     15_854_469_120,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dbrx } from '../../../workers/model/dbrx.ts';
+import { dbrx } from '../../../workers/model/families/dbrx.ts';
+import { exampleModel } from '../../../workers/model/size-config.ts';
 import { type CalibrationInput, calibrate, type ReadRates } from '../../../workers/plan/calibrate.ts';
 import { planCluster } from '../../../workers/plan/plan-cluster.ts';
 import { plannedNodes } from './planned-nodes.ts';
@@ -8,7 +9,7 @@ import { plannedNodes } from './planned-nodes.ts';
 const rates: ReadRates = { bytesPerSecond: 500e9, hostBytesPerSecond: 800e9 };
 const nodesOf = (count: number, read: ReadRates) => plannedNodes(count, { ...read, memoryBytes: 1e12, host: 'here' });
 const INPUT: Omit<CalibrationInput, 'steps'> = {
-  model: { ...dbrx.example, dtype: 'bf16' },
+  model: exampleModel(dbrx),
   rates,
   nodesOf,
   topology: 'decentralized',

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { dbrx } from '../../../workers/model/dbrx.ts';
+import { dbrx } from '../../../workers/model/families/dbrx.ts';
+import { exampleModel } from '../../../workers/model/size-config.ts';
 import { costOf } from '../../../workers/plan/cost.ts';
 import { type ClusterInput, type ClusterPlan, planCluster } from '../../../workers/plan/plan-cluster.ts';
 import { plannedNodes } from './planned-nodes.ts';
 
 const INPUT: ClusterInput = {
-  model: { ...dbrx.example, dtype: 'bf16' },
+  model: exampleModel(dbrx),
   nodes: plannedNodes(4),
   link: { name: 'test', latencySeconds: 1e-3, perNodeSeconds: 0, bytesPerSecond: 1.25e9, stepSeconds: 0 },
   software: { layerSeconds: 0, stepSeconds: 0, computeHidden: true },

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { totalmem } from 'node:os';
 import { test } from 'node:test';
-import { dbrx } from '../../../workers/model/dbrx.ts';
+import { dbrx } from '../../../workers/model/families/dbrx.ts';
+import { exampleModel } from '../../../workers/model/size-config.ts';
 import { refuseTooLarge, usableMemory } from '../../../workers/serve/usable-memory.ts';
 
 /** DBRX Instruct: 131.6 billion weights. */
-const DBRX = { ...dbrx.example, dtype: 'bf16' } as const;
+const DBRX = exampleModel(dbrx);
 
 test('a model larger than the memory is refused with the numbers, one that fits is not', () => {
   // 263.2 GB of weights; 40 layers x 2 x 8 heads x 128 values of 2 bytes a token.

@@ -2,8 +2,8 @@
 // whatever would make this engine compute something else than the reference. Pure. Defaults are those of transformers'
 // DbrxConfig, which leaves out keys that have them.
 import { z } from 'zod';
+import { type ModelConfig, parseFamilyConfig, refuseKey } from '../read-model-config.ts';
 import { harmless } from './ignorable-config-keys.ts';
-import { type ModelConfig, parseFamilyConfig, refuseKey } from './read-model-config.ts';
 
 /** The numbers of a DBRX model, under this engine's names. */
 export interface DbrxShape {

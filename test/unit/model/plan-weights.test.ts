@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkTensors } from '../../../workers/model/check-tensors.ts';
 import type { CheckpointIndex, IndexedTensor } from '../../../workers/model/checkpoint-index.ts';
-import { dbrx } from '../../../workers/model/dbrx.ts';
-import { allSections } from '../../../workers/model/describe-checkpoint.ts';
-import { matricesOf } from '../../../workers/model/weight-plan.ts';
-import { SMALL_OUTLINE } from './small-outline.ts';
+import { dbrx } from '../../../workers/model/families/dbrx.ts';
+import { planWeights, sourcedSections } from '../../../workers/model/plan-weights.ts';
+import { tabulateFormats, type WeightFormats } from '../../../workers/model/stored-model.ts';
+import { tensorsOf } from '../../../workers/model/weight-plan.ts';
+import { SMALL_OUTLINE } from './small-model.ts';
 
-const PLAN = allSections(dbrx, SMALL_OUTLINE);
 const W1 = 'transformer.blocks.1.ffn.experts.mlp.w1';
 const NORM = 'transformer.blocks.0.norm_attn_norm.norm_1.weight';
+const ROUTER = 'transformer.blocks.1.ffn.router.layer.weight';
 
 function tensor(dtype: string, shape: readonly number[]): IndexedTensor {
   return { path: '/m/model.safetensors', dtype, shape, offset: 0, bytes: 0 };
@@ -17,11 +17,9 @@ function tensor(dtype: string, shape: readonly number[]): IndexedTensor {
 
 /** An index with all tensors of the small model, then `changes`; undefined takes a tensor away. */
 function indexWith(changes: Readonly<Record<string, IndexedTensor | undefined>>): CheckpointIndex {
-  const tensors = new Map<string, IndexedTensor>();
-  for (const { content } of PLAN) {
-    if (content.kind === 'vector') tensors.set(content.source.tensor, tensor('BF16', [content.source.length]));
-    for (const matrix of matricesOf(content)) tensors.set(matrix.tensor, tensor('BF16', matrix.tensorShape));
-  }
+  const sections = sourcedSections(dbrx, SMALL_OUTLINE, () => false);
+  const whole = sections.flatMap(({ content }) => tensorsOf(content));
+  const tensors = new Map(whole.map((one) => [one.tensor, tensor('BF16', one.tensorShape)]));
   for (const [name, changed] of Object.entries(changes)) {
     if (changed === undefined) tensors.delete(name);
     else tensors.set(name, changed);
@@ -29,17 +27,19 @@ function indexWith(changes: Readonly<Record<string, IndexedTensor | undefined>>)
   return { folder: '/m', sources: ['/m/model.safetensors'], tensors };
 }
 
-function check(changes: Readonly<Record<string, IndexedTensor | undefined>>): string {
-  return checkTensors(indexWith(changes), PLAN, dbrx.unreadTensors);
+function check(changes: Readonly<Record<string, IndexedTensor | undefined>>): WeightFormats {
+  return tabulateFormats(planWeights(dbrx, SMALL_OUTLINE, indexWith(changes)));
 }
 
-test('a complete checkpoint has the dtype of its matrices, whatever that of its norms', () => {
-  assert.equal(check({}), 'bf16');
-  assert.equal(check({ [NORM]: tensor('F32', [60]) }), 'bf16');
+test('a section has the format of its matrix, whatever that of the norms and of other matrices', () => {
+  assert.deepEqual(check({}), { '*': 'bf16' });
+  assert.deepEqual(check({ [NORM]: tensor('F32', [60]) }), { '*': 'bf16' });
+  assert.deepEqual(check({ [ROUTER]: tensor('F32', [3, 60]) }), { '*': 'bf16', 'router/1': 'f32' });
 });
 
 test('rotary frequencies that older exports stored are not missed', () => {
-  assert.equal(check({ 'transformer.blocks.0.norm_attn_norm.attn.rotary_emb.inv_freq': tensor('F32', [5]) }), 'bf16');
+  const frequencies = 'transformer.blocks.0.norm_attn_norm.attn.rotary_emb.inv_freq';
+  assert.deepEqual(check({ [frequencies]: tensor('F32', [5]) }), { '*': 'bf16' });
 });
 
 const refused: readonly (readonly [string, Readonly<Record<string, IndexedTensor | undefined>>, string])[] = [
@@ -50,9 +50,9 @@ const refused: readonly (readonly [string, Readonly<Record<string, IndexedTensor
     `/m/model.safetensors: tensor "${W1}" has shape [60, 111], expected [111, 60]`,
   ],
   [
-    'a matrix of another dtype than the others',
+    'gate and up of different formats',
     { [W1]: tensor('F16', [111, 60]) },
-    `/m: tensor "${W1}" is f16 but "transformer.wte.weight" is bf16: expected one dtype for all matrices`,
+    `/m: tensor "transformer.blocks.1.ffn.experts.mlp.v1" is bf16 but "${W1}" is f16: expected one format for gate and up`,
   ],
   [
     'a dtype that is not read',

@@ -1,7 +1,8 @@
 // The registry of model families. A new one is a new file and a line here.
+
+import { type ModelConfig, refuseKey } from '../read-model-config.ts';
 import { dbrx } from './dbrx.ts';
 import type { ModelFamily } from './model-family.ts';
-import { type ModelConfig, refuseKey } from './read-model-config.ts';
 
 const FAMILIES: readonly ModelFamily[] = [dbrx];
 
