@@ -10,7 +10,7 @@ import { batchOf, LocalGroup, openAllPacks, openWholeSession } from '../../local
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { startTlsRedis } from '../../tls-redis.ts';
-import { SMALL_OUTLINE } from '../../unit/model/small-outline.ts';
+import { SMALL_OUTLINE } from '../../unit/model/small-model.ts';
 
 // The server's certificate is signed by itself.
 process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
