@@ -1,9 +1,9 @@
 // The fixtures are whole and small: what every comparison with transformers stands on.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { readCheckpointIndex } from '../../workers/model/checkpoint-index.ts';
+import { INDEX_FILE, readCheckpointIndex } from '../../workers/model/checkpoint-index.ts';
 import { MODEL_TYPES } from '../../workers/model/families/model-families.ts';
 import { FIXTURES, goldenNames, readGolden, servedGoldenNames } from './golden-fixtures.ts';
 
@@ -19,6 +19,18 @@ test('the engine is compared with transformers in every family that it has a map
   const compared = fixtures.filter(({ name }) => served.has(name)).map(({ folder }) => familyOf(folder));
   assert.deepEqual([...new Set(compared)].sort(), [...MODEL_TYPES].sort());
 });
+
+const families = new Set(fixtures.map(({ name }) => dirname(name)).filter((family) => family !== '.'));
+
+for (const family of families) {
+  test(`${family} has two shapes in f32, one in bf16, one in shards and one of more than three KV blocks`, () => {
+    const shapes = fixtures.filter(({ name }) => dirname(name) === family);
+    assert.ok(shapes.filter(({ dtype }) => dtype === 'f32').length >= 2);
+    assert.ok(shapes.some(({ dtype }) => dtype === 'bf16'));
+    assert.ok(shapes.some(({ folder }) => existsSync(join(folder, INDEX_FILE))));
+    assert.ok(shapes.some(({ dtype, tokens }) => dtype === 'f32' && tokens.length > 3 * 64));
+  });
+}
 
 for (const fixture of fixtures) {
   test(`${fixture.name} has finite logits for every kept position`, () => {

@@ -25,6 +25,7 @@ ABSENT: dict[str, Any] = {
     "clip_qkv": None,
     "embedding_multiplier": 1.0,
     "logits_scaling": 1.0,
+    "moe_norm_min": 1e-12,
     "residual_multiplier": 1.0,
     "routed_scaling_factor": 1.0,
     "router_jitter_noise": 0.0,
