@@ -39,7 +39,7 @@ type Fetch = (request: Request) => Response | Promise<Response>;
 /** Time for the last bytes of answers that `leave` has ended. */
 const LAST_BYTES_MS = 1000;
 
-/** Listens. @throws DomainError `bad_config` when the port cannot be had. */
+/** Starts to listen. @throws DomainError `bad_config` if the port is not available. */
 export async function listen(fetch: Fetch, config: Config, log: Logger): Promise<RunningServer> {
   const { limits } = config;
   const server = createServer({
@@ -59,7 +59,7 @@ export async function listen(fetch: Fetch, config: Config, log: Logger): Promise
   return { url: urlOf(server, config.host), shutDown: (drainMs, leave) => shutDown(server, drainMs, leave) };
 }
 
-/** What the app is told in place of the Host that HTTP/1.0 does without; health checks of load balancers are such requests. */
+/** Host for HTTP/1.0 requests without one, such as the health checks of load balancers. */
 const UNNAMED_HOST = 'localhost';
 
 function serveRequests(server: Server, fetch: Fetch, log: Logger): void {

@@ -19,7 +19,7 @@ async function main(): Promise<void> {
     log.info({ signal }, 'shutting down');
     gateway.close().then(() => process.exit(0), fail);
   };
-  // Again and again: a service manager may send it to every process, and then who started us does.
+  // Not once(): the signal can arrive twice, from a service manager that signals every process and then from the parent.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, leave);
   await gateway.connected;
 }

@@ -17,7 +17,7 @@ export class NativeExpertAssigner {
 
   /**
    * Writes the member of each slot to the first elements of `members`. experts: [rows, topK], flat. Throws NativeError
-   * `unavailable` when nobody holds a selected expert, `invalid_argument` for an expert that does not exist.
+   * `unavailable` if a selected expert has no holder, `invalid_argument` for an expert that does not exist.
    */
   assign(experts: Int32Array, members: Int32Array): void {
     refusing(() => this.#raw.assign(experts, members));

@@ -3,7 +3,7 @@ import { loadAddon } from './load-addon.ts';
 import type { MappedFile } from './mapped-file.ts';
 import { refusing } from './native-error.ts';
 
-/** Small files are read again and again, so that starting the threads does not count. */
+/** Small files are read repeatedly, so that the time to start the threads is negligible. */
 const MIN_BYTES = 2 ** 30;
 
 /**

@@ -82,7 +82,7 @@ export async function openStream(call: StreamCall, transcript: Transcript): Prom
     headers: { authorization: `Bearer ${call.key}`, 'content-type': 'application/json', ...call.headers },
     ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
   });
-  // The connection may fail while nobody reads.
+  // The connection may fail while no read is pending.
   body.on('error', () => {});
   const events = splitEvents(body);
   return {

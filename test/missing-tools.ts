@@ -6,7 +6,7 @@ function isInstalled(command: string): boolean {
   return spawnSync(command, ['--version']).error === undefined;
 }
 
-/** A missing tool skips a test on somebody's machine and fails it in CI. */
+/** A missing tool skips a test on a developer's machine and fails it in CI. */
 export function missingTools(commands: readonly string[]): string | false {
   const missing = commands.filter((command) => !isInstalled(command));
   if (missing.length === 0) return false;

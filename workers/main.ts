@@ -36,7 +36,7 @@ async function main(): Promise<void> {
     stop.abort();
     exitWhenLate(config.drainSeconds, log);
   };
-  // Again and again: a service manager may send it to every process, and then who started us does.
+  // Not once(): the signal can arrive twice, from a service manager that signals every process and then from the parent.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, leave);
   const nodeId = values.node ?? `${hostname()}-${process.pid}`;
   await serveModel({ config, folder, name: values.name ?? config.servedModelName ?? null, nodeId, log }, stop.signal);

@@ -62,7 +62,7 @@ function staticFiles(options?: ServeStaticOptions): MiddlewareHandler {
   return serveStatic({ ...options, rewriteRequestPath });
 }
 
-/** The board's page links to a font on another site, which our content-security-policy refuses: it does without. */
+/** The board's page links to a font on another site, which the content-security-policy blocks: remove the link. */
 const withoutOutsideFonts: MiddlewareHandler = async (c, next) => {
   await next();
   if (c.res.headers.get('content-type')?.startsWith('text/html') !== true) return;

@@ -3,7 +3,7 @@ import type { KeyStore } from '../../infra/tenants/key-store.ts';
 import type { TenantStore } from '../../infra/tenants/tenant-store.ts';
 import type { Caller } from './principal.ts';
 
-/** The caller with a genuine, unexpired, unrevoked key. @throws DomainError `unavailable` when Redis is away. */
+/** The owner of a genuine, unexpired, unrevoked key. @throws DomainError `unavailable` if Redis is unreachable. */
 export async function verifyApiKey(
   keys: KeyStore,
   tenants: TenantStore,

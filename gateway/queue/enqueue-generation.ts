@@ -33,7 +33,7 @@ export interface GenerationQueue {
   /**
    * Reserves the tenant's tokens, stores the request, registers this gateway as its follower, adds the job.
    * Throws `queue_full` (with retryAfterSeconds from the measured rate), `conflict` (Idempotency-Key with another body, or
-   * an id in use), `unavailable` (draining, or Redis is away).
+   * an id in use), `unavailable` (draining, or Redis is unreachable).
    */
   enqueue(input: EnqueueInput): Promise<Enqueued>;
   /** Stops a request within one step, wherever it is; false when it had already ended. Throws `not_found` for another tenant's. */

@@ -1,5 +1,5 @@
 // The body of an event stream: pulls entries at the socket's pace and writes what they become. In: entries, an encoder.
-// Out: bytes for as long as somebody reads. A reader that goes away aborts `entries`, which tells the queue.
+// Out: bytes while a client reads. A client that disconnects aborts `entries`, which notifies the queue.
 //
 // Memory is bounded: while the reader is busy, encoded text gathers up to MAX_PENDING characters, then nothing more is taken
 // from the entries, whose cursor stays in Redis.

@@ -1,4 +1,4 @@
-// Who changed what, and when: one entry per mutating call of the admin API and the command line, in a capped Redis stream.
+// The audit log: one entry per mutating call of the admin API and the command line, in a capped Redis stream.
 import type { Redis } from 'ioredis';
 import { singleKeys } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';

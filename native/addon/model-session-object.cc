@@ -278,7 +278,7 @@ void ModelSessionObject::settle(Napi::Env env, const std::optional<Failure>& fai
     if (closing_.has_value()) settleClose(env);
     Unref();
   } catch (const Napi::Error&) {
-    // The environment is ending (a worker thread was terminated): nobody waits for the promise any more.
+    // The environment is ending (a worker thread was terminated): nothing awaits the promise any more.
   }
 }
 

@@ -7,7 +7,7 @@ namespace conclave {
 
 // `unavailable`: this machine has no such device; `deviceLost`: the GPU gave up, and only a new session helps;
 // `exchange`: the Redis between the nodes is away or refuses; `interrupted`: a wait was ended from outside; `internal`:
-// what nobody foresaw.
+// unexpected errors.
 enum class FailureCode {
   invalidArgument,
   closed,

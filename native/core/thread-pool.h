@@ -1,5 +1,5 @@
 // The engine's own threads. The caller of run() works too; items are handed out one by one, so a thread that the system
-// has taken off its core delays nobody but the item it holds. Between runs threads spin briefly, then sleep.
+// has taken off its core delays only the item it holds. Between runs threads spin briefly, then sleep.
 #pragma once
 #include <atomic>
 #include <cstdint>

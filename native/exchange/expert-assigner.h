@@ -1,5 +1,5 @@
 // Which member of a group computes each selected expert of a layer. In: the router's choice. Out: a member for every
-// (row, rank). Every node computes the same answer from the same routing, so nobody has to announce it.
+// (row, rank). Every node computes the same answer from the same routing, so no announcement is needed.
 //
 // Work comes in pieces: an expert with the rows it computes while its weights are read once. Pieces weigh the same, so
 // this is a semi-matching of pieces to members; adding one piece at a time along the alternating path that ends at the
@@ -26,7 +26,7 @@ class ExpertAssigner {
 
   /**
    * Writes the member of each slot. experts, members: [rows, topK], flat; they may not overlap. Throws Failure
-   * unavailable naming a selected expert that nobody holds, invalidArgument for one that does not exist.
+   * unavailable naming a selected expert without a holder, invalidArgument for one that does not exist.
    */
   void assign(std::span<const int32_t> experts, std::span<int32_t> members);
 

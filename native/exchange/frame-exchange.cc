@@ -176,7 +176,7 @@ std::optional<ReceivedFrame> FrameExchange::nextEarly(FrameKind kind, uint16_t l
   return frame;
 }
 
-// The next whole frame of anybody.
+// The next whole frame of any sender.
 std::optional<ReceivedFrame> FrameExchange::read(Clock::time_point deadline) {
   for (;;) {
     for (; nextStream_ < reply_.items.size(); ++nextStream_, nextEntry_ = 0) {

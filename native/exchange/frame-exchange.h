@@ -58,13 +58,13 @@ class FrameExchange {
   /** Ends this exchange from any thread: a wait that runs, and all that come, throw Failure `interrupted`. */
   void interrupt() noexcept { interrupt_.raise(); }
 
-  // All of these throw Failure `exchange` when a Redis is away or refuses, `interrupted`. After that another plan must
+  // All of these throw Failure `exchange` when a Redis is unreachable or refuses, `interrupted`. After that another plan must
   // come, or disconnect.
 
   /** Frames are of this step from now on; steps ascend. */
   void beginStep(uint32_t step);
   /**
-   * The frame goes to everybody. Its step, epoch and pieces are filled in. `keptLayers` is how many layers before its
+   * The frame goes to all members. Its step, epoch and pieces are filled in. `keptLayers` is how many layers before its
    * own the stream keeps, at least; -1 keeps all of this step and of the one before.
    */
   void broadcast(FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers);

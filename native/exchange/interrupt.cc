@@ -46,7 +46,7 @@ bool Interrupt::await(int toRead, int toWrite, int timeoutMs) const {
     ready = poll(waits, 3, timeoutMs);
   } while (ready == -1 && errno == EINTR && !raised_);
   check();
-  // An error or a hang-up is found out by whoever reads or writes.
+  // An error or a hang-up surfaces on the next read or write.
   return ready > 0;
 }
 

@@ -1,4 +1,4 @@
-// Ends a wait from another thread. Stays raised: whoever waits next does not.
+// Ends a wait from another thread. Stays raised, so that later waits end immediately.
 #pragma once
 #include <atomic>
 

@@ -95,7 +95,7 @@ void RedisConnection::connectToHost(const std::string& host, int32_t port) {
   lostByErrno();
 }
 
-// False, with errno, when nobody answers there.
+// False, with errno, if no server answers there.
 bool RedisConnection::tryConnect(int family, const void* address, uint32_t addressBytes) {
   if (socket_ != -1) close(socket_);
   socket_ = ::socket(family, SOCK_STREAM, 0);

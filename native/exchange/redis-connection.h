@@ -31,7 +31,8 @@ class RedisConnection {
   RedisConnection(const RedisConnection&) = delete;
   RedisConnection& operator=(const RedisConnection&) = delete;
 
-  // Whoever writes much while others write to it must read meanwhile: queue, then flush and soak in turns.
+  // A member that writes much while others write to it must read meanwhile: queue, then alternate flush and
+  // readAvailable.
 
   /** A command to be written. */
   void queue(const std::vector<std::string_view>& command);

@@ -47,7 +47,7 @@ struct GpuProperties {
   GpuRates rates;
 };
 
-/** Why there are no pipelines: a fault of ours, so whoever meets it is asked to send it. */
+/** Why there are no pipelines: a bug in Conclave, so the user is asked to report it. */
 inline Failure didNotCompile(const std::string& compilerLog) {
   return Failure(FailureCode::unavailable, "the GPU's kernels did not compile: " + compilerLog);
 }

@@ -117,7 +117,7 @@ void Residency::beat() {
     try {
       if (touch_ != nullptr) use(buffers_);
     } catch (const std::exception&) {
-      // Whoever needs the GPU next meets what is wrong with it, and can say so.
+      // The next use of the GPU fails with the same error, and reports it.
     }
   }
 }

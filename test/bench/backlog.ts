@@ -129,7 +129,7 @@ async function readReservations({ redis }: QueueFixture): Promise<ReadonlyMap<st
   return largest;
 }
 
-/** As ten minutes later: what has ended is kept for so long. */
+/** Skips the ten minutes for which ended requests are kept. */
 async function letExpire({ redis }: QueueFixture): Promise<void> {
   for (const family of ['job', 'out', 'req']) {
     const keys = await redis.keys(`cv:${family}:*`);

@@ -1,4 +1,4 @@
-// How much a long context slows one stream: steps at the end of a short and of a long one, in turns, on the engine's session.
+// How much a long context slows one stream: steps at the end of a short and of a long one, alternately, on the engine's session.
 // Usage: node dist/test/bench/contexts.js MODEL HOME [SHORT LONG THREADS]. Prints one JSON object:
 //   short_ms, long_ms  time of a step: smallest, median, largest of the rounds
 //   ratio              short / long within each round: the rate at LONG tokens as a share of that at SHORT
@@ -56,7 +56,7 @@ class Context {
   }
 }
 
-/** Steps of both, taking turns in who goes first. */
+/** Steps of both, alternating which one goes first. */
 async function takeTurns(short: Context, long: Context): Promise<{ short: number; long: number }[]> {
   const rounds: { short: number; long: number }[] = [];
   for (let round = 0; round <= ROUNDS; round += 1) {

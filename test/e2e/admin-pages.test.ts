@@ -171,7 +171,7 @@ describe('the admin pages in a browser', { skip: noBrowser || missingTools(['ope
     await page.waitForURL(`${PROXIED}/admin/queues`);
   });
 
-  test("another site's form signs nobody in", async (t) => {
+  test("another site's form cannot sign a browser in", async (t) => {
     const { page } = await newVisit(t, browser);
     await page.goto(`${OTHER_SITE}/`);
     const field = `<input name="key" value="${adminKey}">`;

@@ -1,4 +1,4 @@
-// Requests that share the engine: prefixes are shared within a tenant only, and a batch changes nobody's text.
+// Requests that share the engine: prefixes are shared within a tenant only, and a batch changes no answer.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import OpenAI from 'openai';

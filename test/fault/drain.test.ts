@@ -5,7 +5,7 @@ import { openStream, Transcript } from '../chat-stream.ts';
 import { cleanupInReverse, longChatBody, prepareHome, readReadyFile } from '../start-cluster.ts';
 import { processesOf, type StartedConclave, startConclave } from '../start-conclave.ts';
 
-/** Longer than a start takes on any machine: who waits for a lease that was not given back is found out. */
+/** Longer than a start takes on any machine, so that waiting for a lease that was not released is detected. */
 const LEASE_SECONDS = 50;
 
 function longCall(url: string, key: string, maxTokens: number) {

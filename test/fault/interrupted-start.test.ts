@@ -43,7 +43,7 @@ async function nothingIsLeft(home: string): Promise<void> {
   await eventually('everything has ended', count, (left) => left === 0);
 }
 
-test('Ctrl-C while Redis is started ends it without a word', async (t) => {
+test('Ctrl-C while Redis is started ends it silently', async (t) => {
   const { home, conclave, startAgain } = await starting(t, 'start.lock');
   process.kill(-conclave.pid, 'SIGINT');
   await endsQuietly(home, conclave, 'SIGINT');

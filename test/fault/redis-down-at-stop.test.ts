@@ -1,4 +1,4 @@
-// A worker whose Redis went away for good must still be stoppable: there is nobody to say goodbye to.
+// A worker whose Redis is gone permanently must still stop, although it cannot return its requests.
 import assert from 'node:assert/strict';
 import { type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -21,7 +21,7 @@ export interface ScriptedWorker {
   /** Appends entries to a request's stream. */
   write(id: string, ...events: readonly TokenEvent[]): void;
   record(id: string): GenerationRecord | null;
-  /** Makes every following use fail as if Redis were away. */
+  /** Makes every following use fail as if Redis were unreachable. */
   takeRedisAway(): void;
 }
 

@@ -85,7 +85,7 @@ function unitOf(target: NativeTestTarget, source: string, own: readonly string[]
   return { source, flags, object: join(BUILT, 'objects', alike, `${path.replaceAll('/', '-')}.o`) };
 }
 
-/** Another process may be compiling the same: whoever is last puts an equal object in place of the first. */
+/** Another process may be compiling the same: the last one replaces the object with an equal one. */
 async function compile(compiler: string, { source, flags, object }: Unit): Promise<void> {
   mkdirSync(dirname(object), { recursive: true });
   const unfinished = `${object}.${process.pid}`;

@@ -1,5 +1,5 @@
-// A centralized group: its leader and the members that compute experts give the logits that one session gives, whoever
-// is late, fails or sends something else.
+// A centralized group: its leader and the members that compute experts give the logits that one session gives, even if
+// a member is late, fails or sends something else.
 #include <chrono>
 #include <future>
 
@@ -57,7 +57,7 @@ class Helper {
   ModelSession session;
 
  private:
-  // Again and again, as JavaScript does.
+  // Repeatedly, as JavaScript does.
   void serve() {
     const auto refused = std::make_shared<std::string>();
     session.serveBy([=, this](const ModelSession::ComputeExperts& compute) { *refused = experts_.serve(compute); },
@@ -255,7 +255,7 @@ TEST("an answer that comes after its share was handed over is not needed") {
   Leader leader = group.leader();
   auto step = leader.start(group.parts, {1, brief});
   const FrameHeader work = group.workOf(1);
-  // Both are late; of the second attempts nobody is left to be asked.
+  // Both are late; no member is left for a second attempt.
   const GroupStepReport report = step.get();
   CHECK(report.trouble == Trouble::noHolder && report.replaced.size() == 2, shown(report));
   FrameHeader old = work;

@@ -93,7 +93,7 @@ struct Group {
   }
 };
 
-// Everybody holds about half of the experts, somebody each.
+// Every member holds about half of the experts, and each expert has a holder.
 Holders randomHolders(Random& random, int32_t experts, int32_t members) {
   Holders holders;
   for (int32_t expert = 0; expert < experts; ++expert) {
@@ -232,7 +232,7 @@ TEST("what the others say of their work is in the report") {
   const GroupStepReport leader = led.get().report, follower = followed.get().report;
   CHECK(leader.members[1].frames == 2 && leader.members[1].slots == 6, "two layers of three rows");
   CHECK(leader.waitsMs.size() == 2 && follower.waitsMs.size() == 1,
-        "a follower has nobody to wait for in the last layer");
+        "a follower has no member to wait for in the last layer");
   const int64_t bytes = 3 * pair.leader.session().activationBytes();
   CHECK(leader.framesSent == 1 && leader.bytesSent == bytes, "the leader's frame");
   CHECK(follower.framesSent == 2 && follower.bytesSent == 2 * bytes, "the follower's frames");

@@ -103,16 +103,16 @@ TEST("an expert is split over its holders above pieceRows") {
   CHECK(onFirst(pieceRows + 1) == pieceRows / 2 + 1, "two pieces");
 }
 
-TEST("an assigner works on after it refused experts that nobody holds or that do not exist") {
+TEST("an assigner works on after it refused experts without a holder or that do not exist") {
   ExpertAssigner assigner({{0, 1}, {}, {0}}, {1, 1});
   for (const int32_t expert : {-1, 3}) CHECK(codeOf(assigner, {0, expert}) == FailureCode::invalidArgument, "exists");
   CHECK(codeOf(assigner, {0, 1, 2}) == FailureCode::unavailable, "is held");
   CHECK((assigned(assigner, {0, 2}) == std::vector<int32_t>{1, 0}), "members");
-  ExpertAssigner nobody({{}}, {});
-  for (int call = 0; call < 2; ++call) CHECK(codeOf(nobody, {0}) == FailureCode::unavailable, "there are no members");
+  ExpertAssigner empty({{}}, {});
+  for (int call = 0; call < 2; ++call) CHECK(codeOf(empty, {0}) == FailureCode::unavailable, "there are no members");
 }
 
-// The members of a group run on different machines and do not tell each other: whoever changes the answers raises
+// The members of a group run on different machines and do not tell each other: a change of the answers must raise
 // PROTOCOL_VERSION (workers/cluster/admit-nodes.ts).
 TEST("the answers are these on every machine") {
   Random random(22);

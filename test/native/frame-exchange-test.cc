@@ -100,7 +100,7 @@ std::string readingFrom(const Pieces& answer) {
 
 }  // namespace
 
-TEST("a frame is written as TypeScript writes it, and drops what nobody needs any more") {
+TEST("a frame is written as TypeScript writes it, and drops frames no longer needed") {
   FakeRedis server;
   Member member(server);
   const std::vector<std::byte> body = bodyOf(4);
@@ -304,7 +304,7 @@ TEST("an exchange that was interrupted stays so, even where frames are there") {
 }
 
 TEST("what is no answer to a read is a failure of the exchange") {
-  const std::string strange = "exchange The exchange answers something else than was asked.";
+  const std::string unexpected = "exchange The exchange answers something else than was asked.";
   const auto answer = [](const std::string& stream, const std::string& id) {
     return "*1\r\n*2\r\n" + FakeRedis::bulk(stream) + "*1\r\n*2\r\n" + FakeRedis::bulk(id) + "*0\r\n";
   };
@@ -322,7 +322,7 @@ TEST("what is no answer to a read is a failure of the exchange") {
            std::string("*1\r\n*2\r\n$5\r\n1>all\r\n*0\r\n"),
            std::string("*1\r\n*2\r\n$5\r\n1>all\r\n*1\r\n:1\r\n"),
        }) {
-    CHECK(readingFrom({reply}) == strange, reply + "gives " + readingFrom({reply}));
+    CHECK(readingFrom({reply}) == unexpected, reply + "gives " + readingFrom({reply}));
   }
   CHECK(
       readingFrom({"-NOAUTH Authentication required.\r\n"}) == "exchange The exchange: NOAUTH Authentication required.",

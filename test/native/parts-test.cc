@@ -15,7 +15,7 @@ namespace {
 // A session with attention, and others that hold experts only.
 struct Group {
   std::unique_ptr<ModelSession> leader;
-  std::vector<std::unique_ptr<ModelSession>> members;  // the leader is nobody here; it holds what `leaderHolds` says
+  std::vector<std::unique_ptr<ModelSession>> members;  // without the leader, which holds the experts of `leaderHolds`
   std::vector<int32_t> holder;                         // [experts]: index of a member, -1 the leader
 };
 
@@ -99,7 +99,7 @@ void checkRefused(const Call& call, const std::string& what) {
 
 }  // namespace
 
-TEST("a step in parts gives the bits of the whole, whoever holds the experts") {
+TEST("a step in parts gives the bits of the whole, whichever members hold the experts") {
   Random random(21);
   for (int trial = 0; trial < 20; ++trial) {
     const ModelDescription model = randomModel(random);

@@ -77,7 +77,7 @@ std::vector<Command> signingIn(const RedisAddress& as) {
 TEST("a connection signs in as its address says") {
   using Commands = std::vector<Command>;
   const Command name{"CLIENT", "SETNAME", "me"};
-  CHECK((signingIn({"", "", 0, "", "", 0}) == Commands{name}), "as nobody");
+  CHECK((signingIn({"", "", 0, "", "", 0}) == Commands{name}), "without credentials");
   CHECK((signingIn({"", "", 0, "", "secret", 0}) == Commands{{"AUTH", "secret"}, name}), "with a password");
   CHECK((signingIn({"", "", 0, "ann", "secret", 3}) == Commands{{"AUTH", "ann", "secret"}, {"SELECT", "3"}, name}),
         "as a user, in another database");
@@ -91,7 +91,7 @@ TEST("a connection over TCP is one, too") {
   CHECK(connection.receive(soon())->text == "OK", "an answer");
 }
 
-TEST("whoever cannot sign in is told why") {
+TEST("a refused sign-in has its reason") {
   const auto refusing = [](const std::string& name, const std::string& answer) {
     FakeRedis server(
         [&](const Command& command) { return command[0] == name ? std::optional(Pieces{answer}) : std::nullopt; });
@@ -110,14 +110,14 @@ TEST("whoever cannot sign in is told why") {
         "another kind of server");
 }
 
-TEST("where nobody listens there is no connection") {
-  CHECK(connecting({"/tmp/conclave-nobody-listens-here", "", 0, "", "", 0}) ==
+TEST("without a listener there is no connection") {
+  CHECK(connecting({"/tmp/conclave-no-listener-here", "", 0, "", "", 0}) ==
             "exchange: The exchange: No such file or directory",
         "no socket");
   CHECK(connecting({std::string(200, 'x'), "", 0, "", "", 0}) ==
             "exchange: The exchange: the path of its socket is too long",
         "a long path");
-  // Port 1 of this machine is nobody's.
+  // Nothing listens on port 1 of this machine.
   CHECK(connecting({"", "127.0.0.1", 1, "", "", 0}) == "exchange: The exchange: Connection refused", "no server");
   CHECK(connecting({"", "256.0.0.1.invalid", 1, "", "", 0}).starts_with("exchange: The exchange: "), "no host");
 }
@@ -192,7 +192,7 @@ TEST("a wait is interrupted from another thread, and all that come") {
   CHECK(outcome([&] { RedisConnection(server.address(), "me", interrupt); }) == expected, "a connection");
 }
 
-TEST("a writer whom nobody reads waits, and is interrupted") {
+TEST("a writer without a reader waits, and is interrupted") {
   std::promise<void> enough;
   const std::shared_future<void> until = enough.get_future().share();
   FakeRedis server([&](const Command& command) {

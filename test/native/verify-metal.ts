@@ -119,7 +119,7 @@ function render(sections: readonly Section[]): string {
   return `# Metal on hardware\n\n${body.join('\n')}`;
 }
 
-/** A section that cannot be had is a line of the report; the others are wanted all the same. */
+/** A section that fails becomes a line of the report, and the others still run. */
 async function attempt(title: string, section: () => Section | Promise<Section>): Promise<Section> {
   try {
     return await section();

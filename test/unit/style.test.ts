@@ -32,11 +32,28 @@ test('C++ is formatted', { skip }, () => {
   assert.equal(status, 0, output);
 });
 
-/** A phrase and what to write instead. Records of decisions and measurements keep the words of their day. */
+/** A phrase and its replacement. Records of decisions and measurements keep the wording of their day. */
 const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/\banew\b/i, 'again, or from the start'],
-  [/\bfor ever\b/i, 'indefinitely, or what does not end'],
+  [/\bfor ever\b/i, 'indefinitely, or without end'],
   [/\bso many\b/i, 'the number, or this many'],
+  [/\bfor so long\b/i, 'for this long, or the time'],
+  [/(?<!\bconst \w+ )\bof late\b/i, 'recent, or recently'],
+  [/\bagain and again\b/i, 'repeatedly'],
+  [/\b(?:in|by) turns\b/i, 'alternately'],
+  [/\bwithout a word\b/i, 'silently'],
+  // Not the system user, whose constant is upper case.
+  [/\b[Nn]obody\b/, 'the thing that is missing: no node, no client'],
+  [/\b[Ww]hoever\b/, 'the caller, the reader, or another name of the actor'],
+  [/\b(?:[Ee]very|[Ss]ome|[Aa]ny)body\b/, 'the actor by its name: every member, another process'],
+  // "There is none" and "is none of" are idiomatic; `content is none }}` is Jinja.
+  [/(?<!\bthere )\b(?:is|are) none\b(?! (?:of\b|\}\}))/i, 'is not one, or what it is instead'],
+  [/\b(?:can|cannot|could|may|to) be had\b/i, 'is available'],
+  [
+    /\b(?:machine|node|process|worker|gateway|leader|member|follower|server|thread|group|replica|request|sequence|file)s?,? whom?\b/i,
+    'which, or that: only people are "who"',
+  ],
+  [/\b(?:Redis|server|exchange|gateway|leader|node|worker) (?:is|was|are|were) away\b/, 'is unreachable'],
 ];
 
 function proseFiles(): string[] {
@@ -50,6 +67,31 @@ function proseFiles(): string[] {
     (path) => /\.(?:ts|mjs|cc|h|mm|metal|lua|md)$/.test(path) && !kept.test(path),
   );
 }
+
+test('the phrases match mannerisms and leave idioms and code alone', () => {
+  const matches = (line: string): boolean => PHRASES.some(([phrase]) => phrase.test(line));
+  const mannerisms = [
+    'Nobody waits.',
+    'A frame is none.',
+    'it cannot be had',
+    'the node who leads',
+    'while Redis was away',
+  ];
+  const fine = [
+    'Null if there is none.',
+    'it is none of ours',
+    '{{ content is none }}',
+    'const NOBODY = 65_534;',
+    'for (const member of late) drop(member);',
+    'the owners of rows whose sums are missing',
+    'a turn of the event loop',
+  ];
+  assert.deepEqual(
+    mannerisms.filter((line) => !matches(line)),
+    [],
+  );
+  assert.deepEqual(fine.filter(matches), []);
+});
 
 test('comments, messages and documents use plain English', () => {
   const files = proseFiles();

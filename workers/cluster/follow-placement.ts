@@ -54,7 +54,7 @@ async function applyPlacement({ redis, group, nodeId, held, events, onChange }: 
   const placement = await readPlacement(redis, group);
   const wanted = placement?.nodes.find(({ id }) => id === nodeId);
   if (placement === null || wanted === undefined || placement.modelHash !== held.source.packed.modelHash) return;
-  // Looked at four times a second: the plan matters only to what the placement would have let go of.
+  // Polled four times a second: the plan matters only for packs that the placement would release.
   if (isMet(wanted, held)) return;
   const { load, drop } = whatToMove(wanted, held, await readPlan(redis, group), nodeId);
   if (load.length + drop.length === 0) return;
@@ -68,7 +68,7 @@ function isMet(wanted: DesiredHoldings, held: Holdings): boolean {
   return load.length + drop.length === 0;
 }
 
-/** Packs to load and to let go of. Attention stays once it is held: with it the node can lead. */
+/** Packs to load and to release. Attention is never released: with it the node can lead. */
 export function whatToMove(
   wanted: DesiredHoldings,
   held: Holdings,

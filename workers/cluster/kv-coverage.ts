@@ -3,7 +3,7 @@
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 
 export class KvCoverage {
-  /** Incarnations; null while nothing was computed yet, when everybody's is complete. */
+  /** Incarnations; null before the first step, when every KV cache is complete. */
   #complete: ReadonlySet<string> | null = null;
 
   /** To be told of every plan: false when a member that needs KV lacks some of it. */
@@ -12,7 +12,7 @@ export class KvCoverage {
     return complete === null || attending(plan).every((incarnation) => complete.has(incarnation));
   }
 
-  /** A step of the plan is computed: who does not attend falls behind. */
+  /** Records a step of the plan: members that do not compute attention fall behind. */
   advance(plan: GroupPlan): void {
     const before = this.#complete;
     const members = attending(plan);

@@ -53,13 +53,13 @@ export class LoadedModel {
     const missing = packs.filter((pack) => !this.#open.has(pack));
     if (missing.length === 0) return;
     await this.source.provide(missing, events);
-    // One by one, so that each can be let go of alone.
+    // One by one, so that each can be released alone.
     for (const pack of missing) {
       await this.#attach(pack, await openPacks(this.source.packFolder, [pack], events.onProgress));
     }
   }
 
-  /** Lets go of packs; no step may need them any more. */
+  /** Releases packs, which no step may need any more. */
   async drop(packs: readonly PackId[]): Promise<void> {
     for (const pack of packs) {
       const opened = this.#open.get(pack);

@@ -1,4 +1,4 @@
-// The leader's view of its group: who takes part and who is to hold what. In: the nodes' reports, and whom steps were lost by.
+// The leader's view of its group: its members and the target placement. In: the nodes' reports, and the nodes that failed steps.
 // Out: what plan there could be, and plans in force. Runs no step.
 import type { Redis } from 'ioredis';
 import type { GroupPlan, Topology } from '../../infra/messages/group-plan.ts';
@@ -64,8 +64,8 @@ export class PlanAuthor {
   }
 
   /**
-   * Reads who lives, tells the nodes what to hold, and says what plan there could be. Throws `bad_config` when the model does
-   * not fit into the nodes' memory, `unavailable` while Redis is away.
+   * Reads the live nodes, publishes the target placement, and returns the plan that they allow. Throws `bad_config` when the model does
+   * not fit into the nodes' memory, `unavailable` while Redis is unreachable.
    */
   async look(): Promise<PlanChoice> {
     const { redis, lease, leader, alone, model, topology, now } = this.#parts;
@@ -104,7 +104,7 @@ export class PlanAuthor {
     return placement;
   }
 
-  /** Those who are left may lack the room: then what was wanted stays wanted until somebody comes. */
+  /** The remaining nodes may lack memory: then the target placement stays until another node joins. */
   #want(nodes: readonly NodeReport[]): Placement {
     const { leader, model, counts } = this.#parts;
     try {

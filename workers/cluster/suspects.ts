@@ -1,4 +1,4 @@
-// Nodes that failed a step. In: who failed, and what nodes say of themselves. Out: who may take part again. A node comes back
+// Nodes that failed a step. In: their ids, and the nodes' reports. Out: the nodes that may take part again. A node comes back
 // after a sign of life, and after a pause that doubles with every failure: one that fails repeatedly delays the group only briefly.
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 

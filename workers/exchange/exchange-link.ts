@@ -84,7 +84,7 @@ export class ExchangeLink {
 
   /**
    * Writes as member `me` of the plan from now on, and reads the step log; beside it the frames that the others write for
-   * this member, unless somebody else reads those.
+   * this member, unless another process reads those.
    */
   usePlan(plan: GroupPlan, me: number, readsFrames: boolean): void {
     this.#plan = plan;

@@ -12,7 +12,7 @@ export function directStream({ group }: Members, sender: string, receiver: strin
   return keyOf('frames', `${group}:${sender}>${receiver}`);
 }
 
-/** What the others write for member `me`, and who writes it. Centralized, nobody writes to all. */
+/** The streams that other members write for member `me`, and their writers. Centralized groups have no broadcast. */
 export function incomingStreams(plan: Members, me: number): readonly { readonly key: string; readonly from: number }[] {
   const receiver = plan.members[me]?.id ?? '';
   return [...plan.members.entries()].flatMap(([from, { id }]) => {

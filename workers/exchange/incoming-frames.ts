@@ -71,7 +71,7 @@ export class IncomingFrames {
     if (this.#waiting !== null) this.#end(this.#waiting).reject(reason);
   }
 
-  /** A plan is in force: what came early for another is forgotten, who waits for another is told. */
+  /** Switches to a plan: early frames of other plans are dropped, and waits for them fail. */
   beginEpoch(epoch: number): void {
     this.interrupt(new Superseded());
     this.#epoch = epoch;

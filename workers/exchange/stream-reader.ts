@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
 
-/** Field names and values in turns. */
+/** Alternating field names and values. */
 export type EntryFields = readonly Buffer[];
 
 export interface StreamReaderEvents {
@@ -15,7 +15,7 @@ export interface StreamReaderEvents {
 
 /** A read is answered at least this often, with nothing if there is nothing. */
 const BLOCK_MS = 2_000;
-/** No answer for so long: the connection is dead, whatever the system believes. */
+/** Without an answer for this long, the connection is considered dead, even if the system still has it open. */
 const SILENT_MS = 4_000;
 const RETRY_MS = 50;
 
@@ -66,7 +66,7 @@ export class StreamReader {
         this.#answeredAtMs = performance.now();
         if (reply === null || this.#stopped) continue;
         this.#handOut(reply);
-        // Who waited for these goes first, all microtasks of it; asking for more costs a system call.
+        // Lets the steps that waited for these entries run first, since reading more costs a system call.
         await new Promise(process.nextTick);
       } catch (problem) {
         if (this.#stopped) return;

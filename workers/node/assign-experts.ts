@@ -16,7 +16,7 @@ export interface ExpertHolders {
   readonly speed?: readonly number[];
 }
 
-/** What decides who computes what. The paper's policies are others of its kind (paper-policies.ts). */
+/** Assigns selected experts to members. paper-policies.ts has other implementations. */
 export interface Assigner {
   /** Writes the member of each slot to `nodes`. experts, nodes: [rows, topK], flat. */
   assign(experts: Int32Array, nodes: Int32Array): void;

@@ -92,7 +92,7 @@ export class DecentralizedStep {
     return this.#mode === 'all' ? this.#allToAll(layer, own) : this.#byOwners(layer, own);
   }
 
-  /** Of everybody, with slots or without: who is more than a step behind the leader finds frames trimmed that it needs. */
+  /** Frames of all members, with slots or without: one more than a step behind the leader may find its frames trimmed. */
   async #toLeader(layer: number, own: OwnOutputs): Promise<Contribution | null> {
     const { leader, me } = this.#view;
     if (me === leader) return this.#gatherAll(layer, own, () => true);
@@ -122,7 +122,7 @@ export class DecentralizedStep {
     return { outputs: this.#work.outputs };
   }
 
-  /** Outputs go to the owners of their rows, who sum them; sums go to all. */
+  /** Outputs go to the owners of their rows, which sum them; sums go to all. */
   async #byOwners(layer: number, own: OwnOutputs): Promise<Contribution> {
     const { me } = this.#view;
     const [first, end] = this.#owned(me);
@@ -243,7 +243,7 @@ export class DecentralizedStep {
     };
   }
 
-  /** With many rows everybody says something, which tells the others how far it is. */
+  /** With many rows every member sends a frame, from which the others learn its progress. */
   #sends(member: number): boolean {
     return this.#rows > ALL_TO_ALL_ROWS || this.#work.countOf(member) > 0;
   }

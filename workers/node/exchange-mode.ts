@@ -4,7 +4,7 @@
 export const ALL_TO_ALL_ROWS = 16;
 
 /**
- * all: every output goes to every member. owners: each row has an owner who gets its outputs, sums them and spreads the sum;
+ * all: every output goes to every member. owners: each row has an owner that receives its outputs, sums them and spreads the sum;
  * one more hop, taken when it saves bytes.
  */
 export type ExchangeMode = 'all' | 'owners';

@@ -1,6 +1,5 @@
 // The leader's side of a group: executes steps with all members of the plan in force. In: plans and batches. Out: logits, or
-// a StepFailure that says who is missing. Deciding who belongs to the group is others' work.
-
+// a StepFailure that names the missing members. Must not decide which nodes belong to the group.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import { expertShape } from '../../native/model-description.ts';
@@ -100,7 +99,7 @@ class LeadingExecutor implements GroupExecutor {
   #step = 0;
   /** Of the plan in force, or about to be. */
   #epoch = 0;
-  /** Somebody else has published a newer plan. */
+  /** Another leader has published a newer plan. */
   #superseded = false;
 
   constructor(options: GroupExecutorOptions) {
@@ -217,7 +216,7 @@ class LeadingExecutor implements GroupExecutor {
     }
   }
 
-  /** Members that are late because the exchange is away are not to blame. */
+  /** Members that are late because the exchange is unreachable are not suspected. */
   async #explain(thrown: unknown): Promise<unknown> {
     if (this.#superseded) return this.#fenced();
     const late = thrown instanceof StepFailure && (thrown.reason === 'deadline' || thrown.reason === 'no_holder');

@@ -1,4 +1,4 @@
-// Why a group could not run a step. In: what the exchange saw. Out: whom the group should do without. Nothing of a failed step
+// Why a group could not run a step. In: observations of the exchange. Out: the nodes to exclude from the group. Nothing of a failed step
 // counts: after a change of plan the same batch is stepped again.
 
 export type StepFailureReason =

@@ -39,7 +39,7 @@ function tryLock(path: string): FileLock | null {
   }
 }
 
-/** False while the owner is still writing who it is. */
+/** False while the owner is still writing its identity. */
 function tellOwner(path: string, onWait: (owner: LockOwner) => void): boolean {
   const owner = parseOwner(FileLock.readNote(path));
   if (owner !== null) onWait(owner);

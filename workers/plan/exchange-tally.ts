@@ -1,4 +1,4 @@
-// What the link takes of a step. In: who has outputs in each routing. Out: seconds of latency and transfer. Pure.
+// Time that a step spends on the link. In: the members with outputs in each routing. Out: seconds of latency and transfer. Pure.
 //
 // Decentralized: one exchange a layer, in which every node with outputs sends them to all others. Centralized: two, rows out
 // from the leader and the others' outputs back. A node's port sends or takes in one frame after the other.

@@ -28,7 +28,7 @@ export interface Link {
   readonly perNodeSeconds: number;
   /** Of one node's port. */
   readonly bytesPerSecond: number;
-  /** What a step of several nodes takes beside its layers: everybody has to learn of it. */
+  /** Time of a step of several nodes in addition to its layers, for announcing the step to all members. */
   readonly stepSeconds: number;
 }
 

@@ -49,7 +49,7 @@ export class KvBlockPool {
     return this.#unused.length + this.#evictable.size;
   }
 
-  /** A block of one's own, or null when every block is held. Forgets the least recently used cached block if it must. */
+  /** An exclusive block, or null if every block is held. Evicts the least recently used cached block if necessary. */
   allocate(): number | null {
     const block = this.#unused.pop() ?? this.#evict();
     if (block === undefined) return null;
@@ -110,7 +110,7 @@ export class KvBlockPool {
     return node;
   }
 
-  /** Lets go of a sequence's blocks. Its last blocks are forgotten before its first ones: prefixes outlive what follows. */
+  /** Releases a sequence's blocks. Its last blocks are evicted before its first ones, so that prefixes stay cached longest. */
   release(blocks: readonly number[]): void {
     for (const block of blocks.toReversed()) {
       const holders = (this.#holders[block] ?? 0) - 1;

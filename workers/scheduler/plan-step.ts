@@ -134,7 +134,7 @@ function planAnswers({ running, availableBlocks, limits }: SchedulerView): Answe
   return { rows, preempted, available };
 }
 
-// Guesses take no block that somebody who runs may soon ask for, and are not made while blocks are scarce.
+// Drafts must not take blocks that running sequences may need soon, and are not made while blocks are scarce.
 function addDrafts({ running, limits, answerCost, measuresPace }: SchedulerView, answers: AnswerPlan): AnswerPlan {
   const { rows, preempted, available } = answers;
   const answering = running.filter(isAnswering).slice(0, rows.length);
@@ -162,7 +162,7 @@ interface PromptPlan {
   readonly admit: readonly string[];
 }
 
-// Prompts that have begun go on; then heads of the waiting line, unless somebody had to give way just now.
+// Prompts that have started continue; then heads of the waiting line, unless a sequence was just preempted.
 function planPrompts(view: SchedulerView, answers: AnswerPlan): PromptPlan {
   const { running, waiting, limits } = view;
   const rows: PlannedRows[] = [];
@@ -183,7 +183,7 @@ function planPrompts(view: SchedulerView, answers: AnswerPlan): PromptPlan {
   let available = answers.available;
   const mayAdmit = (): boolean => budget > 0 && staying.length + admit.length < limits.maxSequences;
   for (const head of answers.preempted.size === 0 && mayAdmit() ? waiting : []) {
-    // Everybody who runs may ask for a block soon; a head that is alone may have them all.
+    // Every running sequence may need a block soon; a head that is alone may have them all.
     if (head.takesBlocks + staying.length + admit.length > available) break;
     available -= head.takesBlocks;
     admit.push(head.id);

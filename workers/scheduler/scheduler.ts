@@ -138,7 +138,7 @@ export class Scheduler {
       length: sequence.tokens.length,
       computed: sequence.computed,
       blocks: sequence.blocks.length,
-      // Asked for only when somebody has to give way.
+      // Called only when a sequence must be preempted.
       get ownBlocks() {
         return pool.countOwned(sequence.blocks);
       },

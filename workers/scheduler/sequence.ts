@@ -14,7 +14,7 @@ export interface Sequence {
   readonly blocks: number[];
   /** Identity of the cached prefix after each full block that was published (KvBlockPool.publish). */
   readonly nodes: number[];
-  /** Who computes a prefix of these tokens right now, while this sequence waits to start from its blocks. */
+  /** The sequence that is computing a prefix of these tokens; this one waits to start from its blocks. */
   prefixSource: PrefixSource | null;
   readonly promptTokens: number;
   /** The first position of the prompt whose logits are still wanted, for log-probabilities; see `wantsPromptLogits`. */

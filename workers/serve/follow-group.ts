@@ -1,4 +1,4 @@
-// Computing for a group that another node leads, until the lease can be had.
+// Follows a group that another node leads, until the lease is free.
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';

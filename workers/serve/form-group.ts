@@ -1,5 +1,5 @@
-// A group around the node that holds its lease: who takes part is watched, what the router chooses is remembered, steps run on
-// whatever nodes there are.
+// Forms a group around the node that holds its lease: watches its members, records the router's choices, and runs steps on the
+// nodes that are available.
 
 import { readPlan } from '../../infra/registry/group-plans.ts';
 import { readRoutingCounts, writeRoutingCounts } from '../../infra/registry/routing-counts.ts';

@@ -15,7 +15,7 @@ import { modelCard } from './model-card.ts';
 import { createScheduler } from './open-engine.ts';
 import type { ServingNode } from './open-node.ts';
 
-/** Leads until `stop` is aborted or the lease is lost, then lets go of it. Throws DomainError when the model cannot be loaded. */
+/** Leads until `stop` is aborted or the lease is lost, then releases it. Throws DomainError if the model cannot be loaded. */
 export async function leadGroup(
   node: ServingNode,
   placement: PlacementFollower,
@@ -95,7 +95,7 @@ function isOver(thrown: unknown): thrown is DomainError {
   return thrown instanceof DomainError && (thrown.code === 'fenced' || thrown.code === 'cancelled');
 }
 
-/** Aborted so long after `stop`; at once where that says what is broken. */
+/** Aborted this long after `stop`, or immediately if its reason is an error. */
 function afterDraining(stop: AbortSignal, drainMs: number): AbortSignal {
   const late = new AbortController();
   const start = () => {

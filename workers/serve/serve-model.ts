@@ -59,7 +59,7 @@ export async function serveModel(options: ServeOptions, stop: AbortSignal): Prom
 async function unlessStopped(opening: Promise<Participant>, stop: AbortSignal): Promise<Participant | null> {
   const stopped = stop.aborted ? Promise.resolve([]) : once(stop, 'abort');
   const first = await Promise.race([opening, stopped.then(() => null)]);
-  // A failure after the stop concerns no one.
+  // A failure after the stop is irrelevant.
   if (first === null) void opening.then(({ close }) => close()).catch(() => {});
   return first;
 }

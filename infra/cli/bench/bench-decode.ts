@@ -48,7 +48,7 @@ interface Run {
   readonly peer: number | null;
 }
 
-/** What is measured in turns. */
+/** The engines that are measured alternately. */
 interface Measures {
   readonly decode: (index: number) => Promise<number>;
   readonly probe: () => number;

@@ -137,7 +137,7 @@ function timePerToken({ firstMs, lastMs, tokens }: GenerationTimes): number {
   return (lastMs - firstMs) / (tokens - 1);
 }
 
-/** Takes turns in who goes first. Throws DomainError `internal` when the answers are not the same texts. */
+/** Alternates which one runs first. Throws DomainError `internal` if the answers differ. */
 async function measurePair(
   options: GatewayOptions,
   bench: BenchEngine,

@@ -34,7 +34,7 @@ export interface GroupResult {
   readonly speed: Spread;
 }
 
-/** What is measured in turns; null: one node. */
+/** The variants that are measured alternately; null: one node. */
 type Way = { readonly topology: Topology; readonly exchange?: string } | null;
 
 export async function benchGroupSteps(options: GroupOptions): Promise<void> {

@@ -1,5 +1,5 @@
 // A group of nodes on this machine for as long as a bench lasts: an exchange Redis, one process for each node but the leader,
-// which is this process. What runs is what serves: the executor, its followers, frames over Redis. Only that nobody joins.
+// which is this process. It runs the production code, with executor, followers and frames over Redis, except that no node joins later.
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -34,7 +34,7 @@ export interface BenchGroupOptions {
   readonly kvTokens: number;
 }
 
-/** What a node process is told. */
+/** Parameters of a node process. */
 export interface BenchNodeConfig extends Omit<BenchGroupOptions, 'placement'> {
   readonly experts: readonly number[];
   readonly shared: boolean;

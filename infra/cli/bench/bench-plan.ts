@@ -216,7 +216,7 @@ function checkModel(
   });
 }
 
-/** What `conclave plan` reads: this machine with two nodes, to be changed by whoever plans. */
+/** Input of `conclave plan`: this machine with two nodes, for the user to edit. */
 function writePlanFile(options: BenchPlanOptions, path: string, { rates, link, software }: Calibration): void {
   const file: PlanFileInput = {
     model: options.model,

@@ -1,5 +1,5 @@
-// The policies that benches compare, by name. In: a plan as a node sees it and the node's own packs. Out: who computes what,
-// the same on every node. `cold` is not about who computes but about memory: see ColdWeights.
+// The policies that benchmarks compare, by name. In: a plan as a node sees it and the node's own packs. Out: an assignment of
+// experts to members, the same on every node. `cold` is not about assignment but about memory: see ColdWeights.
 import { expertShape } from '../../../native/model-description.ts';
 import { paperGroups } from '../../../workers/cluster/paper-groups.ts';
 import { ExpertAssigner } from '../../../workers/node/assign-experts.ts';

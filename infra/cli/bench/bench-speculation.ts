@@ -1,5 +1,5 @@
-// `conclave bench speculation`: what verifying guessed tokens gains when they are right, what it costs where nothing can be
-// guessed, and what it does for a prompt of one's own. Every way answers the same requests with the same tokens, in turns.
+// `conclave bench speculation`: the gain from verifying drafted tokens when they are correct, the cost when nothing can be
+// drafted, and the effect on a given prompt. All variants answer the same requests with the same tokens, alternately.
 import { expertShape } from '../../../native/model-description.ts';
 import { NgramDrafter } from '../../../workers/speculation/ngram-drafter.ts';
 import { DomainError } from '../../errors/domain-error.ts';

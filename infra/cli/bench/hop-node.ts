@@ -1,4 +1,4 @@
-// One of the nodes of `conclave bench hop`: the same rounds with everybody else, by the exchange of the product and by bare
+// One of the nodes of `conclave bench hop`: the same rounds with all others, by the exchange of the product and by bare
 // commands on the same Redis with the same client. In: a configuration. Out: seconds of each block of rounds.
 import type { HopConfig } from './hop-rounds.ts';
 import { openRounds } from './open-rounds.ts';

@@ -1,4 +1,4 @@
-// A second engine on the same weights: a llama.cpp server (`--peer`), asked in turns with ours so that ratios mean something.
+// A second engine on the same weights: a llama.cpp server (`--peer`), measured alternately with ours so that ratios are meaningful.
 // `conclave model export-gguf` makes the file it serves.
 import { request } from 'undici';
 import { DomainError } from '../../errors/domain-error.ts';

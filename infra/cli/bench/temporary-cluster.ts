@@ -15,7 +15,7 @@ export async function withTemporaryCluster<T>(flags: BenchFlags, use: (cluster: 
   const home = mkdtempSync(join(tmpdir(), 'conclave-bench-'));
   try {
     const configFile = prepareHome(home, flags);
-    // What the environment names is somebody's real system: the bench has its own.
+    // The environment may name a real system; the benchmark uses its own.
     const config = readConfig({ config: configFile, home, port: 0, model: resolve(flags.model) }, {});
     const cluster = await runCluster({ config, configFile, say });
     try {

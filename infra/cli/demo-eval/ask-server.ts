@@ -16,7 +16,7 @@ interface Completion {
 /** Requests that wait for their answers at once: enough to fill batches. */
 const CLIENTS = 8;
 
-/** The answers in the order of the prompts; `onAnswer` is told how many there are. Throws what the first failure is. */
+/** The answers in the order of the prompts; `onAnswer` is called with the number of answers so far. Throws the first failure. */
 export async function answerAll(
   prompts: readonly HeldOutPrompt[],
   ask: Ask,

@@ -1,5 +1,5 @@
 // The demo model's held-out prompts and what makes an answer right. The files beside infra/demo-model/heldout.py are the
-// contract with the Python side; isCorrect says what evaluate.py's `correct` says.
+// contract with the Python side; isCorrect agrees with evaluate.py's `correct`.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';

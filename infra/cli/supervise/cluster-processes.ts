@@ -1,5 +1,5 @@
 // The processes of `npm start` except Redis: a gateway and one worker per node. In: configuration and addresses. Out: running
-// processes, and whether an answer can be had from them.
+// processes, and whether they are ready to answer.
 import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';

@@ -48,7 +48,7 @@ const STOP_MS = 5_000;
 const ABANDON_MS = 2_000;
 
 /**
- * Starts everything and waits until an answer can be had. Throws DomainError naming what did not start, or `cancelled` when it
+ * Starts everything and waits until it is ready. Throws DomainError naming what did not start, or `cancelled` when it
  * was interrupted; then nothing is left running.
  */
 export async function runCluster(options: ClusterOptions): Promise<RunningCluster> {

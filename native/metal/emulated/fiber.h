@@ -15,7 +15,7 @@ class Fiber {
   void start(void (*body)(void*), void* argument);
   /** Runs the body until it suspends or returns; false once it has returned. */
   bool resume();
-  /** Of the running fiber: back to whoever resumed it. */
+  /** Of the running fiber: back to its caller of resume. */
   static void suspend();
 
  private:

@@ -111,7 +111,7 @@ class ThreadgroupPointer {
   T load(int64_t index, const Access& access) const {
     Threadgroup& group = Threadgroup::current();
     const int64_t at = place(index, "read outside");
-    if (!group.arenaShadow().wasWritten(at, sizeof(T), access)) refuse("read of what nobody wrote in", index);
+    if (!group.arenaShadow().wasWritten(at, sizeof(T), access)) refuse("read before any write in", index);
     if (!group.arenaShadow().read(at, sizeof(T), access)) refuse("race: read of", index);
     T value;
     std::memcpy(&value, group.arena() + at, sizeof(T));
@@ -290,7 +290,7 @@ T simd_shuffle_xor(T value, ushort mask, CONCLAVE_CALLER) {
       Threadgroup::current().simd(SimdOperation::shuffleXor, std::bit_cast<uint32_t>(value), mask, {file, line}));
 }
 
-// ---- Simdgroup matrices. Which thread holds which element is nobody's business: a simdgroup's first thread to arrive
+// ---- Simdgroup matrices. Which thread holds which element is unspecified: a simdgroup's first thread to arrive
 // does the whole operation, the others only have to come too.
 
 class simdgroup_float8x8 {

@@ -41,7 +41,7 @@ const CHECKS = [
   'rate limit',
 ] as const;
 
-/** Nothing is fetched from or reported to anybody: tests run without a network. */
+/** Disables downloads and telemetry: tests run without a network. */
 const QUIET = {
   LITELLM_LOCAL_MODEL_COST_MAP: 'True',
   LITELLM_MODE: 'PRODUCTION',
@@ -61,7 +61,7 @@ function interpreter(environment: Environment): string {
   return join(REPOSITORY_ROOT, '.venv', environment, 'bin', 'python');
 }
 
-/** An environment that is missing skips the tests on somebody's machine and fails them in CI. */
+/** A missing environment skips the tests on a developer's machine and fails them in CI. */
 export function missingEnvironment({ environment }: PythonClient): string | false {
   if (isInstalled(environment)) return false;
   const reason = `not installed: .venv/${environment} (test/e2e/clients/python/install.sh)`;

@@ -127,7 +127,7 @@ test('a step that a node was lost in is repeated under a plan without it, with a
   assert.match(group.plans[1]?.reason ?? '', /No answer in time from b\.; b left/);
 });
 
-test('when nobody is to blame the same nodes try again under a new epoch', async (t) => {
+test('a failure that is not attributed to a node is retried by the same nodes under a new epoch', async (t) => {
   const group = await scriptedGroup();
   t.after(() => group.close());
   await group.report(a, b);
@@ -152,7 +152,7 @@ test('a member that lacks earlier positions has everything computed again, once'
   await group.step();
 });
 
-test('a step waits, saying for what, until somebody holds what was lost, and is given back now and then', async (t) => {
+test('a step waits, with a reason, until a node holds what was lost, and is deferred now and then', async (t) => {
   const group = await scriptedGroup();
   t.after(() => group.close());
   const [left, right] = [
@@ -186,7 +186,7 @@ test('a plan that computes something else is refused, and the leader goes on alo
   assert.ok(group.waits.includes('The plan computes other logits.'));
 });
 
-test('who has lost the lease neither steps nor plans', async (t) => {
+test('a leader that has lost the lease neither steps nor plans', async (t) => {
   const group = await scriptedGroup();
   t.after(() => group.close());
   await group.report(a, b);
@@ -210,7 +210,7 @@ async function stepUntilPlanned(group: Scripted): Promise<void> {
   }
 }
 
-/** Until the group has taken in who reports. */
+/** Until the group has admitted the reporting nodes. */
 async function joined(group: Scripted, members: string): Promise<void> {
   while (membersOf(group.plans.at(-1)) !== members) await turn();
 }

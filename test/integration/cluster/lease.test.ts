@@ -11,7 +11,7 @@ function connect(server: TestRedis) {
   return redis;
 }
 
-test('one of many wins, and everybody can see who', async (t) => {
+test('one of many candidates wins, and all can read which', async (t) => {
   const redis = connect(await startRedis(t));
   const leases = await Promise.all(
     ['a', 'b', 'c', 'd'].map((nodeId) => acquireLease({ redis, group: 'g', nodeId, leaseMs: 3_000 }, 0)),
@@ -77,7 +77,7 @@ test('a holder whose lease was taken away finds out at its next renewal', async 
   assert.throws(() => lease.fence(), { code: 'fenced' });
 });
 
-test('after a restart of Redis nobody leads for a lease length, then with a higher epoch', async (t) => {
+test('after a restart of Redis no node leads for a lease length, then one with a higher epoch', async (t) => {
   const server = await startRedis(t);
   const redis = connect(server);
   const before = await acquireLease({ redis, group: 'g', nodeId: 'n', leaseMs: 1_000 }, 0);
@@ -93,7 +93,7 @@ test('after a restart of Redis nobody leads for a lease length, then with a high
   await after.release();
 });
 
-test('after a restart of Redis nobody waits for a holder that had given its lease up', async (t) => {
+test('after a restart of Redis a released lease can be acquired immediately', async (t) => {
   const server = await startRedis(t);
   const redis = connect(server);
   const before = await acquireLease({ redis, group: 'g', nodeId: 'n', leaseMs: 60_000 }, 0);

@@ -52,20 +52,20 @@ async function startOne(redis: TestRedis, home: string, config: object = {}) {
   return gateway;
 }
 
-test('a gateway that never had Redis lets go of it when it is closed', async (t) => {
+test('a gateway that never reached Redis closes without waiting for it', async (t) => {
   let attempts = 0;
-  const nobody = createServer((socket) => {
+  const broken = createServer((socket) => {
     attempts += 1;
     socket.destroy();
   });
-  await new Promise<void>((resolve) => nobody.listen(0, '127.0.0.1', resolve));
-  t.after(() => nobody.close());
+  await new Promise<void>((resolve) => broken.listen(0, '127.0.0.1', resolve));
+  t.after(() => broken.close());
   const home = mkdtempSync(join(tmpdir(), 'cv-home-'));
   t.after(() => rmSync(home, { recursive: true, force: true }));
-  const redisUrl = `redis://127.0.0.1:${(nobody.address() as AddressInfo).port}`;
+  const redisUrl = `redis://127.0.0.1:${(broken.address() as AddressInfo).port}`;
   const settings = configSchema.parse({ port: 0, home, redisUrl, drainSeconds: 0.2 });
   const gateway = await startGateway(settings, createLogger('test', 'silent'));
-  const refused = assert.rejects(gateway.connected, 'whoever waits for it hears');
+  const refused = assert.rejects(gateway.connected, 'a caller that awaits it gets the error');
   while (attempts < 6) await delay(5);
   await gateway.close();
   await refused;

@@ -127,7 +127,7 @@ test('a frame that cannot be read is dropped, counted, and its sender named', as
   assert.equal(group.executor.observations().badFrames, 1);
 });
 
-test('a leader whose group has a newer plan of somebody else is fenced', async (t) => {
+test('a leader whose group has a newer plan of another leader is fenced', async (t) => {
   const group = await open(t, {});
   await group.use();
   const [old, newer] = [group.plan([0, 1]), group.plan([0, 1])];
@@ -143,7 +143,7 @@ test('a plan that leaves an expert without a holder is refused', async (t) => {
 });
 
 for (const topology of ['centralized', 'decentralized'] as const) {
-  test(`${topology}: the exchange goes away and comes back: steps fail without naming anybody, then go on`, async (t) => {
+  test(`${topology}: the exchange goes away and comes back: steps fail without naming a node, then continue`, async (t) => {
     const own = await startRedis(t, 'exchange');
     const group = await open(t, { exchangeUrl: own.url, topology, experts: [[0], ALL] });
     await group.use();

@@ -21,7 +21,7 @@ async function nodes(test: TestContext) {
   const [home, emptyHome] = [await temporaryFolder(test), await temporaryFolder(test)];
   const checkpoint = await syntheticModel(home, 'model');
   (await loadModel({ folder: checkpoint, home, packs: 'all', events: silent })).close();
-  const source = await openModelFolder(checkpoint, home, silent, () => assert.fail('a checkpoint needs nobody'));
+  const source = await openModelFolder(checkpoint, home, silent, () => assert.fail('a checkpoint needs no peers'));
   const served = await servePacks({ folder: source.packFolder, model: source.packed, host: '127.0.0.1', token: TOKEN });
   test.after(() => served.close());
   return { source, emptyHome, url: served.url };

@@ -165,7 +165,7 @@ test('a reservation whose job is gone is ended as failed, and blocks nothing', a
   const queue = gatewayQueue();
   await queue.enqueue({ ...plain, request });
   await queue.enqueue({ ...plain, request: makeRequest() });
-  // Somebody with other tools, or another version.
+  // Another tool, or another version.
   await queues.queue(QUEUE).remove(request.id);
   const options = { redis, queues, onProblem: () => {}, lostAfterMs: 0 };
   assert.equal(await reapLost(options), 1);

@@ -1,4 +1,4 @@
-// A group that waits for work is handed the next request by whoever queues it.
+// A group that waits for work is handed the next request by the gateway that enqueues it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type GenerationSource, openGenerationSource } from '../../../workers/queue/generation-source.ts';
@@ -41,7 +41,7 @@ async function enqueueOne(fixture: QueueFixture): Promise<string> {
 
 const stateOf = (fixture: QueueFixture, id: string) => fixture.redis.hmget(`cv:job:${id}`, 'state', 'group');
 
-test('a request runs in the group that waits before anybody has asked for it', async (t) => {
+test('a request runs in the waiting group before any group has polled for it', async (t) => {
   const fixture = await startQueueFixture(t);
   const { source } = await startWaiting(fixture, 'g');
   const id = await enqueueOne(fixture);
@@ -78,7 +78,7 @@ test('nothing is handed to a group that has lost its lease, does not listen, or 
   const id = await enqueueOne(fixture);
   assert.deepEqual(await stateOf(fixture, id), ['waiting', null]);
   await busy.source.waitForWork(9_000);
-  assert.equal((await busy.source.takeNext(false))?.request.id, id, 'who is busy hears of it');
+  assert.equal((await busy.source.takeNext(false))?.request.id, id, 'a busy group is notified');
   await assert.rejects(source.takeNext(true), { code: 'fenced' });
 });
 

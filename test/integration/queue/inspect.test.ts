@@ -77,7 +77,7 @@ test('jobs are listed by state, of one queue or of all, without prompts', async 
     ['finished', 2, 3, 'g', 1, 'a'],
   );
   assert.deepEqual((await readGeneration(fixture.redis, failed))?.error, FAILED.error);
-  assert.equal(await readGeneration(fixture.redis, 'request-nobody'), null);
+  assert.equal(await readGeneration(fixture.redis, 'request-unknown'), null);
 });
 
 test('pages follow each other without losing or repeating a job', async (t) => {
@@ -117,7 +117,7 @@ test('only what failed can be retried, and gets a new id', async (t) => {
   const fixture = await startQueueFixture(t);
   const { queue, finished, failed } = await fourRequests(fixture);
   const fresh = { id: 'request-retried', nowMs: 5, waitingLimit: 100 };
-  await assert.rejects(retryGeneration(fixture.redis, queue, 'request-nobody', fresh), {
+  await assert.rejects(retryGeneration(fixture.redis, queue, 'request-unknown', fresh), {
     code: 'not_found',
     message: 'No request has this id, or it has expired.',
   });
@@ -138,7 +138,7 @@ test('an operator cancels a request of any tenant', async (t) => {
     [await control.cancel(finished), await control.cancel(running), await control.cancel(waiting)],
     [false, true, true],
   );
-  await assert.rejects(control.cancel('request-nobody'), { code: 'not_found' });
+  await assert.rejects(control.cancel('request-unknown'), { code: 'not_found' });
 });
 
 test('every key in Redis is in the table of keys, with its type, and expires where the table says so', async (t) => {

@@ -38,7 +38,7 @@ test('the planner sees the nodes of a group as they report themselves, the leade
   );
   await writeRoutingCounts(redis, 'demo', { layers: 1, experts: 2, counts: [3, 4], writtenAtMs: 1 });
   assert.deepEqual((await readLiveCluster(redis, 'g')).counts, Float64Array.of(3, 4));
-  await assert.rejects(readLiveCluster(redis, 'nobody'), { code: 'unavailable', message: /No node of group nobody/ });
+  await assert.rejects(readLiveCluster(redis, 'unknown'), { code: 'unavailable', message: /No node of group unknown/ });
 });
 
 test('a node that has not measured its memory is named', async (t) => {

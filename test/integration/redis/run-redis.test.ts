@@ -105,7 +105,7 @@ test('an append-only file that is missing is named with the remedy, and nothing 
   assert.equal(await redis.get('kept'), 'yes');
 });
 
-test('a client request fails within seconds when Redis is away, a worker waits for it', async (t) => {
+test('a client request fails within seconds when Redis is unreachable, a worker waits for it', async (t) => {
   const dir = tempFolder(t);
   const server = await runRedis({ role: 'durable', dir, listen: 'unix', password: 'pw' });
   const [bounded, forever] = (['bounded', 'forever'] as const).map((retry) =>

@@ -28,7 +28,7 @@ import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
-/** Right for some tokens and then wrong, by turns: the known answer with every fifth token changed. */
+/** Alternately right and wrong: the known answer with every fifth token changed. */
 class FlawedDrafter implements Drafter {
   readonly most = 6;
   readonly chance = 1;

@@ -108,7 +108,7 @@ test('leaving an expected stream cancels its request, forgetting it does not', a
 
 test('an unknown request is not_found', async (t) => {
   const follower = await (await startQueueFixture(t)).follower();
-  await assert.rejects(readStream(follower.follow('request-nobody')), {
+  await assert.rejects(readStream(follower.follow('request-unknown')), {
     code: 'not_found',
     message: 'No request has this id, or it has expired.',
   });

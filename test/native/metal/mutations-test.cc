@@ -47,7 +47,7 @@ std::vector<size_t> dispatchesOf(const KernelCase& kernelCase) {
 }
 
 std::string of(const KernelCase& kernelCase, const char* what, size_t index) {
-  return kernelCase.name + ": nobody noticed that " + what + " " + std::to_string(index);
+  return kernelCase.name + ": no test noticed that " + what + " " + std::to_string(index);
 }
 
 }  // namespace

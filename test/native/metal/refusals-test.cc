@@ -53,7 +53,7 @@ KERNEL(diverges_with_matrices)(ARGUMENTS(NoArguments), BUFFER(1, float, y), POSI
   if (thread_index == 0) y[0] = 1.0f;
 }
 
-KERNEL(reads_what_nobody_wrote)(ARGUMENTS(NoArguments), BUFFER(1, float, y), POSITION) {
+KERNEL(reads_before_any_write)(ARGUMENTS(NoArguments), BUFFER(1, float, y), POSITION) {
   THREADGROUP_ARRAY(float, scratch, 64);
   if (thread_index == 0) y[0] = scratch[3];
 }
@@ -152,7 +152,7 @@ TEST("kernels that Metal leaves undefined are refused") {
   REFUSES(waits_at_two_barriers, "diverging places");
   REFUSES(diverges_in_a_simdgroup, "diverging places");
   REFUSES(diverges_with_matrices, "diverge");
-  REFUSES(reads_what_nobody_wrote, "nobody wrote");
+  REFUSES(reads_before_any_write, "before any write");
   REFUSES(races_in_threadgroup_memory, "race");
   REFUSES(races_in_device_memory, "race");
   REFUSES(races_across_threadgroups, "race");

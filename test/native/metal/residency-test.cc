@@ -122,7 +122,7 @@ TEST("without residency sets every buffer is used at load, and again before long
     return std::all_of(buffers.begin(), buffers.end(), [&](const auto& buffer) { return device.isWired(*buffer); });
   };
   Residency residency(device, DType::bf16, often);
-  CHECK(!allWired(), "nothing is wired that nobody used");
+  CHECK(!allWired(), "nothing is wired that was not used");
   residency.keep(listOf(buffers));
   CHECK(allWired(), "wired at once");
   device.letGo();
@@ -133,7 +133,7 @@ TEST("without residency sets every buffer is used at load, and again before long
   CHECK(!device.isWired(*buffers[0]) && !device.isWired(*buffers[2]), "what is not wanted is let go");
 }
 
-TEST("without residency sets a whole model stays wired between steps, experts that nobody chose too") {
+TEST("without residency sets a whole model stays wired between steps, unused experts too") {
   Random random(43);
   const ModelDescription model = plainModel(random, 1, 6, 1);
   const RandomPack pack(model, 1, 1.0f, formatOf(model));
@@ -174,12 +174,12 @@ TEST("a heartbeat that finds the device lost goes on, and leaves it to others to
   const auto buffers = buffersOf(device, {1000});
   Residency residency(device, DType::f32, often);
   residency.keep(listOf(buffers));
-  CHECK(soon([&] { return device.dispatches() > 5; }), "it tries again and again");
+  CHECK(soon([&] { return device.dispatches() > 5; }), "it keeps trying");
   bool refused = false;
   try {
     residency.keep(listOf(buffers));
   } catch (const Failure& failure) {
     refused = failure.code == FailureCode::deviceLost;
   }
-  CHECK(refused, "who needs the device hears of it");
+  CHECK(refused, "the next use of the device fails");
 }

@@ -32,5 +32,5 @@ test('those alike take part, whatever they hold', () => {
   const stranger = nodeReport('c', { modelHash: 'cd'.repeat(32) });
   const elsewhere = { ...nodeReport('d'), group: 'other' };
   assert.deepEqual(admitNodes([leader, bare, stranger, elsewhere], 'g', 'a'), [leader, bare]);
-  assert.deepEqual(admitNodes([bare], 'g', 'a'), [], 'nobody before the leader has said what it is');
+  assert.deepEqual(admitNodes([bare], 'g', 'a'), [], 'no node before the report of the leader');
 });

@@ -63,7 +63,7 @@ test('a member keeps its part while it loads what else is wanted of it', () => {
   assert.deepEqual(outcome(moving), { experts: { a: '0,1', b: '2,3' }, topology: 'decentralized', changes: '' });
 });
 
-test('what is not wanted of a node any more leaves the plan, so that the node can let go of it', () => {
+test('an expert that a node need not hold any more leaves the plan, so that the node can release it', () => {
   const nodes = [nodeReport('a'), nodeReport('b')];
   const active = activate(view(nodes, { a: whole, b: whole }));
   const smaller = view(nodes, { a: [0, 1], b: [1, 2, 3] }, { active });
@@ -105,7 +105,7 @@ test('a node that leaves is let go unless it alone holds something', () => {
   assert.deepEqual(outcome(needed).experts, { a: '0,1,2', b: '3' });
 });
 
-test('nobody computes before the leader holds attention', () => {
+test('no plan exists before the leader holds attention', () => {
   const nodes = [nodeReport('a', { shared: false }), nodeReport('b')];
   assert.deepEqual(choosePlan(view(nodes, { a: whole, b: whole })), { kind: 'wait', missing: [], lacksShared: true });
 });

@@ -9,7 +9,7 @@ function plan(topology: Topology, ...ids: readonly string[]): GroupPlan {
   return { ...about, epoch: 1, topology, members };
 }
 
-test('before anything is computed everybody can attend', () => {
+test('before anything is computed every member can attend', () => {
   assert.equal(new KvCoverage().allows(plan('decentralized', 'a', 'b')), true);
 });
 
@@ -30,7 +30,7 @@ test('one that was out for a step has fallen behind', () => {
   assert.equal(kv.allows(plan('decentralized', 'a', 'b')), false);
 });
 
-test('where the leader alone attends, nobody else has to have anything, nor gets it', () => {
+test('where the leader alone attends, other members neither need nor get KV', () => {
   const kv = new KvCoverage();
   kv.advance(plan('centralized', 'a', 'b'));
   assert.equal(kv.allows(plan('centralized', 'a', 'b', 'c')), true);

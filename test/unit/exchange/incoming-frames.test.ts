@@ -1,4 +1,4 @@
-// Frames reach whoever waits for them, early ones later, late ones never.
+// Frames reach the step that waits for them: early ones later, late ones never.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FrameKind, LayerFrame } from '../../../infra/messages/layer-frame.ts';
@@ -53,7 +53,7 @@ test('keeps what is for later, drops what is late or of another epoch', async ()
   assert.deepEqual([sums.from, next.from], [[4], [1]]);
 });
 
-test('a failure reaches whoever waits, whatever the layer', async () => {
+test('a failure reaches a waiting step in any layer', async () => {
   const incoming = begun();
   incoming.arrive(1, frame(9, { kind: 'failure' }));
   const { from, accept } = collect(1);
@@ -84,7 +84,7 @@ test('an interruption between two waits meets the next one', async () => {
   await incoming.wait({ ...point(0), epoch: EPOCH + 1 }, () => true, null);
 });
 
-test('lateness is asked about again and again, until it throws or says that the wait is over', async () => {
+test('the lateness callback is called repeatedly, until it throws or ends the wait', async () => {
   const incoming = begun();
   let asked = 0;
   const onLate = (): number | null => {

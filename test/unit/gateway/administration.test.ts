@@ -35,7 +35,7 @@ test('a key is shown once, works, is listed without its secret and can be revoke
 
 test('keys are made only for tenants that exist and have keys', async () => {
   const { admin } = await withOperator();
-  for (const tenant of ['nobody', 'corp/acme']) {
+  for (const tenant of ['unknown', 'corp/acme']) {
     const { status, body } = await admin('POST', '/keys', { tenant });
     assert.equal(status, 404);
     assert.equal((body['error'] as { param: string }).param, 'tenant');

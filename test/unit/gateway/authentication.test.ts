@@ -1,4 +1,4 @@
-// Who gets in: API keys, tokens of JWT issuers, and the many that must not.
+// Authentication: valid and invalid API keys and tokens of JWT issuers.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
@@ -254,7 +254,7 @@ test('hostile tokens are refused', async (t) => {
   }
 });
 
-test('a rotated key is fetched, and unknown key ids do not make us fetch again and again', async (t) => {
+test('a rotated key is fetched, and unknown key ids do not cause repeated fetches', async (t) => {
   const { issuer, gateway, now } = await withIssuer(t, { cooldownSeconds: 0.05 });
   assert.equal((await gateway.get('/v1/models', bearer(await issuer.sign(now)))).status, 200);
   await issuer.addKey('second');

@@ -72,7 +72,7 @@ test('an unknown encoding is a 415 that names the known ones', async () => {
   assert.equal((await gateway.post(CHAT, BODY, { 'content-encoding': 'identity' })).status, 200);
 });
 
-test('a compressed body of a stranger is not decoded', async () => {
+test('a compressed body of an unauthenticated caller is not decoded', async () => {
   const gateway = await createScriptedGateway();
   const body = new ReadableStream({ pull: () => assert.fail('the body was read') }, { highWaterMark: 0 });
   const headers = {

@@ -104,7 +104,7 @@ test('the published schema of a body refuses what the server refuses, and takes 
     [{ seed: 1.5 }, 400],
     [{ stream: 'yes' }, 400],
     [{ messages: [] }, 400],
-    [{ messages: [{ role: 'nobody', content: 'x' }] }, 400],
+    [{ messages: [{ role: 'unknown', content: 'x' }] }, 400],
     [{ top_logprobs: 21, logprobs: true }, 400],
     [{ stop: [''] }, 400],
     [{ logit_bias: { 5: 101 } }, 400],

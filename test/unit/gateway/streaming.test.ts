@@ -348,7 +348,7 @@ test('a reader that is slow makes the gateway hold back, and loses nothing', asy
   });
   const response = await gateway.post(CHAT, chatBody({ stream: true }));
   for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
-  assert.ok(taken < 5, `took ${taken} entries while nobody read`);
+  assert.ok(taken < 5, `took ${taken} entries while no client read`);
   const ids = parseEvents(await response.text())
     .map((event) => event.id)
     .filter((id) => id !== undefined);

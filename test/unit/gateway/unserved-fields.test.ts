@@ -106,7 +106,7 @@ for (const { level, field, reason, samples } of entries) {
   });
 }
 
-describe('fields of nobody', () => {
+describe('unknown fields', () => {
   for (const [level, { path, body, prefix }] of Object.entries(LEVELS)) {
     test(`${level}: take what asks for nothing, refuse the rest by name`, async () => {
       const gateway = await createScriptedGateway();

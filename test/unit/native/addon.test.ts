@@ -159,8 +159,8 @@ test('an assigner refuses invalid experts and members', () => {
   const two = new Int32Array(2);
   refused(() => twoMembers().assign(two, new Int32Array(1)), /members must have 2 elements but has 1/);
   for (const expert of [-1, 2]) refused(() => twoMembers().assign(two.fill(expert), two), /there are 2/);
-  const nobody = create([0, 0], [], []);
-  for (const _ of [1, 2]) assert.throws(() => nobody.assign(two.fill(0), two), { code: 'unavailable' });
+  const empty = create([0, 0], [], []);
+  for (const _ of [1, 2]) assert.throws(() => empty.assign(two.fill(0), two), { code: 'unavailable' });
 });
 
 test('a second step while one runs is refused', async () => {

@@ -26,7 +26,7 @@ test('one holder at a time, and the note names it', async (t) => {
   second?.release();
 });
 
-test('a killed holder gives it up at once, although its child lives on', { timeout: 60_000 }, async (t) => {
+test('a killed holder releases it immediately, although its child keeps running', { timeout: 60_000 }, async (t) => {
   const path = join(await temporaryFolder(t), 'lock');
   const holder = fork(HOLDER, [path]);
   const [child] = (await once(holder, 'message')) as [number];

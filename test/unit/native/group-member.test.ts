@@ -1,5 +1,5 @@
 // A group member's place and steps as the addon takes them: no argument does worse than a coded error, a step that waits for
-// others ends with whoever gives it up. What steps compute is the business of test/native and test/integration/node.
+// others ends when it is interrupted. test/native and test/integration/node cover the results of steps.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -109,7 +109,7 @@ test('leaving ends a step that waits, and the session goes on', async () => {
 
 test('an exchange that is away is a failure of its own', async () => {
   const session = readySession();
-  const away = { ...ALONE, exchanges: [{ ...ADDRESS, path: `${ADDRESS.path}-of-nobody` }] };
+  const away = { ...ALONE, exchanges: [{ ...ADDRESS, path: `${ADDRESS.path}-of-none` }] };
   const member = addon.createGroupMember(session, away);
   for (const _ of [1, 2])
     await assert.rejects(groupStep(session, member), { code: 'exchange', message: /No such file/ });

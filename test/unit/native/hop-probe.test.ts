@@ -49,7 +49,7 @@ test('invalid blocks and rounds are refused', () => {
 });
 
 test('an exchange that is away is a failure of its own', () => {
-  const away = { ...ALONE, exchanges: [{ ...address, path: `${address.path}-of-nobody` }] };
+  const away = { ...ALONE, exchanges: [{ ...address, path: `${address.path}-of-none` }] };
   assert.throws(() => addon.createHopProbe(away), { code: 'exchange', message: /No such file/ });
 });
 

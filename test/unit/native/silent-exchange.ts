@@ -22,7 +22,7 @@ const SCRIPT = String.raw`
 
 export interface SilentExchange {
   readonly address: AddonRedisAddress;
-  /** Until somebody reads. */
+  /** Resolves when a client reads. */
   heard(): Promise<unknown>;
 }
 

@@ -146,7 +146,7 @@ test('leaves a slow member out until it is the quicker choice', () => {
   assert.equal(nodes.filter((member) => member === 1).length, 1);
 });
 
-test('names an expert that nobody holds', () => {
+test('names an expert without a holder', () => {
   assert.throws(() => assign({ members: 1, holders: [[0], []] }, [0, 1]), { code: 'unavailable', message: /expert 1/ });
 });
 

@@ -97,7 +97,7 @@ test('a newer plan gives the place up, and a step that it ends says so', async (
   await assert.rejects(async () => steps.run(2, BATCH, null, null), Superseded);
 });
 
-test('an exchange that is away is nobody’s fault', async () => {
+test('an unreachable exchange is attributed to no node', async () => {
   const { parts } = node(() => Promise.reject(new NativeError('exchange', 'The exchange: Connection refused')));
   await assert.rejects(async () => (await open(parts)).run(1, BATCH, null, null), { reason: 'exchange', lost: [] });
 });
@@ -106,11 +106,11 @@ for (const [trouble, text, expected] of [
   ['late', '', { reason: 'deadline', lost: ['b'], message: /in time from b/ }],
   ['routing', '3', { reason: 'routing', lost: [], message: /layer 3 .* node b/ }],
   ['refused', 'Sent 1 outputs where 2 were expected.', { reason: 'member', lost: ['b'], message: /b: Sent 1/ }],
-  ['bad_frame', 'A frame is none.', { reason: 'member', lost: ['b'], message: /b: A frame is none/ }],
+  ['bad_frame', 'A frame is invalid.', { reason: 'member', lost: ['b'], message: /b: A frame is invalid/ }],
   ['failure', 'member:no expert', { reason: 'member', lost: ['b'], message: /cannot go on: no expert/ }],
   ['failure', 'exchange:away', { reason: 'exchange', lost: [], message: /b: away/ }],
 ] as const) {
-  test(`a step that ends as ${trouble} (${text}) names who is to be done without`, async () => {
+  test(`a step that ends as ${trouble} (${text}) names the node to exclude`, async () => {
     const seconds = { attendSeconds: 0, expertSeconds: 0, projectSeconds: 0, waitsMs: new Float64Array(0) };
     const report = { trouble, culprits: [1], text, ...seconds, members: [], replaced: [], framesSent: 0, bytesSent: 0 };
     const { parts } = node(() => Promise.resolve(report));

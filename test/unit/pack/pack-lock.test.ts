@@ -32,10 +32,10 @@ for (const [what, left] of [
   ['that died while it wrote its name', '{"pid":'],
   ['that left an empty file', ''],
 ]) {
-  test(`nobody waits for a builder ${what}`, DEADLINE, async (t) => {
+  test(`a process does not wait for a builder ${what}`, DEADLINE, async (t) => {
     const folder = await temporaryFolder(t);
     await writeFile(join(folder, 'build.lock'), left ?? '');
-    const release = await acquirePackLock(folder, () => assert.fail('there is nobody to wait for'));
+    const release = await acquirePackLock(folder, () => assert.fail('there is no builder to wait for'));
     release();
   });
 }

@@ -62,7 +62,7 @@ test('forgets the least recently used prefix first, and of a prefix the end', ()
   ]);
 });
 
-test('never gives away a block that somebody holds, cached or not', () => {
+test('never gives away a block that a sequence holds, cached or not', () => {
   const pool = new KvBlockPool(3, BLOCK);
   const held = publishAll(pool, 'red', upTo(8));
   const third = pool.allocate();

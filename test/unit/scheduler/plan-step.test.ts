@@ -85,7 +85,7 @@ test('lets nothing overtake a head that does not fit', () => {
   assert.deepEqual(plan.rows, [{ id: 'a', from: 9, count: 1, guessed: 0 }]);
 });
 
-test('keeps a block for everybody who runs when it admits', () => {
+test('keeps a block for every running sequence when it admits', () => {
   const running = [answering('a', 10), answering('b', 10)];
   assert.deepEqual(planStep(view({ running, waiting: [waiting('w', 60)], availableBlocks: 2 })).admit, []);
   assert.deepEqual(planStep(view({ running, waiting: [waiting('w', 60)], availableBlocks: 3 })).admit, ['w']);

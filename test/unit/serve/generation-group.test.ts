@@ -147,7 +147,7 @@ test('a request beyond the whole KV cache fails and says so', async () => {
   assertIdle(group);
 });
 
-test('logits that are no numbers fail their request with all its choices, and nobody else', async () => {
+test('logits that are not numbers fail their request with all its choices, and no other', async () => {
   const broken = taken(`a${BROKEN}`, { choices: 2 });
   const sound = taken('a');
   const group = await runGroup({ taken: [broken, sound] });
@@ -185,7 +185,7 @@ test('only ends a request whose choices all had finished', async () => {
   assert.deepEqual(group.streams.get(one.request.id), { events: [], end: FINISHED, writes: 0, job: null });
 });
 
-test('lets go of a request that ended elsewhere while a step ran', async () => {
+test('drops a request that ended elsewhere while a step ran', async () => {
   const [lost, other] = [taken('a', { maxTokens: 20 }), taken('k')];
   const onStep = async (number: number, group: ScriptedGroup) => {
     if (number === 6) group.endElsewhere(lost.request.id);

@@ -5,7 +5,7 @@ import { FINISHED } from '../../queue-fixture.ts';
 
 const entry = (seq: number, id = 'request-a') => ({ id, seq, tokens: 1, json: `${seq}` });
 
-test('entries of the last two seconds can be had again, older ones cannot', () => {
+test('entries of the last two seconds can be written again, older ones cannot', () => {
   let now = 0;
   const recent = new RecentEntries(() => now);
   for (let seq = 1; seq <= 5; seq += 1) {
