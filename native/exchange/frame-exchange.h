@@ -58,8 +58,8 @@ class FrameExchange {
   /** Ends this exchange from any thread: a wait that runs, and all that come, throw Failure `interrupted`. */
   void interrupt() noexcept { interrupt_.raise(); }
 
-  // All of these throw Failure `exchange` when a Redis is unreachable or refuses, `interrupted`. After that another plan must
-  // come, or disconnect.
+  // All of these throw Failure `exchange` when a Redis is unreachable or refuses, `interrupted`. After that another
+  // plan must come, or disconnect.
 
   /** Frames are of this step from now on; steps ascend. */
   void beginStep(uint32_t step);

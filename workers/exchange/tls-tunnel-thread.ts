@@ -1,5 +1,5 @@
-// The thread of a TlsTunnel: every connection to its socket is one to the exchange. One that cannot be made is answered as
-// Redis answers a command that it refuses, so that whoever connected learns why.
+// The thread of a TlsTunnel: forwards every connection to its socket to the exchange. If that fails, the reply has the format
+// of a Redis error, so that the client gets the reason.
 import { createServer, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';

@@ -20,8 +20,8 @@ after(() => server.close());
 const { port } = server.address() as AddressInfo;
 
 // Read by every new thread, which trusts the certificate of no authority otherwise.
-const trust = (everybody: boolean): void => {
-  if (everybody) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+const trust = (every: boolean): void => {
+  if (every) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
   else delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
 };
 beforeEach(() => trust(false));
