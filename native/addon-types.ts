@@ -56,7 +56,7 @@ export interface AddonModelSession {
     blockTables: Int32Array,
     blockTableWidth: number,
     logitRows: Int32Array,
-    logits: Float32Array,
+    output: AddonStepOutput,
   ): Promise<void>;
   /** See ModelSession.groupStep. */
   groupStep(
@@ -66,7 +66,7 @@ export interface AddonModelSession {
     blockTables: Int32Array,
     blockTableWidth: number,
     logitRows: Int32Array,
-    logits: Float32Array | null,
+    output: AddonStepOutput | null,
     member: AddonGroupMember,
     order: AddonStepCommand,
   ): Promise<AddonGroupStepReport>;
@@ -104,7 +104,7 @@ export interface AddonModelSession {
   /** See ModelSession.sumOutputs. */
   sumOutputs(firstRow: number, rows: number, outputs: Uint8Array, sums: Float32Array): Promise<void>;
   /** See ModelSession.project; of outputs and sums one is null. */
-  project(outputs: Uint8Array | null, sums: Float32Array | null, logits: Float32Array): Promise<void>;
+  project(outputs: Uint8Array | null, sums: Float32Array | null, output: AddonStepOutput): Promise<void>;
   /** Names what decides the bits of results (docs/design.md#numerics-v1). */
   numericsClass(): string;
   /** Routed rows per layer and expert since the session began: [layers, experts]. */
@@ -140,6 +140,9 @@ export interface AddonSampling {
   readonly topIds: Int32Array;
   readonly topLogprobs: Float64Array;
 }
+
+/** What becomes of logits [logitRows, vocab]: an array takes them, or they are sampled. */
+export type AddonStepOutput = Float32Array | AddonSampling;
 
 /** RedisAddress in exchange/redis-connection.h; '' where there is nothing. */
 export interface AddonRedisAddress {

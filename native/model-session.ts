@@ -1,6 +1,6 @@
 // The engine's API for workers: a model with its packs attached, a KV cache of fixed-size blocks, and one asynchronous call
-// per step, or a few per layer when a group of nodes shares the step. In: a validated batch. Out: the requested logits. The
-// scheduler decides which sequences run and which blocks they own.
+// per step, or a few per layer when a group of nodes shares the step. In: a validated batch. Out: sampled tokens, or the
+// requested logits. The scheduler decides which sequences run and which blocks they own.
 import type { AddonGpuProperties, AddonModelSession } from './addon-types.ts';
 import { type Backend, backendsFor } from './choose-backend.ts';
 import { FallbackSession } from './fallback-session.ts';
@@ -16,6 +16,7 @@ import { loadAddon } from './load-addon.ts';
 import type { MappedFile } from './mapped-file.ts';
 import { BYTES_PER_ACTIVATION, type ModelDescription } from './model-description.ts';
 import { NativeError, refusing, toNativeError } from './native-error.ts';
+import { rawOutput, type StepOutput } from './row-sampling.ts';
 import { toSectionTable, type WeightSection } from './weight-sections.ts';
 
 /** Positions per KV block. Attention accumulates block by block, so this size is part of the numerics. */
@@ -151,14 +152,14 @@ export class ModelSession {
   }
 
   /**
-   * Runs all layers for the batch, appends to the KV cache and writes logits [logitRows, vocab] in the order of
-   * `batch.logitRows`. The arrays must not change before the promise settles. Rejects with NativeError `busy` while another
+   * Runs all layers for the batch and appends to the KV cache. Logits [logitRows, vocab], in the order of `batch.logitRows`,
+   * go where `output` says. The arrays must not change before the promise settles. Rejects with NativeError `busy` while another
    * step runs, or `invalid_argument` naming the argument; the KV cache is then unchanged.
    */
-  async step(batch: StepBatch, logits: Float32Array): Promise<void> {
+  async step(batch: StepBatch, output: StepOutput): Promise<void> {
     const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
     await this.#settling((raw) =>
-      raw.step(tokens, positions, sequences, blockTables, blockTableWidth, logitRows, logits),
+      raw.step(tokens, positions, sequences, blockTables, blockTableWidth, logitRows, rawOutput(output)),
     );
   }
 
@@ -175,7 +176,7 @@ export class ModelSession {
     member: GroupMember,
     order: StepCommand,
     batch: StepBatch,
-    logits: Float32Array | null,
+    output: StepOutput | null,
   ): Promise<GroupStepReport> {
     const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
     return this.#settling(async (raw) => {
@@ -186,7 +187,7 @@ export class ModelSession {
         blockTables,
         blockTableWidth,
         logitRows,
-        logits,
+        output === null ? null : rawOutput(output),
         member.raw,
         { ...order, suspects: Int32Array.from(order.suspects) },
       );
@@ -238,9 +239,9 @@ export class ModelSession {
     return this.#settling((raw) => raw.sumOutputs(firstRow, rows, outputs, sums));
   }
 
-  /** Ends the step and writes logits [logitRows, vocab]. */
-  project(before: Contribution, logits: Float32Array): Promise<void> {
-    return this.#settling((raw) => raw.project(outputsOf(before), sumsOf(before), logits));
+  /** Ends the step; logits go where `output` says. */
+  project(before: Contribution, output: StepOutput): Promise<void> {
+    return this.#settling((raw) => raw.project(outputsOf(before), sumsOf(before), rawOutput(output)));
   }
 
   /** Sessions of one class compute the same bits: `cpu`, or one class per GPU family and kernel variant. */

@@ -1,6 +1,6 @@
 // What becomes of a step's logits: copied out, or sampled where they are (native/sampler). In: for each sequence what is wanted
 // of its rows. Out: chosen tokens, log-probabilities, and what is wrong with a row. Flat arrays are what the addon takes.
-import type { AddonSampling } from './addon-types.ts';
+import type { AddonSampling, AddonStepOutput } from './addon-types.ts';
 
 /** How a token is drawn; SamplingParams of infra/messages has these fields. */
 export interface DrawParams {
@@ -52,6 +52,9 @@ export type RowResult =
   | { readonly outcome: 'skipped' }
   | { readonly outcome: 'not_finite'; readonly id: number; readonly value: number }
   | { readonly outcome: 'nothing_to_choose' };
+
+/** Where a step's logits [logitRows, vocab] go: into an array, or nowhere once they are sampled. */
+export type StepOutput = Float32Array | RowSampling;
 
 /** What random numbers are for; those of different purposes at one position are independent. */
 const TOKEN_PURPOSE = 0;
@@ -113,6 +116,10 @@ export class RowSampling {
     const top = ids.map((other, at) => [other, this.raw.topLogprobs[first + at] ?? 0] as const);
     return { id, logprob: this.raw.logprobs[row] ?? 0, top };
   }
+}
+
+export function rawOutput(output: StepOutput): AddonStepOutput {
+  return output instanceof RowSampling ? output.raw : output;
 }
 
 function topsOf(rows: number, draws: readonly TokenDraw[], scores: readonly TokenScore[]): Int32Array {

@@ -99,10 +99,11 @@ Napi::Value probeReadSeconds(const Napi::CallbackInfo& info) {
 
 void sampleRows(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
+    SamplingRequest request = samplingRequestOf(info[3]);
     const int32_t vocab = int32Of(info[1], "vocab"), threads = int32Of(info[2], "threads");
     require(vocab >= 1, "vocab must be 1 or more");
-    require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
-    SamplingRequest request = samplingRequestOf(info[3], vocab);
+    checkThreads(threads);
+    checkJob(request.job, request.rows, vocab, request.result.topWidth);
     const float* logits = elementsOf<float>(info[0], napi_float32_array, "logits", int64_t{request.rows} * vocab);
     ThreadPool pool(threads);
     RowSampler(vocab, threads).run(request.job, logits, request.result, pool);

@@ -43,9 +43,10 @@ void setEmulatedGpu(const EmulatedOptions& options) {
 }
 
 ModelSession::CreateBackend createBackend(const std::string& name, int threads, const std::string& variant) {
+  checkThreads(threads);
   if (name == "cpu") return createCpuBackend(threads, variant);
   return [=](const ModelDescription& description, const StepLimits& limits) {
-    return std::make_unique<MetalBackend>(openGpu(name), description, limits, variant);
+    return std::make_unique<MetalBackend>(openGpu(name), description, limits, variant, threads);
   };
 }
 

@@ -47,6 +47,13 @@ StepBatch batchOf(const Napi::CallbackInfo& info) {
   return batch;
 }
 
+// What a step's output asks for; nothing where it takes the logits. Reading it, as any object, may run JavaScript: it
+// comes before the session is looked at.
+std::optional<SamplingRequest> samplingIn(const Napi::Value& output) {
+  if (output.IsTypedArray() || output.IsNull()) return std::nullopt;
+  return samplingRequestOf(output);
+}
+
 }  // namespace
 
 Napi::Function ModelSessionObject::define(Napi::Env env) {
@@ -131,7 +138,7 @@ ModelSession::Done ModelSessionObject::settling() {
 
 // Starts a call and returns its promise. Whatever can throw comes before the start: a call that runs has its promise.
 template <typename Start>
-Napi::Value ModelSessionObject::pend(Napi::Env env, std::initializer_list<Napi::Value> arrays, const Start& start) {
+Napi::Value ModelSessionObject::pend(Napi::Env env, const std::vector<Napi::Value>& arrays, const Start& start) {
   PendingCall call{Napi::Promise::Deferred::New(env), {}, nullptr};
   for (const Napi::Value& array : arrays) {
     if (array.IsTypedArray()) call.arrays.push_back(Napi::Persistent(array.As<Napi::TypedArray>()));
@@ -144,32 +151,55 @@ Napi::Value ModelSessionObject::pend(Napi::Env env, std::initializer_list<Napi::
   return pending_->promise.Promise();
 }
 
+// What becomes of a batch's logits: an array takes them, or they are sampled as `request` says.
+ModelSessionObject::StepOutput ModelSessionObject::outputOf(const ModelSession& session, const StepBatch& batch,
+                                                            const Napi::Value& array,
+                                                            std::optional<SamplingRequest> request) {
+  const int64_t rows = static_cast<int64_t>(batch.logitRows.size());
+  const int32_t vocab = session.shape().vocab;
+  if (!request.has_value()) return {elementsOf<float>(array, napi_float32_array, "logits", rows * vocab), {array}};
+  require(request->rows == rows,
+          "sampling must be of " + std::to_string(rows) + " rows but is of " + std::to_string(request->rows));
+  checkJob(request->job, request->rows, vocab, request->result.topWidth);
+  if (sampler_ == nullptr) sampler_ = std::make_shared<RowSampler>(vocab, session.threads());
+  const auto job = std::make_shared<SamplingJob>(std::move(request->job));
+  const LogitsOutput::Use sample = [sampler = sampler_, job, result = request->result](const float* logits,
+                                                                                       ThreadPool& threads) {
+    sampler->run(*job, logits, result, threads);
+  };
+  return {sample, std::move(request->written)};
+}
+
 Napi::Value ModelSessionObject::step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
+    std::optional<SamplingRequest> request = samplingIn(info[6]);
     ModelSession& session = idle();
     StepBatch batch = batchOf(info);
-    const int64_t wanted = static_cast<int64_t>(batch.logitRows.size()) * session.shape().vocab;
-    float* logits = elementsOf<float>(info[6], napi_float32_array, "logits", wanted);
-    return pend(info.Env(), {info[6]},
-                [&](ModelSession::Done done) { session.step(std::move(batch), logits, std::move(done)); });
+    StepOutput output = outputOf(session, batch, info[6], std::move(request));
+    return pend(info.Env(), output.arrays, [&](ModelSession::Done done) {
+      session.step(std::move(batch), std::move(output.logits), std::move(done));
+    });
   });
 }
 
 Napi::Value ModelSessionObject::groupStep(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    // Before the session is looked at: reading an object may run JavaScript.
     const StepCommand order = stepOrderOf(info[8]);
+    std::optional<SamplingRequest> request = samplingIn(info[6]);
     ModelSession& session = idle();
     StepBatch batch = batchOf(info);
     const std::shared_ptr<GroupMember> member = GroupMemberObject::memberOf(info[7], *this);
-    const int64_t wanted = static_cast<int64_t>(batch.logitRows.size()) * session.shape().vocab;
-    float* logits = info[6].IsNull() ? nullptr : elementsOf<float>(info[6], napi_float32_array, "logits", wanted);
+    std::optional<StepOutput> output;
+    if (!info[6].IsNull()) output = outputOf(session, batch, info[6], std::move(request));
     const auto report = std::make_shared<GroupStepReport>();
-    const auto compute = [=](Backend& backend, const ModelWeights& weights, const StepBatch& checked) {
+    const auto compute = [=](Backend& backend, const ModelWeights& weights, const StepBatch& checked, float* logits) {
       *report = member->step(backend, weights, checked, order, logits);
+      return report->trouble == GroupStepReport::Trouble::none;
     };
-    const Napi::Value promise = pend(info.Env(), {info[6]}, [&](ModelSession::Done done) {
-      session.stepBy(std::move(batch), compute, std::move(done));
+    const auto logits = output.has_value() ? std::optional(std::move(output->logits)) : std::nullopt;
+    const auto arrays = output.has_value() ? std::move(output->arrays) : std::vector<Napi::Value>();
+    const Napi::Value promise = pend(info.Env(), arrays, [&](ModelSession::Done done) {
+      session.stepBy(std::move(batch), logits, compute, std::move(done));
     });
     waiting_ = std::shared_ptr<FrameExchange>(member, &member->exchange());
     pending_->result = [report](Napi::Env env) { return toJavaScript(env, *report); };
@@ -255,12 +285,14 @@ Napi::Value ModelSessionObject::sumOutputs(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelSessionObject::project(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
+    std::optional<SamplingRequest> request = samplingIn(info[2]);
     ModelSession& session = idle();
     const Contribution before = contributionOf(session, info[0], info[1]);
-    const int64_t wanted = static_cast<int64_t>(session.begun().logitRows.size()) * session.shape().vocab;
-    float* logits = elementsOf<float>(info[2], napi_float32_array, "logits", wanted);
-    return pend(info.Env(), {info[0], info[1], info[2]},
-                [&](ModelSession::Done done) { session.project(before, logits, std::move(done)); });
+    StepOutput output = outputOf(session, session.begun(), info[2], std::move(request));
+    std::vector<Napi::Value> arrays = std::move(output.arrays);
+    arrays.insert(arrays.end(), {info[0], info[1]});
+    return pend(info.Env(), arrays,
+                [&](ModelSession::Done done) { session.project(before, std::move(output.logits), std::move(done)); });
   });
 }
 

@@ -9,6 +9,8 @@
 
 #include "../core/model-session.h"
 #include "../exchange/frame-exchange.h"
+#include "../sampler/row-sampler.h"
+#include "sampling-arguments.h"
 
 namespace conclave {
 
@@ -31,6 +33,11 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
     std::function<Napi::Value(Napi::Env env)> result;  // what the promise resolves to; null: undefined
   };
 
+  struct StepOutput {
+    LogitsOutput logits;
+    std::vector<Napi::Value> arrays;  // that are written
+  };
+
   void attach(const Napi::CallbackInfo& info);
   void detachExpert(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);
@@ -49,13 +56,16 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   ModelSession& idle() const;
   Contribution contributionOf(const ModelSession& session, const Napi::Value& outputs, const Napi::Value& sums) const;
   ModelSession::Done settling();
+  StepOutput outputOf(const ModelSession& session, const StepBatch& batch, const Napi::Value& array,
+                      std::optional<SamplingRequest> request);
   template <typename Start>
-  Napi::Value pend(Napi::Env env, std::initializer_list<Napi::Value> arrays, const Start& start);
+  Napi::Value pend(Napi::Env env, const std::vector<Napi::Value>& arrays, const Start& start);
   void settle(Napi::Env env, const std::optional<Failure>& failure);
   void settleClose(Napi::Env env);
   static void shutDown(void* object);
 
   std::unique_ptr<ModelSession> session_;
+  std::shared_ptr<RowSampler> sampler_;  // from the first step that is sampled on
   Napi::ThreadSafeFunction toJavaScriptThread_;
   bool shutDown_ = false;
   std::weak_ptr<FrameExchange> waiting_;  // the latest group call's, which may have to be interrupted

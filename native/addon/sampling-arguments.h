@@ -8,6 +8,7 @@
 
 namespace conclave {
 
+/** Checked against nothing yet: see checkJob. */
 struct SamplingRequest {
   int32_t rows;
   SamplingJob job;
@@ -15,7 +16,7 @@ struct SamplingRequest {
   std::vector<Napi::Value> written;  // the arrays that `result` points into
 };
 
-/** Throws Failure where something does not fit together, or a model of `vocab` tokens. */
-SamplingRequest samplingRequestOf(const Napi::Value& value, int32_t vocab);
+/** Looks properties up, which may run JavaScript: before anything else is looked at. Throws Failure for bad arrays. */
+SamplingRequest samplingRequestOf(const Napi::Value& value);
 
 }  // namespace conclave

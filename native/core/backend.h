@@ -13,6 +13,7 @@
 
 #include "model-weights.h"
 #include "step-batch.h"
+#include "thread-pool.h"
 
 namespace conclave {
 
@@ -80,6 +81,9 @@ class Backend {
   virtual void sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) = 0;
   /** Adds the contribution of the last layer, then all operations up to the logits [logitRows, vocab]. */
   virtual void project(const StepBatch& batch, const ModelWeights& weights, Contribution before, float* logits) = 0;
+
+  /** Threads that compute on the host, between two calls free for others. */
+  virtual ThreadPool& threads() = 0;
 
   /** Backends of one class give the same bits. */
   virtual std::string numericsClass() const { return "cpu"; }

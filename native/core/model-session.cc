@@ -75,21 +75,47 @@ int64_t ModelSession::activationBytes() const {
   return int64_t{shape_.dModel} * static_cast<int64_t>(bytesPerWeight(shape_.activations));
 }
 
-void ModelSession::step(StepBatch batch, float* logits, Done done) {
+float* ModelSession::memoryFor(const LogitsOutput& output, const StepBatch& batch) {
+  if (output.written != nullptr) return output.written;
+  const size_t count = batch.logitRows.size() * static_cast<size_t>(shape_.vocab);
+  if (count > logitsCapacity_) {
+    logits_.reset();
+    logitsCapacity_ = 0;
+    logits_.reset(new float[count]);
+    logitsCapacity_ = count;
+  }
+  return logits_.get();
+}
+
+void ModelSession::use(const LogitsOutput& output, const float* logits) {
+  if (output.use) output.use(logits, backend_->threads());
+}
+
+void ModelSession::step(StepBatch batch, LogitsOutput output, Done done) {
   requireIdle();
   weights_.requireComplete();
   checkBatch(batch, shape_, limits_);
   begun_.reset();
-  start([this, batch = std::move(batch), logits] { backend_->step(batch, weights_, logits); }, std::move(done));
+  start(
+      [this, batch = std::move(batch), output = std::move(output)] {
+        float* logits = memoryFor(output, batch);
+        backend_->step(batch, weights_, logits);
+        use(output, logits);
+      },
+      std::move(done));
 }
 
-void ModelSession::stepBy(StepBatch batch, Compute compute, Done done) {
+void ModelSession::stepBy(StepBatch batch, std::optional<LogitsOutput> output, Compute compute, Done done) {
   requireIdle();
   weights_.requireShared();
   checkBatch(batch, shape_, limits_);
   begun_.reset();
-  start([this, batch = std::move(batch), compute = std::move(compute)] { compute(*backend_, weights_, batch); },
-        std::move(done));
+  start(
+      [this, batch = std::move(batch), output = std::move(output), compute = std::move(compute)] {
+        float* logits = output.has_value() ? memoryFor(*output, batch) : nullptr;
+        if (compute(*backend_, weights_, batch, logits) && logits != nullptr) use(*output, logits);
+      },
+      std::move(done));
 }
 
 void ModelSession::serveBy(std::function<void(const ComputeExperts& compute)> serve, Done done) {
@@ -182,15 +208,17 @@ void ModelSession::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* o
         std::move(done));
 }
 
-void ModelSession::project(Contribution before, float* logits, Done done) {
+void ModelSession::project(Contribution before, LogitsOutput output, Done done) {
   requireIdle();
   require(begun_.has_value() && attended_ == shape_.moeLayers, "not every layer has been attended");
   require((before.outputs != nullptr || before.sums != nullptr) == (shape_.moeLayers > 0),
           "the last layer's contribution is missing");
   start(
-      [this, batch = std::move(*begun_), before, logits] {
+      [this, batch = std::move(*begun_), before, output = std::move(output)] {
+        float* logits = memoryFor(output, batch);
         if (shape_.moeLayers == 0) backend_->begin(batch, weights_);
         backend_->project(batch, weights_, before, logits);
+        use(output, logits);
       },
       std::move(done));
   begun_.reset();

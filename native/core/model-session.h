@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "backend.h"
@@ -23,6 +24,18 @@ struct ExpertWork {
   const std::byte* hidden;             // [hiddenRows, dModel], or null for what attend left
   int32_t hiddenRows;
   std::byte* outputs;  // [slots, dModel]
+};
+
+/** What becomes of a step's logits [logitRows, vocab]. */
+struct LogitsOutput {
+  /** Called on the session's thread with logits in the session's memory. */
+  using Use = std::function<void(const float* logits, ThreadPool& threads)>;
+
+  LogitsOutput(float* logits) : written(logits) {}
+  LogitsOutput(Use whenThere) : use(std::move(whenThere)) {}
+
+  float* written = nullptr;  // where they are written, or null
+  Use use;
 };
 
 class ModelSession {
@@ -47,12 +60,16 @@ class ModelSession {
   // Each checks its arguments (throws Failure, and changes nothing), then runs on the session's thread. One at a time.
   // After one that failed with deviceLost all throw deviceLost.
 
-  /** All layers: logits [logitRows, vocab] are written. */
-  void step(StepBatch batch, float* logits, Done done);
+  /** All layers. */
+  void step(StepBatch batch, LogitsOutput output, Done done);
 
-  /** A step whose order of parts is the caller's: `compute` runs on the session's thread with a checked batch. */
-  using Compute = std::function<void(Backend& backend, const ModelWeights& weights, const StepBatch& batch)>;
-  void stepBy(StepBatch batch, Compute compute, Done done);
+  /**
+   * A step whose order of parts is the caller's: `compute` runs on the session's thread with a checked batch. It
+   * returns whether it has written the logits; null where there is no output for them.
+   */
+  using Compute =
+      std::function<bool(Backend& backend, const ModelWeights& weights, const StepBatch& batch, float* logits)>;
+  void stepBy(StepBatch batch, std::optional<LogitsOutput> output, Compute compute, Done done);
 
   /** Computes experts for another node. Throws Failure; waits while weights are being changed. */
   using ComputeExperts = std::function<void(const ExpertWork& work)>;
@@ -76,8 +93,10 @@ class ModelSession {
   /** See Backend::sumOutputs. */
   void sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums, Done done);
   /** See Backend::project. Ends the step. */
-  void project(Contribution before, float* logits, Done done);
+  void project(Contribution before, LogitsOutput output, Done done);
 
+  /** Threads that compute on the host, the session's own among them. */
+  int threads() const { return backend_->threads().threads(); }
   std::string numericsClass() const { return backend_->numericsClass(); }
   const ModelShape& shape() const { return shape_; }
   const StepLimits& limits() const { return limits_; }
@@ -93,6 +112,8 @@ class ModelSession {
   };
 
   void hold(ModelWeights weights);
+  float* memoryFor(const LogitsOutput& output, const StepBatch& batch);
+  void use(const LogitsOutput& output, const float* logits);
   void start(std::function<void()> compute, Done done, bool waiting = false);
   void computeServed(const ExpertWork& work);
   void setWaiting(bool waiting);
@@ -109,6 +130,9 @@ class ModelSession {
   ModelWeights weights_;
   std::unique_ptr<Backend> backend_;
   std::optional<StepBatch> begun_;
+  // Grows to the largest step; only the running call touches it.
+  std::unique_ptr<float[]> logits_;
+  size_t logitsCapacity_ = 0;
   int32_t attended_ = 0;  // MoE layers of the begun step whose router has run
   mutable std::mutex mutex_;
   std::condition_variable wake_;

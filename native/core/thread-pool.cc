@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "failure.h"
 #include "flush-denormals.h"
 
 namespace conclave {
@@ -34,6 +35,11 @@ inline void spinWait(int look) {
 }
 
 }  // namespace
+
+void checkThreads(int threads) {
+  constexpr int most = 1024;
+  require(threads >= 1 && threads <= most, "threads must be 1 to " + std::to_string(most));
+}
 
 ThreadPool::ThreadPool(int threads) {
   for (int thread = 1; thread < threads; ++thread) {

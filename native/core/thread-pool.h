@@ -8,6 +8,9 @@
 
 namespace conclave {
 
+/** Throws Failure invalidArgument unless a pool can have this number of threads. */
+void checkThreads(int threads);
+
 class ThreadPool {
  public:
   /** `threads` counts the caller: a pool of 1 starts none. */

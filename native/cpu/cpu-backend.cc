@@ -250,8 +250,6 @@ void CpuBackend::multiply(const Weight& w, const ActivationRows& a, int32_t rows
 }
 
 ModelSession::CreateBackend createCpuBackend(int threads, const std::string& variant) {
-  constexpr int maxThreads = 1024;
-  require(threads >= 1 && threads <= maxThreads, "threads must be 1 to " + std::to_string(maxThreads));
   return [=](const ModelDescription& description, const StepLimits& limits) {
     return std::make_unique<CpuBackend>(description, limits, threads, variant);
   };

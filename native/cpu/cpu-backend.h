@@ -32,6 +32,7 @@ class CpuBackend final : public Backend {
   void sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) override;
   void project(const StepBatch& batch, const ModelWeights& weights, Contribution before, float* logits) override;
 
+  ThreadPool& threads() override { return pool_; }
   const std::vector<double>& routingCounts() const override { return routingCounts_; }
 
  private:
@@ -83,10 +84,7 @@ class CpuBackend final : public Backend {
   int32_t besideDone_ = -1;           // the last MoE layer whose beside-program has run in this step
 };
 
-/**
- * For a session on this CPU; `variant` '' is the fastest kernels it has. Throws Failure for a number of threads out of
- * range.
- */
+/** For a session on this CPU; `variant` '' is the fastest kernels it has. `threads`: see checkThreads. */
 ModelSession::CreateBackend createCpuBackend(int threads, const std::string& variant);
 
 }  // namespace conclave

@@ -66,7 +66,7 @@ void copyRows(std::byte* to, int64_t toStride, const std::byte* from, int64_t fr
 }  // namespace
 
 MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelDescription& description,
-                           const StepLimits& limits, const std::string& variant)
+                           const StepLimits& limits, const std::string& variant, int threads)
     : device_(std::move(device)),
       shape_(checked(description)),
       limits_(limits),
@@ -75,7 +75,8 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelDescrip
       memory_(*device_, shape_, limits),
       weightMemory_(*device_, shape_.activations, largestMatrix(shape_)),
       rotary_(*shape_.attention.rotary),
-      routingCounts_(static_cast<size_t>(shape_.layers) * static_cast<size_t>(shape_.router.experts)) {
+      routingCounts_(static_cast<size_t>(shape_.layers) * static_cast<size_t>(shape_.router.experts)),
+      threads_(threads) {
   for (int32_t layer = 0; layer < shape_.layers; ++layer) {
     const int64_t bytes = int64_t{limits.kvBlocks} * shape_.attention.kvHeads * blockBytes(shape_);
     requireBuffer(device_->properties(), "a layer's KV cache", bytes, "set worker.kvTokens lower");

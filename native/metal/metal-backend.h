@@ -20,11 +20,12 @@ namespace conclave {
 class MetalBackend final : public Backend {
  public:
   /**
-   * `variant`: how products are computed, 'lanes' or 'matrices'; '' takes matrices where the GPU has them. Throws
-   * Failure: invalidArgument for what the kernels cannot do, outOfMemory, unavailable with a compiler's log.
+   * `variant`: how products are computed, 'lanes' or 'matrices'; '' takes matrices where the GPU has them. `threads`:
+   * for what the host computes. Throws Failure: invalidArgument for what the kernels cannot do, outOfMemory,
+   * unavailable with a compiler's log.
    */
   MetalBackend(std::unique_ptr<GpuDevice> device, const ModelDescription& description, const StepLimits& limits,
-               const std::string& variant);
+               const std::string& variant, int threads = 1);
 
   void hold(const ModelWeights& weights) override;
   void step(const StepBatch& batch, const ModelWeights& weights, float* logits) override;
@@ -37,6 +38,7 @@ class MetalBackend final : public Backend {
   void runBeside(const ModelWeights& /*weights*/, int32_t /*layer*/) override {}
   void sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) override;
   void project(const StepBatch& batch, const ModelWeights& weights, Contribution before, float* logits) override;
+  ThreadPool& threads() override { return threads_; }
   std::string numericsClass() const override;
   const std::vector<double>& routingCounts() const override { return routingCounts_; }
 
@@ -109,6 +111,7 @@ class MetalBackend final : public Backend {
   std::vector<float> before_;  // x of the part at hand before it ran
   std::optional<Part> next_;   // encoded ahead; what it is bound to must stay as it is
   std::vector<double> routingCounts_;
+  ThreadPool threads_;
 };
 
 }  // namespace conclave

@@ -8,8 +8,10 @@
 
 import { randomPrompt } from '../../infra/cli/bench/bench-requests.ts';
 import { median, percentile } from '../../infra/cli/bench/statistics.ts';
+import { GREEDY } from '../../infra/messages/generation-request.ts';
 import { KV_BLOCK_TOKENS } from '../../native/model-session.ts';
 import { costShape } from '../../workers/model/cost-shape.ts';
+import type { SequenceSampling } from '../../workers/sampler/sequence-sampling.ts';
 import { KvBlockPool } from '../../workers/scheduler/kv-block-pool.ts';
 import { Scheduler } from '../../workers/scheduler/scheduler.ts';
 import { createSequence, type Sequence } from '../../workers/scheduler/sequence.ts';
@@ -25,6 +27,14 @@ interface Pace {
   readonly target: number;
   readonly pause: number;
 }
+
+/** Of every answer: random tokens route like text that is not repetitive. */
+const DRAWN: SequenceSampling = {
+  params: { ...GREEDY, temperature: 1 },
+  choice: 0,
+  counts: null,
+  promptLogprobs: [],
+};
 
 const PACES: readonly Pace[] = [
   { target: 2, pause: 8 },
@@ -62,14 +72,13 @@ class Trial {
     this.#scheduler.remove(sequence);
   }
 
-  /** Milliseconds of one step. Which tokens come does not matter. */
+  /** Milliseconds of one step. */
   async step(): Promise<number> {
     const startedMs = performance.now();
     await runStep({
       scheduler: this.#scheduler,
       executor: localExecutor(this.#engine.session),
-      sample: ({ tokens }) => ({ id: ((tokens.at(-1) ?? 0) * 7 + tokens.length) % 1000, logprob: null }),
-      promptLogits: () => {},
+      of: () => DRAWN,
       onFailure: (_sequence, reason) => {
         throw reason;
       },

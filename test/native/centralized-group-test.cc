@@ -96,9 +96,10 @@ class Leader {
     const auto report = std::make_shared<GroupStepReport>();
     const auto promise = std::make_shared<std::promise<GroupStepReport>>();
     session.stepBy(
-        std::move(batch),
-        [=, this](Backend& backend, const ModelWeights& weights, const StepBatch& checked) {
-          *report = member.step(backend, weights, checked, order, logits.data());
+        std::move(batch), logits.data(),
+        [=, this](Backend& backend, const ModelWeights& weights, const StepBatch& checked, float* written) {
+          *report = member.step(backend, weights, checked, order, written);
+          return true;
         },
         [=](const std::optional<Failure>& failure) {
           if (failure.has_value()) {

@@ -47,10 +47,12 @@ class Node {
   std::future<Outcome> start(StepBatch batch, const StepCommand& order, float* logits) {
     const auto report = std::make_shared<GroupStepReport>();
     const auto promise = std::make_shared<std::promise<Outcome>>();
+    const auto output = logits == nullptr ? std::nullopt : std::optional(LogitsOutput(logits));
     session_.stepBy(
-        std::move(batch),
-        [=, this](Backend& backend, const ModelWeights& weights, const StepBatch& checked) {
-          *report = member_.step(backend, weights, checked, order, logits);
+        std::move(batch), output,
+        [=, this](Backend& backend, const ModelWeights& weights, const StepBatch& checked, float* written) {
+          *report = member_.step(backend, weights, checked, order, written);
+          return true;
         },
         [=](const std::optional<Failure>& failure) {
           promise->set_value({*report, failure});

@@ -10,6 +10,8 @@
 
 #include "../../native/core/double-math.h"
 #include "../../native/core/failure.h"
+#include "../../native/sampler/adjust-logits.h"
+#include "../../native/sampler/cutoff.h"
 #include "../../native/sampler/philox.h"
 #include "check.h"
 
@@ -205,6 +207,66 @@ TEST("exponential and logarithm agree with libm") {
           "ln " + std::to_string(power));
   }
   CHECK(logarithm(1) == 0, "ln 1");
+}
+
+TEST("the repetition penalty divides positive and multiplies negative logits, of prompt and answer") {
+  SamplingParams params{1, 1, 0, 0, 2, 0, 0, {}, -1};
+  std::vector<float> logits{2, -2, 2, 2};
+  adjustLogits(logits, params, std::vector<TokenCount>{{0, 0}, {1, 2}, {3, 1}, {4, 1}, {-1, 1}});
+  CHECK((logits == std::vector<float>{1, -4, 2, 1}), "logits");
+}
+
+TEST("frequency counts and presence marks tokens of the answer, not of the prompt") {
+  SamplingParams params{1, 1, 0, 0, 1, 0.5, 0.25, {}, -1};
+  std::vector<float> logits{1, 1, 1};
+  adjustLogits(logits, params, std::vector<TokenCount>{{0, 0}, {1, 2}, {2, 1}});
+  CHECK((logits == std::vector<float>{1, -0.25f, 0.25f}), "logits");
+}
+
+TEST("bias comes last and is added as often as it is given, ids outside the vocabulary change nothing") {
+  SamplingParams params{1, 1, 0, 0, 4, 0, 0, {{0, -100}, {1, 100}, {1, 1}, {9, 5}, {-1, 5}}, -1};
+  std::vector<float> logits{1, 4};
+  adjustLogits(logits, params, std::vector<TokenCount>{{1, 0}});
+  CHECK((logits == std::vector<float>{-99, 102}), "logits");
+}
+
+TEST("the cutoff is the last candidate of the shortest ranked prefix that reaches the budget") {
+  Random random(35);
+  for (int trial = 0; trial < 3000; ++trial) {
+    // Few logits and whole amounts: many ties, and sums without rounding.
+    std::vector<Candidate> candidates;
+    const int32_t count = random.between(1, 60);
+    for (int32_t id = 0; id < count; ++id) {
+      candidates.push_back({static_cast<double>(random.below(4)), static_cast<float>(random.between(-4, 4)), id});
+    }
+    std::vector<Candidate> sorted = candidates;
+    std::ranges::stable_sort(sorted, std::ranges::greater(), &Candidate::logit);
+    const double budget = random.below(80);
+    double reached = 0;
+    auto last = sorted.begin();
+    for (; last + 1 != sorted.end(); ++last) {
+      reached += last->amount;
+      if (reached >= budget) break;
+    }
+    CHECK(selectCutoff(candidates, budget).id == last->id, "budget " + std::to_string(budget));
+  }
+}
+
+TEST("200,000 candidates are searched without comparing all with all") {
+  constexpr int32_t count = 200000;
+  Random random(36);
+  for (int kind = 0; kind < 4; ++kind) {
+    std::vector<Candidate> candidates;
+    for (int32_t id = 0; id < count; ++id) {
+      const float place = static_cast<float>(id);
+      candidates.push_back({1, kind == 0 ? place : kind == 1 ? -place : kind == 2 ? 1 : random.value(1.0f), id});
+    }
+    // Quadratic would take minutes; the test's own time limit ends it.
+    const Cutoff cutoff = selectCutoff(candidates, 1000);
+    const auto kept =
+        std::ranges::count_if(candidates, [&](const Candidate& c) { return cutoff.keeps(c.logit, c.id); });
+    CHECK(kept == 1000, "kept " + std::to_string(kept));
+  }
 }
 
 // Compared between processors by native.test.ts.

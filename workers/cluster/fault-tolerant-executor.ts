@@ -1,5 +1,5 @@
-// Executes steps on a group while nodes join, leave and die. In: batches. Out: logits, computed under the current plan. A failed
-// step is repeated under the next plan until it succeeds.
+// Executes steps on a group while nodes join, leave and die. In: batches. Out: sampled tokens or logits, computed under the
+// current plan. A failed step is repeated under the next plan until it succeeds.
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import type { Logger } from '../../infra/log/logger.ts';
@@ -7,6 +7,7 @@ import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { Mutex } from '../../infra/timing/mutex.ts';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
 import type { StepBatch } from '../../native/model-session.ts';
+import type { StepOutput } from '../../native/row-sampling.ts';
 import { StepFailure } from '../node/step-failure.ts';
 import { KvLost, StepDeferred, type StepExecutor } from '../step/run-step.ts';
 import type { PlanChoice, PlannedGroup } from './choose-plan.ts';
@@ -78,11 +79,11 @@ export class FaultTolerantExecutor implements StepExecutor {
    * have to be computed again first, StepDeferred when no plan has come for a while, `fenced` when the lease is lost,
    * `cancelled` if `giveUp` is aborted.
    */
-  async step(batch: StepBatch, logits: Float32Array): Promise<void> {
+  async step(batch: StepBatch, output: StepOutput): Promise<void> {
     const deferAtMs = performance.now() + DEFER_MS;
     for (;;) {
       if (this.#executor === null) await this.#change('', [], deferAtMs);
-      const failure = await this.#parts.mutex.runExclusive(() => this.#try(batch, logits));
+      const failure = await this.#parts.mutex.runExclusive(() => this.#try(batch, output));
       if (failure === null) return;
       this.#parts.log.warn({ err: failure, lost: failure.lost }, 'a step failed and is repeated');
       this.#parts.author.suspect(failure.lost);
@@ -95,7 +96,7 @@ export class FaultTolerantExecutor implements StepExecutor {
     await this.#looks;
   }
 
-  async #try(batch: StepBatch, logits: Float32Array): Promise<StepFailure | null> {
+  async #try(batch: StepBatch, output: StepOutput): Promise<StepFailure | null> {
     const { active } = this.#parts.author;
     if (active === null || this.#executor === null) return new StepFailure('no_holder', 'The group has no plan.');
     if (this.#kvLost) {
@@ -104,7 +105,7 @@ export class FaultTolerantExecutor implements StepExecutor {
       throw new KvLost();
     }
     this.#kv.advance(active);
-    return failureOf(this.#executor.step(batch, logits));
+    return failureOf(this.#executor.step(batch, output));
   }
 
   /** Looks until another plan is in force, at most until `deferAtMs`. `because` is why the present one cannot stay. */

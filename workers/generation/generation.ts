@@ -1,14 +1,10 @@
 // A request in a worker: its choices with their sequences and answers, and where its token stream stands. Built from the
 // request and the entries already published, so that any worker can go on with it.
 import { countChoices, type GenerationRequest, promptOf } from '../../infra/messages/generation-request.ts';
-import type { TokenLogprob, TokensEvent } from '../../infra/messages/token-event.ts';
+import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
-import { requireFinite } from '../sampler/choose-greedy.ts';
-import { type SampledToken, sampleToken } from '../sampler/sample-token.ts';
-import type { SamplerScratch } from '../sampler/sampler-scratch.ts';
-import { PURPOSE } from '../sampler/sampling-key.ts';
-import { addToken, countTokens, type TokenCounts } from '../sampler/token-counts.ts';
-import { tokenLogprob } from '../sampler/token-logprobs.ts';
+import type { SequenceSampling } from '../sampler/sequence-sampling.ts';
+import { TokenCounts } from '../sampler/token-counts.ts';
 import { createSequence, type Sequence } from '../scheduler/sequence.ts';
 import { Answer } from './answer.ts';
 
@@ -16,48 +12,18 @@ import { Answer } from './answer.ts';
 export interface Choice {
   readonly sequence: Sequence;
   readonly answer: Answer;
-  /** Tokens so far, for penalties. */
-  readonly counts: TokenCounts;
-  /** Log-probabilities of the prompt's next tokens, not published yet. */
-  readonly promptLogprobs: TokenLogprob[];
-}
-
-/** Takes the logits of a prompt's position: what they say of the token behind it. Throws DomainError `generation_failed`. */
-export function scorePrompt(
-  { sampling }: GenerationRequest,
-  { sequence, promptLogprobs }: Choice,
-  position: number,
-  logits: Float32Array,
-): void {
-  requireFinite(logits);
-  promptLogprobs.push(tokenLogprob(logits, sequence.tokens[position + 1] ?? 0, sampling.logprobs?.top ?? 0));
+  readonly sampling: SequenceSampling;
 }
 
 /** What of its prompt a choice can repeat now, null when that is nothing. */
 export function echoPrompt({ echo, sampling }: GenerationRequest, choice: Choice): TokensEvent | null {
-  const { answer, sequence, promptLogprobs } = choice;
+  const { answer, sequence } = choice;
+  const { promptLogprobs } = choice.sampling;
   if (!echo || answer.echoed === sequence.promptTokens) return null;
   if (sampling.logprobs === null) return answer.echo(sequence.promptTokens - answer.echoed, null);
   if (answer.echoed === 0) promptLogprobs.unshift({ id: sequence.tokens[0] ?? 0, logprob: null, top: [] });
   const logprobs = promptLogprobs.splice(0);
   return logprobs.length === 0 ? null : answer.echo(logprobs.length, logprobs);
-}
-
-/** Chooses a choice's next token from its logits, [vocab]. Throws DomainError `generation_failed`. */
-export function sampleNext(
-  { sampling, choices }: GenerationRequest,
-  { sequence, answer, counts }: Choice,
-  logits: Float32Array,
-  scratch: SamplerScratch,
-): SampledToken {
-  // A step may yield several tokens; the answer learns of them when all are sampled.
-  const position = sequence.tokens.length - sequence.promptTokens;
-  // Counted for each prompt, so that a prompt in a list is answered as it would be alone.
-  const choice = answer.choice % choices;
-  const key = { seed: sampling.seed, choice, position, purpose: PURPOSE.token };
-  const token = sampleToken(logits, sampling, counts, key, scratch);
-  addToken(counts, token.id);
-  return token;
 }
 
 export class Generation {
@@ -133,7 +99,12 @@ function createChoice(
       promptLogitsFrom,
     }),
     answer,
-    counts: countTokens(promptTokens, generated),
-    promptLogprobs: [],
+    sampling: {
+      params: request.sampling,
+      // Numbered for each prompt, so that a prompt in a list is answered as it would be alone.
+      choice: index % request.choices,
+      counts: TokenCounts.for(request.sampling, promptTokens, generated),
+      promptLogprobs: [],
+    },
   };
 }

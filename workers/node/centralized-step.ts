@@ -4,6 +4,7 @@
 import type { LayerFrame } from '../../infra/messages/layer-frame.ts';
 import { expertShape } from '../../native/model-description.ts';
 import type { Contribution, StepBatch } from '../../native/model-session.ts';
+import type { StepOutput } from '../../native/row-sampling.ts';
 import { MAX_ATTEMPTS } from '../exchange/frame-id.ts';
 import { type GroupView, memberId } from './group-view.ts';
 import type { HopDeadline } from './hop-deadline.ts';
@@ -50,10 +51,10 @@ export class CentralizedStep {
   }
 
   /**
-   * Executes the batch: logits [logitRows, vocab] are written. Rejects with StepFailure when no live member holds an expert,
+   * Executes the batch; logits go where `output` says. Rejects with StepFailure when no live member holds an expert,
    * or with NativeError.
    */
-  async run(batch: StepBatch, logits: Float32Array): Promise<void> {
+  async run(batch: StepBatch, output: StepOutput): Promise<void> {
     const { session, work, statistics } = this.#parts;
     this.#rows = batch.tokens.length;
     work.begin(this.#rows);
@@ -67,7 +68,7 @@ export class CentralizedStep {
       before = { outputs: work.outputs };
     }
     const startedMs = performance.now();
-    if (before !== null) await session.project(before, logits);
+    if (before !== null) await session.project(before, output);
     statistics.since(startedMs, 'project');
   }
 

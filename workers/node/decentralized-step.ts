@@ -4,6 +4,7 @@
 import type { FrameKind, LayerFrame } from '../../infra/messages/layer-frame.ts';
 import { type ActivationType, expertShape } from '../../native/model-description.ts';
 import type { Contribution, StepBatch } from '../../native/model-session.ts';
+import type { StepOutput } from '../../native/row-sampling.ts';
 import type { WaitTimeout } from '../exchange/incoming-frames.ts';
 import { ALL_TO_ALL_ROWS, type ExchangeMode, exchangeMode, ownedRows } from './exchange-mode.ts';
 import { type GroupView, memberId } from './group-view.ts';
@@ -54,10 +55,10 @@ export class DecentralizedStep {
   }
 
   /**
-   * Executes the batch; the leader's `logits` [logitRows, vocab] are written. Rejects with StepFailure, with Superseded when
+   * Executes the batch; the leader's logits go where `output` says. Rejects with StepFailure, with Superseded when
    * a newer plan is in force, or with NativeError.
    */
-  async run(batch: StepBatch, logits: Float32Array | null): Promise<void> {
+  async run(batch: StepBatch, output: StepOutput | null): Promise<void> {
     this.#begin(batch.tokens.length);
     this.#node.session.begin(batch);
     let before: Contribution | null = null;
@@ -71,9 +72,9 @@ export class DecentralizedStep {
       this.#lead?.statistics.since(attendedMs, 'experts');
       before = await this.#exchange(layer, own);
     }
-    if (before === null || logits === null) return;
+    if (before === null || output === null) return;
     const startedMs = performance.now();
-    await this.#node.session.project(before, logits);
+    await this.#node.session.project(before, output);
     this.#lead?.statistics.since(startedMs, 'project');
   }
 

@@ -1,5 +1,5 @@
 // Steps of a group as one native call each, in which the computing thread talks to the exchange itself (decisions 0079 and
-// 0133). In: a batch. Out: logits, or a StepFailure. Plans, deadlines' history and suspicion are kept here.
+// 0133). In: a batch. Out: sampled tokens or logits, or a StepFailure. Plans, deadlines' history and suspicion are kept here.
 import { setTimeout as delay } from 'node:timers/promises';
 import type {
   ExchangeAddress,
@@ -10,6 +10,7 @@ import type {
 } from '../../native/group-member.ts';
 import type { StepBatch } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
+import type { StepOutput } from '../../native/row-sampling.ts';
 import type { ExchangeRoutes } from '../exchange/exchange-routes.ts';
 import { broadcastStream, directStream, incomingStreams } from '../exchange/frame-streams.ts';
 import type { Lead } from './decentralized-step.ts';
@@ -66,14 +67,14 @@ export class NativeSteps {
   }
 
   /**
-   * Executes the batch; the leader's `logits` [logitRows, vocab] are written. Rejects with StepFailure, with Superseded when a
+   * Executes the batch; the leader's logits go where `output` says. Rejects with StepFailure, with Superseded when a
    * newer plan is in force, or with NativeError.
    */
-  async run(step: number, batch: StepBatch, logits: Float32Array | null, lead: Lead | null): Promise<void> {
+  async run(step: number, batch: StepBatch, output: StepOutput | null, lead: Lead | null): Promise<void> {
     this.#over.throwIfAborted();
     const rows = batch.tokens.length;
     const order = { step, timeout: lead?.deadline.terms(rows) ?? null, suspects: [...this.#suspects.keys()] };
-    const report = await this.#step(() => this.#node.session.groupStep(this.#member, order, batch, logits));
+    const report = await this.#step(() => this.#node.session.groupStep(this.#member, order, batch, output));
     for (const { member, why } of report.replaced) this.#suspect(member, why);
     if (lead !== null) this.#note(report, rows, lead);
     if (report.trouble !== 'none') throw this.#failure(report);

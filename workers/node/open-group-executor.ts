@@ -1,9 +1,10 @@
-// The leader's side of a group: executes steps with all members of the plan in force. In: plans and batches. Out: logits, or
-// a StepFailure that names the missing members. Must not decide which nodes belong to the group.
+// The leader's side of a group: executes steps with all members of the plan in force. In: plans and batches. Out: sampled
+// tokens or logits, or a StepFailure that names the missing members. Membership is decided elsewhere.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import { expertShape } from '../../native/model-description.ts';
 import type { ModelSession, StepBatch } from '../../native/model-session.ts';
+import type { StepOutput } from '../../native/row-sampling.ts';
 import { ExchangeLink } from '../exchange/exchange-link.ts';
 import { ExchangeRoutes } from '../exchange/exchange-routes.ts';
 import { IncomingFrames } from '../exchange/incoming-frames.ts';
@@ -65,7 +66,7 @@ export interface GroupExecutor extends StepExecutor {
    * As StepExecutor. Rejects with StepFailure, after which another plan must come before the next step; with DomainError
    * `fenced` when the group has a plan of another leader.
    */
-  step(batch: StepBatch, logits: Float32Array): Promise<void>;
+  step(batch: StepBatch, output: StepOutput): Promise<void>;
   observations(): GroupObservations;
   close(): Promise<void>;
 }
@@ -135,14 +136,14 @@ class LeadingExecutor implements GroupExecutor {
     this.#lead = { view, policy, exchanges, native, work: new LayerWork(session, view, policy) };
   }
 
-  async step(batch: StepBatch, logits: Float32Array): Promise<void> {
+  async step(batch: StepBatch, output: StepOutput): Promise<void> {
     const lead = this.#lead;
     if (lead === null) throw new StepFailure('exchange', 'No plan is in force.');
     if (this.#superseded) throw this.#fenced();
     const startedMs = performance.now();
     this.#step += 1;
     try {
-      await this.#execute(lead, batch, logits);
+      await this.#execute(lead, batch, output);
     } catch (thrown) {
       this.#lead = null;
       throw await this.#explain(thrown);
@@ -179,21 +180,21 @@ class LeadingExecutor implements GroupExecutor {
     await this.#routes.close();
   }
 
-  async #execute(lead: Lead, batch: StepBatch, logits: Float32Array): Promise<void> {
+  async #execute(lead: Lead, batch: StepBatch, output: StepOutput): Promise<void> {
     const { view, work, policy, exchanges, native } = lead;
     const { session } = this.#options;
     const node = this.#node();
     const [deadline, statistics, step] = [this.#deadline, this.#statistics, this.#step];
-    if (view.plan.members.length === 1) return session.step(batch, logits);
+    if (view.plan.members.length === 1) return session.step(batch, output);
     if (view.plan.topology === 'centralized') {
-      if (native !== null) return native.run(step, batch, logits, { deadline, statistics });
-      return new CentralizedStep({ ...node, view, work, policy, deadline, statistics }, step).run(batch, logits);
+      if (native !== null) return native.run(step, batch, output, { deadline, statistics });
+      return new CentralizedStep({ ...node, view, work, policy, deadline, statistics }, step).run(batch, output);
     }
     // The write is not awaited: a follower that does not receive the step misses its deadline.
     const entry = { kind: 'step', epoch: view.plan.epoch, step, job: batch } as const;
     this.#link.appendLog(entry, exchanges).catch((problem) => this.#incoming.interrupt(refusedLog(problem)));
-    if (native !== null) return native.run(step, batch, logits, { deadline, statistics });
-    return new DecentralizedStep(node, view, work, step, { deadline, statistics }).run(batch, logits);
+    if (native !== null) return native.run(step, batch, output, { deadline, statistics });
+    return new DecentralizedStep(node, view, work, step, { deadline, statistics }).run(batch, output);
   }
 
   #node(): NodeParts {

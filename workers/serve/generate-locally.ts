@@ -2,8 +2,7 @@
 import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
-import { echoPrompt, Generation, sampleNext, scorePrompt } from '../generation/generation.ts';
-import { createSamplerScratch } from '../sampler/sampler-scratch.ts';
+import { echoPrompt, Generation } from '../generation/generation.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { runStep, type StepExecutor } from '../step/run-step.ts';
 
@@ -30,7 +29,6 @@ export async function* generateTogether(
   requests: readonly GenerationRequest[],
 ): AsyncGenerator<PlacedEvent> {
   const generations = requests.map((request) => new Generation(request, [], tokenizer));
-  const scratch = createSamplerScratch(executor.vocab);
   const owners = new Map(generations.flatMap(ownersOf));
   const echo = function* (): Generator<PlacedEvent> {
     for (const [sequence, { generation, choice, request }] of owners) {
@@ -45,14 +43,7 @@ export async function* generateTogether(
     const { tokens } = await runStep({
       scheduler,
       executor,
-      sample: (sequence, logits) => {
-        const owner = owners.get(sequence);
-        return owner === undefined ? null : sampleNext(owner.generation.request, owner.choice, logits, scratch);
-      },
-      promptLogits: (sequence, position, logits) => {
-        const owner = owners.get(sequence);
-        if (owner !== undefined) scorePrompt(owner.generation.request, owner.choice, position, logits);
-      },
+      of: (sequence) => owners.get(sequence)?.choice.sampling ?? null,
       onFailure: (_sequence, reason) => {
         throw reason;
       },

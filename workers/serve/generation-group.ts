@@ -4,11 +4,10 @@ import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
-import { type Choice, echoPrompt, Generation, sampleNext, scorePrompt } from '../generation/generation.ts';
+import { type Choice, echoPrompt, Generation } from '../generation/generation.ts';
 import type { CancelSignals } from '../queue/cancel-signals.ts';
 import type { GenerationSource } from '../queue/generation-source.ts';
 import type { TakenGeneration } from '../queue/taken-generation.ts';
-import { createSamplerScratch, type SamplerScratch } from '../sampler/sampler-scratch.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { Sequence } from '../scheduler/sequence.ts';
 import { runStep, type StepExecutor, type StepResult } from '../step/run-step.ts';
@@ -66,7 +65,6 @@ export class GenerationGroup {
   readonly #parts: GroupParts;
   readonly #generations = new Map<string, Generation>();
   readonly #owners = new Map<Sequence, Owner>();
-  readonly #scratch: SamplerScratch;
   readonly #publisher: StepPublisher;
   readonly #ending: Ending[] = [];
   /** Parts of prompts that are to be published before what the step yields. */
@@ -77,7 +75,6 @@ export class GenerationGroup {
 
   constructor(parts: GroupParts) {
     this.#parts = parts;
-    this.#scratch = createSamplerScratch(parts.executor.vocab);
     this.#publisher = new StepPublisher({ ...parts, intervalMs: parts.eventIntervalMs });
   }
 
@@ -176,7 +173,7 @@ export class GenerationGroup {
   /** Repeats what the step has scored of prompts. */
   #echoScored(): void {
     for (const { generation, choice } of [...this.#owners.values()]) {
-      if (choice.promptLogprobs.length === 0) continue;
+      if (choice.sampling.promptLogprobs.length === 0) continue;
       this.#echo(generation, choice);
       if (generation.open.length === 0) this.#end(generation, finished(generation));
     }
@@ -187,15 +184,7 @@ export class GenerationGroup {
     const result = await runStep({
       scheduler: this.#parts.scheduler,
       executor: this.#parts.executor,
-      sample: (sequence, logits) => {
-        const owner = this.#owners.get(sequence);
-        if (owner === undefined) return null;
-        return sampleNext(owner.generation.request, owner.choice, logits, this.#scratch);
-      },
-      promptLogits: (sequence, position, logits) => {
-        const owner = this.#owners.get(sequence);
-        if (owner !== undefined) scorePrompt(owner.generation.request, owner.choice, position, logits);
-      },
+      of: (sequence) => this.#owners.get(sequence)?.choice.sampling ?? null,
       onFailure: (sequence, reason) => this.#fail(this.#owners.get(sequence)?.generation, reason),
     });
     if (result.rows > 0) this.#reportStep(result, performance.now() - startedMs);

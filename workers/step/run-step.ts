@@ -1,15 +1,16 @@
 // One step of a group: schedule, execute, sample.
 import type { StepBatch } from '../../native/model-session.ts';
+import type { StepOutput } from '../../native/row-sampling.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import { countDraftRows, countPromptLogits } from '../scheduler/step-rows.ts';
-import { buildStepBatch, yieldsToken } from './build-step-batch.ts';
-import { type GeneratedToken, type Sampling, sampleRows, scoreRows } from './sample-rows.ts';
+import { countDraftRows } from '../scheduler/step-rows.ts';
+import { buildStepBatch } from './build-step-batch.ts';
+import { buildSampling, type GeneratedToken, type Sampling, takeSampled } from './sample-rows.ts';
 
 /** Runs a batch through the model: the native session, or a group of nodes. */
 export interface StepExecutor {
   readonly vocab: number;
-  /** Writes logits [logitRows, vocab] for the batch. */
-  step(batch: StepBatch, logits: Float32Array): Promise<void>;
+  /** Computes the batch; its logits [logitRows, vocab] are sampled or written, as `output` says. */
+  step(batch: StepBatch, output: StepOutput): Promise<void>;
 }
 
 /** Thrown by an executor whose nodes lack KV entries of earlier positions: all sequences must be recomputed. */
@@ -43,28 +44,16 @@ export async function runStep(
   if (step.length === 0) return NOTHING;
 
   const batch = buildStepBatch(step);
-  const logits = new Float32Array(batch.logitRows.length * executor.vocab);
+  const sampled = buildSampling(step, parts);
   const startedMs = performance.now();
   try {
-    await executor.step(batch, logits);
+    await executor.step(batch, sampled);
   } catch (thrown) {
     if (thrown instanceof KvLost) scheduler.preemptAll();
     else if (!(thrown instanceof StepDeferred)) throw thrown;
     return { ...NOTHING, again: true };
   }
   scheduler.complete(step, performance.now() - startedMs);
-
-  const tokens: GeneratedToken[] = [];
-  const { vocab } = executor;
-  let row = 0;
-  for (const rows of step) {
-    const scored = countPromptLogits(rows);
-    if (scored > 0) scoreRows(rows, scored, logits.subarray(row * vocab, (row + scored) * vocab), parts);
-    row += scored;
-    if (!yieldsToken(rows)) continue;
-    const end = row + 1 + rows.draft.length;
-    tokens.push(...sampleRows(rows, logits.subarray(row * vocab, end * vocab), parts));
-    row = end;
-  }
+  const tokens = takeSampled(step, sampled, parts);
   return { rows: batch.tokens.length, again: false, guessed: countDraftRows(step), tokens };
 }

@@ -2,6 +2,7 @@
 // routing counts.
 import { expertShape } from '../../../native/model-description.ts';
 import type { ModelSession, StepBatch } from '../../../native/model-session.ts';
+import type { StepOutput } from '../../../native/row-sampling.ts';
 import { costShape } from '../../../workers/model/cost-shape.ts';
 import type { StoredModel } from '../../../workers/model/stored-model.ts';
 import type { Engine } from '../../../workers/serve/open-engine.ts';
@@ -28,9 +29,9 @@ export class CountingExecutor implements StepExecutor {
     return fixed * this.steps + (perExpert * this.experts) / expertShape(this.#model).layers.length;
   }
 
-  async step(batch: StepBatch, logits: Float32Array): Promise<void> {
+  async step(batch: StepBatch, output: StepOutput): Promise<void> {
     const before = this.#session.routingCounts();
-    await this.#session.step(batch, logits);
+    await this.#session.step(batch, output);
     // Rows of a prompt ask for no logits.
     if (batch.logitRows.length < batch.tokens.length) return;
     const after = this.#session.routingCounts();

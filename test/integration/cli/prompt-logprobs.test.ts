@@ -8,7 +8,6 @@ import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import { createTokenizer } from '../../../infra/tokenizer/create-tokenizer.ts';
 import { readTokenizerFiles } from '../../../infra/tokenizer/tokenizer-files.ts';
 import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
-import { tokenLogprob } from '../../../workers/sampler/token-logprobs.ts';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
 import { generateLocally } from '../../../workers/serve/generate-locally.ts';
 import { localExecutor } from '../../../workers/serve/local-executor.ts';
@@ -17,6 +16,7 @@ import { CONSTANT_SHAPE, ConstantTimeScheduler } from '../../constant-time-sched
 import { readNpy } from '../../golden/golden-fixtures.ts';
 import { requestFixture } from '../../request-fixture.ts';
 import { runConclave } from '../../run-conclave.ts';
+import { scoreLogits } from '../../sample-logits.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
@@ -83,7 +83,9 @@ async function logprobsOfLogits(folder: string, home: string) {
   const logits = Float32Array.from(data);
   return PROMPT.map((id, at) => {
     if (at === 0) return { id, logprob: null, top: [] };
-    return tokenLogprob(logits.subarray((at - 1) * vocab, at * vocab), id, TOP);
+    const result = scoreLogits(logits.subarray((at - 1) * vocab, at * vocab), id, TOP);
+    assert.ok(result.outcome === 'chosen');
+    return result.logprob;
   });
 }
 

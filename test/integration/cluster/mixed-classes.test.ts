@@ -70,6 +70,7 @@ test('a mixed group whose logits are far from what the leader alone computes is 
         const off = (share: number): StepExecutor => ({
           vocab: executor.vocab,
           step: async (batch, logits) => {
+            assert.ok(logits instanceof Float32Array);
             await executor.step(batch, logits);
             for (const [at, value] of logits.entries()) logits[at] = value * (1 + share * (at % 2 === 0 ? 1 : -1));
           },

@@ -4,13 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { GenerationRequest } from '../../../infra/messages/generation-request.ts';
-import { sampleToken } from '../../../workers/sampler/sample-token.ts';
-import { createSamplerScratch } from '../../../workers/sampler/sampler-scratch.ts';
-import { PURPOSE } from '../../../workers/sampler/sampling-key.ts';
-import { addToken, countTokens } from '../../../workers/sampler/token-counts.ts';
 import { CHAT, TEXT } from '../../gateway-parts/bad-requests.ts';
 import { createScriptedGateway } from '../../gateway-parts/scripted-gateway.ts';
 import { failed, finished, tokens } from '../../gateway-parts/scripted-worker.ts';
+import { sampleLogits } from '../../sample-logits.ts';
 
 const VOCAB = 257;
 /** Plain logits, ties, and the largest floats. */
@@ -21,17 +18,13 @@ const LOGITS = [
 ];
 
 function answer(request: GenerationRequest) {
-  const scratch = createSamplerScratch(VOCAB);
-  const counts = countTokens(request.prompts[0] ?? [], []);
-  try {
-    for (const [position, logits] of LOGITS.entries()) {
-      const key = { seed: request.sampling.seed, choice: 0, position, purpose: PURPOSE.token };
-      const { id } = sampleToken(logits, request.sampling, counts, key, scratch);
-      assert.ok(id >= 0 && id < VOCAB);
-      addToken(counts, id);
-    }
-  } catch (error) {
-    return [failed('generation_failed', String(error))];
+  const prompt = request.prompts[0] ?? [];
+  const generated: number[] = [];
+  for (const logits of LOGITS) {
+    const result = sampleLogits(logits, request.sampling, { prompt, generated, choice: 0 });
+    if (result.outcome !== 'chosen') return [failed('generation_failed', result.outcome)];
+    assert.ok(result.id >= 0 && result.id < VOCAB);
+    generated.push(result.id);
   }
   return [tokens('Hi', { finish: 'stop' }), finished()];
 }

@@ -10,7 +10,9 @@ import type {
   AddonGroupStepReport,
   AddonModelSession,
   AddonStepCommand,
+  AddonStepOutput,
 } from '../../../native/addon-types.ts';
+import { RowSampling } from '../../../native/row-sampling.ts';
 import { startSilentExchange } from './silent-exchange.ts';
 import { ADDON_PATH, addon, LIMITS, MODEL, oneRow, packPath, readySession, SIZES, TABLES } from './zero-model.ts';
 
@@ -51,16 +53,27 @@ function groupStep(
   session: AddonModelSession,
   member: AddonGroupMember,
   order: AddonStepCommand = NO_TIMEOUT,
-  logits: Float32Array | null = new Float32Array(SIZES.vocab),
+  output: AddonStepOutput | null = new Float32Array(SIZES.vocab),
 ): Promise<AddonGroupStepReport> {
   const one = new Int32Array(1);
-  return session.groupStep(one, one, one, one, 1, one, logits, member, order);
+  return session.groupStep(one, one, one, one, 1, one, output, member, order);
 }
 
 test('a member can leave, nothing more', async () => {
   const session = readySession();
   const member = addon.createGroupMember(session, ALONE);
   assert.deepEqual(Object.getOwnPropertyNames(Object.getPrototypeOf(member)).sort(), ['constructor', 'leave']);
+  await session.close();
+});
+
+test('a step of a group samples on the leader', async () => {
+  const session = readySession();
+  const sampling = new RowSampling(1, [], [{ row: 0, id: 4, top: 0 }]);
+  const member = addon.createGroupMember(session, ALONE);
+  await groupStep(session, member, NO_TIMEOUT, sampling.raw);
+  assert.equal(sampling.result(0).outcome, 'chosen');
+  const { trouble } = await groupStep(session, member, { ...NO_TIMEOUT, step: 2 }, null);
+  assert.equal(trouble, 'none');
   await session.close();
 });
 

@@ -2,6 +2,7 @@
 // table. What lies in a wrong slot, or is left there by a wrong guess, changes the answer.
 import type { StepExecutor } from '../../../workers/step/run-step.ts';
 import { byteTokenizer } from '../../byte-tokenizer.ts';
+import { logitsEngine } from '../../sample-logits.ts';
 
 /** Tokens that it answers with. Few, so that answers repeat themselves. */
 const ALPHABET = [...Buffer.from('abcdef')];
@@ -11,21 +12,18 @@ const UNLIKELY = -30;
 export function kvTrackingEngine(blockTokens: number): StepExecutor {
   const slots = new Map<number, number>();
   const { vocabSize: vocab } = byteTokenizer;
-  return {
-    vocab,
-    step: async ({ tokens, positions, sequences, blockTables, blockTableWidth, logitRows }, logits) => {
-      const slotOf = (row: number, position: number): number => {
-        const at = (sequences[row] ?? 0) * blockTableWidth + Math.floor(position / blockTokens);
-        return (blockTables[at] ?? -1) * blockTokens + (position % blockTokens);
-      };
-      for (const [row, position] of positions.entries()) slots.set(slotOf(row, position), tokens[row] ?? 0);
-      for (const [index, row] of logitRows.entries()) {
-        const length = (positions[row] ?? 0) + 1;
-        const before = Array.from({ length }, (_, position) => slots.get(slotOf(row, position)) ?? -1);
-        logits.set(logitsAfter(before, vocab), index * vocab);
-      }
-    },
-  };
+  return logitsEngine(vocab, ({ tokens, positions, sequences, blockTables, blockTableWidth, logitRows }, logits) => {
+    const slotOf = (row: number, position: number): number => {
+      const at = (sequences[row] ?? 0) * blockTableWidth + Math.floor(position / blockTokens);
+      return (blockTables[at] ?? -1) * blockTokens + (position % blockTokens);
+    };
+    for (const [row, position] of positions.entries()) slots.set(slotOf(row, position), tokens[row] ?? 0);
+    for (const [index, row] of logitRows.entries()) {
+      const length = (positions[row] ?? 0) + 1;
+      const before = Array.from({ length }, (_, position) => slots.get(slotOf(row, position)) ?? -1);
+      logits.set(logitsAfter(before, vocab), index * vocab);
+    }
+  });
 }
 
 /** Mostly what the last two tokens say, and a little of what all of them do. */

@@ -15,6 +15,7 @@ import type { StepExecutor } from '../../../workers/step/run-step.ts';
 import { bytesOf, byteTokenizer } from '../../byte-tokenizer.ts';
 import { CONSTANT_SHAPE, ConstantTimeScheduler } from '../../constant-time-scheduler.ts';
 import { makeRequest } from '../../queue-fixture.ts';
+import { logitsEngine } from '../../sample-logits.ts';
 
 export const BLOCK_TOKENS = 4;
 /** The engine is broken behind this token. */
@@ -165,24 +166,21 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
   return group;
 }
 
-const COUNTING: StepExecutor = {
-  vocab: byteTokenizer.vocabSize,
-  step: async ({ tokens, logitRows }, logits) => {
-    const { vocab } = COUNTING;
-    for (const [index, row] of logitRows.entries()) {
-      const last = tokens[row] ?? 0;
-      if (last === BROKEN.charCodeAt(0)) logits.fill(Number.NaN, index * vocab, (index + 1) * vocab);
-      logits[index * vocab + last + 1] = 1;
-    }
-  },
-};
+const VOCAB = byteTokenizer.vocabSize;
+const COUNTING = logitsEngine(VOCAB, ({ tokens, logitRows }, logits) => {
+  for (const [index, row] of logitRows.entries()) {
+    const last = tokens[row] ?? 0;
+    if (last === BROKEN.charCodeAt(0)) logits.fill(Number.NaN, index * VOCAB, (index + 1) * VOCAB);
+    logits[index * VOCAB + last + 1] = 1;
+  }
+});
 
 function beforeEachStep({ vocab, step }: StepExecutor, before: () => Promise<void>): StepExecutor {
   return {
     vocab,
-    step: async (batch, logits) => {
+    step: async (batch, output) => {
       await before();
-      await step(batch, logits);
+      await step(batch, output);
     },
   };
 }
