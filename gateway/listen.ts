@@ -74,7 +74,7 @@ function serveRequests(server: Server, fetch: Fetch, log: Logger): void {
     outgoing.once('finish', () => answers.delete(outgoing));
     // `OPTIONS *` asks about the whole server, which has no other path in a URL.
     if (incoming.url === '*') incoming.url = '/';
-    if (!refuse.lacksHost(incoming, outgoing)) serve(incoming, outgoing);
+    if (!refuse.wrongHost(incoming, outgoing)) serve(incoming, outgoing);
   });
   server.on('checkExpectation', refuse.expectation);
   server.on('connect', refuse.tunnel);

@@ -21,6 +21,7 @@ const invalid = (status: number, message: string): Refusal => ({ status, code: '
 const NOT_HTTP = invalid(400, 'The request is not valid HTTP.');
 const NOT_IN_TIME = invalid(408, 'The request did not arrive in time. Send it again.');
 const WITHOUT_HOST = invalid(400, "The request lacks the header 'Host', which HTTP/1.1 requires.");
+const SEVERAL_HOSTS = invalid(400, "The request has more than one header 'Host'.");
 const EXPECTATION = invalid(417, "Unsupported 'Expect' header: send '100-continue', or omit it.");
 const TUNNEL: Refusal = {
   status: 405,
@@ -43,8 +44,8 @@ export interface MalformedRefusals {
   readonly tunnel: (incoming: IncomingMessage, socket: Duplex) => void;
   /** For the server's `checkExpectation`. */
   readonly expectation: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
-  /** True when the request was refused: HTTP/1.0 does without a Host, HTTP/1.1 does not (RFC 9112 section 3.2). */
-  readonly lacksHost: (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
+  /** True if it refused the request: HTTP/1.1 needs exactly one Host, HTTP/1.0 at most one (RFC 9112 section 3.2). */
+  readonly wrongHost: (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
   /** For the adapter, whose URL of the request is not valid, and for what escapes the app. */
   readonly thrown: (error: unknown) => Response;
 }
@@ -64,9 +65,10 @@ export function createMalformedRefusals(log: Logger, headersSent: (socket: Duple
     },
     tunnel: (_, socket) => writeRaw(socket, TUNNEL, tell),
     expectation: (_, outgoing) => toOutgoing(outgoing, EXPECTATION),
-    lacksHost: ({ headers, httpVersion }, outgoing) => {
-      if (headers.host !== undefined || httpVersion !== '1.1') return false;
-      toOutgoing(outgoing, WITHOUT_HOST);
+    wrongHost: ({ rawHeaders, httpVersion }, outgoing) => {
+      const hosts = countHosts(rawHeaders);
+      if (hosts === 1 || (hosts === 0 && httpVersion !== '1.1')) return false;
+      toOutgoing(outgoing, hosts === 0 ? WITHOUT_HOST : SEVERAL_HOSTS);
       return true;
     },
     thrown: (error) => {
@@ -76,6 +78,11 @@ export function createMalformedRefusals(log: Logger, headersSent: (socket: Duple
       return new Response(body, { status: refusal.status, headers });
     },
   };
+}
+
+/** `rawHeaders` alternates names and values; `headers.host` would hide all but the first. */
+function countHosts(rawHeaders: readonly string[]): number {
+  return rawHeaders.filter((text, at) => at % 2 === 0 && text.length === 4 && text.toLowerCase() === 'host').length;
 }
 
 /** A preconnect or a port probe, which sent no request: it gets no answer and no log entry. */

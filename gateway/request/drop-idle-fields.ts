@@ -36,7 +36,7 @@ function dropAt(fields: Fields, level: Level, prefix: string, served: ReadonlySe
   const kept = Object.entries(fields).flatMap(([name, value]) => {
     const path = `${prefix}${name.slice(0, 64)}`;
     const treatment = TREATMENTS.get(`${level}.${name}`);
-    if (isIdle(value, treatment, served.has(name))) return [];
+    if (isIdle(value, treatment, served.has(name)) || repeatsOther(value, treatment, fields)) return [];
     if (treatment !== undefined && asksForMore(value, treatment)) throw notSupported(path);
     const below = NESTED[level];
     return [[name, Object.hasOwn(below, name) ? dropBelow(value, below[name] as Level, path) : value] as const];
@@ -54,6 +54,10 @@ function isIdle(value: unknown, treatment: Treatment | undefined, served: boolea
   if (treatment?.kind !== 'refused') return !served && isEmpty(value);
   if (isEmpty(value)) return treatment.emptyIsIdle;
   return treatment.idle.some((idle) => isDeepStrictEqual(value, idle));
+}
+
+function repeatsOther(value: unknown, treatment: Treatment | undefined, fields: Fields): boolean {
+  return treatment?.kind === 'refused' && treatment.sameAs !== null && value === fields[treatment.sameAs];
 }
 
 function asksForMore(value: unknown, treatment: Treatment): boolean {

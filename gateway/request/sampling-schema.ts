@@ -38,8 +38,8 @@ const logitBiasSchema = z
   })
   .nullish()
   .openapi({
-    type: 'object',
-    additionalProperties: { type: 'number', minimum: -LARGEST_BIAS, maximum: LARGEST_BIAS },
+    type: ['object', 'null'],
+    additionalProperties: { type: ['number', 'null'], minimum: -LARGEST_BIAS, maximum: LARGEST_BIAS },
     description: 'Maps a token id to the bias that is added to its logit.',
   });
 
@@ -54,7 +54,11 @@ function biasFault(token: string, bias: unknown): string | null {
 const seedSchema = z
   .custom<number | bigint>(isInt64, 'expected a 64-bit integer')
   .nullish()
-  .openapi({ type: 'integer', format: 'int64', description: 'The same seed and request give the same answer.' });
+  .openapi({
+    type: ['integer', 'null'],
+    format: 'int64',
+    description: 'The same seed and request give the same answer.',
+  });
 
 function isInt64(value: unknown): boolean {
   if (typeof value === 'number') return Number.isSafeInteger(value);

@@ -6,12 +6,17 @@ export type Level = 'chat' | 'completion' | 'message' | 'part' | 'stream_options
 
 /**
  * `hint`: any value is accepted and discarded, because it cannot change the answer of a text model.
- * `refused`: a 400 that names the field, except for values without effect (`idle`).
+ * `refused`: a 400 that names the field, except for values without effect: those in `idle`, and that of the field `sameAs`.
  * `refused-values`: the field is supported, but these values are not.
  */
 export type Treatment =
   | { readonly kind: 'hint' }
-  | { readonly kind: 'refused'; readonly idle: readonly unknown[]; readonly emptyIsIdle: boolean }
+  | {
+      readonly kind: 'refused';
+      readonly idle: readonly unknown[];
+      readonly emptyIsIdle: boolean;
+      readonly sameAs: string | null;
+    }
   | { readonly kind: 'refused-values'; readonly values: readonly unknown[] };
 
 export interface UnservedField {
@@ -57,7 +62,13 @@ export const UNSERVED_FIELDS: readonly UnservedField[] = [
   refusedEvenEmpty(CHAT, 'web_search_options', 'an empty object asks for a search with default options'),
   refused(CHAT, 'moderation', [], 'the client would rely on a verdict that was never made'),
   refused(COMPLETION, 'suffix', [''], 'the text would not lead to the suffix'),
-  refused(COMPLETION, 'best_of', [1], 'one answer is the best of one; more would have to be ranked'),
+  refusedUnlessEqual(
+    COMPLETION,
+    'best_of',
+    [1],
+    'n',
+    'the best n of n answers are all of them; more would have to be ranked',
+  ),
 
   refused(MESSAGE, 'refusal', [''], 'a refusal is text that the model would not see'),
   refused(MESSAGE, 'tool_calls', [], 'the model would not see its own calls'),
@@ -79,11 +90,21 @@ function hint(levels: readonly Level[], field: string, reason: string): Unserved
 }
 
 function refused(levels: readonly Level[], field: string, idle: readonly unknown[], reason: string): UnservedField {
-  return { levels, field, reason, treatment: { kind: 'refused', idle, emptyIsIdle: true } };
+  return { levels, field, reason, treatment: { kind: 'refused', idle, emptyIsIdle: true, sameAs: null } };
+}
+
+function refusedUnlessEqual(
+  levels: readonly Level[],
+  field: string,
+  idle: readonly unknown[],
+  sameAs: string,
+  reason: string,
+): UnservedField {
+  return { levels, field, reason, treatment: { kind: 'refused', idle, emptyIsIdle: true, sameAs } };
 }
 
 function refusedEvenEmpty(levels: readonly Level[], field: string, reason: string): UnservedField {
-  return { levels, field, reason, treatment: { kind: 'refused', idle: [], emptyIsIdle: false } };
+  return { levels, field, reason, treatment: { kind: 'refused', idle: [], emptyIsIdle: false, sameAs: null } };
 }
 
 function refusedValues(

@@ -20,7 +20,7 @@ test('TypeScript is formatted and free of lint', () => {
 });
 
 test('nothing is exported, listed or kept without use', () => {
-  const { status, output } = run(tool('knip'), ['--no-config-hints']);
+  const { status, output } = run(tool('knip'), ['--treat-config-hints-as-errors']);
   assert.equal(status, 0, output);
 });
 

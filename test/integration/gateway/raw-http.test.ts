@@ -106,6 +106,18 @@ const MALFORMED: readonly Malformed[] = [
     message: "The request lacks the header 'Host', which HTTP/1.1 requires.",
   },
   {
+    title: 'two Host headers',
+    bytes: 'GET /healthz HTTP/1.1\r\nhost: x\r\nHost: y\r\n\r\n',
+    status: 400,
+    message: "The request has more than one header 'Host'.",
+  },
+  {
+    title: 'HTTP/1.0 with two Host headers',
+    bytes: 'GET /healthz HTTP/1.0\r\nhost: x\r\nhost: x\r\n\r\n',
+    status: 400,
+    message: "The request has more than one header 'Host'.",
+  },
+  {
     title: 'an invalid Host',
     bytes: 'GET /healthz HTTP/1.1\r\nhost: a b\r\n\r\n',
     status: 400,

@@ -97,7 +97,8 @@ test('the published schema of a body refuses what the server refuses, and takes 
   const cases: readonly [object, number][] = [
     [{}, 200],
     [{ temperature: 2, top_p: 1, top_k: 0, stop: 'x', seed: -5, logit_bias: { 5: 3 } }, 200],
-    [{ temperature: null, n: null, stop: null }, 200],
+    [{ temperature: null, n: null, stop: null, seed: null, logit_bias: null }, 200],
+    [{ logit_bias: { 5: null } }, 200],
     [{ temperature: 2.1 }, 400],
     [{ top_p: -0.1 }, 400],
     [{ n: 0 }, 400],

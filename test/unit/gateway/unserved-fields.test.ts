@@ -106,6 +106,15 @@ for (const { level, field, reason, samples } of entries) {
   });
 }
 
+test('best_of is accepted where it equals n, which asks for nothing more, and refused elsewhere', async () => {
+  const gateway = await createScriptedGateway();
+  const statusOf = async (fields: object) =>
+    (await gateway.post(TEXT, { model: 'tiny', prompt: 'a', ...fields })).status;
+  assert.equal(await statusOf({ n: 2, best_of: 2 }), 200);
+  assert.equal(await statusOf({ n: 2, best_of: 3 }), 400);
+  assert.equal(await statusOf({ n: null, best_of: 2 }), 400);
+});
+
 describe('unknown fields', () => {
   for (const [level, { path, body, prefix }] of Object.entries(LEVELS)) {
     test(`${level}: take what asks for nothing, refuse the rest by name`, async () => {
