@@ -14,7 +14,8 @@ class FamilyShape:
     tokens: int  # length of the sequence whose logits are kept
     stride: int = 4  # logits are kept at every stride-th position, beside block borders and the last
     prompt: int = 40  # prompt length of the greedy continuation; 40 + 64 crosses a KV block border
-    # None: config.json as transformers 5 writes it. Else: as older files have it, with these keys on top.
+    # None: config.json as transformers 5 writes it. Else: as older files have it, with these keys on top; the value
+    # "absent" removes a key.
     older: dict[str, Any] | None = None
     shard_bytes: int | None = None  # split into shards of at most this size
     fused: bool = False  # experts as transformers 5 holds them: one tensor of all gates and ups, one of all downs
