@@ -27,6 +27,7 @@ import { createTenantStore, type TenantStore } from '../infra/tenants/tenant-sto
 import { createJobBoard } from './admin/job-board.ts';
 import { createApp } from './app.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
+import { createEndedSessions } from './auth/ended-sessions.ts';
 import { createRequestRateLimit } from './auth/limit-request-rate.ts';
 import { createSessions } from './auth/sessions.ts';
 import { createJwtVerifier } from './auth/verify-jwt.ts';
@@ -135,7 +136,13 @@ function createParts(config: Config, log: Logger, { redis, queue, late, models }
     log,
     audit: createAuditLog(redis),
     authenticator: createAuthenticator(keys, tenants, createJwtVerifier(config.auth.jwt)),
-    sessions: createSessions(keys, tenants, pepper, config.auth.sessionSeconds),
+    sessions: createSessions({
+      keys,
+      tenants,
+      ended: createEndedSessions(redis),
+      pepper,
+      seconds: config.auth.sessionSeconds,
+    }),
     rateLimit: createRequestRateLimit(redis),
     models,
     streams: {

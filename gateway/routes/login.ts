@@ -1,6 +1,6 @@
 // /admin/login exchanges an API key for a session cookie; /admin/logout ends the session.
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import { deleteCookie, setCookie } from 'hono/cookie';
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { toDomainError } from '../../infra/errors/domain-error.ts';
 import { JOB_BOARD_PATH } from '../admin/job-board.ts';
 import { signInPage, signOutPage } from '../admin/sign-in-pages.ts';
@@ -26,7 +26,7 @@ export function addLoginRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts
   app.get('/admin/login', (c) => c.html(signInPage(NOTICES.get(c.req.query('after') ?? '') ?? '')));
   app.post('/admin/login', (c) => onOwnPage(parts, c, () => signIn(parts, c)));
   app.get('/admin/logout', (c) => c.html(signOutPage()));
-  app.post('/admin/logout', (c) => onOwnPage(parts, c, async () => signOut(parts, c)));
+  app.post('/admin/logout', (c) => onOwnPage(parts, c, () => signOut(parts, c)));
 }
 
 /** Refuses forms of other sites, which could sign a browser in with another key. The refusal is a page for people. */
@@ -51,7 +51,8 @@ async function signIn(parts: GatewayParts, c: GatewayContext): Promise<Response>
   return c.redirect(publicPath(parts.config, JOB_BOARD_PATH), 303);
 }
 
-function signOut(parts: GatewayParts, c: GatewayContext): Response {
+async function signOut(parts: GatewayParts, c: GatewayContext): Promise<Response> {
+  await parts.sessions.close(getCookie(c, SESSION_COOKIE) ?? '', parts.clock());
   deleteCookie(c, SESSION_COOKIE, cookieOptions(parts));
   return c.redirect(publicPath(parts.config, '/admin/login?after=logout'), 303);
 }

@@ -274,6 +274,15 @@ export const KEYS: readonly KeyInfo[] = [
     'stays',
     'about 10,000 entries',
   ),
+  durable(
+    'cv:ended-session:*',
+    'string',
+    'marks a browser session that was signed out before it expired',
+    'gateway',
+    'gateway',
+    'when the session expires',
+    '1 B',
+  ),
   durable('cv:rate:*', 'string', 'requests of a tenant per minute', 'gateway', 'gateway', '1 min', '20 B'),
   durable(
     'cv:rewriting',
@@ -349,6 +358,7 @@ export const prefixes = {
   model: 'cv:model:',
   apiKey: 'cv:key:',
   tenant: 'cv:tenant:',
+  endedSession: 'cv:ended-session:',
   rate: 'cv:rate:',
   toGateway: 'cv:to-gateway:',
   wake: 'cv:wake:',

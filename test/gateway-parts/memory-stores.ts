@@ -1,5 +1,6 @@
 // Keys, tenants and audit log in memory, for tests of the gateway's own decisions. The Redis stores have tests of their own.
 import { randomBytes } from 'node:crypto';
+import type { EndedSessions } from '../../gateway/auth/ended-sessions.ts';
 import { configSchema } from '../../infra/config/config-schema.ts';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { apiKeyPrefix, makeApiKey } from '../../infra/tenants/api-key.ts';
@@ -73,4 +74,9 @@ export function createMemoryAudit(): AuditLog & { readonly entries: LoggedAuditE
     append: async (entry) => void entries.unshift({ ...entry, id: `${entries.length}-0`, atMs: 0 }),
     page: async (limit) => entries.slice(0, limit),
   };
+}
+
+export function createMemoryEndedSessions(): EndedSessions {
+  const ids = new Set<string>();
+  return { add: async (id) => void ids.add(id), has: async (id) => ids.has(id) };
 }

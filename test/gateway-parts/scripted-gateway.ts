@@ -13,7 +13,12 @@ import { createLogger } from '../../infra/log/logger.ts';
 import { createMetrics } from '../../infra/metrics/metrics.ts';
 import type { Scope } from '../../infra/tenants/scope.ts';
 import { type ApiDescription, checkedFetch, describedAnswers } from './described-answers.ts';
-import { createMemoryAudit, createMemoryKeys, createMemoryTenants } from './memory-stores.ts';
+import {
+  createMemoryAudit,
+  createMemoryEndedSessions,
+  createMemoryKeys,
+  createMemoryTenants,
+} from './memory-stores.ts';
 import { createScriptedWorker, finished, type Script, tokens } from './scripted-worker.ts';
 
 const MAX_CONTEXT = 64;
@@ -71,7 +76,13 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
     tenants,
     audit,
     authenticator: createAuthenticator(keys, tenants, createJwtVerifier(config.auth.jwt)),
-    sessions: createSessions(keys, tenants, Buffer.alloc(32, 1), config.auth.sessionSeconds),
+    sessions: createSessions({
+      keys,
+      tenants,
+      ended: createMemoryEndedSessions(),
+      pepper: Buffer.alloc(32, 1),
+      seconds: config.auth.sessionSeconds,
+    }),
     rateLimit: { count: async () => UNLIMITED, read: async () => UNLIMITED },
     models: { list: () => [BYTE_MODEL], find: async (name) => (name === BYTE_MODEL.name ? BYTE_MODEL : undefined) },
     queue: worker.queue,

@@ -206,6 +206,18 @@ test('a change comes from our own page: by the verdict of the browser, else the 
   assert.match(await refused.text(), /role="alert">This request did not come from a page of .* set publicUrl/);
 });
 
+test('signing out ends the session on the server, so a copied cookie is useless, and no other session of the key', async () => {
+  const { form, cookie, key, visit } = await signIn();
+  const other = (await form(`key=${key}`)).headers.get('set-cookie') ?? '';
+  assert.equal((await visit('/admin/queues')).status, 200);
+  assert.equal((await visit('/admin/logout', { origin: ORIGIN }, 'POST')).status, 303);
+  const statusWith = async (copied: string) =>
+    (await visit('/admin/queues', { cookie: copied.split(';')[0] ?? '' })).status;
+  assert.equal(await statusWith(cookie), 401);
+  assert.equal(await statusWith(other), 200);
+  assert.equal((await visit('/admin/logout', { origin: ORIGIN }, 'POST')).status, 303, 'signing out twice is no error');
+});
+
 test('behind a proxy that strips a path, redirects and the cookie have it', async () => {
   const { gateway, form, cookie, response } = await signIn({ publicUrl: 'https://llm.example/llm/' });
   assert.equal(response.headers.get('location'), '/llm/admin/queues');
