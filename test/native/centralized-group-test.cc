@@ -147,8 +147,10 @@ struct Three {
 
 std::string shown(const GroupStepReport& report) {
   std::string all = std::to_string(static_cast<int>(report.trouble)) + ":";
-  for (const int32_t culprit : report.culprits) all += " " + std::to_string(culprit);
-  for (const auto& [member, why] : report.replaced) all += " replaced " + std::to_string(member) + " " + why;
+  for (const int32_t culprit : report.culprits) all.append(" ").append(std::to_string(culprit));
+  for (const auto& [member, why] : report.replaced) {
+    all.append(" replaced ").append(std::to_string(member)).append(" ").append(why);
+  }
   return all + " " + report.text;
 }
 
