@@ -205,11 +205,14 @@ void MetalBackend::project(const StepBatch& /*batch*/, const ModelWeights& weigh
 void MetalBackend::runPart(const ModelWeights& weights, int32_t layer, Contribution before) {
   const bool sums = before.sums != nullptr;
   putContribution(before);
-  // A part adds to x: one that was ended may have done so already.
+  // A part adds to x and ends with the next routing weights: one that was ended may have done so already.
   float* x = hostOf<float>(memory_.x);
-  before_.assign(x, x + int64_t{rows_} * shape_.dModel);
+  float* routing = hostOf<float>(memory_.routingWeights);
+  xBefore_.assign(x, x + int64_t{rows_} * shape_.dModel);
+  routingBefore_.assign(routing, routing + int64_t{rows_} * shape_.router.topK);
   untilInTime([&] {
-    std::copy(before_.begin(), before_.end(), x);
+    std::copy(xBefore_.begin(), xBefore_.end(), x);
+    std::copy(routingBefore_.begin(), routingBefore_.end(), routing);
     if (!next_.has_value() || next_->layer != layer || next_->sums != sums) next_ = encodedPart(weights, layer, sums);
     const auto commands = std::move(next_->commands);
     next_.reset();

@@ -108,8 +108,8 @@ class MetalBackend final : public Backend {
   // Of the batch at hand.
   int32_t rows_ = 0, logitRows_ = 0, blockTableWidth_ = 0, mostBlocks_ = 0;
   GpuView blockTables_;
-  std::vector<float> before_;  // x of the part at hand before it ran
-  std::optional<Part> next_;   // encoded ahead; what it is bound to must stay as it is
+  std::vector<float> xBefore_, routingBefore_;  // what a part reads and writes, before it ran
+  std::optional<Part> next_;                    // encoded ahead; what it is bound to must stay as it is
   std::vector<double> routingCounts_;
   ThreadPool threads_;
 };
