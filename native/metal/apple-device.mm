@@ -36,7 +36,10 @@ class AppleBuffer final : public GpuBuffer {
 
 class ApplePipeline final : public GpuPipeline {
  public:
-  ApplePipeline(id<MTLComputePipelineState> state, int32_t groupThreads) : GpuPipeline(groupThreads), metal(state) {}
+  ApplePipeline(id<MTLComputePipelineState> state, int32_t groupThreads)
+      : GpuPipeline(groupThreads, {static_cast<int64_t>([state maxTotalThreadsPerThreadgroup]),
+                                   static_cast<int64_t>([state staticThreadgroupMemoryLength])}),
+        metal(state) {}
   const id<MTLComputePipelineState> metal;
 };
 
@@ -96,6 +99,8 @@ class AppleCommands final : public GpuCommands {
     }
   }
 
+  double gpuSeconds() const override { return [buffer_ GPUEndTime] - [buffer_ GPUStartTime]; }
+
  private:
   id<MTLCommandBuffer> buffer_;
   id<MTLComputeCommandEncoder> encoder_;
@@ -135,7 +140,12 @@ class API_AVAILABLE(macos(15.0)) AppleResidencySet final : public GpuResidencySe
   id<MTLResidencySet> set_;
 };
 
-id<MTLLibrary> compile(id<MTLDevice> device, DType weights) {
+struct Compiled {
+  id<MTLLibrary> library = nil;
+  std::string warnings;
+};
+
+Compiled compile(id<MTLDevice> device, DType weights) {
   MTLCompileOptions* options = [[MTLCompileOptions alloc] init];
   options.languageVersion = MTLLanguageVersion3_0;
   options.preprocessorMacros = @{@"CONCLAVE_DTYPE" : @(static_cast<int>(weights))};
@@ -152,17 +162,17 @@ id<MTLLibrary> compile(id<MTLDevice> device, DType weights) {
   NSError* error = nil;
   id<MTLLibrary> library = [device newLibraryWithSource:@(shaderSource) options:options error:&error];
   if (library == nil) throw didNotCompile(textOf(error));
-  return library;
+  return {library, error == nil ? "" : textOf(error)};
 }
 
 // The source is compiled once per process and type of weights: a process has one source and one GPU. Between processes
 // the system keeps what it compiled, by the source's hash (docs/decisions/0094).
-id<MTLLibrary> libraryFor(id<MTLDevice> device, DType weights) {
+const Compiled& libraryFor(id<MTLDevice> device, DType weights) {
   static std::mutex mutex;
-  static id<MTLLibrary> libraries[3] = {nil, nil, nil};
+  static Compiled libraries[3];
   const std::lock_guard lock(mutex);
   const size_t index = static_cast<size_t>(weights);
-  if (libraries[index] == nil) libraries[index] = compile(device, weights);
+  if (libraries[index].library == nil) libraries[index] = compile(device, weights);
   return libraries[index];
 }
 
@@ -193,7 +203,7 @@ class AppleDevice final : public GpuDevice {
 
   std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) override {
     @autoreleasepool {
-      id<MTLFunction> function = [libraryFor(device_, weights) newFunctionWithName:@(kernel.c_str())];
+      id<MTLFunction> function = [libraryFor(device_, weights).library newFunctionWithName:@(kernel.c_str())];
       if (function == nil) throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);
       NSError* error = nil;
       id<MTLComputePipelineState> state = [device_ newComputePipelineStateWithFunction:function error:&error];
@@ -203,6 +213,12 @@ class AppleDevice final : public GpuDevice {
       }
       requireThreads(kernel, static_cast<int64_t>([state maxTotalThreadsPerThreadgroup]), threads);
       return std::make_unique<ApplePipeline>(state, threads);
+    }
+  }
+
+  std::string warnings(DType weights) override {
+    @autoreleasepool {
+      return libraryFor(device_, weights).warnings;
     }
   }
 
@@ -263,7 +279,7 @@ std::unique_ptr<GpuDevice> openAppleDevice() {
     bool residencySets = false;
     if (@available(macOS 15.0, *)) residencySets = true;
     return std::make_unique<AppleDevice>(
-        device, GpuProperties{[[device name] UTF8String], className(device), appleSilicon, true, residencySets,
+        device, GpuProperties{[[device name] UTF8String], className(device), appleSilicon, appleSilicon, residencySets,
                               static_cast<int64_t>([[NSProcessInfo processInfo] physicalMemory]),
                               static_cast<int64_t>([device recommendedMaxWorkingSetSize]),
                               static_cast<int64_t>([device maxBufferLength]), getpagesize(),

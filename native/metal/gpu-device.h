@@ -70,12 +70,19 @@ struct GpuView {
 
 using BufferList = std::vector<const GpuBuffer*>;
 
+struct PipelineLimits {
+  int64_t threads;           // that the kernel's registers leave room for in a threadgroup
+  int64_t threadgroupBytes;  // that the kernel declares; 0 where that shows only when it runs
+};
+
 class GpuPipeline {
  public:
-  explicit GpuPipeline(int32_t groupThreads) : threads(groupThreads) {}
+  GpuPipeline(int32_t groupThreads, const PipelineLimits& pipelineLimits)
+      : threads(groupThreads), limits(pipelineLimits) {}
   virtual ~GpuPipeline() = default;
 
   const int32_t threads;  // of a threadgroup
+  const PipelineLimits limits;
 };
 
 struct GpuGrid {
@@ -101,6 +108,8 @@ class GpuCommands {
   /** Hands the commands to the GPU and returns. Buffers in use must not be touched until wait() returns. */
   virtual void submit() = 0;
   virtual void wait() = 0;
+  /** How long the GPU ran, after wait(). */
+  virtual double gpuSeconds() const = 0;
 };
 
 // Buffers that the system is asked to keep wired together.
@@ -127,6 +136,8 @@ class GpuDevice {
    * compiler's log, or the number of threads that the kernel's registers leave room for.
    */
   virtual std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) = 0;
+  /** What the compiler said of the kernels for weights of that type, although they compiled. */
+  virtual std::string warnings(DType weights) = 0;
   virtual std::unique_ptr<GpuCommands> commands() = 0;
   /** An empty set, one of at most mostResidencySets at a time. */
   virtual std::unique_ptr<GpuResidencySet> residencySet() = 0;

@@ -25,6 +25,18 @@ void SizedCommands::wait() {
   for (const auto& commands : submitted_) commands->wait();
 }
 
+double SizedCommands::gpuSeconds() const {
+  double seconds = 0;
+  for (const double each : secondsOfBuffers()) seconds += each;
+  return seconds;
+}
+
+std::vector<double> SizedCommands::secondsOfBuffers() const {
+  std::vector<double> seconds;
+  for (const auto& commands : submitted_) seconds.push_back(commands->gpuSeconds());
+  return seconds;
+}
+
 bool SizedCommands::fits(const GpuDispatch& dispatch) const {
   return openSeconds_ == 0 || openSeconds_ + budget_.predicted(dispatch.work) <= budget_.seconds();
 }

@@ -16,6 +16,9 @@ class SizedCommands final : public GpuCommands {
   void dispatch(const GpuDispatch& dispatch) override;
   void submit() override;
   void wait() override;
+  double gpuSeconds() const override;
+  /** Of each command buffer, in their order; after wait(). */
+  std::vector<double> secondsOfBuffers() const;
 
  private:
   struct Waiting {

@@ -44,7 +44,8 @@ class EmulatedBuffer final : public GpuBuffer {
 
 class EmulatedPipeline final : public GpuPipeline {
  public:
-  EmulatedPipeline(const Kernel& kernel, int32_t groupThreads) : GpuPipeline(groupThreads), kernel(kernel) {}
+  EmulatedPipeline(const Kernel& kernel, int32_t groupThreads, int64_t mostThreads)
+      : GpuPipeline(groupThreads, {mostThreads, 0}), kernel(kernel) {}
   const Kernel& kernel;
 };
 
@@ -67,19 +68,21 @@ class EmulatedCommands final : public GpuCommands {
 
   void wait() override {
     require(submitted_, "commands are waited for that were not submitted");
-    double seconds = 0;
     const std::vector<GpuDispatch> dispatches = std::exchange(dispatches_, {});
     for (size_t i = 0; i < dispatches.size(); ++i) {
-      seconds += device_.secondsOf(dispatches[i]);
-      if (seconds > device_.watchdogSeconds()) throwCommandFailure(CommandError::timeout, "Caused GPU Timeout Error");
+      seconds_ += device_.secondsOf(dispatches[i]);
+      if (seconds_ > device_.watchdogSeconds()) throwCommandFailure(CommandError::timeout, "Caused GPU Timeout Error");
       GpuDispatch dispatch = dispatches[i];
       dispatch.arguments = arguments_[i].data();
       device_.run(dispatch);
     }
   }
 
+  double gpuSeconds() const override { return seconds_; }
+
  private:
   EmulatedDevice& device_;
+  double seconds_ = 0;
   std::vector<GpuDispatch> dispatches_;
   std::vector<std::vector<std::byte>> arguments_;
   bool submitted_ = false;
@@ -155,11 +158,12 @@ std::unique_ptr<GpuBuffer> EmulatedDevice::wrap(const std::byte* pages, int64_t 
 
 std::unique_ptr<GpuPipeline> EmulatedDevice::pipeline(DType weights, const std::string& kernel, int32_t threads) {
   if (kernel == options_.refusedKernel) throw didNotCompile(options_.compilerLog);
-  requireThreads(kernel, kernel == options_.crampedKernel ? simdgroupThreads : mostGroupThreads, threads);
+  const int most = kernel == options_.crampedKernel ? simdgroupThreads : mostGroupThreads;
+  requireThreads(kernel, most, threads);
   require(threads > 0 && threads % simdgroupThreads == 0,
           kernel + " in threadgroups of " + std::to_string(threads) + " threads, which are no whole simdgroups");
   for (const Kernel& known : emulated::kernelsFor(weights)) {
-    if (kernel == known.name) return std::make_unique<EmulatedPipeline>(known, threads);
+    if (kernel == known.name) return std::make_unique<EmulatedPipeline>(known, threads, most);
   }
   throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);
 }

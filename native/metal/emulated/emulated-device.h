@@ -24,7 +24,7 @@ struct EmulatedOptions {
   bool appleSilicon = true;
   bool residencySets = true;
   bool simdgroupMatrices = true;
-  // A kernel that the compiler refuses, and what it says.
+  // A kernel that the compiler refuses, and what it says; without one it only warns.
   std::string refusedKernel, compilerLog;
   // A kernel whose registers leave room for threadgroups of 32 threads.
   std::string crampedKernel;
@@ -43,6 +43,7 @@ class EmulatedDevice final : public GpuDevice {
   std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override;
   std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override;
   std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) override;
+  std::string warnings(DType) override { return options_.refusedKernel.empty() ? options_.compilerLog : ""; }
   std::unique_ptr<GpuCommands> commands() override;
   std::unique_ptr<GpuResidencySet> residencySet() override;
 

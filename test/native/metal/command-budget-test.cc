@@ -43,6 +43,7 @@ class Recorded final : public GpuCommands {
   void dispatch(const GpuDispatch& dispatch) override { dispatches.push_back(dispatch); }
   void submit() override {}
   void wait() override {}
+  double gpuSeconds() const override { return 0; }
   std::vector<GpuDispatch> dispatches;
 };
 

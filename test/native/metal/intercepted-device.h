@@ -34,6 +34,7 @@ class InterceptedCommands final : public GpuCommands {
     commands_->wait();
     interception_.ran();
   }
+  double gpuSeconds() const override { return commands_->gpuSeconds(); }
 
  private:
   std::unique_ptr<GpuCommands> commands_;
@@ -51,6 +52,7 @@ class InterceptedDevice final : public GpuDevice {
   std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) override {
     return device_.pipeline(weights, kernel, threads);
   }
+  std::string warnings(DType weights) override { return device_.warnings(weights); }
   std::unique_ptr<GpuCommands> commands() override {
     return std::make_unique<InterceptedCommands>(device_.commands(), interception_);
   }

@@ -4,6 +4,7 @@
 
 typedef unsigned long NSUInteger;
 typedef long NSInteger;
+typedef double CFTimeInterval;
 typedef signed char BOOL;
 #define YES ((BOOL)1)
 #define NO ((BOOL)0)

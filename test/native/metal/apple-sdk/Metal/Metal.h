@@ -45,6 +45,7 @@ typedef enum MTLMathFloatingPointFunctions : NSInteger {
 @protocol MTLComputePipelineState
 @property(readonly) NSUInteger maxTotalThreadsPerThreadgroup;
 @property(readonly) NSUInteger threadExecutionWidth;
+@property(readonly) NSUInteger staticThreadgroupMemoryLength;
 @end
 
 @protocol MTLCommandEncoder
@@ -60,6 +61,8 @@ typedef enum MTLMathFloatingPointFunctions : NSInteger {
 @protocol MTLCommandBuffer
 @property(readonly) MTLCommandBufferStatus status;
 @property(readonly) NSError *error;
+@property(readonly) CFTimeInterval GPUStartTime;
+@property(readonly) CFTimeInterval GPUEndTime;
 - (id<MTLComputeCommandEncoder>)computeCommandEncoder;
 - (void)commit;
 - (void)waitUntilCompleted;
