@@ -3,7 +3,7 @@ import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { MAX_WEIGHT, MIN_WEIGHT } from '../../infra/redis/fair-limits.ts';
 import { SCOPES } from '../../infra/tenants/scope.ts';
-import type { TenantPolicy } from '../../infra/tenants/tenant-store.ts';
+import type { TenantPolicy, TenantRecord } from '../../infra/tenants/tenant-store.ts';
 import { changingRoute, readingRoute } from '../admin/admin-route.ts';
 import { audited } from '../admin/audited.ts';
 import { requireOperatorBeside } from '../admin/keep-operator.ts';
@@ -68,7 +68,7 @@ const CHANGE_TENANT = changingRoute('/tenants/{id}', {
 const BLOCK_TENANT = changingRoute('/tenants/{id}', {
   method: 'delete',
   operationId: 'blockTenant',
-  summary: 'Blocks a tenant; PATCH with `blocked: false` unblocks it.',
+  summary: 'Blocks a tenant and cancels its requests; PATCH with `blocked: false` unblocks it.',
   answer: tenantSchema,
   errors: ['not_found', 'conflict'],
   wideParameter: 'id',
@@ -136,9 +136,7 @@ async function createTenant(parts: GatewayParts, c: GatewayContext): Promise<Res
 async function changeTenant(parts: GatewayParts, c: GatewayContext, id: string): Promise<Response> {
   requireScope(c.get('principal'), 'admin:write');
   const policy = given(parseBody(tenantChangeSchema, await readBody(parts, c)));
-  const by = c.get('principal').tenant;
-  const change = { action: 'tenant.set', target: id };
-  const tenant = await audited(parts, c, change, () => parts.tenants.set(id, policy, parts.clock(), by));
+  const tenant = await setTenant(parts, c, { action: 'tenant.set', target: id }, policy);
   if (policy.weight !== undefined) await reweigh(parts, id, policy.weight);
   return c.json(tenant);
 }
@@ -146,9 +144,22 @@ async function changeTenant(parts: GatewayParts, c: GatewayContext, id: string):
 /** A tenant's past stays on record, so it is blocked rather than forgotten; PATCH takes that back. */
 async function blockTenant(parts: GatewayParts, c: GatewayContext, id: string): Promise<Response> {
   requireScope(c.get('principal'), 'admin:write');
+  return c.json(await setTenant(parts, c, { action: 'tenant.revoke', target: id }, { blocked: true }));
+}
+
+/** Blocking a tenant also cancels its waiting and running requests. */
+function setTenant(
+  parts: GatewayParts,
+  c: GatewayContext,
+  change: { readonly action: string; readonly target: string },
+  policy: Partial<TenantPolicy>,
+): Promise<TenantRecord> {
   const by = c.get('principal').tenant;
-  const change = { action: 'tenant.revoke', target: id };
-  return c.json(await audited(parts, c, change, () => parts.tenants.set(id, { blocked: true }, parts.clock(), by)));
+  return audited(parts, c, change, async () => {
+    const tenant = await parts.tenants.set(change.target, policy, parts.clock(), by);
+    if (policy.blocked === true) await parts.operations.control.cancelTenant(change.target);
+    return tenant;
+  });
 }
 
 async function createKey(parts: GatewayParts, c: GatewayContext): Promise<Response> {

@@ -1,4 +1,4 @@
-// What operators may do to queues: pause, resume, drain, weigh. In: queue names. Must not touch jobs.
+// Changes that operators make to queues and jobs: pause, resume, drain, weigh, cancel. In: names of queues, ids, tenants.
 import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
 import { MAX_WEIGHT, MIN_WEIGHT, WEIGHT_RANGE } from '../redis/fair-limits.ts';
@@ -6,7 +6,7 @@ import { keyOf, singleKeys } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
 import { runScript } from '../redis/scripts.ts';
 import { bullmqQueues } from './bullmq-queues.ts';
-import { cancelGeneration } from './cancel-generation.ts';
+import { cancelGeneration, cancelTenant } from './cancel-generation.ts';
 import { decodeQueueName } from './queue-name.ts';
 
 export interface QueueControl {
@@ -19,6 +19,8 @@ export interface QueueControl {
   setWeight(queue: string, weight: number): Promise<void>;
   /** Stops a request of any tenant, waiting or running; false when it had ended. Throws `not_found`. */
   cancel(id: string): Promise<boolean>;
+  /** Cancels all waiting and running requests of a tenant. */
+  cancelTenant(tenant: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -41,6 +43,7 @@ export function controlQueues(redis: Redis): QueueControl {
     },
     setWeight: async (name, weight) => setWeight(redis, await known(name), weight),
     cancel: async (id) => (await cancelGeneration(redis, queues, id, null)) !== 'ended',
+    cancelTenant: (tenant) => cancelTenant(redis, queues, tenant),
     close: () => queues.close(),
   };
 }

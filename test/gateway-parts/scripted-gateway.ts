@@ -69,6 +69,7 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
     setDraining: async (queue: string, on: boolean) => void controlled.push(`draining ${queue} ${on}`),
     setWeight: async (queue: string, weight: number) => void controlled.push(`weight ${queue} ${weight}`),
     cancel: async () => true,
+    cancelTenant: async (tenant: string) => void controlled.push(`cancel requests of ${tenant}`),
   };
   const parts: GatewayParts = {
     config,

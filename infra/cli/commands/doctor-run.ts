@@ -142,7 +142,11 @@ async function checkRedis(config: Config, role: RedisRole): Promise<Finding> {
     };
   } catch (error) {
     const detail = toDomainError(error).message;
-    return { what, state: 'fail', detail: refused === '' ? detail : `${detail} (${whyUnreachable(refused)})` };
+    return {
+      what,
+      state: 'fail',
+      detail: refused === '' ? detail : `${detail.replace(/\.$/, '')} (${whyUnreachable(refused)}).`,
+    };
   } finally {
     redis.disconnect();
   }

@@ -35,7 +35,7 @@ function withPolicyOptions(command: Command): Command {
     .option('--max-waiting <count>', 'maximum number of waiting requests', parsePositiveInteger)
     .option('--requests-per-minute <count>', 'rate limit; 0 disables it', parseNonNegativeInteger)
     .option('--models <ids...>', 'models that the tenant may use; "*" for all')
-    .option('--block', 'refuse all credentials of the tenant')
+    .option('--block', 'refuse all credentials of the tenant and cancel its requests')
     .option('--no-block', 'accept its credentials again');
 }
 

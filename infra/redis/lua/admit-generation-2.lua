@@ -4,7 +4,7 @@
 --   ARGV 1 id, 2 queue, 3 model, 4 tenant, 5 reserved tokens, 6 prompt tokens, 7 resume seconds, 8 waiting limit,
 --        9 gateway, 10 body digest, 11 ms that request, answer and idempotency key stay after the end, 12 request JSON
 -- Out: {1, requests ahead} admitted; {2, earlier id, its place or -1}; {3, dispatch gap or '', ms since the last
--- dispatch or ''} full; {-3} key with another body; {-4} draining; {-6} id in use.
+-- dispatch or ''} full; {-3} key with another body; {-4} draining; {-6} id in use; {-9} the tenant is blocked.
 -- @include clock
 -- @include fair
 -- @include job
@@ -33,6 +33,8 @@ if KEYS[1] ~= '' then
     return {2, earlier, redis.call('ZRANK', P.waiting .. queue, earlier) or -1}
   end
 end
+-- Blocking cancels the tenant's requests; one whose credential was checked before must not come after that.
+if redis.call('HGET', P.tenant .. ARGV[4], 'blocked') == 'true' then return {-9} end
 if redis.call('SISMEMBER', K.drain, queue) == 1 then return {-4} end
 if redis.call('EXISTS', P.job .. id) == 1 then return {-6} end
 

@@ -99,5 +99,5 @@ test('doctor reports each thing it looks at, and fails for a Redis that does not
   assert.equal(healthy.findings.find(({ what }) => what === 'redis')?.state, 'ok');
   const broken = await run(['doctor'], { REDIS_URL: 'redis://127.0.0.1:1' });
   assert.equal(broken.code, 1);
-  assert.match(broken.out, /^fail {2}redis {6}Redis does not answer\.$/m);
+  assert.match(broken.out, /^fail {2}redis {6}Redis does not answer \(connect ECONNREFUSED 127\.0\.0\.1:1\)\.$/m);
 });

@@ -146,6 +146,16 @@ test('a job is shown without its content', async () => {
   assert.ok(!JSON.stringify(body).includes('launch'));
 });
 
+test('blocking a tenant, by either route, cancels its requests; other changes do not', async () => {
+  const { gateway, admin } = await withOperator();
+  await admin('PATCH', '/tenants/acme', { maxWaiting: 3 });
+  await admin('PATCH', '/tenants/acme', { blocked: false });
+  assert.deepEqual(gateway.controlled, []);
+  assert.equal((await admin('PATCH', '/tenants/acme', { blocked: true })).status, 200);
+  assert.equal((await admin('DELETE', '/tenants/acme')).status, 200);
+  assert.deepEqual(gateway.controlled, ['cancel requests of acme', 'cancel requests of acme']);
+});
+
 async function signIn(config: ConfigInput = {}) {
   const operator = await withOperator(config);
   const { gateway, key } = operator;
