@@ -174,8 +174,20 @@ export interface AddonGroupStreams {
   readonly incomingFrom: Int32Array;
 }
 
+/** Who computes what: exchange/expert-assigner.h, or one of bench/paper-policies.h. */
+export type AddonPolicy =
+  | { readonly name: 'least' }
+  | { readonly name: 'deal' | 'busy-full' | 'recent'; readonly topK: number; readonly layers: number }
+  | {
+      readonly name: 'cold';
+      readonly topK: number;
+      readonly layers: number;
+      readonly files: readonly AddonMappedFile[];
+    };
+
 /** What makes a DecentralizedMember, a CentralizedLeader or an ExpertServer of native/exchange. */
 export interface AddonGroupMemberOptions extends AddonGroupStreams {
+  readonly policy: AddonPolicy;
   readonly centralized: boolean;
   readonly epoch: number;
   readonly me: number;
@@ -279,7 +291,12 @@ export interface Addon {
    * The members that hold expert e are `holders` from holderOffsets[e] to before holderOffsets[e + 1]. holderOffsets:
    * [experts + 1]; speed: [members].
    */
-  createAssigner(holderOffsets: Int32Array, holders: Int32Array, speed: Float64Array): AddonExpertAssigner;
+  createAssigner(
+    holderOffsets: Int32Array,
+    holders: Int32Array,
+    speed: Float64Array,
+    policy: AddonPolicy,
+  ): AddonExpertAssigner;
   createHopProbe(options: AddonHopProbeOptions): AddonHopProbe;
   /** Samples logits [rows, vocab] that lie in JavaScript, as a session of `threads` threads samples its own. Blocks. */
   sampleRows(logits: Float32Array, vocab: number, threads: number, sampling: AddonSampling): void;

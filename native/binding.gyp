@@ -10,7 +10,7 @@
       'metal/emulated/kernels.cc', 'metal/emulated/shadow-memory.cc', 'metal/emulated/threadgroup.cc',
       'cpu/attention.cc', 'cpu/choose-experts.cc', 'cpu/cpu-backend.cc', 'cpu/gated-mlps.cc', 'cpu/matmul-reference.cc',
       'cpu/row-operations.cc', 'cpu/select-kernels.cc', 'cpu/step-rows.cc',
-      'exchange/centralized-leader.cc', 'exchange/decentralized-member.cc', 'exchange/expert-assigner.cc', 'exchange/expert-server.cc',
+      'bench/paper-policies.cc', 'exchange/centralized-leader.cc', 'exchange/decentralized-member.cc', 'exchange/expert-assigner.cc', 'exchange/expert-server.cc',
       'exchange/frame-exchange.cc', 'exchange/group-member.cc', 'exchange/hop-probe.cc', 'exchange/interrupt.cc', 'exchange/layer-frame.cc',
       'exchange/layer-work.cc', 'exchange/redis-connection.cc', 'exchange/resp.cc',
       'sampler/adjust-logits.cc', 'sampler/cutoff.cc', 'sampler/draw-token.cc', 'sampler/logit-row.cc', 'sampler/philox.cc',

@@ -1,6 +1,7 @@
-// Which member of a group computes each selected expert of a layer: exchange/expert-assigner.h, for one placement.
+// Which member of a group computes each selected expert of a layer: exchange/load-policy.h, for one placement.
 import type { AddonExpertAssigner } from './addon-types.ts';
 import { loadAddon } from './load-addon.ts';
+import { type LoadPolicy, toAddonPolicy } from './load-policy.ts';
 import { refusing } from './native-error.ts';
 
 export class NativeExpertAssigner {
@@ -10,9 +11,11 @@ export class NativeExpertAssigner {
    * holders: indices of the members that hold each expert, [experts][...members]; speed: [members]. Throws NativeError
    * `invalid_argument` when a holder is no member or a speed is not positive.
    */
-  constructor(holders: readonly (readonly number[])[], speed: readonly number[]) {
+  constructor(holders: readonly (readonly number[])[], speed: readonly number[], policy: LoadPolicy) {
     const { holderOffsets, holders: flat } = flatHolders(holders);
-    this.#raw = refusing(() => loadAddon().createAssigner(holderOffsets, flat, Float64Array.from(speed)));
+    this.#raw = refusing(() =>
+      loadAddon().createAssigner(holderOffsets, flat, Float64Array.from(speed), toAddonPolicy(policy)),
+    );
   }
 
   /**

@@ -2,6 +2,7 @@
 // and without a way through JavaScript between layers.
 import type { AddonGroupMember, AddonGroupMemberOptions, AddonGroupStreams } from './addon-types.ts';
 import { flatHolders } from './expert-assigner.ts';
+import { type LoadPolicy, toAddonPolicy } from './load-policy.ts';
 
 /** Where the exchange Redis is; '' and 0 where there is nothing to say. */
 export interface ExchangeAddress {
@@ -36,6 +37,7 @@ export interface GroupStreams {
 }
 
 export interface GroupPlace extends GroupStreams {
+  readonly policy: LoadPolicy;
   readonly topology: 'centralized' | 'decentralized';
   readonly epoch: number;
   /** Indices of members. */
@@ -103,6 +105,7 @@ export class GroupMember {
 }
 
 export function toAddonPlace({
+  policy,
   topology,
   epoch,
   me,
@@ -114,6 +117,7 @@ export function toAddonPlace({
   return {
     ...toAddonStreams(streams),
     ...flatHolders(holders),
+    policy: toAddonPolicy(policy),
     centralized: topology === 'centralized',
     epoch,
     me,

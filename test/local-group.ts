@@ -4,10 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { GroupPlan, PlanMember, Topology } from '../infra/messages/group-plan.ts';
 import type { ModelSession, StepBatch } from '../native/model-session.ts';
 import { createModelSession, loadModel } from '../workers/model/load-model.ts';
-import { ExpertAssigner } from '../workers/node/assign-experts.ts';
-import { type FollowOptions, followSteps } from '../workers/node/follow-steps.ts';
-import type { GroupView } from '../workers/node/group-view.ts';
-import type { LoadPolicy } from '../workers/node/layer-work.ts';
+import { followSteps } from '../workers/node/follow-steps.ts';
 import {
   type GroupExecutor,
   type GroupExecutorOptions,
@@ -15,7 +12,6 @@ import {
 } from '../workers/node/open-group-executor.ts';
 import type { OpenedPacks } from '../workers/pack/open-packs.ts';
 
-const COUNTED: ReadonlySet<string | symbol> = new Set(['attend', 'runExperts', 'sumOutputs', 'project']);
 const LIMITS = { backend: 'cpu' as const, threads: 1, kvBlocks: 16, maxRows: 128, variant: '' };
 
 export interface TestNode {
@@ -25,12 +21,7 @@ export interface TestNode {
   readonly problems: unknown[];
   /** Stops following at once, as a killed process would from the others' point of view. */
   stop(): Promise<void>;
-  /** Calls `kill` instead of the native call that comes after `calls` others. */
-  killAfter(calls: number, kill: () => void): void;
 }
-
-/** What a native call of a killed node throws. */
-export class Killed extends Error {}
 
 /** Opens all packs of a checkpoint. */
 export function openAllPacks(folder: string, home: string): Promise<OpenedPacks> {
@@ -57,9 +48,6 @@ export interface LocalGroupOptions {
   readonly deadlines?: GroupExecutorOptions['deadlines'];
   /** Exchange of each node's own; default: the group's. */
   readonly ownExchanges?: readonly (string | null)[];
-  readonly policy?: FollowOptions['policy'];
-  /** Nodes (by index) that take decentralized steps layer by layer in JavaScript. */
-  readonly layered?: ReadonlySet<number>;
   /** Ways to the exchange of single nodes (by index); default: exchangeUrl. */
   readonly ways?: ReadonlyMap<number, string>;
   /** Packs of another checkpoint for some nodes (by index). */
@@ -155,8 +143,7 @@ export class LocalGroup {
   }
 }
 
-function startNode(options: LocalGroupOptions, group: string, index: number, whole: ModelSession): TestNode {
-  const { session, killAfter } = withKillSwitch(whole);
+function startNode(options: LocalGroupOptions, group: string, index: number, session: ModelSession): TestNode {
   const id = `node-${index}`;
   const incarnation = randomBytes(4).toString('hex');
   const problems: unknown[] = [];
@@ -173,48 +160,12 @@ function startNode(options: LocalGroupOptions, group: string, index: number, who
     stopping.abort();
     return following;
   };
-  return { id, incarnation, session, problems, stop, killAfter };
+  return { id, incarnation, session, problems, stop };
 }
 
 /** How the node of that index takes part in the exchange. */
-function exchangeOf(options: LocalGroupOptions, index: number) {
-  const { exchangeUrl, ways, ownExchanges, layered } = options;
-  const policy = options.policy ?? (layered?.has(index) ? smallestLargestLoad : undefined);
-  return {
-    exchangeUrl: ways?.get(index) ?? exchangeUrl,
-    ownExchangeUrl: ownExchanges?.[index] ?? null,
-    ...(policy === undefined ? {} : { policy }),
-  };
-}
-
-/** What nodes without a policy do, too; but one that is given is asked in JavaScript. */
-function smallestLargestLoad({ holders, speed, plan }: GroupView): LoadPolicy {
-  return new ExpertAssigner({ holders, speed, members: plan.members.length });
-}
-
-/** A session whose native calls are counted, and refused from a certain one on. */
-function withKillSwitch(whole: ModelSession): Pick<TestNode, 'session' | 'killAfter'> {
-  let left = Number.POSITIVE_INFINITY;
-  let onDeath = (): void => {};
-  const call = (method: (...args: unknown[]) => unknown, args: unknown[]): unknown => {
-    left -= 1;
-    if (left >= 0) return method.apply(whole, args);
-    onDeath();
-    throw new Killed();
-  };
-  const session = new Proxy(whole, {
-    get: (_, key) => {
-      const value: unknown = Reflect.get(whole, key, whole);
-      if (typeof value !== 'function') return value;
-      const method = value as (...args: unknown[]) => unknown;
-      return COUNTED.has(key) ? (...args: unknown[]) => call(method, args) : method.bind(whole);
-    },
-  });
-  const killAfter = (calls: number, kill: () => void): void => {
-    left = calls;
-    onDeath = kill;
-  };
-  return { session, killAfter };
+function exchangeOf({ exchangeUrl, ways, ownExchanges }: LocalGroupOptions, index: number) {
+  return { exchangeUrl: ways?.get(index) ?? exchangeUrl, ownExchangeUrl: ownExchanges?.[index] ?? null };
 }
 
 /** Rows [from, from + count) of some sequences; block `b` of sequence s is `s * blocksEach + b`; logits of every row. */

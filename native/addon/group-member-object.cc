@@ -61,16 +61,16 @@ GroupMemberObject::GroupMemberObject(const Napi::CallbackInfo& info) : Napi::Obj
     auto exchange =
         std::make_unique<FrameExchange>(stringOf(options.Get("name"), "name"), uint32Of(options.Get("epoch"), "epoch"),
                                         exchangeStreamsOf(options, place.members));
+    std::unique_ptr<LoadPolicy> policy = policyOf(options.Get("policy"), holders, speed);
     const bool centralized = options.Get("centralized").ToBoolean();
     // After the options: reading an object may run JavaScript.
     const ModelSession& session = object.open();
     const ModelShape& shape = session.shape();
     if (!centralized) {
-      member_ = std::make_shared<DecentralizedMember>(
-          shape, place, ExpertAssigner(std::move(holders), std::move(speed)), std::move(exchange));
+      member_ = std::make_shared<DecentralizedMember>(shape, place, std::move(policy), std::move(exchange));
     } else if (place.me == place.leader) {
-      member_ =
-          std::make_shared<CentralizedLeader>(shape, place, std::move(holders), std::move(speed), std::move(exchange));
+      member_ = std::make_shared<CentralizedLeader>(shape, place, std::move(policy), std::move(holders),
+                                                    std::move(speed), std::move(exchange));
     } else {
       server_ = std::make_shared<ExpertServer>(shape, place.leader, session.limits().maxRows, std::move(exchange));
     }

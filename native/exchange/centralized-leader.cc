@@ -30,14 +30,14 @@ void append(std::vector<std::byte>& bytes, const T* values, size_t count) {
 
 }  // namespace
 
-CentralizedLeader::CentralizedLeader(const ModelShape& shape, Place place, Holders holders, std::vector<double> speed,
+CentralizedLeader::CentralizedLeader(const ModelShape& shape, Place place, std::unique_ptr<LoadPolicy> policy,
+                                     Holders holders, std::vector<double> speed,
                                      std::unique_ptr<FrameExchange> exchange)
-    : GroupMember(shape, place, std::move(exchange)),
+    : GroupMember(shape, place, std::move(policy), std::move(exchange)),
       holders_(std::move(holders)),
       speed_(std::move(speed)),
-      assigner_(holders_, speed_) {
-  require(assigner_.members() == place.members && assigner_.experts() == shape.experts,
-          "holders and speed must be of the model's experts and the group's members");
+      withoutSuspects_(holders_, speed_) {
+  requireOfGroup(withoutSuspects_);
 }
 
 void CentralizedLeader::begin(int32_t rows) {
@@ -46,12 +46,13 @@ void CentralizedLeader::begin(int32_t rows) {
 }
 
 void CentralizedLeader::assign() {
-  withHolders([&] { work_.assign(assigner_); });
+  withHolders([&] { work_.assign(policy()); });
 }
 
 void CentralizedLeader::runExperts(const Layer& layer) {
   giveOut(layer.index);
-  runOwn(layer);
+  runOwn(layer, policy());
+  runBeside(layer);
   work_.place(place_.me, work_.allRows(), work_.own().data());
   gather(layer);
 }
@@ -62,22 +63,24 @@ void CentralizedLeader::giveOut(int32_t layer) {
   for (int32_t member = 0; member < place_.members; ++member) {
     if (member == place_.me) continue;
     std::vector<int32_t> slots = work_.slotsOf(member);
-    if (!slots.empty()) send(layer, member, std::move(slots));
+    const std::span<const int32_t> extra = policy().extraExperts(member);
+    if (!slots.empty() || !extra.empty()) send(layer, member, std::move(slots), extra);
   }
 }
 
-void CentralizedLeader::send(int32_t layer, int32_t member, std::vector<int32_t> slots) {
-  const int32_t rows = encodeWork(slots);
-  FrameHeader frame = header(FrameKind::work, layer, rows, static_cast<int32_t>(slots.size()));
+void CentralizedLeader::send(int32_t layer, int32_t member, std::vector<int32_t> slots,
+                             std::span<const int32_t> extra) {
+  const int32_t rows = encodeWork(slots, extra), outputs = static_cast<int32_t>(slots.size() + extra.size());
+  FrameHeader frame = header(FrameKind::work, layer, rows, outputs);
   frame.attempt = attempt_;
   exchange_->sendTo(member, frame, body_, keepNothing);
   noteSent(body_.size());
-  open_.push_back({member, attempt_, std::move(slots), rows});
+  open_.push_back({member, attempt_, std::move(slots), rows, outputs});
 }
 
 // The body of a work frame: rows and experts of its slots, i32 each, then the experts' input of every row that occurs.
-// Returns how many those are. Slots ascend.
-int32_t CentralizedLeader::encodeWork(std::span<const int32_t> slots) {
+// Returns how many those are. Slots ascend; extra experts come last, with the first of the rows.
+int32_t CentralizedLeader::encodeWork(std::span<const int32_t> slots, std::span<const int32_t> extra) {
   std::vector<int32_t> rows, experts, sent;
   for (const int32_t slot : slots) {
     const int32_t row = slot / shape_.topK;
@@ -85,6 +88,9 @@ int32_t CentralizedLeader::encodeWork(std::span<const int32_t> slots) {
     rows.push_back(static_cast<int32_t>(sent.size()) - 1);
     experts.push_back(work_.experts()[static_cast<size_t>(slot)]);
   }
+  if (sent.empty()) sent.push_back(0);
+  rows.resize(rows.size() + extra.size(), 0);
+  experts.insert(experts.end(), extra.begin(), extra.end());
   body_.clear();
   append(body_, rows.data(), rows.size());
   append(body_, experts.data(), experts.size());
@@ -117,8 +123,7 @@ void CentralizedLeader::take(const Layer& layer, const ReceivedFrame& frame, dou
   const auto share = std::ranges::find_if(
       open_, [&](const Share& open) { return open.member == frame.from && open.attempt == frame.header.attempt; });
   if (share == open_.end()) return;
-  refuseOtherSize(frame,
-                  header(FrameKind::outputs, layer.index, share->rows, static_cast<int32_t>(share->slots.size())));
+  refuseOtherSize(frame, header(FrameKind::outputs, layer.index, share->rows, share->outputs));
   work_.place(share->slots, reinterpret_cast<const std::byte*>(frame.body.data()));
   noteFrame(frame, waitedSeconds);
   open_.erase(share);
@@ -139,7 +144,7 @@ void CentralizedLeader::handOver(const Layer& layer, const std::vector<int32_t>&
 void CentralizedLeader::reassign(const Layer& layer, const std::vector<int32_t>& slots) {
   std::vector<int32_t> experts, members(slots.size());
   for (const int32_t slot : slots) experts.push_back(work_.experts()[static_cast<size_t>(slot)]);
-  withHolders([&] { assigner_.assign(experts, members); });
+  withHolders([&] { policy().assign(experts, members); });
   for (int32_t member = 0; member < place_.members; ++member) {
     std::vector<int32_t> share;
     for (size_t i = 0; i < slots.size(); ++i) {
@@ -147,12 +152,10 @@ void CentralizedLeader::reassign(const Layer& layer, const std::vector<int32_t>&
     }
     if (share.empty()) continue;
     if (member != place_.me) {
-      send(layer.index, member, std::move(share));
+      send(layer.index, member, std::move(share), {});
       continue;
     }
-    std::vector<std::byte> outputs(share.size() * work_.rowBytes());
-    work_.run(layer.backend, layer.weights, layer.index, share, outputs.data());
-    work_.place(share, outputs.data());
+    work_.place(share, work_.run(layer.backend, layer.weights, layer.index, share).data());
   }
 }
 
@@ -182,7 +185,7 @@ void CentralizedLeader::avoid(std::vector<int32_t> suspects) {
   suspects.erase(std::unique(suspects.begin(), suspects.end()), suspects.end());
   if (suspects == suspects_) return;
   suspects_ = std::move(suspects);
-  assigner_ = ExpertAssigner(without(holders_, suspects_), speed_);
+  withoutSuspects_ = ExpertAssigner(without(holders_, suspects_), speed_);
 }
 
 template <typename Assign>

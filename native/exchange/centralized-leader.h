@@ -14,10 +14,12 @@ class CentralizedLeader : public GroupMember {
  public:
   using Holders = std::vector<std::vector<int32_t>>;
 
-  /** holders, speed: as ExpertAssigner takes them. Throws Failure invalidArgument unless they are of this model's
-   * group. */
-  CentralizedLeader(const ModelShape& shape, Place place, Holders holders, std::vector<double> speed,
-                    std::unique_ptr<FrameExchange> exchange);
+  /**
+   * As long as no member is under suspicion `policy` assigns, then an ExpertAssigner of the others: holders, speed as
+   * it takes them. Throws Failure invalidArgument unless all is of this model's group.
+   */
+  CentralizedLeader(const ModelShape& shape, Place place, std::unique_ptr<LoadPolicy> policy, Holders holders,
+                    std::vector<double> speed, std::unique_ptr<FrameExchange> exchange);
 
  private:
   // Slots that one member was asked for in one frame.
@@ -25,7 +27,7 @@ class CentralizedLeader : public GroupMember {
     int32_t member;
     uint16_t attempt;
     std::vector<int32_t> slots;
-    int32_t rows;
+    int32_t rows, outputs;  // of the work frame: the slots' outputs, then those of extra experts
   };
 
   void begin(int32_t rows) override;
@@ -33,8 +35,8 @@ class CentralizedLeader : public GroupMember {
   void assign() override;
   void runExperts(const Layer& layer) override;
   void giveOut(int32_t layer);
-  void send(int32_t layer, int32_t member, std::vector<int32_t> slots);
-  int32_t encodeWork(std::span<const int32_t> slots);
+  void send(int32_t layer, int32_t member, std::vector<int32_t> slots, std::span<const int32_t> extra);
+  int32_t encodeWork(std::span<const int32_t> slots, std::span<const int32_t> extra);
   void gather(const Layer& layer);
   void take(const Layer& layer, const ReceivedFrame& frame, double waitedSeconds);
   void handOver(const Layer& layer, const std::vector<int32_t>& late, const std::string& why);
@@ -44,11 +46,12 @@ class CentralizedLeader : public GroupMember {
   void avoid(std::vector<int32_t> suspects);
   template <typename Assign>
   void withHolders(const Assign& assign);
+  LoadPolicy& policy() { return suspects_.empty() ? *policy_ : withoutSuspects_; }
 
   const Holders holders_;
   const std::vector<double> speed_;
   std::vector<int32_t> suspects_;  // members that get no work, ascending
-  ExpertAssigner assigner_;        // without them
+  ExpertAssigner withoutSuspects_;
   std::vector<std::byte> hidden_;  // the experts' input of all rows [rows, dModel]
   std::vector<std::byte> body_;    // of the work frame being sent
   std::vector<Share> open_;        // without an answer

@@ -3,8 +3,6 @@
 #include <cstring>
 #include <utility>
 
-#include "../core/failure.h"
-
 namespace conclave {
 namespace {
 
@@ -17,12 +15,9 @@ constexpr int32_t keepStep = -1, keepLayer = 1;
 
 }  // namespace
 
-DecentralizedMember::DecentralizedMember(const ModelShape& shape, Place place, ExpertAssigner assigner,
+DecentralizedMember::DecentralizedMember(const ModelShape& shape, Place place, std::unique_ptr<LoadPolicy> policy,
                                          std::unique_ptr<FrameExchange> exchange)
-    : GroupMember(shape, place, std::move(exchange)), assigner_(std::move(assigner)) {
-  require(assigner_.members() == place.members && assigner_.experts() == shape.experts,
-          "holders and speed must be of the model's experts and the group's members");
-}
+    : GroupMember(shape, place, std::move(policy), std::move(exchange)) {}
 
 void DecentralizedMember::begin(int32_t rows) {
   if (haveOwners()) sums_.resize(static_cast<size_t>(rows) * static_cast<size_t>(shape_.dModel));
@@ -34,54 +29,57 @@ Contribution DecentralizedMember::contribution() const {
 }
 
 void DecentralizedMember::assign() {
-  work_.assign(assigner_);
+  work_.assign(*policy_);
   digest_ = work_.digest();
 }
 
 void DecentralizedMember::runExperts(const Layer& layer) {
-  runOwn(layer);
+  runOwn(layer, *policy_);
   if (isLast(layer.index)) {
-    toLeader(layer.index);
+    toLeader(layer);
   } else if (haveOwners()) {
-    byOwners(layer.backend, layer.index);
+    byOwners(layer);
   } else {
-    allToAll(layer.index);
+    allToAll(layer);
   }
 }
 
 // No member but the leader needs the last layer's outputs. Every member answers, with slots or without: one that is
 // more than a step behind finds frames trimmed (decision 0071).
-void DecentralizedMember::toLeader(int32_t layer) {
+void DecentralizedMember::toLeader(const Layer& layer) {
   if (place_.me != place_.leader) {
-    exchange_->sendTo(place_.leader, outputsHeader(layer, work_.allRows()), work_.own(),
+    exchange_->sendTo(place_.leader, outputsHeader(layer.index, work_.allRows()), work_.own(),
                       isLarge() ? keepLayer : keepStep);
     noteSent(work_.own().size());
     return;
   }
+  runBeside(layer);
   placeOwn();
   expect([](int32_t) { return true; });
-  gather(FrameKind::outputs, layer, work_.allRows());
+  gather(FrameKind::outputs, layer.index, work_.allRows());
 }
 
-void DecentralizedMember::allToAll(int32_t layer) {
+void DecentralizedMember::allToAll(const Layer& layer) {
   if (isLarge() || !work_.own().empty()) {
-    exchange_->broadcast(outputsHeader(layer, work_.allRows()), work_.own(), isLarge() ? keepLayer : keepStep);
+    exchange_->broadcast(outputsHeader(layer.index, work_.allRows()), work_.own(), isLarge() ? keepLayer : keepStep);
     noteSent(work_.own().size());
   }
+  runBeside(layer);
   placeOwn();
   expect([&](int32_t member) { return isLarge() || work_.slotsOf(member, work_.allRows()) > 0; });
-  gather(FrameKind::outputs, layer, work_.allRows());
+  gather(FrameKind::outputs, layer.index, work_.allRows());
 }
 
 // Outputs go to the owners of their rows, who sum them; sums go to all.
-void DecentralizedMember::byOwners(Backend& backend, int32_t layer) {
-  sendToOwners(layer);
+void DecentralizedMember::byOwners(const Layer& layer) {
+  sendToOwners(layer.index);
+  runBeside(layer);
   const RowRange mine = owned(place_.me);
   expect([&](int32_t member) { return work_.slotsOf(member, mine) > 0; });
-  gather(FrameKind::outputs, layer, mine);
-  if (mine.count() > 0) spreadSums(backend, layer, mine);
+  gather(FrameKind::outputs, layer.index, mine);
+  if (mine.count() > 0) spreadSums(layer.backend, layer.index, mine);
   expect([&](int32_t member) { return owned(member).count() > 0; });
-  gather(FrameKind::sums, layer, work_.allRows());
+  gather(FrameKind::sums, layer.index, work_.allRows());
 }
 
 void DecentralizedMember::spreadSums(Backend& backend, int32_t layer, RowRange mine) {

@@ -4,15 +4,14 @@
 #include <memory>
 #include <vector>
 
-#include "expert-assigner.h"
 #include "group-member.h"
 
 namespace conclave {
 
 class DecentralizedMember : public GroupMember {
  public:
-  /** Throws Failure invalidArgument unless place and assigner belong to a group of this model. */
-  DecentralizedMember(const ModelShape& shape, Place place, ExpertAssigner assigner,
+  /** Throws Failure invalidArgument unless place and policy belong to a group of this model. */
+  DecentralizedMember(const ModelShape& shape, Place place, std::unique_ptr<LoadPolicy> policy,
                       std::unique_ptr<FrameExchange> exchange);
 
  private:
@@ -20,9 +19,9 @@ class DecentralizedMember : public GroupMember {
   Contribution contribution() const override;
   void assign() override;
   void runExperts(const Layer& layer) override;
-  void allToAll(int32_t layer);
-  void toLeader(int32_t layer);
-  void byOwners(Backend& backend, int32_t layer);
+  void allToAll(const Layer& layer);
+  void toLeader(const Layer& layer);
+  void byOwners(const Layer& layer);
   void sendToOwners(int32_t layer);
   void spreadSums(Backend& backend, int32_t layer, RowRange mine);
   bool haveOwners() const;
@@ -37,7 +36,6 @@ class DecentralizedMember : public GroupMember {
   FrameHeader outputsHeader(int32_t layer, RowRange rows) const;
   RowRange owned(int32_t member) const;
 
-  ExpertAssigner assigner_;
   std::vector<float> sums_;       // [rows, dModel], when rows have owners
   std::vector<int32_t> missing_;  // members whose frame has not come
   uint32_t digest_ = 0;

@@ -10,13 +10,15 @@
 #include <span>
 #include <vector>
 
+#include "load-policy.h"
+
 namespace conclave {
 
 /** Up to this many rows an expert takes about as long as reading its weights; above, it is split over its holders. */
 constexpr int32_t pieceRows = 16;
 
 /** Assigns for one placement. Holds scratch memory: calls allocate nothing. */
-class ExpertAssigner {
+class ExpertAssigner : public LoadPolicy {
  public:
   /**
    * holders[e]: members that hold expert e, ascending. speed: [members], pieces in a unit of time, relative to each
@@ -28,11 +30,11 @@ class ExpertAssigner {
    * Writes the member of each slot. experts, members: [rows, topK], flat; they may not overlap. Throws Failure
    * unavailable naming a selected expert without a holder, invalidArgument for one that does not exist.
    */
-  void assign(std::span<const int32_t> experts, std::span<int32_t> members);
+  void assign(std::span<const int32_t> experts, std::span<int32_t> members) override;
 
   // Of the placement.
-  int32_t experts() const { return static_cast<int32_t>(experts_.size()); }
-  int32_t members() const { return static_cast<int32_t>(members_.size()); }
+  int32_t experts() const override { return static_cast<int32_t>(experts_.size()); }
+  int32_t members() const override { return static_cast<int32_t>(members_.size()); }
 
  private:
   struct Expert {

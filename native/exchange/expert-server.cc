@@ -86,12 +86,7 @@ void ExpertServer::sendOutputs(const FrameHeader& work, double seconds) {
 }
 
 void ExpertServer::sendFailure(const FrameHeader& work, const std::string& why) {
-  FrameHeader frame{};
-  frame.kind = FrameKind::failure;
-  frame.layer = work.layer;
-  frame.attempt = work.attempt;
-  const std::string text = "member:" + why;
-  exchange_->sendTo(leader_, frame, std::as_bytes(std::span(text.data(), text.size())), keepNothing);
+  exchange_->sendFailure(leader_, work.layer, work.attempt, "member:" + why);
 }
 
 }  // namespace conclave

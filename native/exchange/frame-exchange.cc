@@ -12,6 +12,9 @@ namespace {
 
 constexpr uint32_t mostPieces = 4096;
 
+// The field of an entry by which a member reports that it cannot go on, as workers/exchange/exchange-link.ts writes it.
+constexpr std::string_view failureField = "failure";
+
 // Streams of nodes that are gone disappear after ten minutes without a frame.
 constexpr std::string_view streamLifeMs = "600000";
 constexpr std::chrono::minutes renewAfter(1);
@@ -25,7 +28,7 @@ std::string idText(uint64_t prefix, uint64_t sequence) {
   return std::to_string(prefix) + "-" + std::to_string(sequence);
 }
 
-// Which comes first in a step: layer by layer, and within one in the order of kinds (workers/exchange/frame-order.ts).
+// Which comes first in a step: layer by layer, and within one in the order of kinds.
 std::tuple<uint32_t, uint16_t, FrameKind> pointOf(const FrameHeader& header) {
   return {header.step, header.layer, header.kind};
 }
@@ -104,11 +107,25 @@ void FrameExchange::send(Outgoing& stream, FrameHeader& frame, std::span<const s
     const std::string id = idText(prefixOf(step_), frameSequence(frame.layer, frame.attempt, frame.piece));
     const auto header = encodeFrameHeader(frame);
     const std::string_view chunk = bytes.substr(frame.piece * pieceBytes, pieceBytes);
-    writer.queue({"XADD", stream.key, "MINID", "=", keptFrom, id, "h", {header.data(), header.size()}, "b", chunk});
-    ++writers_[stream.exchange].unanswered;
+    add(stream, {"XADD", stream.key, "MINID", "=", keptFrom, id, "h", {header.data(), header.size()}, "b", chunk});
   }
   renewTimeToLive(stream);
   flush(writer);
+}
+
+void FrameExchange::sendFailure(int32_t member, uint16_t layer, uint16_t attempt, const std::string& text) {
+  Outgoing& stream = toMember_[static_cast<size_t>(member)];
+  RedisConnection& writer = writerAt(stream.exchange);
+  drainReplies(stream.exchange);
+  const std::string id = idText(prefixOf(step_), frameSequence(layer, attempt, 0));
+  add(stream, {"XADD", stream.key, "MINID", "=", idText(prefixOf(step_), 0), id, failureField, text});
+  renewTimeToLive(stream);
+  flush(writer);
+}
+
+void FrameExchange::add(Outgoing& stream, const std::vector<std::string_view>& command) {
+  writerAt(stream.exchange).queue(command);
+  ++writers_[stream.exchange].unanswered;
 }
 
 RedisConnection& FrameExchange::writerAt(size_t exchange) {
@@ -121,8 +138,7 @@ void FrameExchange::renewTimeToLive(Outgoing& stream) {
   const Clock::time_point now = Clock::now();
   if (stream.renewed != Clock::time_point{} && now - stream.renewed < renewAfter) return;
   stream.renewed = now;
-  writerAt(stream.exchange).queue({"PEXPIRE", stream.key, streamLifeMs});
-  ++writers_[stream.exchange].unanswered;
+  add(stream, {"PEXPIRE", stream.key, streamLifeMs});
 }
 
 // Two that wrote to each other without reading might both wait for room.
@@ -235,6 +251,7 @@ void FrameExchange::ask() {
 std::optional<ReceivedFrame> FrameExchange::takeEntry(Stream& stream, const RespValue& entry) {
   const std::vector<RespValue>& fields = entry.items[1].items;
   stream.handled = idOf(entry);
+  if (fields.size() == 2 && fields[0].text == failureField) return failureAt(stream, fields[1].text);
   try {
     if (fields.size() != 4) throw std::invalid_argument("A frame has other fields than header and body.");
     return assemble(stream, decodeFramePiece(fields[1].text, fields[3].text), fields[3].text);
@@ -242,6 +259,18 @@ std::optional<ReceivedFrame> FrameExchange::takeEntry(Stream& stream, const Resp
     stream.next = {};
     throw BadFrame(stream.from, bad.what());
   }
+}
+
+// Its id is all that an entry without a header has of a point.
+ReceivedFrame FrameExchange::failureAt(const Stream& stream, std::string_view text) {
+  const auto& [prefix, sequence] = stream.handled;
+  FrameHeader header{};
+  header.kind = FrameKind::failure;
+  header.epoch = static_cast<uint32_t>(prefix >> 32);
+  header.step = static_cast<uint32_t>(prefix);
+  header.layer = static_cast<uint16_t>(sequence / 0x10000 - 1);
+  header.attempt = static_cast<uint16_t>(sequence % 0x10000 / mostPieces);
+  return {stream.from, header, text};
 }
 
 std::optional<ReceivedFrame> FrameExchange::assemble(Stream& stream, const FrameHeader& header,

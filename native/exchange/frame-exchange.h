@@ -70,6 +70,8 @@ class FrameExchange {
   void broadcast(FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers);
   /** To one member alone. */
   void sendTo(int32_t member, FrameHeader frame, std::span<const std::byte> body, int32_t keptLayers);
+  /** A failure to one member, of this step. */
+  void sendFailure(int32_t member, uint16_t layer, uint16_t attempt, const std::string& text);
   /**
    * The next frame of this kind and layer of the step, or a failure of whatever point. Earlier frames are dropped,
    * later ones kept. Null when there is none by `deadline`. Throws BadFrame, too.
@@ -107,6 +109,7 @@ class FrameExchange {
   };
 
   void send(Outgoing& stream, FrameHeader& frame, std::span<const std::byte> body, int32_t keptLayers);
+  void add(Outgoing& stream, const std::vector<std::string_view>& command);
   void renewTimeToLive(Outgoing& stream);
   RedisConnection& writerAt(size_t exchange);
   void flush(RedisConnection& writer);
@@ -119,6 +122,7 @@ class FrameExchange {
   static Id idOf(const RespValue& entry);
   uint64_t prefixOf(uint32_t step) const { return static_cast<uint64_t>(epoch_) << 32 | step; }
   std::optional<ReceivedFrame> takeEntry(Stream& stream, const RespValue& entry);
+  static ReceivedFrame failureAt(const Stream& stream, std::string_view text);
   std::optional<ReceivedFrame> assemble(Stream& stream, const FrameHeader& header, std::string_view chunk);
   Stream& streamNamed(std::string_view key);
 

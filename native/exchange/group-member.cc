@@ -15,10 +15,17 @@ constexpr double maxWaitMs = 24 * 3600e3;
 
 double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-GroupMember::GroupMember(const ModelShape& shape, Place place, std::unique_ptr<FrameExchange> exchange)
-    : shape_(shape), place_(place), work_(shape, place.me), exchange_(std::move(exchange)) {
+GroupMember::GroupMember(const ModelShape& shape, Place place, std::unique_ptr<LoadPolicy> policy,
+                         std::unique_ptr<FrameExchange> exchange)
+    : shape_(shape), place_(place), policy_(std::move(policy)), work_(shape, place.me), exchange_(std::move(exchange)) {
   require(place.me >= 0 && place.me < place.members && place.leader >= 0 && place.leader < place.members,
           "there is no such member");
+  requireOfGroup(*policy_);
+}
+
+void GroupMember::requireOfGroup(const LoadPolicy& policy) const {
+  require(policy.members() == place_.members && policy.experts() == shape_.experts,
+          "holders and speed must be of the model's experts and the group's members");
 }
 
 GroupStepReport GroupMember::step(Backend& backend, const ModelWeights& weights, const StepBatch& batch,
@@ -59,9 +66,15 @@ void GroupMember::runLayers(Backend& backend, const ModelWeights& weights, const
   }
 }
 
-void GroupMember::runOwn(const Layer& layer) {
-  work_.runOwn(layer.backend, layer.weights, layer.index);
+void GroupMember::runOwn(const Layer& layer, const LoadPolicy& policy) {
+  work_.runOwn(layer.backend, layer.weights, layer.index, policy.extraExperts(place_.me));
   report_.expertSeconds += work_.ownSeconds();
+}
+
+void GroupMember::runBeside(const Layer& layer) {
+  const Clock::time_point start = Clock::now();
+  layer.backend.runBeside(layer.weights, layer.index);
+  report_.attendSeconds += secondsSince(start);
 }
 
 // Of what this member sends.

@@ -82,8 +82,9 @@ class GroupMember {
     int32_t index;
   };
 
-  /** Throws Failure invalidArgument unless there are such members. */
-  GroupMember(const ModelShape& shape, Place place, std::unique_ptr<FrameExchange> exchange);
+  /** Throws Failure invalidArgument unless place and policy belong to a group of this model. */
+  GroupMember(const ModelShape& shape, Place place, std::unique_ptr<LoadPolicy> policy,
+              std::unique_ptr<FrameExchange> exchange);
 
   /** A step of this many rows begins. */
   virtual void begin(int32_t /*rows*/) {}
@@ -96,7 +97,11 @@ class GroupMember {
   /** The layer's experts, here and elsewhere. */
   virtual void runExperts(const Layer& layer) = 0;
 
-  void runOwn(const Layer& layer);
+  /** Throws Failure invalidArgument unless the policy is of this model's group. */
+  void requireOfGroup(const LoadPolicy& policy) const;
+  void runOwn(const Layer& layer, const LoadPolicy& policy);
+  /** What the layer computes while rows are on their way. */
+  void runBeside(const Layer& layer);
   FrameHeader header(FrameKind kind, int32_t layer, int32_t rows, int32_t slots) const;
   /** Throws StepTrouble `refused` unless the frame is about as much as `expected`. */
   static void refuseOtherSize(const ReceivedFrame& frame, const FrameHeader& expected);
@@ -107,6 +112,7 @@ class GroupMember {
 
   const ModelShape shape_;
   const Place place_;
+  const std::unique_ptr<LoadPolicy> policy_;
   LayerWork work_;
   const std::unique_ptr<FrameExchange> exchange_;
   StepCommand order_;

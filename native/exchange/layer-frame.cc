@@ -12,8 +12,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "frames are little-endian");
 
 constexpr uint32_t magic = 0x464c5643;
-constexpr uint8_t version = 1;
-constexpr uint16_t kinds = 4, dtypes = 2;
+constexpr uint8_t version = 2;
+constexpr uint16_t kinds = 3, dtypes = 2;
 
 [[noreturn]] void bad(const std::string& what) { throw std::invalid_argument("A frame " + what + "."); }
 
@@ -32,7 +32,7 @@ T get(std::string_view bytes, size_t at) {
 // At most 2^40, which no body can hold either: the bytes fit into 64 bits.
 uint64_t valuesOf(uint64_t rows, uint64_t width) { return std::min(rows * width, uint64_t{1} << 40); }
 
-// Bytes of the body that a header announces; a failure's text has any length.
+// Bytes of the body that a header announces.
 uint64_t announcedBytes(const FrameHeader& header) {
   const uint64_t bytesPerValue = header.dtype == FrameDtype::bf16 ? 2 : 4;
   switch (header.kind) {
@@ -40,12 +40,9 @@ uint64_t announcedBytes(const FrameHeader& header) {
       return uint64_t{header.slots} * 8 + valuesOf(header.rows, header.width) * bytesPerValue;
     case FrameKind::outputs:
       return valuesOf(header.slots, header.width) * bytesPerValue;
-    case FrameKind::sums:
+    default:
       return valuesOf(header.rows, header.width) * 4;
-    case FrameKind::failure:
-      break;
   }
-  return header.bodyBytes;
 }
 
 void checkSizes(const FrameHeader& header, size_t chunkBytes) {
@@ -84,7 +81,6 @@ std::array<char, frameHeaderBytes> encodeFrameHeader(const FrameHeader& header) 
   put(bytes, 36, header.bodyBytes);
   put(bytes, 40, header.digest);
   put(bytes, 44, header.expertMicros);
-  put(bytes, 48, header.padding);
   return bytes;
 }
 
@@ -99,7 +95,7 @@ FrameHeader decodeFramePiece(std::string_view bytes, std::string_view chunk) {
                            get<uint32_t>(bytes, 12),     get<uint16_t>(bytes, 16),       get<uint16_t>(bytes, 18),
                            get<uint16_t>(bytes, 20),     get<uint16_t>(bytes, 22),       get<uint32_t>(bytes, 24),
                            get<uint32_t>(bytes, 28),     get<uint32_t>(bytes, 32),       get<uint32_t>(bytes, 36),
-                           get<uint32_t>(bytes, 40),     get<uint32_t>(bytes, 44),       get<uint32_t>(bytes, 48)};
+                           get<uint32_t>(bytes, 40),     get<uint32_t>(bytes, 44)};
   checkSizes(header, chunk.size());
   return header;
 }

@@ -29,25 +29,32 @@ uint32_t LayerWork::digest() const {
   return digest;
 }
 
-void LayerWork::runOwn(Backend& backend, const ModelWeights& weights, int32_t layer) {
+void LayerWork::runOwn(Backend& backend, const ModelWeights& weights, int32_t layer, std::span<const int32_t> extra) {
   const auto start = std::chrono::steady_clock::now();
   ownSlots_ = slotsOf(me_);
-  own_.resize(ownSlots_.size() * rowBytes_);
-  run(backend, weights, layer, ownSlots_, own_.data());
+  runRows_.clear();
+  runExperts_.clear();
+  for (const int32_t slot : ownSlots_) add(weights, slot / topK_, experts_[static_cast<size_t>(slot)]);
+  for (const int32_t expert : extra) add(weights, 0, expert);
+  own_.resize(runRows_.size() * rowBytes_);
+  if (!runRows_.empty()) backend.runExperts(weights, layer, {runRows_, runExperts_}, nullptr, 0, own_.data());
   ownSeconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void LayerWork::run(Backend& backend, const ModelWeights& weights, int32_t layer, std::span<const int32_t> slots,
-                    std::byte* outputs) {
+std::vector<std::byte> LayerWork::run(Backend& backend, const ModelWeights& weights, int32_t layer,
+                                      std::span<const int32_t> slots) {
   runRows_.clear();
   runExperts_.clear();
-  for (const int32_t slot : slots) {
-    const int32_t expert = experts_[static_cast<size_t>(slot)];
-    weights.requireExpert(expert);
-    runRows_.push_back(slot / topK_);
-    runExperts_.push_back(expert);
-  }
-  if (!slots.empty()) backend.runExperts(weights, layer, {runRows_, runExperts_}, nullptr, 0, outputs);
+  for (const int32_t slot : slots) add(weights, slot / topK_, experts_[static_cast<size_t>(slot)]);
+  std::vector<std::byte> outputs(slots.size() * rowBytes_);
+  backend.runExperts(weights, layer, {runRows_, runExperts_}, nullptr, 0, outputs.data());
+  return outputs;
+}
+
+void LayerWork::add(const ModelWeights& weights, int32_t row, int32_t expert) {
+  weights.requireExpert(expert);
+  runRows_.push_back(row);
+  runExperts_.push_back(expert);
 }
 
 int32_t LayerWork::slotsOf(int32_t member, RowRange rows) const {

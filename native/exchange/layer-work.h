@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "../core/backend.h"
-#include "expert-assigner.h"
+#include "load-policy.h"
 
 namespace conclave {
 
@@ -26,18 +26,21 @@ class LayerWork {
 
   // After attend.
 
-  /** Gives each slot to a member. Throws what ExpertAssigner::assign throws. */
-  void assign(ExpertAssigner& assigner) { assigner.assign(experts_, members_); }
+  /** Gives each slot to a member. Throws what LoadPolicy::assign throws. */
+  void assign(LoadPolicy& policy) { policy.assign(experts_, members_); }
   /** FNV-1a over experts and the bits of their weights: whether two members routed the layer alike. */
   uint32_t digest() const;
-  /** Computes this member's share. Throws Failure invalidArgument for an expert that is not here. */
-  void runOwn(Backend& backend, const ModelWeights& weights, int32_t layer);
-  /** Computes any slots, ascending, into `outputs` [slots, dModel]. Throws Failure invalidArgument. */
-  void run(Backend& backend, const ModelWeights& weights, int32_t layer, std::span<const int32_t> slots,
-           std::byte* outputs);
+  /**
+   * Computes this member's share, and `extra` experts with the first row to no end. Throws Failure invalidArgument for
+   * an expert that is not here.
+   */
+  void runOwn(Backend& backend, const ModelWeights& weights, int32_t layer, std::span<const int32_t> extra);
+  /** Outputs of any slots, ascending: [slots, dModel]. Throws Failure invalidArgument. */
+  std::vector<std::byte> run(Backend& backend, const ModelWeights& weights, int32_t layer,
+                             std::span<const int32_t> slots);
 
   /** The share that was computed last: its outputs [slots, dModel], and how long it took. */
-  std::span<const std::byte> own() const { return own_; }
+  std::span<const std::byte> own() const { return std::span(own_).first(ownSlots_.size() * rowBytes_); }
   double ownSeconds() const { return ownSeconds_; }
 
   int32_t rows() const { return rows_; }
@@ -59,6 +62,7 @@ class LayerWork {
   void place(std::span<const int32_t> slots, const std::byte* body);
 
  private:
+  void add(const ModelWeights& weights, int32_t row, int32_t expert);
   size_t slotCount(int32_t rows) const { return static_cast<size_t>(rows) * static_cast<size_t>(topK_); }
 
   const int32_t topK_, me_;
@@ -67,7 +71,7 @@ class LayerWork {
   std::vector<int32_t> experts_, members_;  // [rows, topK]: chosen, and who computes them
   std::vector<float> weights_;              // [rows, topK]
   std::vector<int32_t> runRows_, runExperts_, ownSlots_;
-  std::vector<std::byte> own_;      // [own slots, dModel]
+  std::vector<std::byte> own_;      // [own slots and extra experts, dModel]
   std::vector<std::byte> outputs_;  // [rows, topK, dModel]
   double ownSeconds_ = 0;
 };

@@ -29,7 +29,13 @@ const NO_APPLE_DEVICE = 'no-apple-device.cc';
 // As binding.gyp has them.
 const APPLE_FRAMEWORKS = ['CoreGraphics', 'Foundation', 'Metal'].flatMap((name) => ['-framework', name]);
 
-const ENGINE_FOLDERS: readonly string[] = ['native/core', 'native/cpu', 'native/exchange', 'native/sampler'];
+const ENGINE_FOLDERS: readonly string[] = [
+  'native/core',
+  'native/cpu',
+  'native/exchange',
+  'native/bench',
+  'native/sampler',
+];
 /** What every program with tests of the CPU's engine is made of. */
 export const CPU_FOLDERS: readonly string[] = [...ENGINE_FOLDERS, 'test/native'];
 /** The same engine with the GPU's backend on the emulated device, and tests of that. */

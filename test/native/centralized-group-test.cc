@@ -3,6 +3,7 @@
 #include <chrono>
 #include <future>
 
+#include "../../native/bench/paper-policies.h"
 #include "../../native/core/failure.h"
 #include "../../native/cpu/cpu-backend.h"
 #include "../../native/exchange/centralized-leader.h"
@@ -13,7 +14,6 @@
 
 using namespace conclave;
 using namespace conclave::test;
-using Holders = CentralizedLeader::Holders;
 using Trouble = GroupStepReport::Trouble;
 
 namespace {
@@ -79,12 +79,19 @@ class Helper {
   std::vector<std::string> problems_;
 };
 
+std::vector<double> speeds(int32_t members) { return std::vector<double>(static_cast<size_t>(members), 1); }
+
+std::unique_ptr<LoadPolicy> leastLoad(const Holders& holders, int32_t members) {
+  return std::make_unique<ExpertAssigner>(holders, speeds(members));
+}
+
 class Leader {
  public:
   Leader(const FakeRedis& server, const ModelDescription& model, const RandomPack& pack, const Holders& holders,
-         int32_t members)
+         int32_t members, std::unique_ptr<LoadPolicy> policy = nullptr)
       : session(model, limits, createCpuBackend(1, "")),
-        member(model.shape(), {0, 0, members}, holders, std::vector<double>(static_cast<size_t>(members), 1),
+        member(model.shape(), {0, 0, members}, policy == nullptr ? leastLoad(holders, members) : std::move(policy),
+               holders, speeds(members),
                std::make_unique<FrameExchange>("leader", epoch, streamsOf(server, 0, members))) {
     pack.attachSharedTo(session);
     attachHeld(session, pack, holders, 0);
@@ -125,7 +132,9 @@ struct Three {
   }
 
   Helper helper(int32_t me) { return Helper(server, model, pack, holders, me, 3); }
-  Leader leader() { return Leader(server, model, pack, holders, 3); }
+  Leader leader(std::unique_ptr<LoadPolicy> policy = nullptr) {
+    return Leader(server, model, pack, holders, 3, std::move(policy));
+  }
   // The work of the first layer that a member was sent.
   FrameHeader workOf(int32_t member) {
     for (const auto& command : server.commands("XADD", 2)) {
@@ -333,7 +342,7 @@ TEST("work that does not fit is refused by its member, which goes on") {
     const auto answers = group.server.commands("XADD", isFrame ? 2 : 1);
     CHECK(answers.back()[1] == directOf(1, 0), "to the leader");
     CHECK(decodeFramePiece(answers.back()[7], answers.back()[9]).kind == FrameKind::outputs, "of the work that fits");
-    if (isFrame) CHECK(answers[0][9] == "member:" + expected, "the leader is told why");
+    if (isFrame) CHECK(answers[0][6] == "failure" && answers[0][7] == "member:" + expected, "the leader is told why");
   }
 }
 
@@ -350,6 +359,17 @@ TEST("a member serves on over a new connection when the old one ends") {
   Leader leader(server, group.model, group.pack, group.holders, 2);
   CHECK(leader.start(group.parts, {1, generous}).get().trouble == Trouble::none, "served");
   CHECK(equal(leader.logits, group.expected), "the bits of one session");
+}
+
+TEST("experts that a policy computes besides change no bit") {
+  Three group;
+  Helper first = group.helper(1), second = group.helper(2);
+  Leader leader = group.leader(std::make_unique<BusyFull>(group.holders, 3, 2));
+  const GroupStepReport report = leader.start(group.parts, {1, generous}).get();
+  CHECK(report.trouble == Trouble::none, shown(report));
+  CHECK(equal(leader.logits, group.expected), "the bits of one session");
+  // Of each row a member is dealt one of both experts, and computes the other with the first row.
+  CHECK(report.members[1].slots == 2 * (3 + 1), std::to_string(report.members[1].slots) + " outputs of the first");
 }
 
 TEST("experts come and go while a member waits for work") {

@@ -8,6 +8,7 @@
 
 #include "../../native/core/failure.h"
 #include "../../native/cpu/cpu-backend.h"
+#include "../../native/exchange/expert-assigner.h"
 #include "fake-redis.h"
 #include "group-streams.h"
 #include "random-model.h"
@@ -31,7 +32,7 @@ class Node {
        int32_t me, int32_t members)
       : session_(model, limits, createCpuBackend(1, "")),
         member_(model.shape(), {me, 0, members},
-                ExpertAssigner(holders, std::vector<double>(static_cast<size_t>(members), 1)),
+                std::make_unique<ExpertAssigner>(holders, std::vector<double>(static_cast<size_t>(members), 1)),
                 std::make_unique<FrameExchange>("member", epoch, streamsOf(server, me, members))) {
     pack.attachSharedTo(session_);
     for (size_t expert = 0; expert < holders.size(); ++expert) {
@@ -264,7 +265,8 @@ TEST("a place in a group of another model or size is refused") {
   Pair pair;
   const auto refused = [&](const Holders& holders, size_t speeds, GroupMember::Place place) {
     try {
-      DecentralizedMember(pair.model.shape(), place, ExpertAssigner(holders, std::vector<double>(speeds, 1)),
+      DecentralizedMember(pair.model.shape(), place,
+                          std::make_unique<ExpertAssigner>(holders, std::vector<double>(speeds, 1)),
                           std::make_unique<FrameExchange>("member", epoch, streamsOf(pair.server, 0, 2)));
     } catch (const Failure& failure) {
       return failure.code == FailureCode::invalidArgument;

@@ -268,12 +268,11 @@ TEST("a failure is handed out at once, of whatever point") {
   for (const uint16_t layer : {0, 1, 9}) {
     FakeRedis server;
     Member member(server);
-    Written failure(layer, "gone");
-    failure.header.kind = FrameKind::failure;
-    failure.to(server, "2>me");
+    server.add("2>me", Written(layer, "gone").id(), {"failure", "gone"});
     const std::optional<ReceivedFrame> frame = member.next(1, in(2'000));
     CHECK(frame.has_value() && frame->header.kind == FrameKind::failure && frame->from == 2 && frame->body == "gone",
           "a failure in layer " + std::to_string(layer));
+    CHECK(frame->header.step == 7 && frame->header.layer == layer, "its id says of what");
   }
 }
 

@@ -27,9 +27,10 @@ inline std::string idOf(const FrameHeader& header) {
          std::to_string((header.layer + 1) * 0x10000 + header.attempt * 0x1000);
 }
 
-/** Writes a frame of one piece as if a member had. */
+/** Writes a frame of one piece, or a failure, as if a member had. */
 inline void write(FakeRedis& server, const std::string& stream, const FrameHeader& header, const std::string& body) {
   const auto bytes = encodeFrameHeader(header);
+  if (header.kind == FrameKind::failure) return server.add(stream, idOf(header), {"failure", body});
   server.add(stream, idOf(header), {"h", {bytes.data(), bytes.size()}, "b", body});
 }
 

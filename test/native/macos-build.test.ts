@@ -21,7 +21,7 @@ const skip = missingTools([PYTHON]);
 
 const SDK = join(REPOSITORY_ROOT, 'test', 'native', 'metal', 'apple-sdk');
 const DEVICE = join(REPOSITORY_ROOT, 'native', 'metal', 'apple-device.mm');
-const FOLDERS = ['core', 'cpu', 'exchange', 'metal', 'metal/emulated', 'addon'];
+const FOLDERS = ['core', 'cpu', 'bench', 'exchange', 'metal', 'metal/emulated', 'addon'];
 /** Of other machines. */
 const ELSEWHERE = /^(matmul-avx.*|no-apple-device)\.cc$/;
 const OLDEST = '13.3';

@@ -22,8 +22,9 @@ const ALLOWED_INCLUDES: Directions = {
   cpu: ['cpu', 'core'],
   metal: ['metal', 'core', 'build'],
   exchange: ['exchange', 'core'],
+  bench: ['bench', 'core', 'exchange'],
   sampler: ['sampler', 'core'],
-  addon: ['addon', 'core', 'cpu', 'metal', 'exchange', 'sampler'],
+  addon: ['addon', 'bench', 'core', 'cpu', 'metal', 'exchange', 'sampler'],
 };
 
 const IMPORT = /(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g;

@@ -3,6 +3,7 @@
 // native/exchange/expert-assigner.h.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { NativeExpertAssigner } from '../../native/expert-assigner.ts';
+import type { LoadPolicy } from '../../native/load-policy.ts';
 import { NativeError } from '../../native/native-error.ts';
 
 /** Up to this many rows an expert stays whole; above, it is split over its holders (pieceRows in C++). */
@@ -14,21 +15,23 @@ export interface ExpertHolders {
   readonly members: number;
   /** Pieces in a unit of time, relative to each other: [members]; absent: all alike. */
   readonly speed?: readonly number[];
+  /** Default: the largest load is as small as any assignment of pieces can make it. */
+  readonly policy?: LoadPolicy;
 }
 
-/** Assigns selected experts to members. paper-policies.ts has other implementations. */
+/** Assigns selected experts to members. */
 export interface Assigner {
   /** Writes the member of each slot to `nodes`. experts, nodes: [rows, topK], flat. */
   assign(experts: Int32Array, nodes: Int32Array): void;
 }
 
-/** Assigns for one placement: the largest load is as small as any assignment of pieces can make it. */
+/** Assigns for one placement. */
 export class ExpertAssigner implements Assigner {
   readonly #holders: readonly (readonly number[])[];
   readonly #native: NativeExpertAssigner;
 
   /** Throws RangeError when a holder is no member or a speed is not positive. */
-  constructor({ holders, members, speed }: ExpertHolders) {
+  constructor({ holders, members, speed, policy = { name: 'least' } }: ExpertHolders) {
     if (holders.some((of) => of.some((member) => !(member >= 0 && member < members)))) {
       throw new RangeError(`Expected holders from 0 to ${members - 1}.`);
     }
@@ -37,6 +40,7 @@ export class ExpertAssigner implements Assigner {
     this.#native = new NativeExpertAssigner(
       holders,
       Array.from({ length: members }, (_, member) => speed?.[member] ?? 1),
+      policy,
     );
   }
 

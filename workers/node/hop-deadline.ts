@@ -28,15 +28,9 @@ export class HopDeadline {
     this.#normalMs[size] = Math.max((this.#normalMs[size] ?? 0) * DECAY, ms);
   }
 
-  /** What ms() is made of for steps of `rows` rows. */
+  /** For steps of `rows` rows: a layer may take floorMs + factor * the longer of normalMs and the node's own share. */
   terms(rows: number): DeadlineOptions & { readonly normalMs: number } {
     return { ...this.#options, normalMs: this.#normalMs[sizeOf(rows)] ?? 0 };
-  }
-
-  /** How long to wait for answers for `rows` rows when this node's own share took `ownMs`. */
-  ms(rows: number, ownMs: number): number {
-    const { floorMs, factor, normalMs } = this.terms(rows);
-    return floorMs + factor * Math.max(ownMs, normalMs);
   }
 }
 

@@ -8,20 +8,30 @@ import type {
   GroupStepReport,
   GroupStreams,
 } from '../../native/group-member.ts';
+import type { LoadPolicy } from '../../native/load-policy.ts';
 import type { StepBatch } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
 import type { StepOutput } from '../../native/row-sampling.ts';
 import type { ExchangeRoutes } from '../exchange/exchange-routes.ts';
 import { broadcastStream, directStream, incomingStreams } from '../exchange/frame-streams.ts';
-import type { Lead } from './decentralized-step.ts';
 import { type GroupView, memberId } from './group-view.ts';
+import type { HopDeadline } from './hop-deadline.ts';
 import { failureOf, type NodeParts } from './node-parts.ts';
 import { StepFailure } from './step-failure.ts';
+import type { StepStatistics } from './step-statistics.ts';
 
 export interface NativeStepOptions {
   readonly nodeId: string;
   /** The group's exchange. */
   readonly exchangeUrl: string;
+  /** Default: the smallest largest load. */
+  readonly policy?: LoadPolicy;
+}
+
+/** What only the leader has. */
+export interface Lead {
+  readonly deadline: HopDeadline;
+  readonly statistics: StepStatistics;
 }
 
 /** Before an exchange that is away is tried again; doubled each time. */
@@ -46,18 +56,15 @@ export class NativeSteps {
   }
 
   /** For the plan in force. Rejects with Superseded when it is not any more, with StepFailure when there is no way to an exchange. */
-  static async open(
-    node: NodeParts,
-    view: GroupView,
-    { nodeId, exchangeUrl }: NativeStepOptions,
-  ): Promise<NativeSteps> {
-    const over = node.incoming.signal;
-    const streams = await streamsOf(view, exchangeUrl, node.routes);
+  static async open(node: NodeParts, view: GroupView, options: NativeStepOptions): Promise<NativeSteps> {
+    const over = node.epochs.signal;
+    const streams = await streamsOf(view, options.exchangeUrl, node.routes);
     over.throwIfAborted();
     const { plan, me, leader, holders, speed } = view;
     const { epoch, topology } = plan;
-    const name = `conclave:native-steps:${nodeId}`;
-    const place: GroupPlace = { topology, epoch, me, leader, holders, speed, name, ...streams };
+    const name = `conclave:native-steps:${options.nodeId}`;
+    const policy = options.policy ?? { name: 'least' };
+    const place: GroupPlace = { policy, topology, epoch, me, leader, holders, speed, name, ...streams };
     return new NativeSteps(node, view, node.session.joinGroup(place), over);
   }
 
@@ -127,7 +134,7 @@ export class NativeSteps {
   }
 
   #suspect(member: number, why: string): void {
-    const reason = why === '' ? 'No answer in time.' : failureOf(this.#view, member, Buffer.from(why)).message;
+    const reason = why === '' ? 'No answer in time.' : failureOf(this.#view, member, why).message;
     this.#suspects.set(member, `${memberId(this.#view, member)}: ${reason}`);
   }
 
@@ -144,7 +151,7 @@ export class NativeSteps {
       case 'routing':
         return new StepFailure('routing', `The routing of layer ${text} differs from that of node ${named}.`);
       case 'failure':
-        return failureOf(this.#view, culprits[0] ?? 0, Buffer.from(text));
+        return failureOf(this.#view, culprits[0] ?? 0, text);
       case 'no_holder': {
         const reasons = [...this.#suspects.values()].join(' ');
         return new StepFailure('no_holder', `An expert has no holder left. ${reasons}`, this.#lost());

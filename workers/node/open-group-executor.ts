@@ -2,25 +2,21 @@
 // tokens or logits, or a StepFailure that names the missing members. Membership is decided elsewhere.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import type { LoadPolicy } from '../../native/load-policy.ts';
 import { expertShape } from '../../native/model-description.ts';
 import type { ModelSession, StepBatch } from '../../native/model-session.ts';
 import type { StepOutput } from '../../native/row-sampling.ts';
+import { EpochSignal } from '../exchange/epoch-signal.ts';
 import { ExchangeLink } from '../exchange/exchange-link.ts';
 import { ExchangeRoutes } from '../exchange/exchange-routes.ts';
-import { IncomingFrames } from '../exchange/incoming-frames.ts';
 import type { LogEntry } from '../exchange/step-log.ts';
 import type { StepExecutor } from '../step/run-step.ts';
-import { ExpertAssigner } from './assign-experts.ts';
-import { CentralizedStep } from './centralized-step.ts';
-import { DecentralizedStep } from './decentralized-step.ts';
-import { type GroupView, memberId, viewGroup } from './group-view.ts';
+import { type GroupView, viewGroup } from './group-view.ts';
 import { DEFAULT_DEADLINES, type DeadlineOptions, HopDeadline } from './hop-deadline.ts';
-import { LayerWork, type LoadPolicy } from './layer-work.ts';
 import { NativeSteps } from './native-steps.ts';
 import type { NodeParts } from './node-parts.ts';
 import { StepFailure } from './step-failure.ts';
 import { type MemberStatistics, type StepSeconds, StepStatistics } from './step-statistics.ts';
-import { SuspectAwarePolicy } from './suspect-aware-policy.ts';
 
 export interface GroupExecutorOptions {
   /** With the shared pack and the experts that the plans give this node. */
@@ -34,7 +30,7 @@ export interface GroupExecutorOptions {
   readonly ownExchangeUrl: string | null;
   readonly deadlines?: DeadlineOptions;
   /** Who computes what; every member must be given the same. Default: the smallest largest load. */
-  readonly policy?: (view: GroupView) => LoadPolicy;
+  readonly policy?: LoadPolicy;
   /** Something was dropped or is tried again. */
   readonly onProblem?: (problem: unknown) => void;
 }
@@ -78,10 +74,7 @@ export function openGroupExecutor(options: GroupExecutorOptions): GroupExecutor 
 /** What belongs to the plan in force. */
 interface Lead {
   readonly view: GroupView;
-  readonly work: LayerWork;
-  /** Null where steps go layer by layer. */
-  readonly native: NativeSteps | null;
-  readonly policy: SuspectAwarePolicy;
+  readonly native: NativeSteps;
   readonly exchanges: ReadonlySet<string>;
 }
 
@@ -92,7 +85,7 @@ class LeadingExecutor implements GroupExecutor {
   readonly vocab: number;
   readonly #options: GroupExecutorOptions;
   readonly #link: ExchangeLink;
-  readonly #incoming = new IncomingFrames();
+  readonly #epochs = new EpochSignal();
   readonly #routes = new ExchangeRoutes();
   readonly #deadline: HopDeadline;
   readonly #statistics = new StepStatistics();
@@ -109,8 +102,6 @@ class LeadingExecutor implements GroupExecutor {
     this.#deadline = new HopDeadline(options.deadlines ?? DEFAULT_DEADLINES);
     this.#link = new ExchangeLink(options, {
       onLog: (entry) => this.#onLog(entry),
-      onFrame: (from, frame) => this.#incoming.arrive(from, frame),
-      onBadEntry: (from, problem) => this.#onBadEntry(from, problem),
       onProblem: (problem) => options.onProblem?.(problem),
     });
   }
@@ -121,19 +112,15 @@ class LeadingExecutor implements GroupExecutor {
     if (view === null || view.me !== view.leader) throw new TypeError('The plan does not name this process as leader.');
     const orphan = view.holders.findIndex((holders) => holders.length === 0);
     if (orphan !== -1) throw new StepFailure('no_holder', `No member of the plan holds expert ${orphan}.`);
-    const { holders, speed } = view;
-    const own = this.#options.policy?.(view) ?? new ExpertAssigner({ holders, speed, members: plan.members.length });
-    const policy = new SuspectAwarePolicy(view, own);
     this.#epoch = plan.epoch;
     this.#superseded = false;
     this.#step = 0;
-    this.#incoming.beginEpoch(plan.epoch);
-    const native =
-      this.#options.policy === undefined ? await NativeSteps.open(this.#node(), view, this.#options) : null;
-    this.#link.usePlan(plan, view.me, native === null);
+    this.#epochs.begin();
+    const native = await NativeSteps.open(this.#node(), view, this.#options);
+    this.#link.followLog();
     const exchanges = this.#link.exchangesOf(plan);
     await this.#publish(plan, exchanges);
-    this.#lead = { view, policy, exchanges, native, work: new LayerWork(session, view, policy) };
+    this.#lead = { view, exchanges, native };
   }
 
   async step(batch: StepBatch, output: StepOutput): Promise<void> {
@@ -150,55 +137,44 @@ class LeadingExecutor implements GroupExecutor {
     }
     this.#statistics.steps += 1;
     this.#statistics.rows += batch.tokens.length;
-    this.#statistics.since(startedMs, 'total');
+    this.#statistics.seconds.total += (performance.now() - startedMs) / 1e3;
   }
 
   observations(): GroupObservations {
     const { steps, rows, seconds, badFrames } = this.#statistics;
-    const lead = this.#lead;
     return {
       steps,
       rows,
       seconds: { ...seconds },
       members: this.#statistics.members(),
       waitMs: this.#statistics.waitPercentiles(),
-      sent: this.#sent(),
+      sent: { frames: this.#statistics.framesSent, bytes: this.#statistics.bytesSent },
       badFrames,
       routingCounts: this.#options.session.routingCounts(),
-      suspects: lead === null ? [] : suspectsOf(lead),
+      suspects: this.#lead?.native.suspects ?? [],
     };
   }
 
-  #sent(): GroupObservations['sent'] {
-    const { frames, bytes } = this.#link.sent();
-    return { frames: frames + this.#statistics.framesSent, bytes: bytes + this.#statistics.bytesSent };
-  }
-
   async close(): Promise<void> {
-    this.#incoming.interrupt(new DomainError('cancelled', 'The executor is closed.'));
+    this.#epochs.interrupt(new DomainError('cancelled', 'The executor is closed.'));
     await this.#link.close();
     await this.#routes.close();
   }
 
-  async #execute(lead: Lead, batch: StepBatch, output: StepOutput): Promise<void> {
-    const { view, work, policy, exchanges, native } = lead;
-    const { session } = this.#options;
-    const node = this.#node();
-    const [deadline, statistics, step] = [this.#deadline, this.#statistics, this.#step];
-    if (view.plan.members.length === 1) return session.step(batch, output);
-    if (view.plan.topology === 'centralized') {
-      if (native !== null) return native.run(step, batch, output, { deadline, statistics });
-      return new CentralizedStep({ ...node, view, work, policy, deadline, statistics }, step).run(batch, output);
+  async #execute({ view, exchanges, native }: Lead, batch: StepBatch, output: StepOutput): Promise<void> {
+    const { epoch, members, topology } = view.plan;
+    if (members.length === 1) return this.#options.session.step(batch, output);
+    const step = this.#step;
+    if (topology === 'decentralized') {
+      // The write is not awaited: a follower that does not receive the step misses its deadline.
+      const entry = { kind: 'step', epoch, step, job: batch } as const;
+      this.#link.appendLog(entry, exchanges).catch((problem) => this.#epochs.interrupt(refusedLog(problem)));
     }
-    // The write is not awaited: a follower that does not receive the step misses its deadline.
-    const entry = { kind: 'step', epoch: view.plan.epoch, step, job: batch } as const;
-    this.#link.appendLog(entry, exchanges).catch((problem) => this.#incoming.interrupt(refusedLog(problem)));
-    if (native !== null) return native.run(step, batch, output, { deadline, statistics });
-    return new DecentralizedStep(node, view, work, step, { deadline, statistics }).run(batch, output);
+    return native.run(step, batch, output, { deadline: this.#deadline, statistics: this.#statistics });
   }
 
   #node(): NodeParts {
-    return { session: this.#options.session, link: this.#link, incoming: this.#incoming, routes: this.#routes };
+    return { session: this.#options.session, link: this.#link, epochs: this.#epochs, routes: this.#routes };
   }
 
   /** Rejects with StepFailure `exchange`, also when there is no answer for long. */
@@ -228,25 +204,12 @@ class LeadingExecutor implements GroupExecutor {
   #onLog(entry: LogEntry): void {
     if (entry.kind !== 'plan' || entry.plan.epoch <= this.#epoch) return;
     this.#superseded = true;
-    this.#incoming.interrupt(this.#fenced());
+    this.#epochs.interrupt(this.#fenced());
   }
 
   #fenced(): DomainError {
     return new DomainError('fenced', `Another process leads group ${this.#options.group} now.`);
   }
-
-  #onBadEntry(from: number | null, problem: unknown): void {
-    this.#statistics.badFrames += 1;
-    this.#options.onProblem?.(problem);
-    const view = this.#lead?.view;
-    if (from === null || view === undefined) return;
-    const id = memberId(view, from);
-    this.#incoming.interrupt(new StepFailure('member', `Node ${id} sent a frame that cannot be read.`, [id], problem));
-  }
-}
-
-function suspectsOf({ view, native, policy }: Lead): readonly string[] {
-  return native?.suspects ?? policy.suspects.map((member) => memberId(view, member));
 }
 
 function refusedLog(cause: unknown): StepFailure {

@@ -31,7 +31,7 @@ export class StepStatistics {
   readonly seconds: Writable<StepSeconds> = { attend: 0, experts: 0, wait: 0, project: 0, total: 0 };
   steps = 0;
   rows = 0;
-  /** Frames that were dropped because they were not well formed. */
+  /** Frames that ended a step because they were not well formed. */
   badFrames = 0;
   framesSent = 0;
   bytesSent = 0;
@@ -39,19 +39,7 @@ export class StepStatistics {
   readonly #waits = new Float64Array(RECENT_WAITS);
   #waitCount = 0;
 
-  /** Adds to one of the sums what has passed since `startedMs`; returns now. */
-  since(startedMs: number, what: keyof StepSeconds): number {
-    const nowMs = performance.now();
-    this.seconds[what] += (nowMs - startedMs) / 1e3;
-    return nowMs;
-  }
-
-  /** One member's outputs are here. */
-  frame(member: string, slots: number, expertMicros: number, waitMs: number): void {
-    this.share(member, { slots, expertSeconds: expertMicros / 1e6, waitSeconds: waitMs / 1e3, frames: 1 });
-  }
-
-  /** Several of one member's frames are here. */
+  /** Some of one member's frames are here. */
   share(member: string, { slots, expertSeconds, waitSeconds, frames }: MemberStatistics): void {
     let of = this.#members.get(member);
     if (of === undefined) {
@@ -64,7 +52,6 @@ export class StepStatistics {
     of.frames += frames;
   }
 
-  /** Frames that the link knows nothing of. */
   sent(frames: number, bytes: number): void {
     this.framesSent += frames;
     this.bytesSent += bytes;

@@ -9,7 +9,6 @@ import { holdersOf, placeExperts } from '../cluster/place-experts.ts';
 import { inspectModel } from '../model/inspect-model.ts';
 import type { StoredModel } from '../model/stored-model.ts';
 import { type Assigner, ExpertAssigner } from '../node/assign-experts.ts';
-import { GroupRoundRobin } from '../node/paper-policies.ts';
 import type { Link, PlannedNode, SoftwareCost } from './machine.ts';
 import { predictStep, type StepPrediction } from './predict-step.ts';
 
@@ -140,8 +139,10 @@ function tooFull(node: PlannedNode | undefined, wanted: number, slots: number): 
 
 function assignerOf({ model, nodes, policy }: ClusterInput, holders: readonly (readonly number[])[]): Assigner {
   if (policy === 'groups' || policy === 'busy-full') {
-    const { experts, topK } = expertShape(model);
-    return new GroupRoundRobin(paperGroups(experts, nodes.length), topK);
+    const { experts, topK, layers } = expertShape(model);
+    const placed = groupPlacement(paperGroups(experts, nodes.length));
+    const dealt = { name: 'deal', topK, layers: layers.length } as const;
+    return new ExpertAssigner({ holders: holdersOf(placed, experts), members: nodes.length, policy: dealt });
   }
   return new ExpertAssigner({ holders, members: nodes.length, speed: nodes.map((node) => node.bytesPerSecond) });
 }

@@ -38,7 +38,6 @@ const RUNGS: readonly Rung[] = [
   { name: 'P-LR', topology: 'centralized', policy: 'recent', placement: 'groups' },
   { name: 'P-LR-D', topology: 'decentralized', policy: 'recent', placement: 'groups' },
   { name: 'Conclave, centralized', topology: 'centralized', policy: 'least', placement: 'overlap' },
-  { name: 'Conclave, layer by layer', topology: 'decentralized', policy: 'layered', placement: 'overlap' },
   { name: 'Conclave', topology: 'decentralized', policy: 'least', placement: 'overlap' },
 ];
 

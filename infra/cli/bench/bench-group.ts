@@ -145,7 +145,7 @@ async function lead<T>(
     incarnation,
     exchangeUrl,
     ownExchangeUrl: null,
-    ...benchPolicy(own.policy, packs),
+    policy: benchPolicy(own.policy, packs),
     deadlines: PATIENT,
   });
   try {

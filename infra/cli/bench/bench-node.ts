@@ -23,7 +23,7 @@ const following = followSteps(
     ...node,
     session,
     ownExchangeUrl: null,
-    ...benchPolicy(policy, packs),
+    policy: benchPolicy(policy, packs),
     onProblem: (problem) => {
       if (!stop.signal.aborted) console.error(`${order.nodeId}:`, problem);
     },

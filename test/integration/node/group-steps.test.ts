@@ -100,17 +100,6 @@ for (const topology of ['centralized', 'decentralized'] satisfies Topology[]) {
   }
 }
 
-for (const layered of [[0], [1, 3], [0, 1, 2, 3]]) {
-  test(`decentralized, members ${layered} layer by layer and others in one native call: the same logits`, async (t) => {
-    const [exchangeUrl, experts] = [redis.url, PLACEMENTS['four nodes'] ?? []];
-    const options = { packs, exchangeUrl, experts, topology: 'decentralized', layered: new Set(layered) } as const;
-    const group = await LocalGroup.open(options);
-    t.after(() => group.close());
-    await group.use();
-    assert.deepEqual(await logitsOf(group.executor), await logitsOf(whole));
-  });
-}
-
 test('decentralized: a member that is not asked for anything keeps up, and is there when it is', async (t) => {
   // Steps of one row that the leader computes alone, then one of 24 rows, whose owners are both.
   const alone = Array.from({ length: 40 }, (_, from) =>

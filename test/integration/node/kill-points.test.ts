@@ -64,21 +64,19 @@ function placement(nodes: number): number[][] {
 interface Kill {
   readonly nodes: number;
   readonly topology: Topology;
-  /** Steps go layer by layer in JavaScript, else in one native call. */
-  readonly layered: boolean;
   readonly victim: number;
-  /** Native calls or frames of the victim that come through. */
+  /** Frames of the victim that come through. */
   readonly after: number;
 }
 
 /** Runs all steps; when the victim is gone, goes on without it as the group's leader would. Returns how often that was. */
-async function survive({ nodes, topology, layered, victim, after: left }: Kill): Promise<number> {
-  const deadlines = { floorMs: 500, factor: 8 };
+async function survive({ nodes, topology, victim, after: left }: Kill): Promise<number> {
+  // Of a machine that does much else, too: a member that lives must not be late.
+  const deadlines = { floorMs: 2_000, factor: 8 };
   const experts = placement(nodes);
   const way = await openFailingRelay(redis.url);
   const group = await LocalGroup.open({
     ...{ packs, exchangeUrl: redis.url, experts, topology, deadlines },
-    layered: new Set(layered ? experts.keys() : []),
     ways: new Map([[victim, way.url]]),
   });
   let dead = false;
@@ -89,9 +87,7 @@ async function survive({ nodes, topology, layered, victim, after: left }: Kill):
   let living = Array.from({ length: nodes }, (_, index) => index);
   let changes = 0;
   try {
-    // A layer is two native calls of JavaScript or at most one frame.
-    if (layered) group.nodes[victim]?.killAfter(left, kill);
-    else way.failAfter(Math.floor(left / 2), kill);
+    way.failAfter(left, kill);
     await group.use(living);
     for (let step = 0; step < STEPS.length; ) {
       const batch = STEPS[step];
@@ -127,7 +123,7 @@ test(`${KILLS} random kills change no bit`, async () => {
   const kills: Kill[] = Array.from({ length: KILLS }, () => {
     const nodes = 2 + below(3);
     const topology = below(2) === 0 ? 'centralized' : 'decentralized';
-    return { nodes, topology, layered: below(2) === 0, victim: below(nodes), after: below(20) };
+    return { nodes, topology, victim: below(nodes), after: below(10) };
   });
   let noticed = 0;
   const next = async (): Promise<void> => {

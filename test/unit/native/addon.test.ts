@@ -46,7 +46,7 @@ function methodsOf(object: object): string[] {
 
 /** Expert 0 is on both members, expert 1 on member 0. */
 function twoMembers(): AddonExpertAssigner {
-  return addon.createAssigner(Int32Array.of(0, 2, 3), Int32Array.of(0, 1, 0), Float64Array.of(1, 1));
+  return addon.createAssigner(Int32Array.of(0, 2, 3), Int32Array.of(0, 1, 0), Float64Array.of(1, 1), { name: 'least' });
 }
 
 test('exports what addon-types.ts says, nothing more', async () => {
@@ -148,7 +148,9 @@ test('an assignment leaves what is behind its slots as it was, and may take the 
 test('an assigner refuses invalid experts and members', () => {
   const refused = (call: () => unknown, message: RegExp) => assert.throws(call, { code: 'invalid_argument', message });
   const create = (offsets: number[], holders: number[], speed: number[]) =>
-    addon.createAssigner(Int32Array.from(offsets), Int32Array.from(holders), Float64Array.from(speed));
+    addon.createAssigner(Int32Array.from(offsets), Int32Array.from(holders), Float64Array.from(speed), {
+      name: 'least',
+    });
   refused(() => create([], [], [1]), /holderOffsets/);
   refused(() => create([1, 1], [0], [1]), /from 0 to the length/);
   refused(() => create([0, 2], [0], [1]), /from 0 to the length/);
@@ -303,7 +305,7 @@ test('no placement or routing does worse than a coded error', async () => {
         Int32Array,
       ];
       const call = () => {
-        addon.createAssigner(first, flat, Float64Array.from(speeds)).assign(experts, experts);
+        addon.createAssigner(first, flat, Float64Array.from(speeds), { name: 'least' }).assign(experts, experts);
         assigned += 1;
       };
       await survives({ call }, 'call', []);

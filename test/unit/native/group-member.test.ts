@@ -20,6 +20,7 @@ const { address: ADDRESS, heard } = await startSilentExchange();
 
 /** Member 0 leads and holds both experts; member 1 holds none, but has to answer the last layer. */
 const TWO: AddonGroupMemberOptions = {
+  policy: { name: 'least' },
   centralized: false,
   exchanges: [ADDRESS],
   name: 'member',

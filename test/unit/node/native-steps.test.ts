@@ -5,8 +5,8 @@ import type { GroupPlan, PlanMember } from '../../../infra/messages/group-plan.t
 import type { GroupMember, GroupPlace, GroupStepReport } from '../../../native/group-member.ts';
 import type { StepBatch } from '../../../native/model-session.ts';
 import { NativeError } from '../../../native/native-error.ts';
+import { EpochSignal, Superseded } from '../../../workers/exchange/epoch-signal.ts';
 import { ExchangeRoutes } from '../../../workers/exchange/exchange-routes.ts';
-import { IncomingFrames, Superseded } from '../../../workers/exchange/incoming-frames.ts';
 import { viewGroup } from '../../../workers/node/group-view.ts';
 import { NativeSteps } from '../../../workers/node/native-steps.ts';
 import type { NodeParts } from '../../../workers/node/node-parts.ts';
@@ -34,14 +34,13 @@ function node(end: () => Promise<GroupStepReport> = () => Promise.reject(new Err
     places.push(place);
     return { leave: () => (left = true) } as unknown as GroupMember;
   };
-  const incoming = new IncomingFrames();
-  incoming.beginEpoch(7);
+  const epochs = new EpochSignal();
   const parts = {
     session: { joinGroup, groupStep: end },
-    incoming,
+    epochs,
     routes: new ExchangeRoutes(),
   } as unknown as NodeParts;
-  return { parts, incoming, places, left: () => left };
+  return { parts, epochs, places, left: () => left };
 }
 
 function open(parts: NodeParts, plan = planOf(), options: Parameters<typeof NativeSteps.open>[2] = OPTIONS) {
@@ -87,8 +86,8 @@ test('frames go to the exchange at which the receiver reads', async () => {
 });
 
 test('a newer plan gives the place up, and a step that it ends says so', async () => {
-  const { parts, incoming, left } = node(async () => {
-    incoming.beginEpoch(8);
+  const { parts, epochs, left } = node(async () => {
+    epochs.begin();
     throw new NativeError('interrupted', 'the wait was interrupted');
   });
   const steps = await open(parts);
