@@ -74,6 +74,11 @@ test('the Metal device compiles against the API that it uses', { skip }, () => {
   assert.equal(status, 0, output);
 });
 
+test('the program that compares square roots compiles against the same API', { skip }, () => {
+  const { status, output } = compile(DEVICE_FLAGS, join(SDKS, 'square-roots.mm'));
+  assert.equal(status, 0, output);
+});
+
 test('a call that the API does not have is refused', { skip }, () => {
   const file = join(folder, 'wrong.mm');
   writeFileSync(file, '#import <Metal/Metal.h>\nvoid wrong(id<MTLCommandBuffer> buffer) { [buffer comit]; }\n');

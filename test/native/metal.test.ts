@@ -38,9 +38,24 @@ test('without a GPU, asking for it says what is missing', { skip }, () => {
     () => gpuProperties('metal'),
     (error) => error instanceof NativeError && error.code === 'unavailable' && /Apple silicon/.test(error.message),
   );
-  const verify = join(REPOSITORY_ROOT, 'dist', 'test', 'native', 'verify-metal.js');
-  const { status, stderr } = spawnSync(process.execPath, [verify], { encoding: 'utf8' });
-  assert.equal(status, 1);
-  assert.match(stderr, /Metal needs a Mac with Apple silicon/);
-  assert.match(readFileSync(join(REPOSITORY_ROOT, 'metal-report.md'), 'utf8'), /## GPU: FAILED/);
+  const report = verify();
+  assert.match(report, /## GPU: FAILED/);
+  assert.match(report, /Metal needs a Mac with Apple silicon/);
+  assert.doesNotMatch(report, /## Square roots/);
 });
+
+test('without a GPU, asking for kernels to be compiled says what is missing', { skip }, () => {
+  const report = verify('--compile-only');
+  assert.match(report, /## Kernels compile, limits of their pipelines: FAILED/);
+  assert.match(report, /Metal needs a Mac with Apple silicon/);
+  assert.doesNotMatch(report, /## GPU/);
+});
+
+/** Runs it to its failure and returns its report. */
+function verify(...args: readonly string[]): string {
+  const script = join(REPOSITORY_ROOT, 'dist', 'test', 'native', 'verify-metal.js');
+  const { status, stderr } = spawnSync(process.execPath, [script, ...args], { encoding: 'utf8' });
+  assert.equal(status, 1, stderr);
+  assert.match(stderr, /FAILED/);
+  return readFileSync(join(REPOSITORY_ROOT, 'metal-report.md'), 'utf8');
+}
