@@ -13,5 +13,5 @@ test('doctor has the reason why a configured Redis does not answer', () => {
   writeFileSync(config, `redisUrl: unix://${join(home, 'missing.sock')}\n`);
   const { stdout } = runConclave('doctor', '--json', '--home', home, '--config', config);
   const { findings } = JSON.parse(stdout) as { findings: readonly { what: string; detail: string }[] };
-  assert.match(findings.find(({ what }) => what === 'redis')?.detail ?? '', /does not answer\. \(connect ENOENT .*\)/);
+  assert.match(findings.find(({ what }) => what === 'redis')?.detail ?? '', /does not answer \(connect ENOENT .*\)/);
 });
