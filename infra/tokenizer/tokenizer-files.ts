@@ -44,6 +44,16 @@ export async function readTokenizerFiles(folder: string, family: string): Promis
   };
 }
 
+/** Runs `use` on the files of a folder, and adds the folder to their errors, which name the file only. */
+export async function namingFolder<T>(folder: string, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use();
+  } catch (thrown) {
+    if (!(thrown instanceof DomainError && thrown.code === 'bad_tokenizer')) throw thrown;
+    throw new DomainError('bad_tokenizer', `${folder}: ${thrown.message}`, { param: folder, cause: thrown });
+  }
+}
+
 async function readJsonText(path: string): Promise<string | null> {
   const text = await readText(path);
   if (text !== null) parseJson(path, text);

@@ -24,6 +24,13 @@ export interface LoadRequest {
   readonly check?: (model: StoredModel) => void;
 }
 
+/** The description of a model, from the headers of its files. Throws DomainError as loadModel does. */
+export async function describeModel(folder: string): Promise<StoredModel> {
+  const [present] = await packsIn(folder);
+  if (present === undefined) return (await describeCheckpoint(folder)).description;
+  return (await checkPack(join(folder, packFileName(present)), present)).description;
+}
+
 /**
  * Opens a model's packs with their pages resident. Throws DomainError: `bad_config`, `bad_checkpoint` or `bad_pack`
  * naming what is wrong with the files, `unavailable` when there is no room to build packs.

@@ -10,6 +10,7 @@ import { type Heartbeat, startHeartbeat } from '../../infra/registry/node-heartb
 import { createChatTemplate } from '../../infra/tokenizer/chat-template.ts';
 import { createTokenizer } from '../../infra/tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
+import { namingFolder, type TokenizerFiles } from '../../infra/tokenizer/tokenizer-files.ts';
 import { ModelSession } from '../../native/model-session.ts';
 import { CANARY_BLOCKS } from '../cluster/canary.ts';
 import { describeClockSkew, measureClockSkew } from '../cluster/clock-skew.ts';
@@ -79,9 +80,7 @@ export async function openNode(options: ServeOptions): Promise<ServingNode> {
     const size = sizeEngine(model.source.description, config.worker);
     const held = new LoadedModel(model.source, createSession(model, size, config));
     closing.push(() => held.close());
-    const tokenizer = await createTokenizer(model.files);
-    // Gateways render the template, but a syntax error is best reported here, where the file is.
-    createChatTemplate(model.files, tokenizer);
+    const tokenizer = await namingFolder(options.folder ?? model.name, () => checkedTokenizer(model.files));
     const packs = await offerPacks(model, redis, config);
     closing.push(() => packs.close());
     const state = new NodeState({ ...options, name: model.name, held, size, packsUrl: packs.url });
@@ -135,4 +134,11 @@ async function offerPacks({ source }: NodeModel, redis: Redis, { worker }: Confi
   const { stream } = redis as { readonly stream: { readonly localAddress?: string } };
   const host = worker.packHost ?? stream.localAddress ?? '127.0.0.1';
   return servePacks({ folder: source.packFolder, model: source.packed, host, token });
+}
+
+/** Gateways render the chat template, but a syntax error is best reported here, where the file is. */
+async function checkedTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
+  const tokenizer = await createTokenizer(files);
+  createChatTemplate(files, tokenizer);
+  return tokenizer;
 }

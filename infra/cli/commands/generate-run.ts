@@ -1,6 +1,7 @@
 // `conclave generate`: one prompt, one answer, streamed to stdout.
 
-import type { ModelDescription } from '../../../native/model-description.ts';
+import { describeModel } from '../../../workers/model/load-model.ts';
+import type { StoredModel } from '../../../workers/model/stored-model.ts';
 import type { Scheduler } from '../../../workers/scheduler/scheduler.ts';
 import { generateLocally } from '../../../workers/serve/generate-locally.ts';
 import { localExecutor } from '../../../workers/serve/local-executor.ts';
@@ -11,7 +12,7 @@ import { type GenerationRequest, GREEDY } from '../../messages/generation-reques
 import { createChatTemplate, encodeChat } from '../../tokenizer/chat-template.ts';
 import { createTokenizer } from '../../tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
+import { namingFolder, readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
 import { withLocalEngine } from '../open-local-engine.ts';
 import { type LocalGroupFlags, withLocalGroup } from '../open-local-group.ts';
 
@@ -26,25 +27,30 @@ export interface GenerateOptions extends LocalGroupFlags {
 
 /** What computes: one session, or several nodes. */
 interface Computer {
-  readonly description: ModelDescription;
   readonly scheduler: Scheduler;
   readonly executor: StepExecutor;
 }
 
 export async function generateCommand(options: GenerateOptions): Promise<void> {
-  await withComputer(options, async (computer) => {
-    const files = await readTokenizerFiles(options.model, computer.description.family);
+  const { tokenizer, request } = await prepareRequest(options);
+  await withComputer(options, (computer) => generate(options, computer, tokenizer, request));
+}
+
+/** Before the weights are packed and loaded, which may take minutes. */
+async function prepareRequest(options: GenerateOptions) {
+  const model = await describeModel(options.model);
+  const files = await readTokenizerFiles(options.model, model.family);
+  return namingFolder(options.model, async () => {
     const tokenizer = await createTokenizer(files);
-    const prompt = await encodePrompt(options, files, tokenizer);
-    await generate(options, computer, tokenizer, requestOf(options, computer.description, tokenizer, prompt));
+    return { tokenizer, request: requestOf(options, model, tokenizer, await encodePrompt(options, files, tokenizer)) };
   });
 }
 
 async function withComputer(options: GenerateOptions, use: (computer: Computer) => Promise<void>): Promise<void> {
   const settings = { maxSequences: 1 };
   if (options.nodes === 1) {
-    return withLocalEngine(options, settings, ({ packs, scheduler, session }) =>
-      use({ description: packs.description, scheduler, executor: localExecutor(session) }),
+    return withLocalEngine(options, settings, ({ scheduler, session }) =>
+      use({ scheduler, executor: localExecutor(session) }),
     );
   }
   if (options.variant !== '') {
@@ -52,9 +58,8 @@ async function withComputer(options: GenerateOptions, use: (computer: Computer) 
     throw new DomainError('invalid_request', message, { param: '--variant' });
   }
   await withLocalGroup(options, ({ held, size }, executor) => {
-    const { description } = held.source;
-    const scheduler = createScheduler(description, size.kvBlocks, { ...DEFAULT_ENGINE, ...settings });
-    return use({ description, scheduler, executor });
+    const scheduler = createScheduler(held.source.description, size.kvBlocks, { ...DEFAULT_ENGINE, ...settings });
+    return use({ scheduler, executor });
   });
 }
 
@@ -71,7 +76,7 @@ async function encodePrompt(options: GenerateOptions, files: TokenizerFiles, tok
 
 function requestOf(
   options: GenerateOptions,
-  { maxContext, vocab }: ModelDescription,
+  { maxContext, vocab }: Pick<StoredModel, 'maxContext' | 'vocab'>,
   tokenizer: Tokenizer,
   promptTokens: number[],
 ): GenerationRequest {

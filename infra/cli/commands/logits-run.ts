@@ -1,6 +1,8 @@
 // `conclave logits`: logits of every position of a token sequence, as an .npy file.
 import { open } from 'node:fs/promises';
 import { KV_BLOCK_TOKENS, type ModelSession } from '../../../native/model-session.ts';
+import { describeModel } from '../../../workers/model/load-model.ts';
+import type { StoredModel } from '../../../workers/model/stored-model.ts';
 import { blocksFor } from '../../../workers/scheduler/plan-step.ts';
 import { DomainError } from '../../errors/domain-error.ts';
 import type { EngineFlags } from '../engine-flags.ts';
@@ -18,9 +20,9 @@ const CHUNK = 64;
 
 export async function logitsCommand(options: LogitsOptions): Promise<void> {
   const tokens = parseTokens(options.tokens);
+  checkTokens(tokens, await describeModel(options.model));
   const kvTokens = tokens.length;
   const shape = await withLocalEngine(options, { kvTokens, maxRows: CHUNK }, async ({ session }) => {
-    checkTokens(tokens, session);
     await writeLogits(tokens, session, options.out);
     return [tokens.length, session.description.vocab];
   });
@@ -41,8 +43,7 @@ function parseTokens(text: string): number[] {
   });
 }
 
-function checkTokens(tokens: readonly number[], session: ModelSession): void {
-  const { vocab, maxContext } = session.description;
+function checkTokens(tokens: readonly number[], { vocab, maxContext }: StoredModel): void {
   const outside = tokens.find((id) => id >= vocab);
   if (outside !== undefined) {
     const message = `Token ${outside} is outside the model's vocabulary: expected ids from 0 to ${vocab - 1}.`;

@@ -1,5 +1,6 @@
 // `conclave generate` and `conclave logits` as a person runs them.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,8 +79,20 @@ test('a prompt as long as the context is refused with both numbers', () => {
   );
 });
 
+test('an unknown kernel variant is refused with the known ones', () => {
+  fails(generate('--variant', 'abacus'), /unknown kernel variant 'abacus'; this CPU runs .*reference/);
+});
+
 test('an empty prompt is refused', () => {
   fails(generate('--prompt', ''), /^conclave: The prompt has no tokens\. Give a longer one with --prompt\.$/);
+});
+
+test('a bad prompt or tokenizer is refused before any weights are packed', () => {
+  const fresh = join(home, 'fresh');
+  const refused = (...args: readonly string[]) => runConclave(...args, '--model', model, '--home', fresh);
+  fails(refused('generate', '--prompt', ''), /The prompt has no tokens/);
+  fails(refused('logits', '--tokens', '300', '--out', join(home, 'x.npy')), /Token 300 is outside/);
+  assert.equal(existsSync(fresh), false, 'nothing was built');
 });
 
 test('a token outside the vocabulary is refused by its id', () => {
@@ -106,8 +119,4 @@ test('a broken tokenizer is named, by file', async () => {
   await copyFile(join(model, 'config.json'), tokenizer);
   fails(generate(), /tokenizer\.json/);
   await rm(tokenizer);
-});
-
-test('an unknown kernel variant is refused with the known ones', () => {
-  fails(generate('--variant', 'abacus'), /unknown kernel variant 'abacus'; this CPU runs .*reference/);
 });

@@ -107,7 +107,7 @@ for (const [what, spoil, file, remedy] of cases) {
   test(`${what}: named with a remedy`, DEADLINE, () => {
     spoiled(spoil);
     const failure = failureOf([], ...GENERATE, '--model', model);
-    assert.ok(failure.includes(file), failure);
+    assert.ok(failure.includes(file) && failure.includes(model), failure);
     assert.match(failure, remedy);
   });
 }
@@ -118,7 +118,7 @@ for (const [what, spoil, file, remedy] of cases.filter(([name]) => BY_START.incl
   test(`${what}: conclave start ends and names it`, DEADLINE, () => {
     spoiled(spoil);
     const failure = failureOf([], ...START, '--model', model);
-    assert.ok(failure.includes(file), failure);
+    assert.ok(failure.includes(file) && failure.includes(model), failure);
     assert.match(failure, remedy);
   });
 }
