@@ -9,16 +9,6 @@
 namespace conclave {
 namespace {
 
-// Floats as integers in the same order, and back.
-int32_t orderOf(float value) {
-  const int32_t bits = std::bit_cast<int32_t>(value);
-  return bits >= 0 ? bits : std::numeric_limits<int32_t>::min() - bits;
-}
-
-float floatAt(int32_t order) {
-  return std::bit_cast<float>(order >= 0 ? order : std::numeric_limits<int32_t>::min() - order);
-}
-
 // The least float up to `largest` for which `holds`, which is true of `largest` and of all above one that it is true
 // of: instead of a division for every token, one comparison.
 template <typename Holds>
@@ -43,17 +33,32 @@ Cutoff likelyAs(double least, const Scale& scale) {
 
 Cutoff stricter(const Cutoff& a, const Cutoff& b) { return a.keeps(b.logit, b.id) ? b : a; }
 
+// Whether any of the logits lies in [bound, below): most of a block holds none, which this finds out without a branch
+// per token.
+bool anyWithin(std::span<const float> logits, float bound, float below) {
+  uint32_t any = 0;
+  for (const float logit : logits) any |= static_cast<uint32_t>(logit >= bound) & static_cast<uint32_t>(logit < below);
+  return any != 0;
+}
+
 // The tokens in [bound, below) that `from` keeps, each with its amount.
 template <typename AmountOf>
 void collect(const LogitRow& row, const Cutoff& from, float bound, float below, std::vector<Candidate>& candidates,
              const AmountOf& amountOf) {
+  constexpr size_t atOnce = 32;
   candidates.clear();
   for (int32_t b = 0; b < row.blocks(); ++b) {
     if (row.largestOf(b) < bound) continue;
-    int32_t id = b * blockTokens;
-    for (const float logit : row.block(b)) {
-      if (logit >= bound && logit < below && from.keeps(logit, id)) candidates.push_back({amountOf(logit), logit, id});
-      ++id;
+    const std::span<const float> logits = row.block(b);
+    for (size_t first = 0; first < logits.size(); first += atOnce) {
+      const auto part = logits.subspan(first, std::min(atOnce, logits.size() - first));
+      if (!anyWithin(part, bound, below)) continue;
+      int32_t id = b * blockTokens + static_cast<int32_t>(first);
+      for (const float logit : part) {
+        const bool within = logit >= bound && logit < below && from.keeps(logit, id);
+        if (within) candidates.push_back({amountOf(logit), logit, id});
+        ++id;
+      }
     }
   }
 }
@@ -77,18 +82,26 @@ Reached findBucket(const std::vector<double>& histogram, double share) {
   return {bucket, budget - before};
 }
 
-// Of what `from` keeps the best tokens that together have the share topP of its weight.
-Cutoff keepNucleus(const LogitRow& row, const Cutoff& from, double topP, const Scale& scale, SamplerScratch& scratch) {
-  std::vector<double>& histogram = scratch.histogram;
-  std::fill(histogram.begin(), histogram.end(), 0.0);
+// Weighs every block that `from` keeps a token of; where `histogram` is given, adds the weights kept up in it.
+void weighKept(const LogitRow& row, const Cutoff& from, const Scale& scale, SamplerScratch& scratch,
+               double* histogram) {
   for (int32_t b = 0; b < row.blocks(); ++b) {
     if (row.largestOf(b) < from.logit) continue;
-    weighKept(row, b, from, scale, scratch.weighed);
-    for (size_t i = 0, tokens = row.block(b).size(); i < tokens; ++i) {
-      histogram[static_cast<size_t>(scratch.weighed.step[i])] += scratch.weighed.weight[i];
-    }
+    const std::span<const float> logits = row.block(b);
+    double* weights = scratch.weightsOf(b);
+    weigh(logits, scale, weights, scratch.steps);
+    if (histogram == nullptr) continue;
+    double kept[blockTokens];
+    maskWeights(row, b, from, weights, kept);
+    for (size_t i = 0, tokens = logits.size(); i < tokens; ++i) histogram[scratch.steps[i]] += kept[i];
   }
-  const auto [bucket, missing] = findBucket(histogram, topP);
+}
+
+// Of what `from` keeps the best tokens that together have the share topP of its weight.
+Cutoff keepNucleus(const LogitRow& row, const Cutoff& from, double topP, const Scale& scale, SamplerScratch& scratch) {
+  std::fill(scratch.histogram.begin(), scratch.histogram.end(), 0.0);
+  weighKept(row, from, scale, scratch, scratch.histogram.data());
+  const auto [bucket, missing] = findBucket(scratch.histogram, topP);
   const float largest = static_cast<float>(scale.largest);
   const auto leastIn = [&](int32_t step) {
     return leastFloat(largest, [&](float logit) { return stepOf(logit, scale) <= step; });
@@ -100,13 +113,16 @@ Cutoff keepNucleus(const LogitRow& row, const Cutoff& from, double topP, const S
 
 }  // namespace
 
-void weighKept(const LogitRow& row, int32_t block, const Cutoff& cutoff, const Scale& scale, WeighedBlock& weighed) {
+void maskWeights(const LogitRow& row, int32_t block, const Cutoff& cutoff, const double* weights, double* kept) {
   const std::span<const float> logits = row.block(block);
-  weigh(logits, scale, weighed);
-  const int32_t first = block * blockTokens;
-  for (int32_t i = 0; i < static_cast<int32_t>(logits.size()); ++i) {
-    weighed.weight[i] = cutoff.keeps(logits[static_cast<size_t>(i)], first + i) ? weighed.weight[i] : 0;
+  const int32_t tokens = static_cast<int32_t>(logits.size()), last = cutoff.id - block * blockTokens;
+  const float* logit = logits.data();
+  const float bound = cutoff.logit;
+  for (int32_t i = 0; i < tokens; ++i) {
+    const int32_t keeps = (logit[i] > bound) | ((logit[i] == bound) & (i <= last));
+    kept[i] = weights[i] * keeps;
   }
+  std::fill(kept + tokens, kept + blockTokens, 0.0);
 }
 
 Cutoff keepBest(const LogitRow& row, const Cutoff& from, int32_t k, SamplerScratch& scratch) {
@@ -130,7 +146,8 @@ Cutoff truncate(const LogitRow& row, const SamplingParams& params, const Scale& 
   const Cutoff likely = likelyAs(leastExponent, scale);
   Cutoff kept = params.topP < 1 ? likelyAs(minLogWeight, scale) : likely;
   if (params.topK > 0) kept = keepBest(row, kept, params.topK, scratch);
-  if (params.topP < 1) kept = stricter(keepNucleus(row, kept, params.topP, scale, scratch), likely);
+  if (params.topP < 1) return stricter(keepNucleus(row, kept, params.topP, scale, scratch), likely);
+  weighKept(row, kept, scale, scratch, nullptr);
   return kept;
 }
 

@@ -25,14 +25,20 @@ struct Cutoff {
 /** What keeps all tokens with a logit of at least `logit`. */
 inline Cutoff downTo(float logit) { return {logit, std::numeric_limits<int32_t>::max()}; }
 
-/** The tokens that top_k, then top_p of what is left, then min_p keep, of those that can be drawn at all. */
+/**
+ * The tokens that top_k, then top_p of what is left, then min_p keep, of those that can be drawn at all. Leaves the
+ * weights of at least these in the scratch.
+ */
 Cutoff truncate(const LogitRow& row, const SamplingParams& params, const Scale& scale, SamplerScratch& scratch);
+
+/**
+ * The weights of a block's tokens [blockTokens] that the cutoff keeps, 0 for the others. Arithmetic instead of
+ * branches, which would be taken at random.
+ */
+void maskWeights(const LogitRow& row, int32_t block, const Cutoff& cutoff, const double* weights, double* kept);
 
 /** Of what `from` keeps the best `k` >= 1 tokens, or all when there are fewer. */
 Cutoff keepBest(const LogitRow& row, const Cutoff& from, int32_t k, SamplerScratch& scratch);
-
-/** Weighs a block of the row; what `cutoff` drops gets weight 0. */
-void weighKept(const LogitRow& row, int32_t block, const Cutoff& cutoff, const Scale& scale, WeighedBlock& weighed);
 
 /**
  * The last token of the shortest prefix of the candidates' ranking whose amounts add up to `budget`; the worst one when

@@ -4,8 +4,10 @@
 
 namespace conclave {
 
-/** Walks the kept tokens in the order of their ids until their weights exceed `random`, in [0, 1), of the total. */
-int32_t drawToken(const LogitRow& row, const Cutoff& cutoff, const Scale& scale, double random,
-                  SamplerScratch& scratch);
+/**
+ * Walks the kept tokens in the order of their ids until their weights, which truncate has left in the scratch, exceed
+ * `random`, in [0, 1), of the total.
+ */
+int32_t drawToken(const LogitRow& row, const Cutoff& cutoff, double random, SamplerScratch& scratch);
 
 }  // namespace conclave

@@ -8,7 +8,6 @@
 namespace conclave {
 namespace {
 
-constexpr int lanes = 16;
 constexpr uint32_t exponentBits = 0x7f800000;
 
 struct Scan {
@@ -16,24 +15,15 @@ struct Scan {
   bool finite;
 };
 
-// Lanes leave the compiler something to vectorise; the largest does not depend on their order.
+// On integers in the order of floats, whose largest the compiler finds in vectors: it may not reorder those of floats.
 Scan scan(std::span<const float> x) {
-  float largest[lanes];
-  uint32_t bad[lanes] = {};
-  std::fill_n(largest, lanes, -std::numeric_limits<float>::infinity());
-  const size_t whole = x.size() / lanes * lanes;
-  for (size_t i = 0; i < whole; i += lanes) {
-    for (int l = 0; l < lanes; ++l) {
-      const float value = x[i + static_cast<size_t>(l)];
-      largest[l] = value > largest[l] ? value : largest[l];
-      bad[l] |= (std::bit_cast<uint32_t>(value) & exponentBits) == exponentBits ? 1u : 0u;
-    }
+  int32_t largest = std::numeric_limits<int32_t>::min();
+  uint32_t infinite = 0;
+  for (const float value : x) {
+    largest = std::max(largest, orderOf(value));
+    infinite |= static_cast<uint32_t>((std::bit_cast<uint32_t>(value) & exponentBits) == exponentBits);
   }
-  for (size_t i = whole; i < x.size(); ++i) {
-    largest[0] = x[i] > largest[0] ? x[i] : largest[0];
-    bad[0] |= std::isfinite(x[i]) ? 0u : 1u;
-  }
-  return {*std::max_element(largest, largest + lanes), std::count(bad, bad + lanes, 0u) == lanes};
+  return {floatAt(largest), infinite == 0};
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // The logits of one row in blocks with the largest of each, so that later passes skip the blocks that cannot matter.
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -12,6 +14,15 @@ namespace conclave {
 constexpr int32_t blockTokens = 256;
 
 inline int32_t blockCount(int32_t vocab) { return (vocab + blockTokens - 1) / blockTokens; }
+
+/** Floats as integers in the same order, and back; -0 is 0. */
+inline int32_t orderOf(float value) {
+  const int32_t bits = std::bit_cast<int32_t>(value);
+  return bits >= 0 ? bits : std::numeric_limits<int32_t>::min() - bits;
+}
+inline float floatAt(int32_t order) {
+  return std::bit_cast<float>(order >= 0 ? order : std::numeric_limits<int32_t>::min() - order);
+}
 
 class LogitRow {
  public:

@@ -44,26 +44,27 @@ double weightOf(float logit, const Scale& scale) {
   return series(exponent, step) * powers()[static_cast<size_t>(step)];
 }
 
-void weigh(std::span<const float> logits, const Scale& scale, WeighedBlock& block) {
+void weigh(std::span<const float> logits, const Scale& scale, double* weights, int32_t* steps) {
+  const Scale fixed = scale;  // what is written cannot be it: the loop vectorises
   const int32_t count = static_cast<int32_t>(logits.size());
   for (int32_t i = 0; i < count; ++i) {
-    const double exponent = scale.exponent(logits[static_cast<size_t>(i)]), x = clamped(exponent);
-    block.step[i] = stepAt(x);
-    block.weight[i] = exponent >= minLogWeight ? series(x, block.step[i]) : 0;
+    const double exponent = fixed.exponent(logits[static_cast<size_t>(i)]), x = clamped(exponent);
+    steps[i] = stepAt(x);
+    weights[i] = exponent >= minLogWeight ? series(x, steps[i]) : 0;
   }
   const double* power = powers().data();
-  for (int32_t i = 0; i < count; ++i) block.weight[i] *= power[block.step[i]];
-  std::fill(block.weight + count, block.weight + blockTokens, 0.0);
+  for (int32_t i = 0; i < count; ++i) weights[i] *= power[steps[i]];
+  std::fill(weights + count, weights + blockTokens, 0.0);
 }
 
-double sumOf(const WeighedBlock& block) {
-  constexpr int lanes = 8;
+double sumOf(const double* numbers) {
+  constexpr int32_t lanes = 8;
   double lane[lanes] = {};
   for (int32_t i = 0; i < blockTokens; i += lanes) {
-    for (int l = 0; l < lanes; ++l) lane[l] += block.weight[i + l];
+    for (int32_t l = 0; l < lanes; ++l) lane[l] += numbers[i + l];
   }
-  for (int width = lanes / 2; width > 0; width /= 2) {
-    for (int l = 0; l < width; ++l) lane[l] += lane[l + width];
+  for (int32_t width = lanes / 2; width > 0; width /= 2) {
+    for (int32_t l = 0; l < width; ++l) lane[l] += lane[l + width];
   }
   return lane[0];
 }

@@ -22,21 +22,18 @@ struct Scale {
   double exponent(float logit) const { return (logit - largest) / temperature; }
 };
 
-// A block's tokens: their weights, within 3e-14 of their size and 0 below minLogWeight, and where their exponents lie:
-// floor(-exponent * stepsPerUnit), which never falls as logits fall.
-struct WeighedBlock {
-  double weight[blockTokens];
-  int32_t step[blockTokens];
-};
-
-/** Weighs the first logits.size() tokens of a block; the weights of others become 0. */
-void weigh(std::span<const float> logits, const Scale& scale, WeighedBlock& block);
+/**
+ * Of a block's tokens the weights, within 3e-14 of their size and 0 below minLogWeight, and where their exponents lie:
+ * floor(-exponent * stepsPerUnit), which never falls as logits fall. weights, steps: [blockTokens]; behind
+ * logits.size() the weights become 0.
+ */
+void weigh(std::span<const float> logits, const Scale& scale, double* weights, int32_t* steps);
 
 /** The same of one token. */
 double weightOf(float logit, const Scale& scale);
 int32_t stepOf(float logit, const Scale& scale);
 
-/** Sum of a block's weights, over 8 lanes and a fixed tree. */
-double sumOf(const WeighedBlock& block);
+/** Sum of a block's numbers [blockTokens], over 8 lanes and a fixed tree: the same bits however it is vectorised. */
+double sumOf(const double* numbers);
 
 }  // namespace conclave

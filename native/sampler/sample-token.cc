@@ -28,7 +28,7 @@ Sampled choose(const LogitRow& row, const SamplingParams& params, const RandomKe
   if (params.temperature == 0) return {Outcome::chosen, best};
   const Scale scale{row[best], params.temperature};
   const Cutoff cutoff = truncate(row, params, scale, scratch);
-  return {Outcome::chosen, drawToken(row, cutoff, scale, uniform(key), scratch)};
+  return {Outcome::chosen, drawToken(row, cutoff, uniform(key), scratch)};
 }
 
 }  // namespace

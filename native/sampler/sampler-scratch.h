@@ -1,6 +1,7 @@
 // Memory that sampling a row overwrites, reserved once: a row allocates nothing, so that a thread cannot run out of
 // memory in the middle of one.
 #pragma once
+#include <memory>
 #include <vector>
 
 #include "logit-row.h"
@@ -25,7 +26,10 @@ struct SamplerScratch {
     adjustedLargest.reserve(blocks);
     ranked.reserve(blocks);
     sums.resize(blocks);
+    weights.reset(new double[blocks * blockTokens]);
   }
+
+  double* weightsOf(int32_t block) { return weights.get() + int64_t{block} * blockTokens; }
 
   std::vector<float> adjusted;                  // [vocab]: logits after penalties and bias
   std::vector<float> largest, adjustedLargest;  // [blocks]: of the model's logits, of the adjusted ones
@@ -33,7 +37,8 @@ struct SamplerScratch {
   std::vector<double> sums;                     // [blocks]: of the weights that may be drawn
   std::vector<double> histogram;                // [weightSteps]: weights by exponent
   std::vector<Candidate> candidates;
-  WeighedBlock weighed;
+  std::unique_ptr<double[]> weights;  // [blocks, blockTokens], of the blocks that may be drawn from
+  int32_t steps[blockTokens];
 };
 
 }  // namespace conclave

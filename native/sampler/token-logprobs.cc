@@ -13,8 +13,9 @@ double logSumExp(const LogitRow& row, SamplerScratch& scratch) {
   const Scale scale{row[row.best()], 1};
   double sum = 0;
   for (int32_t b = 0; b < row.blocks(); ++b) {
-    weigh(row.block(b), scale, scratch.weighed);
-    sum += sumOf(scratch.weighed);
+    double* weights = scratch.weightsOf(b);
+    weigh(row.block(b), scale, weights, scratch.steps);
+    sum += sumOf(weights);
   }
   return scale.largest + logarithm(sum);
 }
