@@ -61,40 +61,43 @@ function describeLimits({ bodyBytes, messages, choices, maxTokens, jsonDepth }: 
   );
 }
 
-function chatRoute(limits: Limits): RouteDeclaration {
-  return {
-    method: 'post',
-    path: '/v1/chat/completions',
-    operationId: 'createChatCompletion',
-    summary: 'Answers a conversation.',
-    description: describeLimits(limits),
-    access: 'tenant',
-    request: { headers, body: { required: true, content: { 'application/json': { schema: chatCompletionSchema } } } },
-    responses: {
-      200: {
-        description: 'The answer; server-sent events with `stream: true`.',
-        headers: headerRefs(ANSWER_HEADERS),
-        content: { 'application/json': { schema: chatCompletionAnswer }, ...eventStream(['ChatCompletionChunk']) },
-      },
-    },
-    errors: ERRORS,
-  };
-}
+const CHAT_ROUTE = {
+  path: '/v1/chat/completions',
+  operationId: 'createChatCompletion',
+  summary: 'Answers a conversation.',
+  result: 'The answer',
+  schema: chatCompletionSchema,
+  answer: chatCompletionAnswer,
+  chunk: 'ChatCompletionChunk',
+} as const;
 
-function completionRoute(limits: Limits): RouteDeclaration {
+const COMPLETION_ROUTE = {
+  path: '/v1/completions',
+  operationId: 'createCompletion',
+  summary: 'Continues a text.',
+  result: 'The continuation',
+  schema: completionSchema,
+  answer: textCompletionAnswer,
+  chunk: 'TextCompletionChunk',
+} as const;
+
+function generationRoute(
+  { path, operationId, summary, result, schema, answer, chunk }: typeof CHAT_ROUTE | typeof COMPLETION_ROUTE,
+  limits: Limits,
+): RouteDeclaration {
   return {
     method: 'post',
-    path: '/v1/completions',
-    operationId: 'createCompletion',
-    summary: 'Continues a text.',
+    path,
+    operationId,
+    summary,
     description: describeLimits(limits),
     access: 'tenant',
-    request: { headers, body: { required: true, content: { 'application/json': { schema: completionSchema } } } },
+    request: { headers, body: { required: true, content: { 'application/json': { schema } } } },
     responses: {
       200: {
-        description: 'The continuation; server-sent events with `stream: true`.',
+        description: `${result}; server-sent events with \`stream: true\`.`,
         headers: headerRefs(ANSWER_HEADERS),
-        content: { 'application/json': { schema: textCompletionAnswer }, ...eventStream(['TextCompletionChunk']) },
+        content: { 'application/json': { schema: answer }, ...eventStream([chunk]) },
       },
     },
     errors: ERRORS,
@@ -105,8 +108,8 @@ function completionRoute(limits: Limits): RouteDeclaration {
 export function addGenerationRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts): void {
   const syncWeight = createWeightSync(parts.operations.control);
   const { limits } = parts.config;
-  addRoute(app, chatRoute(limits), (c) => generate(parts, c, prepareChat, syncWeight));
-  addRoute(app, completionRoute(limits), (c) => generate(parts, c, prepareCompletion, syncWeight));
+  addRoute(app, generationRoute(CHAT_ROUTE, limits), (c) => generate(parts, c, prepareChat, syncWeight));
+  addRoute(app, generationRoute(COMPLETION_ROUTE, limits), (c) => generate(parts, c, prepareCompletion, syncWeight));
 }
 
 async function generate(parts: GatewayParts, c: GatewayContext, prepare: Prepare, syncWeight: WeightSync) {
