@@ -132,13 +132,16 @@ void Attention::attendEarlier(const StepBatch& batch, const Work& work, const Kv
   const Tile& tile = work.tile;
   const int32_t queries = tile.rows * attention_.groupSize();
   const int32_t seenByFirst = firstSeen(tile.firstPosition), seenByLast = firstSeen(tile.firstPosition + tile.rows - 1);
-  for (int32_t index = seenByFirst / kvBlockTokens; index < tile.lastBlock; ++index) {
-    if (index * kvBlockTokens < seenByLast) {
+  const int32_t firstBlock = seenByFirst / kvBlockTokens;
+  for (int32_t index = firstBlock; index < tile.lastBlock; ++index) {
+    // A row whose window begins with this block has no sums of the ones before, which its neighbours have.
+    const bool begins = index > firstBlock && index * kvBlockTokens == seenByLast;
+    if (index * kvBlockTokens < seenByLast || begins) {
       for (int32_t r = 0; r < tile.rows; ++r) attendRow(batch, work, cache, r, index, scratch);
       continue;
     }
     attendBlock(cache, placeOf(batch, work, index), 0, queries, {0, kvBlockTokens}, ofBlock(scratch), scratch);
-    merge(ofBlock(scratch), 0, queries, index == seenByFirst / kvBlockTokens, scratch);
+    merge(ofBlock(scratch), 0, queries, index == firstBlock, scratch);
   }
 }
 

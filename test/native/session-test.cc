@@ -64,6 +64,29 @@ TEST("a model's logits have the same bits however its rows are run") {
   }
 }
 
+// A row whose window begins with a block has no sums of the block before it, unlike its neighbours in a tile.
+TEST("a window that begins with a block has the same bits however its rows are run") {
+  Random random(17);
+  for (int32_t window : {64, 128}) {
+    ModelDescription model = randomModel(random);
+    for (Block& block : model.blocks) {
+      block.attention.kvHeads = block.attention.heads = 2;
+      block.attention.window = window;
+    }
+    const RandomPack pack(model, random.bits());
+    const Sequence sequence = randomSequence(random, model, 200, 0);
+    ModelSession whole(model, {16, 256}, createCpuBackend(1, "")), single(model, {16, 256}, createCpuBackend(1, ""));
+    pack.attachTo(whole);
+    pack.attachTo(single);
+    std::vector<float> expected;
+    for (int32_t row = 0; row < 200; ++row) {
+      const std::vector<float> one = step(single, {{&sequence, row, row + 1}});
+      expected.insert(expected.end(), one.begin(), one.end());
+    }
+    CHECK(equal(step(whole, {{&sequence, 0, 200}}), expected), "window " + std::to_string(window));
+  }
+}
+
 // Decoded rows with fewer KV heads than threads: the context is shared out by blocks.
 TEST("a long context has the same bits however many threads share it") {
   Random random(16);
