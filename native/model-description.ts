@@ -127,8 +127,8 @@ export interface Router {
   readonly choiceBias: boolean;
   /** Only experts of the best groups may be chosen; a group counts as much as its best two scores. */
   readonly groups: { readonly count: number; readonly chosen: number } | null;
-  /** The chosen scores are divided by their sum + epsilon; null: used as they are. */
-  readonly normalization: { readonly epsilon: number } | null;
+  /** The chosen scores are divided by their sum + epsilon, at least by `minimum`; null: used as they are. */
+  readonly normalization: { readonly epsilon: number; readonly minimum: number } | null;
   /** Multiplies the weights. */
   readonly scale: number;
 }

@@ -41,10 +41,13 @@ export const WEIGHT_ROLES = [
   'upBias',
   'down',
   'downBias',
-  // Of the shared expert: as above, and [1, dModel].
+  // Of the shared expert: as above, and [1, dModel]; its biases.
   'sharedGateUp',
   'sharedDown',
   'sharedGate',
+  'sharedGateBias',
+  'sharedUpBias',
+  'sharedDownBias',
 ] as const;
 
 export type WeightRole = (typeof WEIGHT_ROLES)[number];

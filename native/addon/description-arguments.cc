@@ -149,7 +149,10 @@ Router routerOf(const Fields& router) {
                      }),
           optionalOf(router, "normalization",
                      [](const Fields& from) { return from.object("normalization").single("epsilon"); }),
-          router.single("scale")};
+          router.single("scale"),
+          optionalOf(router, "normalization", [](const Fields& from) {
+            return from.object("normalization").single("minimum");
+          }).value_or(0)};
 }
 
 std::variant<DenseMlp, MoeMlp> mlpOf(const Fields& mlp) {

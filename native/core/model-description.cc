@@ -64,6 +64,7 @@ void checkRouter(const Router& router) {
   require(router.topK >= 1 && router.topK <= router.experts, "topK must be 1 to the number of experts");
   require(!router.normalizationEpsilon.has_value() || *router.normalizationEpsilon >= 0,
           "the router's epsilon must not be negative");
+  require(router.normalizationMinimum >= 0, "what the router divides by must not be negative");
   requireFinite("the router's scale", router.scale);
   if (!router.groups.has_value()) return;
   const auto [count, chosen] = *router.groups;

@@ -109,6 +109,7 @@ struct Router {
   std::optional<ExpertGroups> groups;
   std::optional<float> normalizationEpsilon;  // none: the scores are used as they are
   float scale;
+  float normalizationMinimum = 0;  // of what the scores are divided by
 };
 
 struct SharedExpert {

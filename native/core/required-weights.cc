@@ -57,6 +57,10 @@ void addMoe(Weights& to, const MoeMlp& moe, int32_t dModel) {
   addGateUp(to, WeightRole::sharedGateUp, moe.shared->mlp, dModel);
   addMatrix(to, WeightRole::sharedDown, dModel, moe.shared->mlp.width);
   if (moe.shared->gate) addMatrix(to, WeightRole::sharedGate, 1, dModel);
+  if (!moe.shared->mlp.bias) return;
+  addVector(to, WeightRole::sharedGateBias, moe.shared->mlp.width);
+  addVector(to, WeightRole::sharedUpBias, moe.shared->mlp.width);
+  addVector(to, WeightRole::sharedDownBias, dModel);
 }
 
 }  // namespace

@@ -38,17 +38,20 @@ enum class WeightRole : int32_t {
   sharedGateUp,
   sharedDown,
   sharedGate,
+  sharedGateBias,
+  sharedUpBias,
+  sharedDownBias,
 };
 
 constexpr std::array weightRoleNames = {
-    "embedding",         "finalNorm",   "finalNormBias", "lmHead",     "lmHeadBias",      "attentionNorm",
-    "attentionNormBias", "query",       "key",           "value",      "queryBias",       "keyBias",
-    "valueBias",         "queryNorm",   "keyNorm",       "sinks",      "attentionOutput", "attentionOutputBias",
-    "mlpNorm",           "mlpNormBias", "router",        "routerBias", "choiceBias",      "gateUp",
-    "gateBias",          "upBias",      "down",          "downBias",   "sharedGateUp",    "sharedDown",
-    "sharedGate"};
+    "embedding",         "finalNorm",      "finalNormBias", "lmHead",        "lmHeadBias",      "attentionNorm",
+    "attentionNormBias", "query",          "key",           "value",         "queryBias",       "keyBias",
+    "valueBias",         "queryNorm",      "keyNorm",       "sinks",         "attentionOutput", "attentionOutputBias",
+    "mlpNorm",           "mlpNormBias",    "router",        "routerBias",    "choiceBias",      "gateUp",
+    "gateBias",          "upBias",         "down",          "downBias",      "sharedGateUp",    "sharedDown",
+    "sharedGate",        "sharedGateBias", "sharedUpBias",  "sharedDownBias"};
 constexpr size_t weightRoleCount = weightRoleNames.size();
-static_assert(weightRoleCount == static_cast<size_t>(WeightRole::sharedGate) + 1);
+static_assert(weightRoleCount == static_cast<size_t>(WeightRole::sharedDownBias) + 1);
 
 constexpr size_t indexOf(WeightRole role) { return static_cast<size_t>(role); }
 

@@ -91,7 +91,7 @@ void weigh(const Router& router, const Kernels& kernels, float* weights) {
   if (router.normalizationEpsilon.has_value()) {
     float sum = 0;
     for (int32_t rank = 0; rank < router.topK; ++rank) sum = sum + weights[rank];
-    kernels.divide(weights, router.topK, sum + *router.normalizationEpsilon);
+    kernels.divide(weights, router.topK, std::max(sum + *router.normalizationEpsilon, router.normalizationMinimum));
   }
   if (router.scale != 1) kernels.scale(weights, router.topK, router.scale);
 }

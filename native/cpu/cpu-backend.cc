@@ -35,7 +35,10 @@ MlpWeights expertWeightsOf(const ModelWeights& weights, int32_t layer, int32_t e
 
 MlpWeights layerMlpOf(const ModelWeights& weights, int32_t layer, bool shared) {
   const auto of = [&](WeightRole role) -> const Weight& { return weights.of(layer, role); };
-  if (shared) return {of(WeightRole::sharedGateUp), of(WeightRole::sharedDown)};
+  if (shared) {
+    return {of(WeightRole::sharedGateUp), of(WeightRole::sharedDown), of(WeightRole::sharedGateBias).vector(),
+            of(WeightRole::sharedUpBias).vector(), of(WeightRole::sharedDownBias).vector()};
+  }
   return {of(WeightRole::gateUp), of(WeightRole::down), of(WeightRole::gateBias).vector(),
           of(WeightRole::upBias).vector(), of(WeightRole::downBias).vector()};
 }

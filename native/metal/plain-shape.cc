@@ -26,7 +26,8 @@ void requirePlainAttention(const AttentionDescription& attention) {
 
 void requirePlainRouter(const Router& router) {
   requirePlain(router.scores == ScoreKind::softmax && !router.bias && !router.choiceBias &&
-                   !router.groups.has_value() && router.scale == 1 && router.normalizationEpsilon.value_or(0) == 0,
+                   !router.groups.has_value() && router.scale == 1 && router.normalizationEpsilon.value_or(0) == 0 &&
+                   router.normalizationMinimum == 0,
                "this model's router");
 }
 

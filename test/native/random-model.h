@@ -133,11 +133,7 @@ inline Router randomRouter(Random& random, int32_t experts, int32_t topK) {
   return router;
 }
 
-inline SharedExpert randomShared(Random& random) {
-  SharedExpert shared{randomMlp(random), flip(random)};
-  shared.mlp.bias = false;
-  return shared;
-}
+inline SharedExpert randomShared(Random& random) { return {randomMlp(random), flip(random)}; }
 
 inline Block randomBlock(Random& random, std::optional<std::pair<int32_t, int32_t>> expertsAndTopK) {
   Block block{randomNorm(random), randomAttention(random), randomNorm(random), DenseMlp{randomMlp(random)},

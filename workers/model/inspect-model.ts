@@ -120,4 +120,7 @@ const PART_OF: Readonly<Record<WeightRole, Exclude<keyof ModelParts, 'expert' | 
   sharedGateUp: 'dense',
   sharedDown: 'dense',
   sharedGate: 'dense',
+  sharedGateBias: 'dense',
+  sharedUpBias: 'dense',
+  sharedDownBias: 'dense',
 };

@@ -7,6 +7,7 @@ import {
   type GatedMlp,
   type ModelDescription,
   type Norm,
+  type SharedExpert,
 } from '../../native/model-description.ts';
 import type { WeightRole, WeightSection } from '../../native/weight-sections.ts';
 
@@ -120,13 +121,22 @@ function routingShapes(
   dModel: number,
 ): readonly SectionShape[] {
   const { experts, bias, choiceBias } = router;
-  const width = shared?.mlp.width ?? 0;
   return [
     shape('router', experts, dModel),
     ...(bias ? [shape('routerBias', 1, experts)] : []),
     ...(choiceBias ? [shape('choiceBias', 1, experts)] : []),
-    ...(shared === null ? [] : [shape('sharedGateUp', 2 * width, dModel), shape('sharedDown', dModel, width)]),
-    ...(shared?.gate === true ? [shape('sharedGate', 1, dModel)] : []),
+    ...(shared === null ? [] : sharedExpertShapes(shape, shared, dModel)),
+  ];
+}
+
+function sharedExpertShapes(shape: Shaper, { mlp, gate }: SharedExpert, dModel: number): readonly SectionShape[] {
+  const { width, bias } = mlp;
+  return [
+    shape('sharedGateUp', 2 * width, dModel),
+    shape('sharedDown', dModel, width),
+    ...(gate ? [shape('sharedGate', 1, dModel)] : []),
+    ...(bias ? [shape('sharedGateBias', 1, width), shape('sharedUpBias', 1, width)] : []),
+    ...(bias ? [shape('sharedDownBias', 1, dModel)] : []),
   ];
 }
 

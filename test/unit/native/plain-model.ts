@@ -52,7 +52,7 @@ export function plainModel(sizes: PlainSizes): ModelDescription {
             scores: { kind: 'softmax' },
             choiceBias: false,
             groups: null,
-            normalization: { epsilon: 0 },
+            normalization: { epsilon: 0, minimum: 0 },
             scale: 1,
           },
           expert: { width: ffn, activation: { kind: 'silu' }, bias: false },
