@@ -12,6 +12,7 @@ import { countBytes, type OnProgress } from '../pack/progress.ts';
 import { readVector } from '../pack/read-section.ts';
 import { widenFloats } from '../pack/widen-floats.ts';
 import { writeAt, writeFileAtomically } from '../pack/write-file-atomically.ts';
+import { ggufArchitecture } from './gguf-architectures.ts';
 import { layOutGguf } from './gguf-header.ts';
 import { type BpeTokenizer, ggufMetadata } from './gguf-metadata.ts';
 import { type GgufTensor, ggufTensors } from './gguf-tensors.ts';
@@ -29,7 +30,7 @@ const tokenizerSchema = z.object({
 export async function exportGguf(folder: string, path: string, onProgress: OnProgress): Promise<number> {
   const { description, sections, index, config } = await describeCheckpoint(folder);
   const metadata = ggufMetadata(description, await readTokenizer(folder), Number(config.value['eos_token_id'] ?? 0));
-  const tensors = ggufTensors(sections);
+  const tensors = ggufTensors(sections, ggufArchitecture(description).tensors);
   const { header, offsets, fileBytes } = layOutGguf(metadata, tensors);
   const advance = countBytes(fileBytes, onProgress);
   const checkpoint = openCheckpoint(index);

@@ -2,7 +2,8 @@
 // weights are, and index, checked against each other. Maps nothing, so it needs no native addon.
 import { type CheckpointIndex, readCheckpointIndex } from './checkpoint-index.ts';
 import { familyOf } from './families/model-families.ts';
-import { planWeights } from './plan-weights.ts';
+import type { TensorCopy } from './families/model-family.ts';
+import { planWeights, presentCopies } from './plan-weights.ts';
 import { type ModelConfig, readModelConfig } from './read-model-config.ts';
 import { activationsOf, type StoredModel, tabulateFormats } from './stored-model.ts';
 import type { PlannedSection } from './weight-plan.ts';
@@ -14,6 +15,8 @@ export interface DescribedCheckpoint {
   readonly description: StoredModel;
   /** Every section of every pack. */
   readonly sections: readonly PlannedSection[];
+  /** Tensors whose contents are to be equal; compared when packs are built. */
+  readonly copies: readonly TensorCopy[];
 }
 
 /** Reads and checks a checkpoint folder. Throws DomainError `bad_config` or `bad_checkpoint`. */
@@ -25,5 +28,5 @@ export async function describeCheckpoint(folder: string): Promise<DescribedCheck
   const sections = planWeights(family, outline, index);
   const formats = tabulateFormats(sections);
   const description = { ...outline, activations: activationsOf(formats), formats };
-  return { folder, config, index, description, sections };
+  return { folder, config, index, description, sections, copies: presentCopies(family, outline, index) };
 }

@@ -3,7 +3,7 @@
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { WeightFormat } from '../../native/model-description.ts';
 import type { CheckpointIndex, IndexedTensor } from './checkpoint-index.ts';
-import type { ModelFamily } from './families/model-family.ts';
+import type { ModelFamily, TensorCopy } from './families/model-family.ts';
 import { type ModelOutline, sectionShapes } from './section-shapes.ts';
 import { matricesOf, type PlannedSection, type SourcedSection, tensorsOf } from './weight-plan.ts';
 
@@ -48,12 +48,18 @@ export function planWeights(
   const sections = sourcedSections(family, model, (tensor) => index.tensors.has(tensor));
   const needed = new Map(sections.flatMap(({ content }) => tensorsOf(content)).map((one) => [one.tensor, one]));
   for (const { tensor, tensorShape } of needed.values()) checkTensor(index, tensor, tensorShape);
+  const copies = presentCopies(family, model, index);
+  for (const { tensor, of } of copies) checkTensor(index, tensor, needed.get(of)?.tensorShape ?? []);
   for (const [name, { path }] of index.tensors) {
-    if (!needed.has(name) && !family.isUnread(name, model)) {
-      throw new DomainError('bad_checkpoint', `${path}: tensor "${name}" is not part of this model`, { param: name });
-    }
+    if (needed.has(name) || copies.some(({ tensor }) => tensor === name) || family.isUnread(name, model)) continue;
+    throw new DomainError('bad_checkpoint', `${path}: tensor "${name}" is not part of this model`, { param: name });
   }
   return sections.map((section) => ({ ...section, format: sectionFormat(index, section) }));
+}
+
+/** Tensors of the checkpoint that are to hold the same as others, such as an lm_head that is tied to the embedding. */
+export function presentCopies(family: ModelFamily, model: ModelOutline, index: CheckpointIndex): readonly TensorCopy[] {
+  return family.copies(model).filter(({ tensor }) => index.tensors.has(tensor));
 }
 
 function checkTensor(index: CheckpointIndex, name: string, shape: readonly number[]): void {

@@ -7,6 +7,7 @@ import type { DescribedCheckpoint } from '../model/describe-checkpoint.ts';
 import { type Checkpoint, openCheckpoint } from '../model/open-checkpoint.ts';
 import type { PlannedSection } from '../model/weight-plan.ts';
 import { checkPack } from './check-pack.ts';
+import { refuseOtherCopy } from './compare-tensors.ts';
 import { hashSource } from './hash-source.ts';
 import { packFileName, packFolder, packsRoot } from './pack-folder.ts';
 import { badPack, type PackId } from './pack-format.ts';
@@ -109,6 +110,7 @@ async function writeMissing(
   const advance = countBytes(contentBytes, onProgress);
   const source = openCheckpoint(checkpoint.index);
   try {
+    for (const copy of checkpoint.copies) refuseOtherCopy(source, copy);
     for (const pack of missing) {
       const what = `Building ${packFileName(pack.pack)}`;
       await writeOne(pack, checkpoint, sourceHash, source, (bytes) => advance(what, bytes));

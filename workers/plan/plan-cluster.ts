@@ -100,7 +100,7 @@ function planTopology(input: ClusterInput, topology: Topology, routings: Routing
     const usedBytes = experts.length * expertBytes + sharedBytes(model, { kvTokens, shared: holdsShared });
     return { name, host, experts, shared: holdsShared, usedBytes, memoryBytes };
   });
-  return { topology, policy, members, survivesAnyLoss: holders.every(({ length }) => length > 1), step };
+  return { topology, policy, members, survivesAnyLoss: experts > 0 && holders.every(({ length }) => length > 1), step };
 }
 
 function place({ model, nodes, policy, counts }: ClusterInput, slots: readonly number[]) {

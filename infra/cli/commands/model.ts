@@ -44,6 +44,7 @@ function addSynth(model: Command): void {
     .addOption(size('--ffn <width>', 'inner width of an expert, or of the MLPs of a dense family', 512))
     .addOption(size('--heads <count>', 'attention heads', 4))
     .addOption(size('--kv-heads <count>', 'key/value heads', 2))
+    .option('--head-dim <width>', 'width of a head (default: the width over the heads)', parsePositiveInteger)
     .addOption(size('--vocab <size>', 'size of the vocabulary, at least 260', 4096))
     .addOption(size('--max-seq-len <tokens>', 'longest sequence', 4096))
     .addOption(new Option('--dtype <dtype>', 'storage type').choices(['bf16', 'f16', 'f32']).default('bf16'))
@@ -76,7 +77,7 @@ function addVerify(model: Command): void {
 function addExportGguf(model: Command): void {
   model
     .command('export-gguf')
-    .description('export a dbrx checkpoint as a GGUF file, to compare engines on the same weights')
+    .description('export a dbrx or qwen3_moe checkpoint as a GGUF file, to compare engines on the same weights')
     .argument('<folder>', 'checkpoint')
     .requiredOption('--out <file>', 'output file')
     .option('--json', 'print one JSON object')

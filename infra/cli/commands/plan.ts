@@ -26,7 +26,7 @@ export function addPlanCommand(program: Command): void {
     .command('plan')
     .description('predict which machines a model needs: placement, memory, speed, where the time goes, cost')
     .argument('[file]', 'YAML file with model, nodes and link; flags take precedence')
-    .option('--model <name>', 'folder of a checkpoint, or dbrx')
+    .option('--model <name>', 'folder of a checkpoint, or a family such as dbrx')
     .option(
       '--machine <preset>',
       'type of all nodes: a chip of Macs with or without its memory, such as m2-ultra or m4-max-128',

@@ -58,7 +58,7 @@ const alternativeSchema = z.strictObject({
 });
 
 export const planSchema = z.strictObject({
-  /** A checkpoint's folder, or a family whose published model is meant: dbrx. */
+  /** A checkpoint's folder, or a family whose published model is meant, such as dbrx. */
   model: z.string().min(1),
   /** The first one leads. Absent: those of the running cluster. */
   nodes: z.array(nodeSchema).min(1).optional(),

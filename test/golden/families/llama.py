@@ -19,7 +19,7 @@ SHAPES = [
                                           original_max_position_embeddings=64)),
                 tokens=150, older={}, shard_bytes=40_000, stepwise=True, gains=TIED),
     FamilyShape("llama", "bf16-all-kv", "a kv head per head, four KV blocks, an older config.json", "bf16",
-                dict(vocab_size=96, hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=4,
+                dict(vocab_size=96, hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=4,
                      num_key_value_heads=4, max_position_embeddings=512, rms_norm_eps=1e-5,
                      rope_parameters=dict(rope_type="default", rope_theta=5e5)),
                 tokens=200, older=dict(rope_scaling=None, head_dim="absent", mlp_bias="absent"), stride=6),

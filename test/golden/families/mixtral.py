@@ -14,7 +14,7 @@ SHAPES = [
                 dict(vocab_size=101, hidden_size=32, intermediate_size=27, num_hidden_layers=2, num_attention_heads=4,
                      num_key_value_heads=4, head_dim=8, num_local_experts=4, num_experts_per_tok=3,
                      tie_word_embeddings=True, max_position_embeddings=64, rms_norm_eps=0.01,
-                     rope_parameters=dict(rope_type="dynamic", rope_theta=1e6, factor=2.0)),
+                     rope_parameters=dict(rope_type="dynamic", rope_theta=1e6, factor=3.0)),
                 tokens=150, older={}, shard_bytes=60_000, stepwise=True, gains=TIED),
     FamilyShape("mixtral", "bf16-kv2", "four KV blocks, an older config.json", "bf16",
                 dict(vocab_size=96, hidden_size=48, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,

@@ -104,6 +104,29 @@ test('the file says what llama.cpp needs to know of a dbrx model', async (contex
   assert.equal(tokens.length, vocab);
 });
 
+test('a Qwen3-MoE model has its own names and numbers, and a family without a mapping is refused', async (context) => {
+  const home = await temporaryFolder(context);
+  const sizes = { ...SMALL_SIZES, headDim: 12 };
+  const { metadata, tensors } = await exported(await syntheticModel(home, 'qwen', { like: 'qwen3_moe', sizes }));
+  const expected = {
+    'general.architecture': 'qwen3moe',
+    'qwen3moe.attention.key_length': 12,
+    'qwen3moe.expert_feed_forward_length': sizes.ffn,
+    'qwen3moe.expert_count': sizes.experts,
+  };
+  for (const [key, value] of Object.entries(expected)) assert.equal(metadata.get(key), value, key);
+  const shapes = ['attn_q.weight', 'attn_k_norm.weight', 'ffn_norm.weight', 'ffn_down_exps.weight'].map(
+    (name) => tensors.get(`blk.1.${name}`)?.dimensions,
+  );
+  assert.deepEqual(shapes, [[60, 72], [12], [60], [37, 60, 3]]);
+
+  const other = await syntheticModel(home, 'other', { like: 'olmoe' });
+  await assert.rejects(
+    exportGguf(other, `${other}.gguf`, () => undefined),
+    { message: 'Only dbrx and qwen3_moe models can be exported to GGUF, but this one is olmoe' },
+  );
+});
+
 test('a tokenizer of another kind is refused, naming the file', async (context) => {
   const folder = await syntheticModel(await temporaryFolder(context), 'model');
   const path = join(folder, 'tokenizer.json');

@@ -4,8 +4,11 @@ import { expertShape } from '../../../native/model-description.ts';
 import { desiredPlacement } from '../../../workers/cluster/desired-placement.ts';
 import { sharedBytes } from '../../../workers/cluster/memory-slots.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
+import { sizeModel } from '../../../workers/model/size-config.ts';
+import { uniformModel } from '../../../workers/model/stored-model.ts';
 import { nodeReport } from '../../node-report.ts';
-import { SMALL_MODEL } from '../model/small-model.ts';
+import { familyNamed } from '../model/families/family-checkpoint.ts';
+import { SMALL_MODEL, SMALL_SIZES } from '../model/small-model.ts';
 
 const model = SMALL_MODEL;
 const { experts } = expertShape(model);
@@ -53,6 +56,23 @@ test('attention stays with the leader where it would take room that experts need
 
 test('an operator may want a node to hold less than fits', () => {
   assert.equal(wanted(node('a', experts), node('b', experts, 1))[1]?.experts.length, 1);
+});
+
+test('a dense model is with the leader alone, and refused where it does not fit', () => {
+  const dense = uniformModel(sizeModel(familyNamed('qwen3'), SMALL_SIZES).outline, 'bf16');
+  const needed = sharedBytes(dense, { kvTokens: 4_096, shared: true });
+  const placed = (memoryBytes: number) => {
+    const nodes = ['a', 'b'].map((id) => nodeReport(id, { experts: [], shared: false, memoryBytes }));
+    return desiredPlacement({ model: dense, leader: 'a', nodes, counts: null }).nodes;
+  };
+  assert.deepEqual(placed(needed), [
+    { id: 'a', experts: [], shared: true },
+    { id: 'b', experts: [], shared: false },
+  ]);
+  assert.throws(() => placed(needed - 1), {
+    code: 'bad_config',
+    message: /A dense model cannot be shared among nodes/,
+  });
 });
 
 test('a model that does not fit is refused with its size and the room of each node', () => {

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { expertShape } from '../../../native/model-description.ts';
+import { kvBytesPerToken } from '../../../workers/cluster/memory-slots.ts';
 import { dbrx } from '../../../workers/model/families/dbrx.ts';
+import { inspectModel } from '../../../workers/model/inspect-model.ts';
 import { exampleModel } from '../../../workers/model/size-config.ts';
 import { costOf } from '../../../workers/plan/cost.ts';
 import { type ClusterInput, type ClusterPlan, planCluster } from '../../../workers/plan/plan-cluster.ts';
+import { familyNamed } from '../model/families/family-checkpoint.ts';
 import { plannedNodes } from './planned-nodes.ts';
 
 const INPUT: ClusterInput = {
@@ -135,6 +139,32 @@ test('refuses what cannot be, naming it', () => {
     code: 'bad_config',
     message: /40 layers and 16 experts/,
   });
+});
+
+test('a dense model is planned on one node, which reads all of it for each token', () => {
+  const model = exampleModel(familyNamed('llama'));
+  const { members, step, survivesAnyLoss } = plan({ model, nodes: plannedNodes(1) });
+  assert.deepEqual(members[0]?.experts, []);
+  assert.equal(survivesAnyLoss, false);
+  const bytes = inspectModel(model, 1).bytes.perToken + INPUT.context * kvBytesPerToken(model);
+  // Norms are read too, but not counted.
+  assert.ok(Math.abs(step.seconds.load / (bytes / 800e9) - 1) < 1e-3);
+  assert.throws(() => plan({ model }), {
+    code: 'bad_config',
+    message: 'A llama model has no experts to share among 4 nodes: plan it on one.',
+  });
+  assert.throws(() => plan({ model, nodes: plannedNodes(1, { memoryBytes: 10e9 }) }), {
+    code: 'bad_config',
+    message: /^n0: the model takes 163\d+ bytes of 10000000000 that it may use\.$/,
+  });
+});
+
+test('dense layers of a MoE model are read, and exchange nothing', () => {
+  const model = exampleModel(familyNamed('glm4_moe'));
+  const { seconds } = plan({ model, topology: 'centralized', nodes: plannedNodes(2, { memoryBytes: 400e9 }) }).step;
+  const layers = expertShape(model).layers.length;
+  assert.equal(layers, 45);
+  assert.ok(seconds.latency <= 2 * layers * INPUT.link.latencySeconds);
 });
 
 test('cost: a host is paid once, and the ratio is tokens per dollar over those of the alternative', () => {

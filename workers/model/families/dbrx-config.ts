@@ -3,7 +3,7 @@
 // DbrxConfig, which leaves out keys that have them.
 import { z } from 'zod';
 import { type ModelConfig, parseFamilyConfig, refuseKey } from '../read-model-config.ts';
-import { harmless } from './ignorable-config-keys.ts';
+import { harmless } from './shared/ignorable-config-keys.ts';
 
 /** The numbers of a DBRX model, under this engine's names. */
 export interface DbrxShape {
@@ -13,6 +13,8 @@ export interface DbrxShape {
   readonly maxContext: number;
   readonly heads: number;
   readonly kvHeads: number;
+  /** dModel / heads, which it is if it is not given. */
+  readonly headDim?: number | undefined;
   readonly clipQkv: number | null;
   readonly ropeTheta: number;
   readonly experts: number;
@@ -105,6 +107,7 @@ export function readDbrxConfig(config: ModelConfig): DbrxShape {
       { 'attn_config.kv_n_heads': attention.kv_n_heads, num_key_value_heads: parsed.num_key_value_heads },
       attention.kv_n_heads,
     ),
+    headDim: parsed.head_dim,
     clipQkv: attention.clip_qkv,
     ropeTheta: ropeTheta(config, parsed),
     experts: ffn.moe_num_experts,
@@ -112,7 +115,7 @@ export function readDbrxConfig(config: ModelConfig): DbrxShape {
     normalization: ffn.moe_normalize_expert_weights === null ? 'none' : 'l1',
     ffn: ffn.ffn_hidden_size,
   };
-  refuseImpossibleShape(config, shape, parsed);
+  refuseImpossibleShape(config, shape);
   return shape;
 }
 
@@ -123,6 +126,7 @@ export function writeDbrxConfig(shape: DbrxShape): Readonly<Record<string, unkno
     model_type: 'dbrx',
     d_model: shape.dModel,
     n_heads: shape.heads,
+    ...(shape.headDim !== undefined && { head_dim: shape.headDim }),
     n_layers: shape.layers,
     max_seq_len: shape.maxContext,
     vocab_size: shape.vocab,
@@ -168,14 +172,14 @@ function agreed(config: ModelConfig, places: Readonly<Record<string, number | un
   return first.value;
 }
 
-function refuseImpossibleShape(config: ModelConfig, shape: DbrxShape, parsed: DbrxConfig): void {
+function refuseImpossibleShape(config: ModelConfig, shape: DbrxShape): void {
   const { dModel, heads, kvHeads, experts, topK } = shape;
   const headDim = dModel / heads;
   if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
     throw refuseKey(config, 'n_heads', heads, `expected d_model (${dModel}) / n_heads to be an even integer`);
   }
-  if (parsed.head_dim !== undefined && parsed.head_dim !== headDim) {
-    throw refuseKey(config, 'head_dim', parsed.head_dim, `expected d_model / n_heads = ${headDim}`);
+  if (shape.headDim !== undefined && shape.headDim !== headDim) {
+    throw refuseKey(config, 'head_dim', shape.headDim, `expected d_model / n_heads = ${headDim}`);
   }
   if (heads % kvHeads !== 0) {
     throw refuseKey(config, 'attn_config.kv_n_heads', kvHeads, `expected a divisor of n_heads (${heads})`);

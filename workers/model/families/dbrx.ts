@@ -5,7 +5,7 @@ import { blockOf, type ModelOutline, type SectionShape } from '../section-shapes
 import { type MatrixSource, wholeMatrix } from '../weight-plan.ts';
 import { type DbrxShape, readDbrxConfig, writeDbrxConfig } from './dbrx-config.ts';
 import type { ModelFamily, ModelSizes, SectionSource } from './model-family.ts';
-import { panelsOf, sourcesIn, tensorName } from './tensor-table.ts';
+import { panelsOf, sourcesIn, tensorName } from './shared/tensor-table.ts';
 
 const NORM: Norm = {
   kind: 'layer',
@@ -36,6 +36,7 @@ export const dbrx: ModelFamily = {
   example: writeDbrxConfig(DBRX_INSTRUCT),
   resize: (sizes: ModelSizes) => writeDbrxConfig({ ...DBRX_INSTRUCT, ...sizes }),
   sources,
+  copies: () => [],
   // Older exports stored the rotary frequencies, which follow from rope_theta.
   isUnread: (tensor) => tensor.endsWith('.rotary_emb.inv_freq'),
 };
@@ -77,7 +78,7 @@ function describe(shape: DbrxShape): ModelOutline {
             scores: { kind: 'softmax' },
             choiceBias: false,
             groups: null,
-            normalization: shape.normalization === 'l1' ? { epsilon: 0 } : null,
+            normalization: shape.normalization === 'l1' ? { epsilon: 0, minimum: 0 } : null,
             scale: 1,
           },
           expert: { width: shape.ffn, activation: { kind: 'silu' }, bias: false },

@@ -1,10 +1,26 @@
 // The registry of model families. A new one is a new file and a line here.
-
 import { type ModelConfig, refuseKey } from '../read-model-config.ts';
 import { dbrx } from './dbrx.ts';
+import { ernie45Moe } from './ernie4-5-moe.ts';
+import { glm4Moe } from './glm4-moe.ts';
+import { gptOss } from './gpt-oss.ts';
+import { graniteMoe } from './granitemoe.ts';
+import { hunyuanV1Moe } from './hunyuan-v1-moe.ts';
+import { llama } from './llama.ts';
+import { minimaxM2 } from './minimax-m2.ts';
+import { mistral } from './mistral.ts';
+import { mixtral } from './mixtral.ts';
 import type { ModelFamily } from './model-family.ts';
+import { olmoe } from './olmoe.ts';
+import { qwen2 } from './qwen2.ts';
+import { qwen2Moe } from './qwen2-moe.ts';
+import { qwen3 } from './qwen3.ts';
+import { qwen3Moe } from './qwen3-moe.ts';
 
-const FAMILIES: readonly ModelFamily[] = [dbrx];
+export const FAMILIES: readonly ModelFamily[] = [
+  ...[dbrx, qwen3Moe, mixtral, olmoe, qwen2Moe, glm4Moe, minimaxM2, gptOss, graniteMoe, ernie45Moe, hunyuanV1Moe],
+  ...[qwen3, qwen2, llama, mistral],
+];
 
 /** Every model_type with a mapping. */
 export const MODEL_TYPES: readonly string[] = FAMILIES.map(({ modelType }) => modelType);

@@ -14,6 +14,8 @@ export interface ModelSizes {
   readonly kvHeads: number;
   readonly vocab: number;
   readonly maxContext: number;
+  /** Width of a head; default: dModel / heads. */
+  readonly headDim?: number | undefined;
 }
 
 /** Whether a checkpoint has a tensor of that name. */
@@ -21,6 +23,12 @@ export type HasTensor = (name: string) => boolean;
 
 /** Where a section's weights are in the checkpoint. */
 export type SectionSource = (section: SectionShape) => SectionContent;
+
+/** `tensor` is to equal `of`. */
+export interface TensorCopy {
+  readonly tensor: string;
+  readonly of: string;
+}
 
 export interface ModelFamily {
   /** `model_type` in config.json. */
@@ -33,6 +41,8 @@ export interface ModelFamily {
   resize(sizes: ModelSizes): Readonly<Record<string, unknown>>;
   /** Where the weights of a checkpoint with the tensors `has` are; those of a published one when it has none of them. */
   sources(model: ModelOutline, has: HasTensor): SectionSource;
+  /** Tensors that a checkpoint may have beside those of `sources`, if they hold the same as others do. */
+  copies(model: ModelOutline): readonly TensorCopy[];
   /** Whether a checkpoint may have the tensor without its being read. */
   isUnread(tensor: string, model: ModelOutline): boolean;
 }

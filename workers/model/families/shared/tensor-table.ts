@@ -1,9 +1,9 @@
 // A family's tensors by the section that each fills: the table from which a mapping's `sources` is made. Names have `{layer}`
 // and `{expert}` where their numbers go. Pure.
-import type { WeightRole } from '../../../native/weight-sections.ts';
-import { type SectionShape, sectionForm } from '../section-shapes.ts';
-import { type MatrixSource, type SectionContent, wholeMatrix, wholeVector } from '../weight-plan.ts';
-import type { SectionSource } from './model-family.ts';
+import type { WeightRole } from '../../../../native/weight-sections.ts';
+import { type SectionShape, sectionForm } from '../../section-shapes.ts';
+import { type MatrixSource, type SectionContent, wholeMatrix, wholeVector } from '../../weight-plan.ts';
+import type { SectionSource } from '../model-family.ts';
 
 /** One name: the whole tensor. Two: gate and up, whole tensors too. A function: anything else. */
 export type TableEntry = string | readonly [gate: string, up: string] | SectionSource;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { DomainError } from '../../../infra/errors/domain-error.ts';
-import { dbrx } from '../../../workers/model/families/dbrx.ts';
-import { familyOf } from '../../../workers/model/families/model-families.ts';
-import { parseModelConfig, readModelConfig } from '../../../workers/model/read-model-config.ts';
-import type { ModelOutline } from '../../../workers/model/section-shapes.ts';
+import { DomainError } from '../../../../infra/errors/domain-error.ts';
+import { dbrx } from '../../../../workers/model/families/dbrx.ts';
+import { FAMILIES, familyOf } from '../../../../workers/model/families/model-families.ts';
+import { parseModelConfig, readModelConfig } from '../../../../workers/model/read-model-config.ts';
+import type { ModelOutline } from '../../../../workers/model/section-shapes.ts';
 
 const SEED = 20_507;
 
@@ -94,7 +94,7 @@ test('describes DBRX as published', () => {
             scores: { kind: 'softmax' },
             choiceBias: false,
             groups: null,
-            normalization: { epsilon: 0 },
+            normalization: { epsilon: 0, minimum: 0 },
             scale: 1,
           },
           expert: { width: 10752, activation: { kind: 'silu' }, bias: false },
@@ -113,7 +113,7 @@ test("takes transformers' defaults for what is left out", () => {
   assert.deepEqual(numbersOf(outlineOf({ model_type: 'dbrx' })), {
     ...{ layers: 24, dModel: 2048, vocab: 32000, maxContext: 2048 },
     ...{ heads: 16, kvHeads: 1, headDim: 128, clip: null, theta: 10000 },
-    ...{ experts: 4, topK: 1, normalization: { epsilon: 0 }, ffn: 3584 },
+    ...{ experts: 4, topK: 1, normalization: { epsilon: 0, minimum: 0 }, ffn: 3584 },
   });
 });
 
@@ -142,7 +142,11 @@ test('leaves router weights as they are when they are not normalised', () => {
 });
 
 const refused: readonly (readonly [string, object, string])[] = [
-  ['another family', { model_type: 'mixtral' }, '"model_type" is "mixtral": supported are: dbrx'],
+  [
+    'another family',
+    { model_type: 'rwkv' },
+    `"model_type" is "rwkv": supported are: ${FAMILIES.map(({ modelType }) => modelType).join(', ')}`,
+  ],
   ['no family', { model_type: null }, '"model_type" is null: expected the name of a model family'],
   [
     'another activation',
@@ -272,7 +276,7 @@ test('the config it writes for a size reads back as that size', () => {
     const { headDim, clip, theta, normalization, ...numbers } = numbersOf(outlineOf(dbrx.resize(wanted)));
     assert.deepEqual(numbers, wanted);
     assert.deepEqual([headDim, clip, theta], [wanted.dModel / wanted.heads, 8, 500_000]);
-    assert.deepEqual(normalization, { epsilon: 0 });
+    assert.deepEqual(normalization, { epsilon: 0, minimum: 0 });
   });
   fc.assert(property, { seed: SEED });
 });
