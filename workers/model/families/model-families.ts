@@ -12,6 +12,7 @@ import { mistral } from './mistral.ts';
 import { mixtral } from './mixtral.ts';
 import type { ModelFamily } from './model-family.ts';
 import { olmoe } from './olmoe.ts';
+import { phimoe } from './phimoe.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen2Moe } from './qwen2-moe.ts';
 import { qwen3 } from './qwen3.ts';
@@ -19,7 +20,7 @@ import { qwen3Moe } from './qwen3-moe.ts';
 
 export const FAMILIES: readonly ModelFamily[] = [
   ...[dbrx, qwen3Moe, mixtral, olmoe, qwen2Moe, glm4Moe, minimaxM2, gptOss, graniteMoe, ernie45Moe, hunyuanV1Moe],
-  ...[qwen3, qwen2, llama, mistral],
+  ...[phimoe, qwen3, qwen2, llama, mistral],
 ];
 
 /** Every model_type with a mapping. */

@@ -46,7 +46,7 @@ test('biases of projections', () => {
     const { queryKeyValueBias, outputBias } = blockOf(modelType, keys, 2).attention;
     return [queryKeyValueBias, outputBias];
   };
-  for (const both of ['qwen3_moe', 'qwen3', 'olmoe', 'llama', 'granitemoe', 'hunyuan_v1_moe', 'gpt_oss']) {
+  for (const both of ['qwen3_moe', 'qwen3', 'olmoe', 'llama', 'granitemoe', 'hunyuan_v1_moe', 'gpt_oss', 'phimoe']) {
     assert.deepEqual(biasesOf(both, { attention_bias: true }), [true, true], both);
     assert.deepEqual(biasesOf(both, { attention_bias: false }), [false, false], both);
   }
@@ -89,6 +89,8 @@ test('routers', () => {
   });
   assert.deepEqual(routerOf('gpt_oss'), { ...usual, bias: true, scores: { kind: 'softmax_of_chosen' } });
   assert.deepEqual(routerOf('granitemoe'), { ...usual, scores: { kind: 'softmax_of_chosen' } });
+  const sparse = { kind: 'sparse_mixer', threshold: 0.04 };
+  assert.deepEqual(routerOf('phimoe', { router_jitter_noise: 0.02 }), { ...usual, scores: sparse });
 });
 
 test('shared experts', () => {
@@ -100,7 +102,7 @@ test('shared experts', () => {
   assert.deepEqual(sharedOf('glm4_moe', { n_shared_experts: 2 }), [76, false]);
   assert.deepEqual(sharedOf('ernie4_5_moe', { moe_num_shared_experts: 3 }), [114, false]);
   assert.deepEqual(sharedOf('hunyuan_v1_moe'), [38, false]);
-  for (const none of ['qwen3_moe', 'mixtral', 'olmoe', 'minimax_m2', 'gpt_oss', 'granitemoe']) {
+  for (const none of ['qwen3_moe', 'mixtral', 'olmoe', 'minimax_m2', 'gpt_oss', 'granitemoe', 'phimoe']) {
     assert.equal(sharedOf(none), null);
   }
   assert.equal(sharedOf('ernie4_5_moe', { moe_num_shared_experts: 0 }), null);
@@ -120,7 +122,7 @@ test('which layers see a window', () => {
   assert.deepEqual(windowsOf('gpt_oss', { sliding_window: 8 }), [8, null, 8]);
   const types = ['full_attention', 'sliding_attention', 'full_attention'];
   assert.deepEqual(windowsOf('gpt_oss', { sliding_window: 8, layer_types: types }), [null, 8, null]);
-  for (const modelType of ['mixtral', 'mistral']) {
+  for (const modelType of ['mixtral', 'mistral', 'phimoe']) {
     assert.deepEqual(windowsOf(modelType, { sliding_window: 8 }), [8, 8, 8]);
     assert.deepEqual(windowsOf(modelType, { sliding_window: null }), [null, null, null]);
   }
@@ -139,6 +141,7 @@ test('the norms of gpt-oss and Phi are computed otherwise than the others', () =
   const epsilon = 1e-5;
   assert.deepEqual(blockOf('mixtral').mlpNorm, { kind: 'rms', epsilon, bias: false, roundsBeforeWeight: true });
   assert.deepEqual(blockOf('gpt_oss').mlpNorm, { kind: 'rms', epsilon, bias: false, roundsBeforeWeight: false });
+  assert.deepEqual(blockOf('phimoe').mlpNorm, { kind: 'layer', epsilon, bias: true, roundsBeforeWeight: false });
 });
 
 test('multipliers of Granite, clips of OLMoE, the activation of gpt-oss, the bias of lm_head', () => {
@@ -151,4 +154,5 @@ test('multipliers of Granite, clips of OLMoE, the activation of gpt-oss, the bia
   const { expert } = moeOf('gpt_oss', { swiglu_limit: 6 });
   assert.deepEqual(expert, { width: 38, activation: { kind: 'clamped_swiglu', limit: 6, alpha: 1.702 }, bias: true });
   assert.equal(blockOf('gpt_oss').attention.sinks, true);
+  assert.equal(outlineWith('phimoe', { lm_head_bias: true }).head.bias, true);
 });

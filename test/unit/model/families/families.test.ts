@@ -23,6 +23,7 @@ const PUBLISHED: Readonly<Record<string, number>> = {
   granitemoe: 3.3,
   ernie4_5_moe: 21.8,
   hunyuan_v1_moe: 80.4,
+  phimoe: 41.9,
   qwen3: 8.2,
   qwen2: 7.6,
   llama: 8.0,
@@ -98,6 +99,7 @@ for (const modelType of [
   'granitemoe',
   'ernie4_5_moe',
   'hunyuan_v1_moe',
+  'phimoe',
 ]) {
   test(`${modelType}: takes experts as transformers 5 stacks them, and not both ways at once`, () => {
     const family = familyNamed(modelType);

@@ -96,6 +96,7 @@ const refusedConfigs: readonly (readonly [what: string, modelType: string, keys:
     { shared_intermediate_size: 128 },
     '"shared_intermediate_size" is 128: only 0 is supported',
   ],
+  ['a third expert', 'phimoe', { num_experts_per_tok: 3 }, '"num_experts_per_tok" is 3: SparseMixer chooses 2'],
   [
     'layers with other experts',
     'hunyuan_v1_moe',
@@ -137,6 +138,12 @@ const refusedConfigs: readonly (readonly [what: string, modelType: string, keys:
     'qwen3',
     { rope_parameters: { rope_type: 'linear' } },
     '"rope_parameters.factor" is missing: a table of type "linear" needs it',
+  ],
+  [
+    'a table of factors that is too short',
+    'phimoe',
+    { rope_scaling: { type: 'longrope', short_factor: [1], long_factor: [1] } },
+    '"rope_scaling.short_factor" is [1]: expected 10 numbers, one for each pair of dimensions',
   ],
   [
     'rotary tables for kinds of layers',

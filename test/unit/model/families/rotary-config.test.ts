@@ -68,6 +68,31 @@ test('gpt-oss has YaRN when its config says nothing of positions', () => {
   });
 });
 
+test('longrope: two tables and their factors', () => {
+  const [short_factor, long_factor] = [new Array<number>(10).fill(1), new Array<number>(10).fill(2)];
+  const rope_scaling = { type: 'longrope', short_factor, long_factor };
+  const usual = {
+    kind: 'longrope',
+    theta: 10_000,
+    originalContext: 64,
+    shortFactors: short_factor,
+    longFactors: long_factor,
+  };
+  const phi = { rope_theta: 10_000, original_max_position_embeddings: 64 };
+  assert.deepEqual(
+    tableOf({ ...phi, rope_scaling: { ...rope_scaling, short_mscale: 1.1, long_mscale: 1.2 } }, 'phimoe'),
+    {
+      ...usual,
+      ...{ shortAttentionFactor: 1.1, longAttentionFactor: 1.2 },
+    },
+  );
+  const factor = Math.sqrt(1 + Math.log(4) / Math.log(64));
+  assert.deepEqual(tableOf({ ...phi, rope_scaling }, 'phimoe'), {
+    ...usual,
+    ...{ shortAttentionFactor: factor, longAttentionFactor: factor },
+  });
+});
+
 test('a fixed alpha stretches the base', () => {
   const rope_scaling = { type: 'dynamic', alpha: 1000, factor: 1 };
   assert.deepEqual(tableOf({ rope_scaling }, 'hunyuan_v1_moe'), { kind: 'default', theta: 10_000 * 1000 ** (20 / 18) });
