@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { request } from 'undici';
+import { openGenerationQueue } from '../../gateway/queue/enqueue-generation.ts';
 import { startGateway } from '../../gateway/start-gateway.ts';
 import { configSchema } from '../../infra/config/config-schema.ts';
 import { createLogger } from '../../infra/log/logger.ts';
 import { makeJobs } from '../jobs-in-all-states.ts';
 import { missingTools } from '../missing-tools.ts';
 import { newVisit, noBrowser, openBrowser, type Visit } from '../open-browser.ts';
-import { cleanupInReverse, readReadyFile, startCluster, type TestCluster } from '../start-cluster.ts';
+import { requestFixture } from '../request-fixture.ts';
+import { cleanupInReverse, eventually, readReadyFile, startCluster, type TestCluster } from '../start-cluster.ts';
 import { startRedis } from '../start-redis.ts';
 import { startTlsProxy } from '../tls-proxy.ts';
 
@@ -46,12 +48,26 @@ describe('the admin pages in a browser', { skip: noBrowser || missingTools(['ope
       'other.example:443': port,
       'llm.internal:80': Number(new URL(cluster.url).port),
     });
+    await makeFailedJob(redisUrl, cluster);
     await makeJobs(cleanup, cluster);
   });
 
   after(async () => {
     for (const close of closing) await close();
   });
+
+  /** Past the gateway, which would refuse it: the worker fails a request that its KV cache cannot hold. */
+  async function makeFailedJob(url: string, { admin, model }: TestCluster): Promise<void> {
+    const queue = openGenerationQueue({ url, gatewayId: 'gateway-test' });
+    cleanup.after(() => queue.close());
+    const tooLong = requestFixture({ id: 'chatcmpl-failed', model, tenant: 'acme', maxTokens: 1_000_000 });
+    await queue.enqueue({ request: tooLong, waitingLimit: 9, idempotency: null });
+    await eventually(
+      'the job has failed',
+      async () => ((await admin('GET', 'jobs/chatcmpl-failed')) as { readonly outcome: unknown }).outcome,
+      (outcome) => outcome === 'failed',
+    );
+  }
 
   async function signIn({ page }: Visit, url: string, key = adminKey): Promise<void> {
     await page.goto(`${url}/admin`);
@@ -100,7 +116,8 @@ describe('the admin pages in a browser', { skip: noBrowser || missingTools(['ope
       const visit = await newVisit(t, browser);
       const { page } = visit;
       await signIn(visit, url);
-      for (const tab of [/Active\s*2/i, /Waiting\s*2/i, /Completed\s*4/i]) await page.getByText(tab).first().waitFor();
+      for (const tab of [/Active\s*2/i, /Waiting\s*2/i, /Completed\s*4/i, /Failed\s*1/i])
+        await page.getByText(tab).first().waitFor();
       await picture(page, 'queues');
       await page.getByRole('link', { name: 'tiny@acme' }).first().click();
       await page.waitForURL(`${url}/admin/queues/queue/tiny%40acme`);
@@ -115,6 +132,8 @@ describe('the admin pages in a browser', { skip: noBrowser || missingTools(['ope
       await page.waitForURL(/\/admin\/queues\/queue\/tiny%40acme\/chatcmpl-/);
       await page.getByText('promptTokens').first().waitFor();
       assert.doesNotMatch(await page.content(), /Tell me a story/);
+      await page.goto(`${url}/admin/queues/queue/tiny%40acme?status=failed`);
+      await page.getByText('more than this worker has').first().waitFor();
       assert.deepEqual(visit.problems(), []);
     });
 
