@@ -72,39 +72,6 @@ export interface AddonModelSession {
   ): Promise<AddonGroupStepReport>;
   /** See ModelSession.serveExperts. */
   serveExperts(member: AddonGroupMember): Promise<string>;
-  /** See ModelSession.begin. */
-  begin(
-    tokens: Int32Array,
-    positions: Int32Array,
-    sequences: Int32Array,
-    blockTables: Int32Array,
-    blockTableWidth: number,
-    logitRows: Int32Array,
-  ): void;
-  /** See ModelSession.attend; of outputs and sums one is null, in layer 0 both. */
-  attend(
-    layer: number,
-    outputs: Uint8Array | null,
-    sums: Float32Array | null,
-    experts: Int32Array,
-    weights: Float32Array,
-    hidden: Uint8Array | null,
-  ): Promise<void>;
-  /** See ModelSession.runExperts. */
-  runExperts(
-    layer: number,
-    rows: Int32Array,
-    experts: Int32Array,
-    hidden: Uint8Array | null,
-    hiddenRows: number,
-    outputs: Uint8Array,
-  ): Promise<void>;
-  /** See ModelSession.runBeside. */
-  runBeside(layer: number): Promise<void>;
-  /** See ModelSession.sumOutputs. */
-  sumOutputs(firstRow: number, rows: number, outputs: Uint8Array, sums: Float32Array): Promise<void>;
-  /** See ModelSession.project; of outputs and sums one is null. */
-  project(outputs: Uint8Array | null, sums: Float32Array | null, output: AddonStepOutput): Promise<void>;
   /** Names what decides the bits of results (docs/design.md#numerics-v1). */
   numericsClass(): string;
   /** Routed rows per layer and expert since the session began: [layers, experts]. */

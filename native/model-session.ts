@@ -53,33 +53,6 @@ export interface StepBatch {
   readonly logitRows: Int32Array;
 }
 
-/**
- * The output of a layer's experts: either one per (row, rank), [rows, topK, dModel] in the activation type, aligned to 4
- * bytes; or their weighted sums, [rows, dModel].
- */
-export type Contribution = { readonly outputs: Uint8Array } | { readonly sums: Float32Array };
-
-/** Output buffers of attend; they may be longer than needed. */
-export interface AttendResult {
-  /** Experts selected for each row, in ranking order: [rows, topK]. */
-  readonly experts: Int32Array;
-  /** Their router weights: [rows, topK]. */
-  readonly weights: Float32Array;
-  /** Input of the experts, [rows, dModel] in the activation type; null if no other node needs it. */
-  readonly hidden: Uint8Array | null;
-}
-
-/** Expert outputs to compute: experts[i] of row rows[i]. */
-export interface ExpertWork {
-  readonly layer: number;
-  readonly rows: Int32Array;
-  readonly experts: Int32Array;
-  /** Rows from another node, [hiddenRows, dModel], at any alignment; null uses the rows of the last attend. */
-  readonly hidden: { readonly data: Uint8Array; readonly rows: number } | null;
-  /** Output buffer: [slots, dModel] in the activation type, at any alignment; may be longer. */
-  readonly outputs: Uint8Array;
-}
-
 /** Names of the kernel variants that this CPU supports, fastest first. */
 export function kernelVariants(): string[] {
   return loadAddon().kernelVariants();
@@ -204,46 +177,6 @@ export class ModelSession {
     return this.#settling((raw) => raw.serveExperts(member.raw));
   }
 
-  // A step in parts, between which nodes exchange rows: begin, then attend and runExperts for every layer, then project. The
-  // result has the same bits as `step`. All need the shared pack; runExperts also needs the requested experts.
-
-  /** Starts or restarts a step. Returns immediately; throws NativeError as step does. */
-  begin(batch: StepBatch): void {
-    const { tokens, positions, sequences, blockTables, blockTableWidth, logitRows } = batch;
-    refusing(() => this.#raw.use().begin(tokens, positions, sequences, blockTables, blockTableWidth, logitRows));
-  }
-
-  /** Attention and router of the next layer; `before` is the contribution of the previous layer's experts, null in layer 0. */
-  attend(layer: number, before: Contribution | null, result: AttendResult): Promise<void> {
-    const { experts, weights, hidden } = result;
-    return this.#settling((raw) => raw.attend(layer, outputsOf(before), sumsOf(before), experts, weights, hidden));
-  }
-
-  /** Computes outputs of experts for rows of the current step or of another node. */
-  runExperts({ layer, rows, experts, hidden, outputs }: ExpertWork): Promise<void> {
-    return this.#settling((raw) =>
-      raw.runExperts(layer, rows, experts, hidden?.data ?? null, hidden?.rows ?? 0, outputs),
-    );
-  }
-
-  /** What a MoE layer computes beside its experts, if that is not to wait for the next attend or project. */
-  runBeside(layer: number): Promise<void> {
-    return this.#settling((raw) => raw.runBeside(layer));
-  }
-
-  /**
-   * Sums the expert outputs of rows [firstRow, firstRow + rows) with the router weights of the last attended layer. outputs:
-   * [rows, topK, dModel], aligned to 4 bytes; sums: [rows, dModel].
-   */
-  sumOutputs(firstRow: number, rows: number, outputs: Uint8Array, sums: Float32Array): Promise<void> {
-    return this.#settling((raw) => raw.sumOutputs(firstRow, rows, outputs, sums));
-  }
-
-  /** Ends the step; logits go where `output` says. */
-  project(before: Contribution, output: StepOutput): Promise<void> {
-    return this.#settling((raw) => raw.project(outputsOf(before), sumsOf(before), rawOutput(output)));
-  }
-
   /** Sessions of one class compute the same bits: `cpu`, or one class per GPU family and kernel variant. */
   get numericsClass(): string {
     return this.#raw.session.numericsClass();
@@ -268,12 +201,4 @@ export class ModelSession {
       throw error;
     }
   }
-}
-
-function outputsOf(contribution: Contribution | null): Uint8Array | null {
-  return contribution !== null && 'outputs' in contribution ? contribution.outputs : null;
-}
-
-function sumsOf(contribution: Contribution | null): Float32Array | null {
-  return contribution !== null && 'sums' in contribution ? contribution.sums : null;
 }

@@ -114,17 +114,6 @@ T* elementsOf(const Napi::Value& value, napi_typedarray_type type, const char* n
   return array.Data();
 }
 
-/** Rows of activations as bytes; aligned when they are computed with where they are. */
-inline std::byte* bytesOf(const Napi::Value& value, const char* name, int64_t bytes) {
-  return reinterpret_cast<std::byte*>(elementsOf<uint8_t>(value, napi_uint8_array, name, bytes));
-}
-
-inline std::byte* alignedBytesOf(const Napi::Value& value, const char* name, int64_t bytes) {
-  std::byte* data = bytesOf(value, name, bytes);
-  require(reinterpret_cast<uintptr_t>(data) % sizeof(float) == 0, std::string(name) + " must be aligned to 4 bytes");
-  return data;
-}
-
 inline std::vector<int32_t> int32sOf(const Napi::Value& value, const char* name) {
   const auto array = arrayOf<int32_t>(value, napi_int32_array, name);
   return {array.Data(), array.Data() + array.ElementLength()};

@@ -63,11 +63,6 @@ Napi::Function ModelSessionObject::define(Napi::Env env) {
        InstanceMethod<&ModelSessionObject::detachExpert>("detachExpert"),
        InstanceMethod<&ModelSessionObject::step>("step"), InstanceMethod<&ModelSessionObject::groupStep>("groupStep"),
        InstanceMethod<&ModelSessionObject::serveExperts>("serveExperts"),
-       InstanceMethod<&ModelSessionObject::begin>("begin"), InstanceMethod<&ModelSessionObject::attend>("attend"),
-       InstanceMethod<&ModelSessionObject::runExperts>("runExperts"),
-       InstanceMethod<&ModelSessionObject::runBeside>("runBeside"),
-       InstanceMethod<&ModelSessionObject::sumOutputs>("sumOutputs"),
-       InstanceMethod<&ModelSessionObject::project>("project"),
        InstanceMethod<&ModelSessionObject::numericsClass>("numericsClass"),
        InstanceMethod<&ModelSessionObject::routingCounts>("routingCounts"),
        InstanceMethod<&ModelSessionObject::close>("close")});
@@ -218,81 +213,6 @@ Napi::Value ModelSessionObject::serveExperts(const Napi::CallbackInfo& info) {
     waiting_ = std::shared_ptr<FrameExchange>(server, &server->exchange());
     pending_->result = [refused](Napi::Env env) { return Napi::String::New(env, *refused); };
     return promise;
-  });
-}
-
-void ModelSessionObject::begin(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { idle().begin(batchOf(info)); });
-}
-
-Napi::Value ModelSessionObject::attend(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    ModelSession& session = idle();
-    const int64_t rows = session.begun().rows(), chosen = rows * session.shape().topK;
-    const Contribution before = contributionOf(session, info[1], info[2]);
-    const AttendResult result{
-        elementsOf<int32_t>(info[3], napi_int32_array, "experts", chosen),
-        elementsOf<float>(info[4], napi_float32_array, "weights", chosen),
-        info[5].IsNull() ? nullptr : bytesOf(info[5], "hidden", rows * session.activationBytes())};
-    const int32_t layer = int32Of(info[0], "layer");
-    return pend(info.Env(), {info[1], info[2], info[3], info[4], info[5]},
-                [&](ModelSession::Done done) { session.attend(layer, before, result, std::move(done)); });
-  });
-}
-
-// Of the begun step's rows: expert outputs, or their sums, or neither.
-Contribution ModelSessionObject::contributionOf(const ModelSession& session, const Napi::Value& outputs,
-                                                const Napi::Value& sums) const {
-  const int64_t rows = session.begun().rows(), chosen = rows * session.shape().topK;
-  return {outputs.IsNull() ? nullptr : alignedBytesOf(outputs, "outputs", chosen * session.activationBytes()),
-          sums.IsNull() ? nullptr : elementsOf<float>(sums, napi_float32_array, "sums", rows * session.shape().dModel)};
-}
-
-Napi::Value ModelSessionObject::runExperts(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    ModelSession& session = idle();
-    ExpertWork work{int32Of(info[0], "layer"),      int32sOf(info[1], "rows"),
-                    int32sOf(info[2], "experts"),   nullptr,
-                    int32Of(info[4], "hiddenRows"), nullptr};
-    require(work.hiddenRows >= 0, "hiddenRows is out of range");
-    if (!info[3].IsNull()) work.hidden = bytesOf(info[3], "hidden", work.hiddenRows * session.activationBytes());
-    work.outputs = bytesOf(info[5], "outputs", static_cast<int64_t>(work.rows.size()) * session.activationBytes());
-    return pend(info.Env(), {info[3], info[5]},
-                [&](ModelSession::Done done) { session.runExperts(std::move(work), std::move(done)); });
-  });
-}
-
-Napi::Value ModelSessionObject::runBeside(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    ModelSession& session = idle();
-    const int32_t layer = int32Of(info[0], "layer");
-    return pend(info.Env(), {}, [&](ModelSession::Done done) { session.runBeside(layer, std::move(done)); });
-  });
-}
-
-Napi::Value ModelSessionObject::sumOutputs(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    ModelSession& session = idle();
-    const int32_t firstRow = int32Of(info[0], "firstRow"), rows = int32Of(info[1], "rows");
-    require(rows >= 0, "rows is out of range");
-    const int64_t outputBytes = int64_t{rows} * session.shape().topK * session.activationBytes();
-    const std::byte* outputs = alignedBytesOf(info[2], "outputs", outputBytes);
-    float* sums = elementsOf<float>(info[3], napi_float32_array, "sums", int64_t{rows} * session.shape().dModel);
-    return pend(info.Env(), {info[2], info[3]},
-                [&](ModelSession::Done done) { session.sumOutputs(firstRow, rows, outputs, sums, std::move(done)); });
-  });
-}
-
-Napi::Value ModelSessionObject::project(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    std::optional<SamplingRequest> request = samplingIn(info[2]);
-    ModelSession& session = idle();
-    const Contribution before = contributionOf(session, info[0], info[1]);
-    StepOutput output = outputOf(session, session.begun(), info[2], std::move(request));
-    std::vector<Napi::Value> arrays = std::move(output.arrays);
-    arrays.insert(arrays.end(), {info[0], info[1]});
-    return pend(info.Env(), arrays,
-                [&](ModelSession::Done done) { session.project(before, std::move(output.logits), std::move(done)); });
   });
 }
 

@@ -43,18 +43,11 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value groupStep(const Napi::CallbackInfo& info);
   Napi::Value serveExperts(const Napi::CallbackInfo& info);
-  void begin(const Napi::CallbackInfo& info);
-  Napi::Value attend(const Napi::CallbackInfo& info);
-  Napi::Value runExperts(const Napi::CallbackInfo& info);
-  Napi::Value runBeside(const Napi::CallbackInfo& info);
-  Napi::Value sumOutputs(const Napi::CallbackInfo& info);
-  Napi::Value project(const Napi::CallbackInfo& info);
   Napi::Value numericsClass(const Napi::CallbackInfo& info);
   Napi::Value routingCounts(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   ModelSession& idle() const;
-  Contribution contributionOf(const ModelSession& session, const Napi::Value& outputs, const Napi::Value& sums) const;
   ModelSession::Done settling();
   StepOutput outputOf(const ModelSession& session, const StepBatch& batch, const Napi::Value& array,
                       std::optional<SamplingRequest> request);

@@ -4,7 +4,6 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import type { AddonExpertAssigner } from '../../../native/addon-types.ts';
-import { expertTable } from './plain-model.ts';
 import {
   ADDON_PATH,
   addon,
@@ -23,19 +22,13 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
   MappedFile: ['close', 'packPanels', 'populate', 'read', 'release', 'size'],
   ModelSession: [
     'attach',
-    'attend',
-    'begin',
     'close',
     'detachExpert',
     'groupStep',
     'numericsClass',
-    'project',
     'routingCounts',
-    'runBeside',
-    'runExperts',
     'serveExperts',
     'step',
-    'sumOutputs',
   ],
 };
 
@@ -81,58 +74,6 @@ test('a step of zeros gives zeros', async () => {
   await oneRow(session, logits);
   assert.deepEqual([...logits], [0, 0, 0, 0, 0]);
   assert.deepEqual([...session.routingCounts()], [1, 0], 'ties go to the lower expert');
-  await session.close();
-});
-
-test('a step in parts of zeros gives zeros', async () => {
-  const session = readySession();
-  const one = new Int32Array(1);
-  const experts = new Int32Array(1).fill(7);
-  const weights = new Float32Array(1);
-  const outputs = new Uint8Array(SIZES.dModel * 4).fill(7);
-  const logits = new Float32Array(SIZES.vocab).fill(7);
-  session.begin(one, one, one, one, 1, one);
-  await session.attend(0, null, null, experts, weights, null);
-  assert.deepEqual([...experts, ...weights], [0, 1]);
-  await session.runExperts(0, one, experts, null, 0, outputs);
-  assert.ok(outputs.every((byte) => byte === 0));
-  await session.project(outputs, null, logits);
-  assert.deepEqual([...logits], [0, 0, 0, 0, 0]);
-  await session.close();
-});
-
-test('a session without the shared pack computes the experts it holds for rows of others', async () => {
-  const session = addon.createSession(MODEL, LIMITS);
-  session.attach(addon.mapFile(packPath), expertTable(SIZES, 1));
-  const outputs = new Uint8Array(SIZES.dModel * 4).fill(7);
-  const hidden = new Uint8Array(SIZES.dModel * 4 + 1).subarray(1);
-  await session.runExperts(0, new Int32Array(1), Int32Array.of(1), hidden, 1, outputs);
-  assert.ok(outputs.every((byte) => byte === 0));
-  assert.throws(() => void oneRow(session), { code: 'invalid_argument', message: /shared weights/ });
-  session.detachExpert(1);
-  const again = () => session.runExperts(0, new Int32Array(1), Int32Array.of(1), hidden, 1, outputs);
-  assert.throws(() => void again(), { code: 'invalid_argument', message: /expert 1 is not attached/ });
-  await session.close();
-});
-
-test('arrays of a part that are too short are refused', async () => {
-  const session = readySession();
-  const one = new Int32Array(1);
-  const bytes = new Uint8Array(SIZES.dModel * 4);
-  const short = bytes.subarray(1);
-  const refused = (call: () => unknown) => assert.throws(call, { code: 'invalid_argument' });
-  session.begin(one, one, one, one, 1, one);
-  refused(() => session.attend(0, null, null, new Int32Array(0), new Float32Array(1), null));
-  refused(() => session.attend(0, null, null, one, new Float32Array(1), short));
-  await session.attend(0, null, null, one, new Float32Array(1), bytes);
-  refused(() => session.runExperts(0, one, one, null, 0, short));
-  refused(() => session.runExperts(0, one, one, short, 1, bytes));
-  refused(() => session.sumOutputs(0, 1, short, new Float32Array(SIZES.dModel)));
-  refused(() => session.sumOutputs(0, 1, bytes, new Float32Array(1)));
-  refused(() => session.project(short, null, new Float32Array(SIZES.vocab)));
-  refused(() => session.project(null, new Float32Array(1), new Float32Array(SIZES.vocab)));
-  refused(() => session.project(null, null, new Float32Array(SIZES.vocab)));
-  refused(() => session.project(bytes, null, new Float32Array(1)));
   await session.close();
 });
 

@@ -92,12 +92,12 @@ test('a GPU that has no room for the second expert is replaced, and the CPU gets
   assert.match(warnings[0] ?? '', /weights and cache need .* on the GPU/);
 });
 
-test('a GPU that has computed is not replaced', async () => {
+test('a GPU that has computed is not replaced', () => {
   addon.setEmulatedGpu({ ...WHOLE_GPU, workingSetBytes: 3 * PACK_BYTES });
   const session = openAuto();
   session.attach('shared', (raw) => raw.attach(addon.mapFile(packPath), sharedTable(SIZES)));
   session.attach(0, (raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 0)));
-  await session.use().runExperts(0, new Int32Array(1), new Int32Array(1), new Uint8Array(256), 1, new Uint8Array(256));
+  session.use();
   assert.throws(
     () => session.attach(1, (raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 1))),
     (thrown) => toNativeError(thrown).code === 'out_of_memory',

@@ -121,6 +121,31 @@ test('leaving ends a step that waits, and the session goes on', async () => {
   await session.close();
 });
 
+test('a member that computes experts for its leader serves until it leaves, and takes no steps', async () => {
+  const session = readySession();
+  const member = addon.createGroupMember(session, { ...TWO, centralized: true, me: 1 });
+  assert.throws(() => void groupStep(session, member), { code: 'invalid_argument', message: /takes no steps/ });
+  const waits = heard();
+  const serving = session.serveExperts(member);
+  await waits;
+  session.detachExpert(1);
+  assert.throws(() => void oneRow(session), { code: 'busy' });
+  member.leave();
+  await assert.rejects(serving, { code: 'interrupted' });
+  assert.throws(() => void oneRow(session), { code: 'invalid_argument', message: /expert 1/ });
+  assert.throws(() => void session.serveExperts(member), { code: 'closed' });
+  await session.close();
+});
+
+test('a member that takes steps computes no experts for a leader', async () => {
+  const session = readySession();
+  for (const centralized of [false, true]) {
+    const member = addon.createGroupMember(session, { ...TWO, centralized });
+    assert.throws(() => void session.serveExperts(member), { code: 'invalid_argument', message: /takes steps/ });
+  }
+  await session.close();
+});
+
 test('an exchange that is away is a failure of its own', async () => {
   const session = readySession();
   const away = { ...ALONE, exchanges: [{ ...ADDRESS, path: `${ADDRESS.path}-of-none` }] };

@@ -49,20 +49,6 @@ test('a step that nothing is wanted of samples nothing', async () => {
   await session.close();
 });
 
-test('a step in parts samples too', async () => {
-  const session = readySession();
-  const one = new Int32Array(1);
-  const outputs = new Uint8Array(SIZES.dModel * 4);
-  session.begin(one, one, one, one, 1, one);
-  await session.attend(0, null, null, new Int32Array(1), new Float32Array(1), null);
-  const sampling = new RowSampling(1, [], [{ row: 0, id: 4, top: 1 }]);
-  await session.project(outputs, null, sampling.raw);
-  const result = sampling.result(0);
-  assert.ok(result.outcome === 'chosen' && result.logprob !== null);
-  assert.ok(Math.abs(result.logprob.logprob - Math.log(1 / SIZES.vocab)) < 1e-12);
-  await session.close();
-});
-
 const FAULTS: readonly (readonly [string, (raw: AddonSampling) => Partial<AddonSampling>, RegExp])[] = [
   ['rows', () => new RowSampling(2, [DRAW], []).raw, /must be of 1 rows but is of 2/],
   ['draws', ({ draws }) => ({ draws: draws.subarray(1) }), /draws is too short/],
