@@ -6,6 +6,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { loadModel } from '../../workers/model/load-model.ts';
+import { refuseDenseGroup } from '../../workers/model/refuse-dense-group.ts';
+import type { StoredModel } from '../../workers/model/stored-model.ts';
 import type { ServingNode } from '../../workers/serve/open-node.ts';
 import { leadFor } from '../../workers/serve/serve-model.ts';
 import type { StepExecutor } from '../../workers/step/run-step.ts';
@@ -32,7 +34,7 @@ export async function withLocalGroup<Result>(
 ): Promise<Result> {
   const folder = resolve(flags.model);
   const home = resolve(homeFolder(flags.home, process.env));
-  await buildAllPacks(folder, home);
+  await buildAllPacks(folder, home, flags.nodes);
   const scratch = mkdtempSync(join(tmpdir(), 'conclave-group-'));
   const workers = new LocalWorkers();
   const servers = await startRedis(scratch);
@@ -57,9 +59,10 @@ export async function withLocalGroup<Result>(
 }
 
 /** With the progress that a person waits for; the nodes then find them there. */
-async function buildAllPacks(folder: string, home: string): Promise<void> {
+async function buildAllPacks(folder: string, home: string, nodes: number): Promise<void> {
   const display = loadDisplay();
-  (await loadModel({ folder, home, packs: 'all', events: display.events }).finally(display.end)).close();
+  const check = (model: StoredModel) => refuseDenseGroup(model, nodes);
+  (await loadModel({ folder, home, packs: 'all', events: display.events, check }).finally(display.end)).close();
 }
 
 function startRedis(scratch: string): Promise<[RunningRedis, RunningRedis]> {

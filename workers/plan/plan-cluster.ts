@@ -7,6 +7,7 @@ import { expertSlots, sharedBytes } from '../cluster/memory-slots.ts';
 import { disjointPlacement, groupPlacement, paperGroups } from '../cluster/paper-groups.ts';
 import { holdersOf, placeExperts } from '../cluster/place-experts.ts';
 import { inspectModel } from '../model/inspect-model.ts';
+import { refuseDenseGroup } from '../model/refuse-dense-group.ts';
 import type { StoredModel } from '../model/stored-model.ts';
 import { type Assigner, ExpertAssigner } from '../node/assign-experts.ts';
 import type { Link, PlannedNode, SoftwareCost } from './machine.ts';
@@ -88,7 +89,8 @@ function planTopology(input: ClusterInput, topology: Topology, routings: Routing
     Math.min(maxExperts ?? Infinity, expertSlots(model, { memoryBytes, kvTokens, shared: shared[node] ?? true })),
   );
   const { experts } = expertShape(model);
-  if (experts === 0) refuseSharedDense(input, kvTokens);
+  refuseDenseGroup(model, nodes.length);
+  if (experts === 0) refuseDenseTooLarge(input, kvTokens);
   const placement = place(input, slots);
   const holders = holdersOf(placement, experts);
   const assigner = assignerOf(input, holders);
@@ -119,12 +121,8 @@ function place({ model, nodes, policy, counts }: ClusterInput, slots: readonly n
   return placement;
 }
 
-/** A dense model has nothing to share out: one node computes it. */
-function refuseSharedDense({ model, nodes }: ClusterInput, kvTokens: number): void {
-  if (nodes.length > 1) {
-    const message = `A ${model.family} model has no experts to share among ${nodes.length} nodes: plan it on one.`;
-    throw new DomainError('bad_config', message, { param: 'nodes' });
-  }
+/** One node computes a dense model, if it has the memory. */
+function refuseDenseTooLarge({ model, nodes }: ClusterInput, kvTokens: number): void {
   const [needed, room] = [sharedBytes(model, { kvTokens, shared: true }), nodes[0]?.memoryBytes ?? 0];
   if (needed <= room) return;
   throw new DomainError('bad_config', `${nodes[0]?.name}: the model takes ${needed} bytes of ${room} that it may use.`);

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
 import { createModelSession, loadModel } from '../../../workers/model/load-model.ts';
+import { refuseDenseGroup } from '../../../workers/model/refuse-dense-group.ts';
 import type { StoredModel } from '../../../workers/model/stored-model.ts';
 import { type GroupExecutor, openGroupExecutor } from '../../../workers/node/open-group-executor.ts';
 import type { BuildEvents } from '../../../workers/pack/build-packs.ts';
@@ -81,7 +82,9 @@ async function withNodes<T>(
 /** Builds the packs of a model if they are not there, with progress on stderr, and reads what it is. */
 export async function prepareBenchModel(folder: string, home: string): Promise<StoredModel> {
   const display = loadDisplay();
-  const packs = await loadModel({ folder, home, packs: 'all', events: display.events }).finally(display.end);
+  // These benches compare groups with a single node.
+  const check = (model: StoredModel) => refuseDenseGroup(model, 2);
+  const packs = await loadModel({ folder, home, packs: 'all', events: display.events, check }).finally(display.end);
   packs.close();
   return packs.description;
 }

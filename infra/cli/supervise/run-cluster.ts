@@ -1,8 +1,11 @@
 // What `npm start` runs: two private Redis servers, a gateway and workers, each started again when it dies.
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { basename, join, resolve } from 'node:path';
 import type { Redis } from 'ioredis';
+import { familyOf } from '../../../workers/model/families/model-families.ts';
+import { CONFIG_FILE, readModelConfig } from '../../../workers/model/read-model-config.ts';
+import { refuseDenseGroup } from '../../../workers/model/refuse-dense-group.ts';
 import type { Config } from '../../config/config-schema.ts';
 import { listenUrl } from '../../config/listen-url.ts';
 import { pepperPath } from '../../config/read-config.ts';
@@ -47,6 +50,13 @@ const STOP_MS = 5_000;
 /** The same after a start that failed: nothing is lost by a worker that is killed while it loads a model. */
 const ABANDON_MS = 2_000;
 
+/** Nodes beside the one that computes a dense model would wait for experts indefinitely. */
+async function refuseDenseCluster(folder: string, nodes: number): Promise<void> {
+  if (nodes === 1 || !existsSync(join(folder, CONFIG_FILE))) return;
+  const config = await readModelConfig(folder);
+  refuseDenseGroup(familyOf(config).outline(config), nodes);
+}
+
 /**
  * Starts everything and waits until it is ready. Throws DomainError naming what did not start, or `cancelled` when it
  * was interrupted; then nothing is left running.
@@ -55,6 +65,7 @@ export async function runCluster(options: ClusterOptions): Promise<RunningCluste
   const { config, say } = options;
   const folder = resolve(config.model ?? DEMO_MODEL);
   const model = nameOf(config, folder);
+  await refuseDenseCluster(folder, config.nodes);
   prepareHome(config.home);
   const readyPath = join(config.home, 'ready.json');
   const giveHomeBack = claimHome(config.home);

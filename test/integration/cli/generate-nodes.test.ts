@@ -35,6 +35,18 @@ test('two and four nodes give the tokens of one, in both topologies', async (t) 
   }
 });
 
+test('a dense model is computed by one node, and refused on two', async (t) => {
+  const home = await temporaryFolder(t);
+  const model = await syntheticModel(home, 'model', { like: 'qwen3' });
+  const generate = (...nodes: readonly string[]) => {
+    const prompt = ['--model', model, '--home', home, '--prompt', 'Once', '--max-tokens', '5', '--threads', '1'];
+    return runConclave('generate', ...prompt, '--json', ...nodes);
+  };
+  assert.equal(JSON.parse(generate().stdout).token_ids.length, 5);
+  const refused = 'A qwen3 model is dense: it has no experts to distribute over 2 nodes. Use one node.';
+  assert.equal(JSON.parse(generate('--nodes', '2').stdout).error.message, refused);
+});
+
 test('zero nodes and unknown topologies are refused by name', () => {
   const refused = (...options: readonly string[]) =>
     runConclave('generate', '--model', 'x', '--prompt', 'x', ...options).stderr.split('\n')[0];

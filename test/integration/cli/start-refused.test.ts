@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { REPOSITORY_ROOT } from '../../repository-root.ts';
 import { CONCLAVE, runConclave } from '../../run-conclave.ts';
 import { processesOf } from '../../start-conclave.ts';
+import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
 const DEADLINE = { timeout: 120_000 };
@@ -34,6 +35,13 @@ for (const folder of ['redis-durable', 'redis-exchange', 'packs']) {
     assert.ok(refused(home).includes(join(home, folder)));
   });
 }
+
+test('a dense model on two nodes is refused before anything starts', DEADLINE, async (t) => {
+  const home = await temporaryFolder(t);
+  const model = await syntheticModel(home, 'model', { like: 'llama' });
+  const message = 'A llama model is dense: it has no experts to distribute over 2 nodes. Use one node.';
+  assert.ok(refused(home, '--model', model, '--nodes', '2').includes(message));
+});
 
 for (const text of ['', '{"apiKey": "cv', '[]', '{"apiKey": 1, "adminKey": 2}', 'null']) {
   test(`operator-keys.json with ${JSON.stringify(text)} in it is named with a remedy`, DEADLINE, async (t) => {

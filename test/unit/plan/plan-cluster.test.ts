@@ -151,7 +151,7 @@ test('a dense model is planned on one node, which reads all of it for each token
   assert.ok(Math.abs(step.seconds.load / (bytes / 800e9) - 1) < 1e-3);
   assert.throws(() => plan({ model }), {
     code: 'bad_config',
-    message: 'A llama model has no experts to share among 4 nodes: plan it on one.',
+    message: 'A llama model is dense: it has no experts to distribute over 4 nodes. Use one node.',
   });
   assert.throws(() => plan({ model, nodes: plannedNodes(1, { memoryBytes: 10e9 }) }), {
     code: 'bad_config',
