@@ -24,7 +24,7 @@ struct Scale {
 
 /**
  * Of a block's tokens the weights, within 3e-14 of their size and 0 below minLogWeight, and where their exponents lie:
- * floor(-exponent * stepsPerUnit), which never falls as logits fall. weights, steps: [blockTokens]; behind
+ * -exponent * stepsPerUnit to the nearest, which never falls as logits fall. weights, steps: [blockTokens]; behind
  * logits.size() the weights become 0.
  */
 void weigh(std::span<const float> logits, const Scale& scale, double* weights, int32_t* steps);
