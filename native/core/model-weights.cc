@@ -124,14 +124,19 @@ std::vector<std::shared_ptr<const MappedFile>> ModelWeights::files() const {
 
 std::vector<DType> ModelWeights::matrixFormats() const {
   std::vector<DType> formats;
-  const auto list = [&](const Weight& weight) {
-    const bool matrix = weight.data != nullptr && weight.outputs > 1;
-    if (matrix && std::find(formats.begin(), formats.end(), weight.format) == formats.end()) {
-      formats.push_back(weight.format);
-    }
+  const auto list = [&](const RequiredWeight& required, const Weight& weight) {
+    if (required.layout == WeightLayout::vector || weight.data == nullptr) return;
+    if (std::ranges::find(formats, weight.format) == formats.end()) formats.push_back(weight.format);
   };
-  for (const auto& held : shared_) std::for_each(held.byRole.begin(), held.byRole.end(), list);
-  for (const auto& held : experts_) std::for_each(held.byRole.begin(), held.byRole.end(), list);
+  for (int32_t layer = noLayer; layer < shape_.layers; ++layer) {
+    for (const RequiredWeight& required : required_[static_cast<size_t>(layer + 1)])
+      list(required, of(layer, required.role));
+  }
+  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
+    for (const RequiredWeight& required : requiredOfExperts_[static_cast<size_t>(layer)]) {
+      for (int32_t e = 0; e < shape_.experts; ++e) list(required, ofExpert(layer, e, required.role));
+    }
+  }
   return formats;
 }
 

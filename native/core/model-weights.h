@@ -50,7 +50,7 @@ class ModelWeights {
   /** The packs attached now, each once. */
   std::vector<std::shared_ptr<const MappedFile>> files() const;
 
-  /** The formats of the matrices attached now, each once. */
+  /** The formats of the matrices attached now, and of the embedding, each once. */
   std::vector<DType> matrixFormats() const;
 
   /** layer: noLayer for what belongs to none. */

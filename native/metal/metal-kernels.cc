@@ -12,38 +12,53 @@ namespace {
 // The kernels' own (kernels/product.h, and 256 in the others).
 constexpr int32_t productThreads = 128, productSimdgroups = 4, rowThreads = 256;
 constexpr int32_t queriesPerGroup = 8;
+// Columns of long rows to a threadgroup (kernels/rows.metal).
+constexpr int32_t columnsPerGroup = 4096;
 
 // Rows are read, perhaps added to, and written as f32.
 GpuWork rowWork(int32_t rows, int32_t width) { return {0, static_cast<double>(rows) * width * 16}; }
 
-// route.metal's: a probability per expert; two integers per expert.
-int64_t chooseExpertsBytes(int32_t experts) { return int64_t{experts} * 4; }
+// route.metal's: a key per expert and per group; two integers per expert.
+int64_t chooseExpertsBytes(int32_t experts, int32_t groups) { return (int64_t{experts} + groups) * 4; }
 int64_t groupSlotsBytes(int32_t experts) { return int64_t{experts} * 8; }
 
 int32_t ceilingOf(int32_t count, int32_t divisor) { return (count + divisor - 1) / divisor; }
 
 }  // namespace
 
-void requireThreadgroups(const PlainShape& shape) {
-  requireThreadgroupMemory("group_slots", groupSlotsBytes(shape.router.experts),
-                           std::to_string(shape.router.experts) + " experts");
+void requireThreadgroups(const ModelDescription& description) {
+  for (const Block& block : description.blocks) {
+    if (block.moe() == nullptr) continue;
+    const Router& router = block.moe()->router;
+    const std::string purpose = std::to_string(router.experts) + " experts";
+    requireThreadgroupMemory("group_slots", groupSlotsBytes(router.experts), purpose);
+    const int32_t groups = router.groups.has_value() ? router.groups->count : 0;
+    requireThreadgroupMemory("choose_experts", chooseExpertsBytes(router.experts, groups), purpose);
+  }
 }
 
-MetalKernels::MetalKernels(GpuDevice& device, DType weights, ProductKind kind, const CommandBudget& budget)
-    : weights_(weights), kind_(kind), budget_(budget) {
-  for (const char* kernel : {"embed", "layer_norm", "rotate_and_append", "attend_row", "attend_blocks", "merge_blocks",
-                             "group_slots", "combine", "add"}) {
-    load(device, weights, kernel, rowThreads);
+MetalKernels::MetalKernels(GpuDevice& device, DType activations, ProductKind kind, const CommandBudget& budget)
+    : device_(device), activations_(activations), kind_(kind), budget_(budget) {
+  for (const char* kernel :
+       {"normalize", "add_and_normalize", "add_bias", "scale_rows", "cap_rows", "widen", "shape_heads", "attend_row",
+        "attend_blocks", "merge_blocks", "group_slots", "gather_vectors", "sum_outputs", "add_outputs", "add_rows"}) {
+    load(ofRows(kernel), rowThreads);
   }
-  load(device, weights, "choose_experts", simdgroupThreads);
+  load(ofRows("choose_experts"), simdgroupThreads);
+}
+
+void MetalKernels::compileFor(DType format) {
+  if (pipelines_.contains({format, "embed"})) return;
   for (const char* operation : {"multiply", "expert_gate_up", "expert_down"}) {
     // One row and many: the two sizes of tiles.
-    for (const int32_t rows : {1, 9}) load(device, weights, product(operation, tileRows(rows)), productThreads);
+    for (const int32_t rows : {1, 9}) load(product(format, operation, tileRows(rows)), productThreads);
   }
+  load({format, "embed_panels"}, rowThreads);
+  load({format, "embed"}, rowThreads);
 }
 
-void MetalKernels::load(GpuDevice& device, DType weights, const std::string& kernel, int32_t threads) {
-  pipelines_[kernel] = device.pipeline(weights, kernel, threads);
+void MetalKernels::load(const Key& kernel, int32_t threads) {
+  pipelines_[kernel] = device_.pipeline(kernel.first, kernel.second, threads);
 }
 
 int32_t MetalKernels::tileRows(int32_t rows) const {
@@ -51,24 +66,24 @@ int32_t MetalKernels::tileRows(int32_t rows) const {
   return rows <= 8 ? 8 : 32;
 }
 
-std::string MetalKernels::product(const char* operation, int32_t tileRows) const {
-  return std::string(operation) + (kind_ == ProductKind::lanes ? "_lanes_" : "_matrices_") + std::to_string(tileRows);
+MetalKernels::Key MetalKernels::product(DType format, const char* operation, int32_t tileRows) const {
+  return {format,
+          std::string(operation) + (kind_ == ProductKind::lanes ? "_lanes_" : "_matrices_") + std::to_string(tileRows)};
 }
 
-int32_t MetalKernels::columns(int32_t outputs) const {
-  const int32_t panels = static_cast<int32_t>(panelCount(outputs));
+int32_t MetalKernels::columns(int32_t panels) const {
   return kind_ == ProductKind::lanes ? ceilingOf(panels, productSimdgroups) : panels;
 }
 
 template <typename Arguments>
-void MetalKernels::run(GpuCommands& to, const std::string& kernel, GpuGrid groups, const Arguments& arguments,
+void MetalKernels::run(GpuCommands& to, const Key& kernel, GpuGrid groups, const Arguments& arguments,
                        std::vector<GpuView> buffers, const GpuWork& work, int64_t threadgroupBytes) const {
   to.dispatch({pipelines_.at(kernel).get(), groups, &arguments, sizeof(Arguments), std::move(buffers),
                (threadgroupBytes + 15) / 16 * 16, work});
 }
 
 template <typename Arguments>
-void MetalKernels::runInPieces(GpuCommands& to, const std::string& kernel, const GpuGrid& grid, Arguments arguments,
+void MetalKernels::runInPieces(GpuCommands& to, const Key& kernel, const GpuGrid& grid, Arguments arguments,
                                const std::vector<GpuView>& buffers, const GpuWork& work) const {
   const GpuGrid piece = budget_.piece(grid, work);
   for (int32_t y = 0; y < grid.y; y += piece.y) {
@@ -81,90 +96,145 @@ void MetalKernels::runInPieces(GpuCommands& to, const std::string& kernel, const
   }
 }
 
-GpuWork MetalKernels::productWork(int32_t tileRows, int32_t tiles, double outputs, double inputs) const {
+GpuWork MetalKernels::productWork(DType format, int32_t tileRows, int32_t tiles, double outputs, double inputs) const {
   const double weights = outputs * inputs * tiles;
-  return {2 * weights * tileRows, weights * static_cast<double>(bytesPerWeight(weights_))};
+  return {2 * weights * tileRows, weights * static_cast<double>(bytesPerWeight(format))};
 }
 
 // Of a row's heads over as many blocks as the longest has.
 GpuWork MetalKernels::attentionWork(const AttendArguments& arguments, int32_t rows) const {
   const double keys = static_cast<double>(rows) * arguments.partialBlocks * kvBlockTokens;
   const double readers = ceilingOf(arguments.heads / arguments.kvHeads, queriesPerGroup) * arguments.kvHeads;
-  const double keyBytes = static_cast<double>(2 * bytesPerWeight(activationType(weights_))) * arguments.headDim;
+  const double keyBytes = static_cast<double>(2 * bytesPerWeight(activations_)) * arguments.headDim;
   return {4 * keys * arguments.heads * arguments.headDim, keys * readers * keyBytes};
 }
 
-void MetalKernels::embed(GpuCommands& to, const EmbedArguments& arguments, int32_t rows, GpuView tokens,
+void MetalKernels::embed(GpuCommands& to, DType format, const EmbedArguments& arguments, int32_t rows, GpuView tokens,
                          GpuView embedding, GpuView x) const {
-  run(to, "embed", {rows}, arguments, {tokens, embedding, x}, rowWork(rows, arguments.width));
+  run(to, {format, "embed"}, {rows}, arguments, {tokens, embedding, x}, rowWork(rows, arguments.width));
 }
 
-void MetalKernels::layerNorm(GpuCommands& to, const NormArguments& arguments, int32_t rows, GpuView rowList, GpuView x,
-                             GpuView weight, GpuView out) const {
-  run(to, "layer_norm", {rows}, arguments, {rowList, x, weight, out}, rowWork(rows, arguments.width));
+void MetalKernels::embedPanels(GpuCommands& to, DType format, const EmbedArguments& arguments, int32_t rows,
+                               GpuView tokens, GpuView panels, GpuView x) const {
+  run(to, {format, "embed_panels"}, {rows}, arguments, {tokens, panels, x}, rowWork(rows, arguments.width));
 }
 
-void MetalKernels::multiply(GpuCommands& to, const MultiplyArguments& arguments, GpuView rowList, GpuView x,
-                            GpuView weights, GpuView y) const {
-  const int32_t tile = tileRows(arguments.rows), tiles = ceilingOf(arguments.rows, tile);
-  runInPieces(to, product("multiply", tile), {columns(arguments.outputs), tiles}, arguments, {rowList, x, weights, y},
-              productWork(tile, tiles, arguments.outputs, arguments.inputs));
+void MetalKernels::normalize(GpuCommands& to, const NormalizeArguments& arguments, int32_t rows,
+                             const std::vector<GpuView>& buffers) const {
+  run(to, ofRows("normalize"), {rows}, arguments, buffers, rowWork(rows, arguments.norm.width));
 }
 
-void MetalKernels::rotateAndAppend(GpuCommands& to, const RotateArguments& arguments, int32_t rows,
+void MetalKernels::addAndNormalize(GpuCommands& to, const AddAndNormalizeArguments& arguments, int32_t rows,
                                    const std::vector<GpuView>& buffers) const {
-  run(to, "rotate_and_append", {rows}, arguments, buffers,
-      rowWork(rows, (arguments.heads + 2 * arguments.kvHeads) * arguments.headDim));
+  run(to, ofRows("add_and_normalize"), {rows}, arguments, buffers, rowWork(rows, 2 * arguments.norm.width));
+}
+
+void MetalKernels::runOnColumns(GpuCommands& to, const char* kernel, const ColumnArguments& arguments, int32_t rows,
+                                std::vector<GpuView> buffers) const {
+  run(to, ofRows(kernel), {rows, ceilingOf(arguments.width, columnsPerGroup)}, arguments, std::move(buffers),
+      rowWork(rows, arguments.width));
+}
+
+void MetalKernels::addBias(GpuCommands& to, const ColumnArguments& arguments, int32_t rows, GpuView bias,
+                           GpuView y) const {
+  runOnColumns(to, "add_bias", arguments, rows, {bias, y});
+}
+
+void MetalKernels::scaleRows(GpuCommands& to, const ColumnArguments& arguments, int32_t rows, GpuView y) const {
+  runOnColumns(to, "scale_rows", arguments, rows, {y});
+}
+
+void MetalKernels::capRows(GpuCommands& to, const ColumnArguments& arguments, int32_t rows, GpuView y) const {
+  runOnColumns(to, "cap_rows", arguments, rows, {y});
+}
+
+void MetalKernels::widen(GpuCommands& to, const ColumnArguments& arguments, int32_t rows, GpuView x, GpuView y) const {
+  run(to, ofRows("widen"), {rows}, arguments, {x, y}, rowWork(rows, arguments.width));
+}
+
+void MetalKernels::multiply(GpuCommands& to, DType format, const MultiplyArguments& arguments,
+                            const std::vector<GpuView>& buffers) const {
+  const int32_t tile = tileRows(arguments.rows), tiles = ceilingOf(arguments.rows, tile);
+  int32_t panels = 0, outputs = 0;
+  for (const MatrixPart& part : arguments.parts) {
+    panels += part.panels;
+    outputs += part.outputs;
+  }
+  runInPieces(to, product(format, "multiply", tile), {columns(panels), tiles}, arguments, buffers,
+              productWork(format, tile, tiles, outputs, arguments.inputs));
+}
+
+void MetalKernels::shapeHeads(GpuCommands& to, const HeadsArguments& arguments, int32_t rows,
+                              const std::vector<GpuView>& buffers) const {
+  run(to, ofRows("shape_heads"), {rows}, arguments, buffers,
+      rowWork(rows, (arguments.heads + 2 * arguments.kvHeads) * arguments.headDim * (1 + arguments.steps)));
 }
 
 void MetalKernels::attendRows(GpuCommands& to, const AttendArguments& arguments, int32_t rows,
                               const std::vector<GpuView>& buffers) const {
   const int32_t chunks = ceilingOf(arguments.heads / arguments.kvHeads, queriesPerGroup);
-  runInPieces(to, "attend_row", {rows, arguments.kvHeads, chunks}, arguments, buffers, attentionWork(arguments, rows));
+  runInPieces(to, ofRows("attend_row"), {rows, arguments.kvHeads, chunks}, arguments, buffers,
+              attentionWork(arguments, rows));
 }
 
-void MetalKernels::attendBlocks(GpuCommands& to, const AttendArguments& arguments, int32_t rows, int32_t blocks,
-                                const std::vector<GpuView>& buffers, GpuView partial, GpuView out) const {
+void MetalKernels::attendBlocks(GpuCommands& to, const AttendArguments& arguments, int32_t rows,
+                                const std::vector<GpuView>& buffers, GpuView partial, GpuView sinks,
+                                GpuView out) const {
   const int32_t chunks = ceilingOf(arguments.heads / arguments.kvHeads, queriesPerGroup);
+  const int32_t blocks = arguments.partialBlocks;
   std::vector<GpuView> withPartial = buffers;
   withPartial.push_back(partial);
-  runInPieces(to, "attend_blocks", {rows, blocks, arguments.kvHeads * chunks}, arguments, withPartial,
+  runInPieces(to, ofRows("attend_blocks"), {rows, blocks, arguments.kvHeads * chunks}, arguments, withPartial,
               attentionWork(arguments, rows));
-  run(to, "merge_blocks", {rows, arguments.heads}, arguments, {buffers[0], partial, out},
+  run(to, ofRows("merge_blocks"), {rows, arguments.heads}, arguments, {buffers[0], sinks, partial, out},
       rowWork(rows * blocks, arguments.heads * arguments.headDim));
 }
 
 void MetalKernels::chooseExperts(GpuCommands& to, const RouteArguments& arguments, int32_t rows, GpuView logits,
-                                 GpuView chosen, GpuView weights) const {
-  run(to, "choose_experts", {rows}, arguments, {logits, chosen, weights}, rowWork(rows, arguments.experts),
-      chooseExpertsBytes(arguments.experts));
+                                 GpuView choiceBias, GpuView chosen, GpuView weights) const {
+  run(to, ofRows("choose_experts"), {rows}, arguments, {logits, choiceBias, chosen, weights},
+      rowWork(rows, arguments.experts), chooseExpertsBytes(arguments.experts, arguments.groups));
 }
 
 void MetalKernels::groupSlots(GpuCommands& to, const GroupArguments& arguments,
                               const std::vector<GpuView>& buffers) const {
-  run(to, "group_slots", {}, arguments, buffers, rowWork(arguments.slots, arguments.experts),
+  run(to, ofRows("group_slots"), {}, arguments, buffers, rowWork(arguments.slots, arguments.experts),
       groupSlotsBytes(arguments.experts));
 }
 
-void MetalKernels::gateUp(GpuCommands& to, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
-                          const std::vector<GpuView>& buffers) const {
-  runInPieces(to, product("expert_gate_up", tileRows), {columns(arguments.outputs), tiles}, arguments, buffers,
-              productWork(tileRows, tiles, 2.0 * arguments.outputs, arguments.inputs));
+void MetalKernels::gatherVectors(GpuCommands& to, const GatherArguments& arguments, int32_t tiles,
+                                 const std::vector<GpuView>& buffers) const {
+  run(to, ofRows("gather_vectors"), {tiles}, arguments, buffers, rowWork(tiles, arguments.width));
 }
 
-void MetalKernels::down(GpuCommands& to, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
-                        const std::vector<GpuView>& buffers) const {
-  runInPieces(to, product("expert_down", tileRows), {columns(arguments.outputs), tiles}, arguments, buffers,
-              productWork(tileRows, tiles, arguments.outputs, arguments.inputs));
+void MetalKernels::gateUp(GpuCommands& to, DType format, const ExpertArguments& arguments, int32_t tileRows,
+                          int32_t tiles, const std::vector<GpuView>& buffers) const {
+  const int32_t panels = static_cast<int32_t>(panelCount(arguments.outputs));
+  runInPieces(to, product(format, "expert_gate_up", tileRows), {columns(panels), tiles}, arguments, buffers,
+              productWork(format, tileRows, tiles, 2.0 * arguments.outputs, arguments.inputs));
 }
 
-void MetalKernels::combine(GpuCommands& to, const CombineArguments& arguments, int32_t rows, GpuView places,
-                           GpuView weights, GpuView outputs, GpuView x) const {
-  run(to, "combine", {rows}, arguments, {places, weights, outputs, x}, rowWork(rows * arguments.topK, arguments.width));
+void MetalKernels::down(GpuCommands& to, DType format, const ExpertArguments& arguments, int32_t tileRows,
+                        int32_t tiles, const std::vector<GpuView>& buffers) const {
+  const int32_t panels = static_cast<int32_t>(panelCount(arguments.outputs));
+  runInPieces(to, product(format, "expert_down", tileRows), {columns(panels), tiles}, arguments, buffers,
+              productWork(format, tileRows, tiles, arguments.outputs, arguments.inputs));
 }
 
-void MetalKernels::add(GpuCommands& to, const AddArguments& arguments, int32_t rows, GpuView y, GpuView x) const {
-  run(to, "add", {rows}, arguments, {y, x}, rowWork(rows, arguments.width));
+void MetalKernels::sumOutputs(GpuCommands& to, const SumOutputsArguments& arguments, int32_t rows, GpuView places,
+                              GpuView weights, GpuView outputs, GpuView sums) const {
+  run(to, ofRows("sum_outputs"), {rows}, arguments, {places, weights, outputs, sums},
+      rowWork(rows * arguments.topK, arguments.width));
+}
+
+void MetalKernels::addOutputs(GpuCommands& to, const AddOutputsArguments& arguments, int32_t rows,
+                              const std::vector<GpuView>& buffers) const {
+  run(to, ofRows("add_outputs"), {rows}, arguments, buffers, rowWork(rows * arguments.topK, arguments.width));
+}
+
+void MetalKernels::addRows(GpuCommands& to, const AddRowsArguments& arguments, int32_t rows,
+                           const std::vector<GpuView>& buffers) const {
+  run(to, ofRows("add_rows"), {rows}, arguments, buffers, rowWork(rows, arguments.width));
 }
 
 }  // namespace conclave

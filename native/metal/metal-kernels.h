@@ -1,14 +1,16 @@
 // The kernels as calls: each appends a dispatch to the commands, or several where the budget asks for pieces. Shapes
-// and layouts are the kernels' (kernels/*.metal).
+// and layouts are the kernels' (kernels/*.metal). Kernels that read matrices are compiled for each format of them, the
+// others for the model's activations.
 #pragma once
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "../core/model-description.h"
 #include "command-budget.h"
 #include "gpu-device.h"
 #include "kernels/kernel-args.h"
-#include "plain-shape.h"
 
 namespace conclave {
 
@@ -19,61 +21,90 @@ enum class ProductKind { lanes, matrices };
 constexpr int32_t expertsPerDispatch = 16;
 
 /** Throws Failure unavailable where a kernel needs more threadgroup memory for such a model than a GPU has. */
-void requireThreadgroups(const PlainShape& shape);
+void requireThreadgroups(const ModelDescription& description);
 
 class MetalKernels {
  public:
-  /** Compiles every kernel it will need. Throws Failure unavailable with the compiler's log. */
-  MetalKernels(GpuDevice& device, DType weights, ProductKind kind, const CommandBudget& budget);
+  /** Compiles every kernel that reads no matrix. Throws Failure unavailable with the compiler's log. */
+  MetalKernels(GpuDevice& device, DType activations, ProductKind kind, const CommandBudget& budget);
+
+  /** Compiles what reads matrices of a format, unless that is done. Throws like the constructor. */
+  void compileFor(DType format);
 
   ProductKind kind() const { return kind_; }
   /** Most rows of one expert in a tile, for a step of that many rows. */
   int32_t tileRows(int32_t rows) const;
 
-  void embed(GpuCommands& to, const EmbedArguments& arguments, int32_t rows, GpuView tokens, GpuView embedding,
-             GpuView x) const;
-  void layerNorm(GpuCommands& to, const NormArguments& arguments, int32_t rows, GpuView rowList, GpuView x,
-                 GpuView weight, GpuView out) const;
-  void multiply(GpuCommands& to, const MultiplyArguments& arguments, GpuView rowList, GpuView x, GpuView weights,
-                GpuView y) const;
-  void rotateAndAppend(GpuCommands& to, const RotateArguments& arguments, int32_t rows,
+  void embed(GpuCommands& to, DType format, const EmbedArguments& arguments, int32_t rows, GpuView tokens,
+             GpuView embedding, GpuView x) const;
+  void embedPanels(GpuCommands& to, DType format, const EmbedArguments& arguments, int32_t rows, GpuView tokens,
+                   GpuView panels, GpuView x) const;
+  /** buffers: rows, x, weight, bias, out. */
+  void normalize(GpuCommands& to, const NormalizeArguments& arguments, int32_t rows,
+                 const std::vector<GpuView>& buffers) const;
+  /** buffers: y, x, weight, bias, out. */
+  void addAndNormalize(GpuCommands& to, const AddAndNormalizeArguments& arguments, int32_t rows,
                        const std::vector<GpuView>& buffers) const;
-  /** All blocks of a row in one threadgroup. */
+  void addBias(GpuCommands& to, const ColumnArguments& arguments, int32_t rows, GpuView bias, GpuView y) const;
+  void scaleRows(GpuCommands& to, const ColumnArguments& arguments, int32_t rows, GpuView y) const;
+  void capRows(GpuCommands& to, const ColumnArguments& arguments, int32_t rows, GpuView y) const;
+  void widen(GpuCommands& to, const ColumnArguments& arguments, int32_t rows, GpuView x, GpuView y) const;
+  /** buffers: rows, x, three matrices, y. */
+  void multiply(GpuCommands& to, DType format, const MultiplyArguments& arguments,
+                const std::vector<GpuView>& buffers) const;
+  /** buffers: positions, sequences, block tables, cosines, sines, five vectors, projected, q, cache. */
+  void shapeHeads(GpuCommands& to, const HeadsArguments& arguments, int32_t rows,
+                  const std::vector<GpuView>& buffers) const;
+  /** All blocks of a row in one threadgroup. buffers: positions, sequences, block tables, q, cache, sinks, out. */
   void attendRows(GpuCommands& to, const AttendArguments& arguments, int32_t rows,
                   const std::vector<GpuView>& buffers) const;
-  /** Blocks apart, up to `blocks` per row, then merged. buffers: those of attendRows but for the last, out. */
-  void attendBlocks(GpuCommands& to, const AttendArguments& arguments, int32_t rows, int32_t blocks,
-                    const std::vector<GpuView>& buffers, GpuView partial, GpuView out) const;
-  void chooseExperts(GpuCommands& to, const RouteArguments& arguments, int32_t rows, GpuView logits, GpuView chosen,
-                     GpuView weights) const;
+  /** Blocks apart, partialBlocks per row, then merged. buffers: those of attendRows up to the cache. */
+  void attendBlocks(GpuCommands& to, const AttendArguments& arguments, int32_t rows,
+                    const std::vector<GpuView>& buffers, GpuView partial, GpuView sinks, GpuView out) const;
+  void chooseExperts(GpuCommands& to, const RouteArguments& arguments, int32_t rows, GpuView logits, GpuView choiceBias,
+                     GpuView chosen, GpuView weights) const;
   void groupSlots(GpuCommands& to, const GroupArguments& arguments, const std::vector<GpuView>& buffers) const;
-  /** tiles: how many there may be. buffers: tiles, rows, x, y, then the weights of expertsPerDispatch experts. */
-  void gateUp(GpuCommands& to, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
+  /** tiles: how many there may be. buffers: a vector of each of expertsPerDispatch experts, tiles, y. */
+  void gatherVectors(GpuCommands& to, const GatherArguments& arguments, int32_t tiles,
+                     const std::vector<GpuView>& buffers) const;
+  /** tiles: how many there may be. buffers: the weights of expertsPerDispatch experts, tiles, rows, x, biases, y. */
+  void gateUp(GpuCommands& to, DType format, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
               const std::vector<GpuView>& buffers) const;
-  void down(GpuCommands& to, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
+  void down(GpuCommands& to, DType format, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
             const std::vector<GpuView>& buffers) const;
-  void combine(GpuCommands& to, const CombineArguments& arguments, int32_t rows, GpuView places, GpuView weights,
-               GpuView outputs, GpuView x) const;
-  void add(GpuCommands& to, const AddArguments& arguments, int32_t rows, GpuView y, GpuView x) const;
+  void sumOutputs(GpuCommands& to, const SumOutputsArguments& arguments, int32_t rows, GpuView places, GpuView weights,
+                  GpuView outputs, GpuView sums) const;
+  /** buffers: places, weights, outputs, shared, gates, x. */
+  void addOutputs(GpuCommands& to, const AddOutputsArguments& arguments, int32_t rows,
+                  const std::vector<GpuView>& buffers) const;
+  /** buffers: y, shared, gates, x. */
+  void addRows(GpuCommands& to, const AddRowsArguments& arguments, int32_t rows,
+               const std::vector<GpuView>& buffers) const;
 
  private:
-  template <typename Arguments>
-  void run(GpuCommands& to, const std::string& kernel, GpuGrid groups, const Arguments& arguments,
-           std::vector<GpuView> buffers, const GpuWork& work, int64_t threadgroupBytes = 0) const;
-  template <typename Arguments>
-  void runInPieces(GpuCommands& to, const std::string& kernel, const GpuGrid& grid, Arguments arguments,
-                   const std::vector<GpuView>& buffers, const GpuWork& work) const;
-  GpuWork productWork(int32_t tileRows, int32_t tiles, double outputs, double inputs) const;
-  GpuWork attentionWork(const AttendArguments& arguments, int32_t rows) const;
-  std::string product(const char* operation, int32_t tileRows) const;
-  // Threadgroups along a product's outputs.
-  int32_t columns(int32_t outputs) const;
-  void load(GpuDevice& device, DType weights, const std::string& kernel, int32_t threads);
+  using Key = std::pair<DType, std::string>;
 
-  DType weights_;
+  template <typename Arguments>
+  void run(GpuCommands& to, const Key& kernel, GpuGrid groups, const Arguments& arguments, std::vector<GpuView> buffers,
+           const GpuWork& work, int64_t threadgroupBytes = 0) const;
+  template <typename Arguments>
+  void runInPieces(GpuCommands& to, const Key& kernel, const GpuGrid& grid, Arguments arguments,
+                   const std::vector<GpuView>& buffers, const GpuWork& work) const;
+  void runOnColumns(GpuCommands& to, const char* kernel, const ColumnArguments& arguments, int32_t rows,
+                    std::vector<GpuView> buffers) const;
+  GpuWork productWork(DType format, int32_t tileRows, int32_t tiles, double outputs, double inputs) const;
+  GpuWork attentionWork(const AttendArguments& arguments, int32_t rows) const;
+  Key ofRows(const char* kernel) const { return {activations_, kernel}; }
+  Key product(DType format, const char* operation, int32_t tileRows) const;
+  // Threadgroups along a product's outputs.
+  int32_t columns(int32_t panels) const;
+  void load(const Key& kernel, int32_t threads);
+
+  GpuDevice& device_;
+  DType activations_;
   ProductKind kind_;
   const CommandBudget& budget_;
-  std::map<std::string, std::unique_ptr<GpuPipeline>> pipelines_;
+  std::map<Key, std::unique_ptr<GpuPipeline>> pipelines_;
 };
 
 }  // namespace conclave

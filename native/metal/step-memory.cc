@@ -5,6 +5,45 @@
 #include "../core/panel-layout.h"
 
 namespace conclave {
+namespace {
+
+constexpr int64_t word = 4;
+
+int64_t activationBytes(const ModelDescription& description) {
+  return static_cast<int64_t>(bytesPerWeight(description.activations));
+}
+
+template <typename Of>
+int64_t most(const ModelDescription& description, const Of& of) {
+  int64_t largest = 0;
+  for (const Block& block : description.blocks) largest = std::max<int64_t>(largest, of(block));
+  return largest;
+}
+
+int64_t queryWidth(const Block& block) { return block.attention.queryWidth(); }
+
+// Elements of `inner` that a block's MLPs need.
+int64_t innerElements(const Block& block, int64_t rows) {
+  const MoeMlp* moe = block.moe();
+  if (moe == nullptr) return rows * paddedInputs(std::get<DenseMlp>(block.mlp).mlp.width);
+  const int64_t shared = moe->shared.has_value() ? rows * paddedInputs(moe->shared->mlp.width) : 0;
+  return std::max(shared, rows * moe->router.topK * paddedInputs(moe->expert.width));
+}
+
+int64_t partialElements(const ModelDescription& description, const Block& block, int64_t rows) {
+  const AttentionDescription& attention = block.attention;
+  return std::min<int64_t>(rows, splitAttentionRows) * attention.heads * blocksSeen(attention, description.maxContext) *
+         (attention.headDim + 2);
+}
+
+}  // namespace
+
+// A window of w positions lies in at most ceil((w - 1) / 64) + 1 blocks.
+int32_t blocksSeen(const AttentionDescription& attention, int64_t positions) {
+  const int64_t all = (positions + kvBlockTokens - 1) / kvBlockTokens;
+  if (!attention.window.has_value()) return static_cast<int32_t>(all);
+  return static_cast<int32_t>(std::min(all, (int64_t{*attention.window} + kvBlockTokens - 2) / kvBlockTokens + 1));
+}
 
 GpuView GrowingBuffer::of(int64_t bytes) {
   if (buffer_ == nullptr || buffer_->bytes() < bytes) {
@@ -14,47 +53,60 @@ GpuView GrowingBuffer::of(int64_t bytes) {
   return {buffer_.get(), 0, bytes};
 }
 
-StepMemory::StepMemory(GpuDevice& device, const PlainShape& shape, const StepLimits& limits)
+StepMemory::StepMemory(GpuDevice& device, const ModelDescription& description, const StepLimits& limits)
     : device_(device), blockTables(device), logits(device) {
-  const int64_t rows = limits.maxRows, slots = rows * shape.router.topK, word = 4;
-  const int64_t activation = static_cast<int64_t>(bytesPerWeight(shape.activations));
-  const int64_t blocks = (shape.maxContext + kvBlockTokens - 1) / kvBlockTokens;
-  tokens = allocate(rows, word);
-  positions = allocate(rows, word);
-  sequences = allocate(rows, word);
-  logitRows = allocate(rows, word);
-  everyRow = allocate(slots, word);
-  rowOfSlot = allocate(slots, word);
-  cosines = allocate(rows * (shape.attention.headDim / 2), word);
-  sines = allocate(rows * (shape.attention.headDim / 2), word);
-  x = allocate(rows * shape.dModel, word);
-  normalized = allocate(rows * paddedInputs(shape.dModel), activation);
-  received = allocate(rows * paddedInputs(shape.dModel), activation);
-  qkv = allocate(rows * shape.qkvWidth(), word);
-  q = allocate(rows * shape.qWidth(), activation);
-  attended = allocate(rows * shape.qWidth(), activation);
-  routerLogits = allocate(rows * shape.router.experts, word);
-  chosen = allocate(int64_t{shape.layers} * slots, word);
-  routingWeights = allocate(slots, word);
-  slotRows = allocate(slots, word);
-  slotExperts = allocate(slots, word);
-  places = allocate(slots, word);
-  placeRows = allocate(slots, word);
-  tiles = allocate(1 + 3 * slots, word);
-  inner = allocate(slots * paddedInputs(shape.ffn), activation);
-  outputs = allocate(slots * shape.dModel, activation);
-  sums = allocate(rows * shape.dModel, word);
-  partial = allocate(
-      std::min<int64_t>(rows, splitAttentionRows) * shape.attention.heads * blocks * (shape.attention.headDim + 2),
-      word);
-  for (int32_t i = 0; i < slots; ++i) {
-    hostOf<int32_t>(everyRow)[i] = i;
-    hostOf<int32_t>(rowOfSlot)[i] = i / shape.router.topK;
+  allocateRows(description, limits.maxRows);
+  allocateSlots(description, limits.maxRows);
+}
+
+void StepMemory::allocateRows(const ModelDescription& description, int64_t rows) {
+  const int64_t activation = activationBytes(description), dModel = description.dModel;
+  const int64_t queries = most(description, queryWidth);
+  for (GpuView* ids : {&tokens, &positions, &sequences, &logitRows}) *ids = allocate(rows, word);
+  for (const Block& block : description.blocks) {
+    const int64_t pairs = block.attention.rotary.has_value() ? block.attention.rotary->dims / 2 : 0;
+    angles.push_back({allocate(rows * pairs, word), allocate(rows * pairs, word)});
   }
+  for (GpuView* wide : {&residual, &mixed, &shared, &sums}) *wide = allocate(rows * dModel, word);
+  sharedGate = allocate(rows, word);
+  projected = allocate(rows * most(description, [](const Block& b) { return b.attention.projectedWidth(); }), word);
+  routerLogits = allocate(rows * description.shape().experts, word);
+  normalized = allocate(rows * paddedInputs(dModel), activation);
+  received = allocate(rows * paddedInputs(dModel), activation);
+  query = allocate(rows * queries, activation);
+  attended = allocate(rows * queries, activation);
+  const bool widens = description.activations == DType::bf16;
+  widened = allocate(widens ? rows * std::max(paddedInputs(dModel), queries) : 0, word);
+  rowTiles = allocate(1 + 3 * rows, word);
+  partial = allocate(most(description, [&](const Block& b) { return partialElements(description, b, rows); }), word);
+}
+
+void StepMemory::allocateSlots(const ModelDescription& description, int64_t rows) {
+  const ModelShape shape = description.shape();
+  const int64_t slots = rows * shape.topK, activation = activationBytes(description);
+  const int64_t biased = most(description, [&](const Block& block) {
+    const bool has = block.moe() != nullptr && block.moe()->expert.bias;
+    return has ? slots * block.moe()->expert.width : 0;
+  });
+  for (GpuView* ids : {&rowOfSlot, &routingWeights, &slotRows, &slotExperts, &places, &placeRows}) {
+    *ids = allocate(slots, word);
+  }
+  everyRow = allocate(std::max(slots, rows), word);
+  for (int32_t layer = 0; layer < shape.layers; ++layer) {
+    chosen.push_back(description.block(layer).moe() == nullptr ? GpuView{} : allocate(slots, word));
+  }
+  tiles = allocate(1 + 3 * slots, word);
+  gateBias = allocate(biased, word);
+  upBias = allocate(biased, word);
+  downBias = allocate(biased > 0 ? slots * shape.dModel : 0, word);
+  inner = allocate(most(description, [&](const Block& block) { return innerElements(block, rows); }), activation);
+  outputs = allocate(slots * shape.dModel, activation);
+  for (int32_t i = 0; i < std::max(slots, rows); ++i) hostOf<int32_t>(everyRow)[i] = i;
+  for (int32_t i = 0; i < slots; ++i) hostOf<int32_t>(rowOfSlot)[i] = i / shape.topK;
 }
 
 GpuView StepMemory::allocate(int64_t count, int64_t elementBytes) {
-  const int64_t bytes = count * elementBytes;
+  const int64_t bytes = std::max<int64_t>(count, 1) * elementBytes;
   buffers_.push_back(device_.allocate(bytes));
   return {buffers_.back().get(), 0, bytes};
 }

@@ -1,11 +1,12 @@
 // What a step reads and writes on the GPU beside weights and KV cache. Shapes: `rows` up to the session's limit, slots
-// = rows * topK, places = slots; strides are padded to an even number of elements.
+// = rows * topK, places = slots; strides are padded to an even number of elements. Where kinds of blocks differ, what
+// the widest needs.
 #pragma once
 #include <memory>
 
+#include "../core/program.h"
 #include "../core/step-batch.h"
 #include "gpu-device.h"
-#include "plain-shape.h"
 
 namespace conclave {
 
@@ -23,35 +24,45 @@ class GrowingBuffer {
 };
 
 struct StepMemory {
-  StepMemory(GpuDevice& device, const PlainShape& shape, const StepLimits& limits);
+  StepMemory(GpuDevice& device, const ModelDescription& description, const StepLimits& limits);
 
   /** All but what grows. */
   BufferList buffers() const;
 
  private:
+  void allocateRows(const ModelDescription& description, int64_t rows);
+  void allocateSlots(const ModelDescription& description, int64_t rows);
+  // At least one element: what a model has no use for is a word.
   GpuView allocate(int64_t count, int64_t elementBytes);
 
   GpuDevice& device_;
   std::vector<std::unique_ptr<GpuBuffer>> buffers_;
 
  public:
+  struct Angles {
+    GpuView cosines, sines;  // f32 [rows, rotary dims / 2]
+  };
+
   GpuView tokens, positions, sequences, logitRows;  // i32 [rows]
-  GpuView everyRow;                                 // i32 [slots]: 0, 1, 2, ...
+  GpuView everyRow;                                 // i32 [slots and rows]: 0, 1, 2, ...
   GpuView rowOfSlot;                                // i32 [slots]: slot / topK
-  GpuView cosines, sines;                           // f32 [rows, headDim / 2]
-  GpuView x;                                        // f32 [rows, dModel]
-  GpuView normalized, received;                     // activations [rows, dModel stride]; received: of other nodes
-  GpuView qkv;                                      // f32 [rows, qkvWidth]
-  GpuView q, attended;                              // activations [rows, qWidth]
+  std::vector<Angles> angles;                       // [blocks]
+  GpuView residual, mixed, shared, sums;            // f32 [rows, dModel]
+  GpuView sharedGate;                               // f32 [rows]
+  GpuView projected;                                // f32 [rows, projected width]
   GpuView routerLogits;                             // f32 [rows, experts]
-  GpuView chosen;                                   // i32 [layers, slots]
+  GpuView normalized, received;                     // activations [rows, dModel stride]; received: of other nodes
+  GpuView query, attended;                          // activations [rows, query width]
+  GpuView widened;                                  // f32 [rows, widest input stride]: for f32 and f16 in bf16 models
+  std::vector<GpuView> chosen;                      // [layers]: i32 [slots] of MoE layers
   GpuView routingWeights;                           // f32 [slots]
   GpuView slotRows, slotExperts;                    // i32 [slots]: of other nodes' rows
   GpuView places, placeRows;                        // i32 [slots]
   GpuView tiles;                                    // i32 [1 + 3 slots]
-  GpuView inner;                                    // activations [places, ffn stride]
+  GpuView rowTiles;                                 // i32 [1 + 3 rows]: of an MLP that all rows go through
+  GpuView gateBias, upBias, downBias;               // f32 [places, width]: of each place's expert
+  GpuView inner;                                    // activations [places or rows, width stride]
   GpuView outputs;                                  // activations [places, dModel]
-  GpuView sums;                                     // f32 [rows, dModel]
   GpuView partial;                                  // f32 [few rows, heads, blocks, headDim + 2]
   GrowingBuffer blockTables, logits;
 };
@@ -64,5 +75,8 @@ T* hostOf(const GpuView& view) {
 
 // Steps of so few rows have their attention split by KV blocks.
 constexpr int32_t splitAttentionRows = 8;
+
+/** Blocks of `positions` positions that a row sees at most. */
+int32_t blocksSeen(const AttentionDescription& attention, int64_t positions);
 
 }  // namespace conclave

@@ -1,5 +1,6 @@
 // No include guard: kernels.cc includes this once per type of weights, in a namespace of its own. All .metal sources as
 // C++, and their table.
+#undef CONCLAVE_NORMS_H
 #undef CONCLAVE_NUMBERS_H
 #undef CONCLAVE_PRODUCT_H
 
@@ -7,24 +8,32 @@ namespace {
 
 #include "../kernels/attention.metal"
 #include "../kernels/experts.metal"
+#include "../kernels/heads.metal"
 #include "../kernels/multiply.metal"
-#include "../kernels/rotate.metal"
 #include "../kernels/route.metal"
 #include "../kernels/rows.metal"
 
 std::vector<Kernel> listKernels() {
 #define ENTRY(name) KernelEntry<&name>::named(#name)
   return {ENTRY(embed),
-          ENTRY(layer_norm),
-          ENTRY(combine),
-          ENTRY(add),
+          ENTRY(embed_panels),
+          ENTRY(normalize),
+          ENTRY(add_and_normalize),
+          ENTRY(add_bias),
+          ENTRY(scale_rows),
+          ENTRY(cap_rows),
+          ENTRY(widen),
+          ENTRY(sum_outputs),
+          ENTRY(add_outputs),
+          ENTRY(add_rows),
           ENTRY(touch),
-          ENTRY(rotate_and_append),
+          ENTRY(shape_heads),
           ENTRY(attend_row),
           ENTRY(attend_blocks),
           ENTRY(merge_blocks),
           ENTRY(choose_experts),
           ENTRY(group_slots),
+          ENTRY(gather_vectors),
           ENTRY(multiply_lanes_1),
           ENTRY(multiply_lanes_8),
           ENTRY(multiply_matrices_8),

@@ -6,27 +6,32 @@
 #include "product.h"
 
 // One expert's weights are one pack, hence one buffer: 16 experts to a dispatch.
-#define EXPERT_WEIGHTS                                                                                        \
-  BUFFER(5, const WeightUnit, w0), BUFFER(6, const WeightUnit, w1), BUFFER(7, const WeightUnit, w2),          \
-      BUFFER(8, const WeightUnit, w3), BUFFER(9, const WeightUnit, w4), BUFFER(10, const WeightUnit, w5),     \
-      BUFFER(11, const WeightUnit, w6), BUFFER(12, const WeightUnit, w7), BUFFER(13, const WeightUnit, w8),   \
-      BUFFER(14, const WeightUnit, w9), BUFFER(15, const WeightUnit, w10), BUFFER(16, const WeightUnit, w11), \
-      BUFFER(17, const WeightUnit, w12), BUFFER(18, const WeightUnit, w13), BUFFER(19, const WeightUnit, w14), \
-      BUFFER(20, const WeightUnit, w15)
+#define OF_EXPERTS(type)                                                                               \
+  BUFFER(1, const type, w0), BUFFER(2, const type, w1), BUFFER(3, const type, w2),                     \
+      BUFFER(4, const type, w3), BUFFER(5, const type, w4), BUFFER(6, const type, w5),                 \
+      BUFFER(7, const type, w6), BUFFER(8, const type, w7), BUFFER(9, const type, w8),                 \
+      BUFFER(10, const type, w9), BUFFER(11, const type, w10), BUFFER(12, const type, w11),            \
+      BUFFER(13, const type, w12), BUFFER(14, const type, w13), BUFFER(15, const type, w14),           \
+      BUFFER(16, const type, w15)
 
-// rows: which row of x a place multiplies.
-#define EXPERT_KERNEL(name)                                                                                  \
-  KERNEL(name)(ARGUMENTS(ExpertArguments), BUFFER(1, const int, tiles), BUFFER(2, const int, rows),          \
-               BUFFER(3, const InputUnit, x), BUFFER(4, Activation, y), EXPERT_WEIGHTS, POSITION)
+// rows: which row of x a place multiplies. Biases are [places, outputs], or one for all where their stride is 0.
+#define GATE_UP_KERNEL(name)                                                                           \
+  KERNEL(name)(ARGUMENTS(ExpertArguments), OF_EXPERTS(WeightUnit), BUFFER(17, const int, tiles),       \
+               BUFFER(18, const int, rows), BUFFER(19, const InputUnit, x),                            \
+               BUFFER(20, const float, gate_bias), BUFFER(21, const float, up_bias), BUFFER(22, Activation, y), POSITION)
+#define DOWN_KERNEL(name)                                                                              \
+  KERNEL(name)(ARGUMENTS(ExpertArguments), OF_EXPERTS(WeightUnit), BUFFER(17, const int, tiles),       \
+               BUFFER(18, const int, rows), BUFFER(19, const InputUnit, x), BUFFER(20, const float, bias), \
+               BUFFER(21, Activation, y), POSITION)
 
-// Declares `expert`, `first` place, `present` places and `weights` of tile start.y + group.y, or returns.
-#define TAKE_TILE(most)                                                                           \
-  const int index = args.start.y + (int)group.y, tile = 1 + 3 * index;                          \
-  if (index >= tiles[0]) return;                                                                \
+// Declares `first` place, `present` places and `weights` of tile `index`, or returns.
+#define TAKE_TILE(type, index, most)                                                             \
+  const int tile = 1 + 3 * (index);                                                             \
+  if ((index) >= tiles[0]) return;                                                              \
   const int expert = tiles[tile] - args.firstExpert, first = tiles[tile + 1];                   \
-  const int present = min(most, (int)tiles[tile + 2]);                                                          \
+  const int present = most;                                                                     \
   if (expert < 0 || expert >= 16) return;                                                       \
-  DEVICE(const WeightUnit) weights = w0;                                                        \
+  DEVICE(const type) weights = w0;                                                              \
   switch (expert) {                                                                             \
     case 1: weights = w1; break;                                                                \
     case 2: weights = w2; break;                                                                \
@@ -46,17 +51,50 @@
     default: break;                                                                             \
   }
 
-// silu(gate) * up
-static inline float gated(float gate, float up) { return gate / (1.0f + exponential(-gate)) * up; }
-
-static inline void put(DEVICE(Activation) y, CONSTANT(ExpertArguments) args, int place, int output, float value) {
-  if (output < args.outputs) y[(long)place * args.yStride + output] = to_activation(value);
+// y[place] = the vector of the place's expert
+KERNEL(gather_vectors)(ARGUMENTS(GatherArguments), OF_EXPERTS(float), BUFFER(17, const int, tiles), BUFFER(18, float, y),
+                       POSITION) {
+  TAKE_TILE(float, (int)group.x, tiles[tile + 2])
+  for (int i = (int)thread_index; i < present * args.width; i += 256) {
+    y[(long)first * args.width + i] = weights[i % args.width];
+  }
 }
 
-// y[place] = silu(w1 x) * (v1 x): a panel of w1 and its panel of v1 lie side by side.
+// activation(gate) * up
+static inline float gated(CONSTANT(ExpertArguments) args, float gate, float up) {
+  if (args.function == geluFunction) return 0.5f * gate * (1.0f + erf_of(gate * 0.70710678f)) * up;
+  if (args.function == geluTanhFunction) {
+    const float inner = 0.79788456f * (gate + 0.044715f * gate * gate * gate);
+    return 0.5f * gate * (1.0f + tanh_of(inner)) * up;
+  }
+  if (args.function == clampedSwigluFunction) {
+    const float g = gate > args.limit ? args.limit : gate;
+    const float low = up < -args.limit ? -args.limit : up, u = low > args.limit ? args.limit : low;
+    return (u + 1.0f) * (g * sigmoid_of(args.alpha * g));
+  }
+  return gate / (1.0f + exponential(-gate)) * up;
+}
+
+static inline float with_bias(CONSTANT(ExpertArguments) args, DEVICE(const float) bias, int place, int output,
+                              float value) {
+  return args.bias != 0 && output < args.outputs ? value + bias[(long)place * args.biasStride + output] : value;
+}
+
+// What pads a row to an even number is zero: it meets a panel's padding.
+static inline void put(DEVICE(Activation) y, CONSTANT(ExpertArguments) args, int place, int output, float value) {
+  if (output < args.yStride) {
+    y[(long)place * args.yStride + output] = output < args.outputs ? to_activation(value) : (Activation)0;
+  }
+}
+
+#define PUT_GATED(place, output, gate, up)                                                                   \
+  put(y, args, place, output,                                                                                \
+      gated(args, with_bias(args, gate_bias, place, output, gate), with_bias(args, up_bias, place, output, up)))
+
+// y[place] = activation(gate x) * (up x): a panel of gate and its panel of up lie side by side.
 #define GATE_UP_IN_LANES(name, most)                                                                              \
-  EXPERT_KERNEL(name) {                                                                                           \
-    TAKE_TILE(most)                                                                                                     \
+  GATE_UP_KERNEL(name) {                                                                                           \
+    TAKE_TILE(WeightUnit, args.start.y + (int)group.y, min(most, (int)tiles[tile + 2]))                                                                                                     \
     const int panel = (args.start.x + (int)group.x) * TILE_SIMDGROUPS + (int)simdgroup;                                               \
     if (panel * 32 >= args.outputs) return;                                                                       \
     const long units = panel_units(args.inputs);                                                                  \
@@ -64,15 +102,15 @@ static inline void put(DEVICE(Activation) y, CONSTANT(ExpertArguments) args, int
     float gate[most], up[most];                                                                                   \
     multiply_in_lanes<most>(gate_panel, x, rows + first, present, args.xStride, args.inputs, lane, gate);         \
     multiply_in_lanes<most>(gate_panel + units, x, rows + first, present, args.xStride, args.inputs, lane, up);   \
-    for (int r = 0; r < present; ++r) put(y, args, first + r, panel * 32 + (int)lane, gated(gate[r], up[r]));     \
+    for (int r = 0; r < present; ++r) PUT_GATED(first + r, panel * 32 + (int)lane, gate[r], up[r]);     \
   }
 
 #define GATE_UP_IN_MATRICES(name, most)                                                                           \
-  EXPERT_KERNEL(name) {                                                                                           \
+  GATE_UP_KERNEL(name) {                                                                                          \
     MATRIX_STAGES(most);                                                                                          \
     THREADGROUP_ARRAY(float, gate, most * 32);                                                                    \
     THREADGROUP_ARRAY(float, up, most * 32);                                                                      \
-    TAKE_TILE(most)                                                                                                     \
+    TAKE_TILE(WeightUnit, args.start.y + (int)group.y, min(most, (int)tiles[tile + 2]))                                                                                                     \
     const int panel = args.start.x + (int)group.x;                                                                               \
     const long units = panel_units(args.inputs);                                                                  \
     DEVICE(const WeightUnit) gate_panel = weights + 2 * panel * units;                                            \
@@ -82,33 +120,35 @@ static inline void put(DEVICE(Activation) y, CONSTANT(ExpertArguments) args, int
     multiply_in_matrices<most>(gate_panel + units, x, rows + first, present, args.xStride, args.inputs,           \
                                thread_index, lane, simdgroup, x_stage, w_stage, sums, up);                        \
     for (int i = (int)thread_index; i < present * 32; i += TILE_THREADS) {                                        \
-      put(y, args, first + i / 32, panel * 32 + i % 32, gated(gate[i], up[i]));                                   \
+      PUT_GATED(first + i / 32, panel * 32 + i % 32, gate[i], up[i]);                                   \
     }                                                                                                             \
   }
 
-// y[place] = w2 x[place]
+#define PUT_BIASED(place, output, value) put(y, args, place, output, with_bias(args, bias, place, output, value))
+
+// y[place] = down x[place]
 #define DOWN_IN_LANES(name, most)                                                                                 \
-  EXPERT_KERNEL(name) {                                                                                           \
-    TAKE_TILE(most)                                                                                                     \
+  DOWN_KERNEL(name) {                                                                                           \
+    TAKE_TILE(WeightUnit, args.start.y + (int)group.y, min(most, (int)tiles[tile + 2]))                                                                                                     \
     const int panel = (args.start.x + (int)group.x) * TILE_SIMDGROUPS + (int)simdgroup;                                               \
     if (panel * 32 >= args.outputs) return;                                                                       \
     float sum[most];                                                                                              \
     multiply_in_lanes<most>(weights + panel * panel_units(args.inputs), x, rows + first, present, args.xStride,   \
                             args.inputs, lane, sum);                                                              \
-    for (int r = 0; r < present; ++r) put(y, args, first + r, panel * 32 + (int)lane, sum[r]);                    \
+    for (int r = 0; r < present; ++r) PUT_BIASED(first + r, panel * 32 + (int)lane, sum[r]);                    \
   }
 
 #define DOWN_IN_MATRICES(name, most)                                                                              \
-  EXPERT_KERNEL(name) {                                                                                           \
+  DOWN_KERNEL(name) {                                                                                           \
     MATRIX_STAGES(most);                                                                                          \
     THREADGROUP_ARRAY(float, products, most * 32);                                                                \
-    TAKE_TILE(most)                                                                                                     \
+    TAKE_TILE(WeightUnit, args.start.y + (int)group.y, min(most, (int)tiles[tile + 2]))                                                                                                     \
     const int panel = args.start.x + (int)group.x;                                                                               \
     multiply_in_matrices<most>(weights + panel * panel_units(args.inputs), x, rows + first, present,              \
                                args.xStride, args.inputs, thread_index, lane, simdgroup, x_stage, w_stage, sums,  \
                                products);                                                                         \
     for (int i = (int)thread_index; i < present * 32; i += TILE_THREADS) {                                        \
-      put(y, args, first + i / 32, panel * 32 + i % 32, products[i]);                                             \
+      PUT_BIASED(first + i / 32, panel * 32 + i % 32, products[i]);                                             \
     }                                                                                                             \
   }
 

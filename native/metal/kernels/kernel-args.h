@@ -1,5 +1,6 @@
 // What the host hands each kernel in buffer 0. One definition for both: host and kernels include this file. Strides and
 // widths count elements unless said otherwise; every member is 4 or 8 bytes wide and lies at a multiple of its size.
+// Yes and no are 1 and 0.
 #pragma once
 #if defined(__METAL_VERSION__)
 #include <metal_stdlib>
@@ -14,44 +15,100 @@ struct GridStart {
 
 struct EmbedArguments {
   int32_t width;
+  float scale;
 };
 
 struct NormArguments {
-  int32_t width, outStride;
+  int32_t width;
+  int32_t centred;  // a layer norm, else an RMS norm
+  int32_t rounds;   // to activations, before the weight
   float epsilon;
 };
 
-// y[r, o] = sum over i of x[rows[r], i] w[o, i]; panels as in core/panel-layout.h.
+struct NormalizeArguments {
+  NormArguments norm;
+  int32_t outStride;
+  int32_t bias;
+};
+
+struct AddAndNormalizeArguments {
+  NormArguments norm;
+  int32_t outStride;
+  int32_t bias;
+  float scale;
+};
+
+// Some columns of rows.
+struct ColumnArguments {
+  int32_t width, stride;
+  float value;  // what the kernel works with
+};
+
+// One matrix of a product: its outputs go to columns from `column` on.
+struct MatrixPart {
+  int32_t panels = 0, outputs = 0, column = 0;
+};
+
+// y[r, column + o] = sum over i of x[rows[r], i] w[o, i], for up to three matrices w of the same inputs; panels as in
+// core/panel-layout.h.
 struct MultiplyArguments {
   int32_t inputs;  // even
-  int32_t outputs, rows;
+  int32_t rows;
   int32_t xStride, yStride;
-  int32_t accumulate;  // 1: y += instead of y =
+  MatrixPart parts[3];
   GridStart start = {};
 };
 
-struct RotateArguments {
+enum HeadStepKind { addHeadBias, normalizeHeads, clipHeads, rotateHeads };
+enum HeadVector { queryBiasVector, keyBiasVector, valueBiasVector, queryNormVector, keyNormVector };
+
+// What happens to a row of query, key and value; each kind has its own of these.
+struct HeadStep {
+  int32_t kind;
+  int32_t column, heads, width;  // `heads` of `width` each, from `column` on
+  int32_t vector;                // of addHeadBias and normalizeHeads
+  NormArguments norm;            // of normalizeHeads
+  float limit;                   // of clipHeads
+  int32_t pairs, adjacent;       // of rotateHeads
+};
+
+constexpr int mostHeadSteps = 8;
+
+struct HeadsArguments {
   int32_t heads, kvHeads, headDim;
-  int32_t qStride, blockTableWidth;
-  float clip;
+  int32_t blockTableWidth;
+  int32_t pairs;  // of a row of cosines and sines
+  int32_t steps;
+  HeadStep step[mostHeadSteps];
 };
 
 struct AttendArguments {
   int32_t heads, kvHeads, headDim;
   int32_t qStride, blockTableWidth;
   int32_t partialBlocks;  // blocks per head that the partial results have room for
+  int32_t window;         // 0: none
+  int32_t sinks;
   float scale;
   GridStart start = {};
 };
 
+// As core/model-description.h numbers them.
+enum RouterScores { softmaxScores, softmaxOfChosenScores, sigmoidScores, sparseMixerScores };
+
 struct RouteArguments {
   int32_t experts, topK;
-  int32_t normalize;  // 1: weights of a row add up to one
+  int32_t scores, choiceBias;
+  int32_t groups, chosenGroups;  // 0: none
+  int32_t normalize;             // weights of a row are divided by their sum and epsilon, or by the minimum
+  float epsilon, minimum, scale, threshold;
 };
 
 struct GroupArguments {
   int32_t slots, experts, tileRows;
 };
+
+// As core/model-description.h numbers them.
+enum ActivationFunction { siluFunction, geluFunction, geluTanhFunction, clampedSwigluFunction };
 
 // Experts [firstExpert, firstExpert + 16) are in the kernel's weight buffers.
 struct ExpertArguments {
@@ -59,16 +116,32 @@ struct ExpertArguments {
   int32_t outputs;
   int32_t xStride, yStride;
   int32_t firstExpert;
+  int32_t bias, biasStride;  // 0: places have one bias
+  int32_t function;
+  float limit, alpha;
   GridStart start = {};
 };
 
-struct CombineArguments {
-  int32_t width, topK, outputStride;
-  int32_t accumulate;  // 1: x += instead of x =
+struct GatherArguments {
+  int32_t width, firstExpert;
 };
 
-struct AddArguments {
+struct SumOutputsArguments {
+  int32_t width, topK;
+};
+
+enum SharedPart { noSharedPart, sharedPart, gatedSharedPart };
+
+struct AddOutputsArguments {
+  int32_t width, topK;
+  int32_t shared;
+  float scale;
+};
+
+struct AddRowsArguments {
   int32_t width;
+  int32_t shared;
+  float scale;
 };
 
 struct TouchArguments {

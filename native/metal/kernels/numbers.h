@@ -65,7 +65,28 @@ static inline float exponential(float x) {
   return x < lowest ? 0.0f : (x == x ? value : x);
 }
 
-// Sums run over 16 virtual lanes; this adds them up: 8 + 8, 4 + 4, 2 + 2, 1 + 1.
+static inline float sigmoid_of(float x) { return 1.0f / (1.0f + exponential(-x)); }
+
+// 1 - 2 / (e^2x + 1), which is exact in sign and at both ends.
+static inline float tanh_of(float x) { return 1.0f - 2.0f / (exponential(2.0f * x) + 1.0f); }
+
+// A Chebyshev fit: erfc(z) = t exp(-z^2 + p(t)), t = 1 / (1 + z / 2); relative error 1.2e-7.
+static inline float erf_of(float x) {
+  const float z = x < 0.0f ? -x : x, t = 1.0f / (1.0f + 0.5f * z);
+  float p = 0.17087277f;
+  p = fma(p, t, -0.82215223f);
+  p = fma(p, t, 1.48851587f);
+  p = fma(p, t, -1.13520398f);
+  p = fma(p, t, 0.27886807f);
+  p = fma(p, t, -0.18628806f);
+  p = fma(p, t, 0.09678418f);
+  p = fma(p, t, 0.37409196f);
+  p = fma(p, t, 1.00002368f);
+  const float complement = t * exponential(fma(p, t, -1.26551223f) - z * z);
+  return x < 0.0f ? complement - 1.0f : 1.0f - complement;
+}
+
+// Sums run over 16 virtual lanes; these add them up: 8 + 8, 4 + 4, 2 + 2, 1 + 1.
 static inline float sum_of_lanes(THREADGROUP(float) lanes) {
   float part[16];
   for (int l = 0; l < 16; ++l) part[l] = lanes[l];
@@ -73,6 +94,11 @@ static inline float sum_of_lanes(THREADGROUP(float) lanes) {
     for (int l = 0; l < width; ++l) part[l] = part[l] + part[l + width];
   }
   return part[0];
+}
+// The same where lane l of a simdgroup has the sum of virtual lane l % 16: every lane gets the total.
+static inline float sum_in_simdgroup(float sum) {
+  for (ushort mask = 8; mask > 0; mask /= 2) sum = sum + simd_shuffle_xor(sum, mask);
+  return sum;
 }
 
 // Two neighbouring inputs of a product, as f32.

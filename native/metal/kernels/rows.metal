@@ -1,62 +1,141 @@
-// Kernels that work on rows one by one: embedding, LayerNorm, combining experts' outputs. One threadgroup per row.
+// Kernels that work on rows one by one: embedding, norms, and what is added to the residual stream. One threadgroup per
+// row; where rows are as long as the vocabulary, one per 4096 columns of a row.
 #include "kernel-args.h"
 #include "language.h"
 #include "numbers.h"
+#include "norms.h"
 
-// x[row] = embedding[tokens[row]]
+#define CHUNK_COLUMNS 4096
+
+// x[row] = scale * embedding[tokens[row]]
 KERNEL(embed)(ARGUMENTS(EmbedArguments), BUFFER(1, const int, tokens), BUFFER(2, const Weight, embedding),
               BUFFER(3, float, x), POSITION) {
   const long from = (long)tokens[group.x] * args.width, to = (long)group.x * args.width;
-  for (int i = (int)thread_index; i < args.width; i += 256) x[to + i] = weight_to_float(embedding[from + i]);
+  for (int i = (int)thread_index; i < args.width; i += 256) x[to + i] = args.scale * weight_to_float(embedding[from + i]);
 }
 
-// out[r] = (x - mean(x)) / sqrt(var(x) + epsilon) * weight, x being row rows[r].
-KERNEL(layer_norm)(ARGUMENTS(NormArguments), BUFFER(1, const int, rows), BUFFER(2, const float, x),
-                   BUFFER(3, const float, weight), BUFFER(4, Activation, out), POSITION) {
+// The same of a table that lies in panels, as the head's does.
+KERNEL(embed_panels)(ARGUMENTS(EmbedArguments), BUFFER(1, const int, tokens), BUFFER(2, const WeightUnit, panels),
+                     BUFFER(3, float, x), POSITION) {
+  const int token = tokens[group.x], padded = args.width + args.width % 2;
+  DEVICE(const WeightUnit) panel = panels + (token / 32) * panel_units(padded);
+  const long to = (long)group.x * args.width;
+  for (int i = 2 * (int)thread_index; i < args.width; i += 512) {
+    const Pair pair = weights_at(panel, i, (uint)(token % 32));
+    x[to + i] = args.scale * pair.even;
+    if (i + 1 < args.width) x[to + i + 1] = args.scale * pair.odd;
+  }
+}
+
+static inline float biased(float value, DEVICE(const float) bias, int i, int has_bias) {
+  return has_bias != 0 ? value + bias[i] : value;
+}
+
+// out[r] = norm(x) * weight + bias, x being row rows[r].
+KERNEL(normalize)(ARGUMENTS(NormalizeArguments), BUFFER(1, const int, rows), BUFFER(2, const float, x),
+                  BUFFER(3, const float, weight), BUFFER(4, const float, bias), BUFFER(5, Activation, out), POSITION) {
   THREADGROUP_ARRAY(float, sums, 16);
   THREADGROUP_ARRAY(float, squares, 16);
-  const long from = (long)rows[group.x] * args.width, to = (long)group.x * args.outStride;
-  if (thread_index < 16) {
-    float sum = 0.0f;
-    for (int i = (int)thread_index; i < args.width; i += 16) sum = sum + x[from + i];
-    sums[thread_index] = sum;
-  }
-  threadgroup_barrier(mem_flags::mem_threadgroup);
-  const float mean = sum_of_lanes(sums) / (float)args.width;
-  if (thread_index < 16) {
-    float sum = 0.0f;
-    for (int i = (int)thread_index; i < args.width; i += 16) {
-      const float distance = x[from + i] - mean;
-      sum = fma(distance, distance, sum);
-    }
-    squares[thread_index] = sum;
-  }
-  threadgroup_barrier(mem_flags::mem_threadgroup);
-  const float variance = sum_of_lanes(squares) / (float)args.width;
-  const float scale = 1.0f / precise::sqrt(variance + args.epsilon);
-  for (int i = (int)thread_index; i < args.width; i += 256) {
-    out[to + i] = to_activation(((x[from + i] - mean) * scale) * weight[i]);
+  const int width = args.norm.width;
+  const long from = (long)rows[group.x] * width, to = (long)group.x * args.outStride;
+  const Moments moments = moments_of(x + from, args.norm, sums, squares, thread_index);
+  for (int i = (int)thread_index; i < width; i += 256) {
+    out[to + i] = to_activation(biased(normalized(x[from + i], weight[i], moments, args.norm), bias, i, args.bias));
   }
 }
 
-// x[row] += sum over ranks of weights[row, rank] * outputs[places[row, rank]], in the router's ranking order.
-KERNEL(combine)(ARGUMENTS(CombineArguments), BUFFER(1, const int, places), BUFFER(2, const float, weights),
-                BUFFER(3, const Activation, outputs), BUFFER(4, float, x), POSITION) {
+// x += scale * y; out = norm(x) * weight + bias
+KERNEL(add_and_normalize)(ARGUMENTS(AddAndNormalizeArguments), BUFFER(1, const float, y), BUFFER(2, float, x),
+                          BUFFER(3, const float, weight), BUFFER(4, const float, bias), BUFFER(5, Activation, out),
+                          POSITION) {
+  THREADGROUP_ARRAY(float, sums, 16);
+  THREADGROUP_ARRAY(float, squares, 16);
+  const int width = args.norm.width;
+  const long from = (long)group.x * width, to = (long)group.x * args.outStride;
+  for (int i = (int)thread_index; i < width; i += 256) x[from + i] = fma(args.scale, y[from + i], (float)x[from + i]);
+  threadgroup_barrier(mem_flags::mem_device);
+  const Moments moments = moments_of(x + from, args.norm, sums, squares, thread_index);
+  for (int i = (int)thread_index; i < width; i += 256) {
+    out[to + i] = to_activation(biased(normalized(x[from + i], weight[i], moments, args.norm), bias, i, args.bias));
+  }
+}
+
+// y[row] += bias
+KERNEL(add_bias)(ARGUMENTS(ColumnArguments), BUFFER(1, const float, bias), BUFFER(2, float, y), POSITION) {
+  const long row = (long)group.x * args.stride;
+  const int end = min(args.width, ((int)group.y + 1) * CHUNK_COLUMNS);
+  for (int i = (int)group.y * CHUNK_COLUMNS + (int)thread_index; i < end; i += 256) y[row + i] = y[row + i] + bias[i];
+}
+
+// y[row] = value * y[row]
+KERNEL(scale_rows)(ARGUMENTS(ColumnArguments), BUFFER(1, float, y), POSITION) {
+  const long row = (long)group.x * args.stride;
+  const int end = min(args.width, ((int)group.y + 1) * CHUNK_COLUMNS);
+  for (int i = (int)group.y * CHUNK_COLUMNS + (int)thread_index; i < end; i += 256) y[row + i] = args.value * y[row + i];
+}
+
+// y[row] = value * tanh(y[row] / value)
+KERNEL(cap_rows)(ARGUMENTS(ColumnArguments), BUFFER(1, float, y), POSITION) {
+  const long row = (long)group.x * args.stride;
+  const int end = min(args.width, ((int)group.y + 1) * CHUNK_COLUMNS);
+  for (int i = (int)group.y * CHUNK_COLUMNS + (int)thread_index; i < end; i += 256) {
+    y[row + i] = args.value * tanh_of(y[row + i] / args.value);
+  }
+}
+
+// y[row] = x[row] as f32, for matrices that take such rows
+KERNEL(widen)(ARGUMENTS(ColumnArguments), BUFFER(1, const Activation, x), BUFFER(2, float, y), POSITION) {
+  const long row = (long)group.x * args.stride;
+  for (int i = (int)thread_index; i < args.width; i += 256) y[row + i] = from_activation(x[row + i]);
+}
+
+// Of row and column, in the router's ranking order.
+static inline float sum_of_outputs(DEVICE(const int) places, DEVICE(const float) weights,
+                                   DEVICE(const Activation) outputs, int first, int top_k, int width, int column) {
+  float sum = 0.0f;
+  for (int rank = first; rank < first + top_k; ++rank) {
+    sum = fma(weights[rank], from_activation(outputs[(long)places[rank] * width + column]), sum);
+  }
+  return sum;
+}
+
+// sums[row] = sum over ranks of weights[row, rank] * outputs[places[row, rank]]
+KERNEL(sum_outputs)(ARGUMENTS(SumOutputsArguments), BUFFER(1, const int, places), BUFFER(2, const float, weights),
+                    BUFFER(3, const Activation, outputs), BUFFER(4, float, sums), POSITION) {
   const int first = (int)group.x * args.topK;
   const long to = (long)group.x * args.width;
   for (int i = (int)thread_index; i < args.width; i += 256) {
-    float sum = 0.0f;
-    for (int rank = first; rank < first + args.topK; ++rank) {
-      sum = fma(weights[rank], from_activation(outputs[(long)places[rank] * args.outputStride + i]), sum);
-    }
-    x[to + i] = args.accumulate != 0 ? x[to + i] + sum : sum;
+    sums[to + i] = sum_of_outputs(places, weights, outputs, first, args.topK, args.width, i);
   }
 }
 
-// x[row] += y[row]
-KERNEL(add)(ARGUMENTS(AddArguments), BUFFER(1, const float, y), BUFFER(2, float, x), POSITION) {
-  const long from = (long)group.x * args.width;
-  for (int i = (int)thread_index; i < args.width; i += 256) x[from + i] = x[from + i] + y[from + i];
+// value + shared, or value + sigmoid(gate) * shared, where there is a shared expert
+static inline float with_shared(float value, int part, DEVICE(const float) shared, DEVICE(const float) gates, long at,
+                                int row) {
+  if (part == sharedPart) return value + shared[at];
+  if (part == gatedSharedPart) return fma(sigmoid_of(gates[row]), shared[at], value);
+  return value;
+}
+
+// x[row] += scale * (sums of outputs and the shared expert's)
+KERNEL(add_outputs)(ARGUMENTS(AddOutputsArguments), BUFFER(1, const int, places), BUFFER(2, const float, weights),
+                    BUFFER(3, const Activation, outputs), BUFFER(4, const float, shared), BUFFER(5, const float, gates),
+                    BUFFER(6, float, x), POSITION) {
+  const int first = (int)group.x * args.topK;
+  for (int i = (int)thread_index; i < args.width; i += 256) {
+    const long at = (long)group.x * args.width + i;
+    const float sum = sum_of_outputs(places, weights, outputs, first, args.topK, args.width, i);
+    x[at] = fma(args.scale, with_shared(sum, args.shared, shared, gates, at, (int)group.x), (float)x[at]);
+  }
+}
+
+// x[row] += scale * (y[row] and the shared expert's)
+KERNEL(add_rows)(ARGUMENTS(AddRowsArguments), BUFFER(1, const float, y), BUFFER(2, const float, shared),
+                 BUFFER(3, const float, gates), BUFFER(4, float, x), POSITION) {
+  for (int i = (int)thread_index; i < args.width; i += 256) {
+    const long at = (long)group.x * args.width + i;
+    x[at] = fma(args.scale, with_shared(y[at], args.shared, shared, gates, at, (int)group.x), (float)x[at]);
+  }
 }
 
 // What a buffer begins with, noted: it was used, and is wired again (residency.h).

@@ -93,7 +93,8 @@ template <typename Encode>
 auto onDevice(DType dtype, ProductKind kind, Encode encode) {
   return [=](GpuDevice& device) {
     const CommandBudget budget(device.properties().rates);
-    const MetalKernels kernels(device, dtype, kind, budget);
+    MetalKernels kernels(device, activationType(dtype), kind, budget);
+    kernels.compileFor(dtype);
     Memory memory(device);
     const auto commands = device.commands();
     const std::function<Values()> read = encode(kernels, memory, *commands);

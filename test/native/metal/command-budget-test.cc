@@ -102,11 +102,12 @@ TEST("products of 512 rows are split, and those of one row are not") {
   options.rates = conservativeRates("Apple M2 Ultra");
   EmulatedDevice device(options);
   const CommandBudget budget(options.rates);
-  const MetalKernels kernels(device, DType::bf16, ProductKind::matrices, budget);
+  MetalKernels kernels(device, DType::bf16, ProductKind::matrices, budget);
+  kernels.compileFor(DType::bf16);
   for (const int32_t rows : {512, 1}) {
     Recorded recorded;
     const int32_t tile = kernels.tileRows(rows), tiles = rows * 4 / tile + 4;
-    kernels.gateUp(recorded, {6144, 10752, 6144, 10752, 0}, tile, tiles, {});
+    kernels.gateUp(recorded, DType::bf16, {6144, 10752, 6144, 10752, 0, 0, 0, siluFunction, 0, 0}, tile, tiles, {});
     int64_t threadgroups = 0;
     for (const GpuDispatch& dispatch : recorded.dispatches) {
       CHECK(budget.predicted(dispatch.work) <= 0.05, std::to_string(budget.predicted(dispatch.work)) + " s");

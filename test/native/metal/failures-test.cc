@@ -136,8 +136,9 @@ TEST("a kernel whose registers leave room for fewer threads is refused when it i
   CHECK_SAYS(failureOf([&] { filledSessionOn(options, model); }), FailureCode::unavailable,
              "kernel attend_blocks runs in threadgroups of 256 threads; its registers leave room for 32 on this GPU");
   EmulatedDevice device;
-  CHECK_SAYS(failureOf([&] { device.pipeline(DType::f32, "add", 512); }), FailureCode::unavailable, "512 threads");
-  CHECK_SAYS(failureOf([&] { device.pipeline(DType::f32, "add", 33); }), FailureCode::invalidArgument, "33 threads");
+  CHECK_SAYS(failureOf([&] { device.pipeline(DType::f32, "add_rows", 512); }), FailureCode::unavailable, "512 threads");
+  CHECK_SAYS(failureOf([&] { device.pipeline(DType::f32, "add_rows", 33); }), FailureCode::invalidArgument,
+             "33 threads");
 }
 
 TEST("a model of more experts than fit into threadgroup memory is refused by their number") {

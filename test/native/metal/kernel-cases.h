@@ -22,7 +22,9 @@ struct KernelCase {
 /** The same cases for the same seed. */
 std::vector<KernelCase> kernelCases(uint32_t seed);
 
-// The cases of one type of weights, kernel by kernel: row-cases.cc and so on.
+// The cases of one type of weights or activations, kernel by kernel: row-cases.cc and so on.
+void addEmbeddingCases(Random& random, DType dtype, std::vector<KernelCase>& cases);
+void addHeadCases(Random& random, DType dtype, std::vector<KernelCase>& cases);
 void addRowCases(Random& random, DType dtype, std::vector<KernelCase>& cases);
 void addAttentionCases(Random& random, DType dtype, std::vector<KernelCase>& cases);
 void addRouteCases(Random& random, DType dtype, std::vector<KernelCase>& cases);

@@ -42,6 +42,12 @@ std::vector<ProductKind> kindsOf(const GpuDevice& device) {
   return {ProductKind::lanes, ProductKind::matrices};
 }
 
+MetalKernels compiledKernels(GpuDevice& device, ProductKind kind, const CommandBudget& budget) {
+  MetalKernels kernels(device, activationType(measured), kind, budget);
+  kernels.compileFor(measured);
+  return kernels;
+}
+
 // Weights of any finite value: not zeros, which some hardware handles faster.
 GpuView filled(Memory& memory, int64_t bytes) {
   const GpuView view = memory.empty(bytes);
@@ -64,14 +70,14 @@ struct Dense {
   GpuView rowList, x, weights, y;
 
   Dense(Memory& memory, int32_t outputs, int32_t inputs, int32_t rows)
-      : arguments{inputs, outputs, rows, inputs, outputs, 0},
+      : arguments{inputs, rows, inputs, outputs, {{static_cast<int32_t>(panelCount(outputs)), outputs, 0}, {}, {}}},
         rowList(memory.holding(bytesOf(upTo(rows)))),
         x(filled(memory, int64_t{rows} * inputs * 2)),
         weights(filled(memory, matrixBytes(measured, outputs, inputs))),
         y(memory.empty(int64_t{rows} * outputs * 4)) {}
 
   void encode(const MetalKernels& kernels, GpuCommands& to) const {
-    kernels.multiply(to, arguments, rowList, x, weights, y);
+    kernels.multiply(to, measured, arguments, {rowList, x, weights, weights, weights, y});
   }
 };
 
@@ -83,7 +89,7 @@ struct Experts {
   int64_t weightBytes = 0;
 
   Experts(Memory& memory, const MetalKernels& kernels, int32_t outputs, int32_t inputs, int32_t rows)
-      : arguments{inputs, outputs, inputs, outputs, 0}, tileRows(kernels.tileRows(rows)) {
+      : arguments{inputs, outputs, inputs, outputs, 0, 0, 0, 0, 0, 0}, tileRows(kernels.tileRows(rows)) {
     Ids table{0};
     const int32_t used = std::min(rows, expertsPerDispatch);
     for (int32_t e = 0, first = 0; e < used; ++e) {
@@ -92,16 +98,18 @@ struct Experts {
       first = end;
     }
     tiles = table[0] = static_cast<int32_t>(table.size() / 3);
-    buffers = {memory.holding(bytesOf(table)), memory.holding(bytesOf(upTo(rows))),
-               filled(memory, int64_t{rows} * inputs * 2), memory.empty(int64_t{rows} * outputs * 2)};
     for (int32_t e = 0; e < expertsPerDispatch; ++e) {
       buffers.push_back(filled(memory, matrixBytes(measured, outputs, inputs)));
       if (e < used) weightBytes += buffers.back().bytes;
     }
+    const GpuView noBias = memory.empty(4);
+    buffers.insert(buffers.end(),
+                   {memory.holding(bytesOf(table)), memory.holding(bytesOf(upTo(rows))),
+                    filled(memory, int64_t{rows} * inputs * 2), noBias, memory.empty(int64_t{rows} * outputs * 2)});
   }
 
   void encode(const MetalKernels& kernels, GpuCommands& to) const {
-    kernels.down(to, arguments, tileRows, tiles, buffers);
+    kernels.down(to, measured, arguments, tileRows, tiles, buffers);
   }
 };
 
@@ -164,7 +172,7 @@ Lines products(GpuDevice& device, const MeasuredSizes& sizes) {
   const CommandBudget budget(device.properties().rates);
   Lines lines;
   for (const ProductKind kind : kindsOf(device)) {
-    const MetalKernels kernels(device, measured, kind, budget);
+    const MetalKernels kernels = compiledKernels(device, kind, budget);
     for (const int32_t rows : sizes.rows) {
       Memory memory(device);
       const std::string which = std::string(", ") + nameOf(kind) + ", " + std::to_string(rows) + " rows";
@@ -185,7 +193,7 @@ Lines products(GpuDevice& device, const MeasuredSizes& sizes) {
 Lines prefill(GpuDevice& device, const MeasuredSizes& sizes) {
   const CommandBudget budget(device.properties().rates);
   const ProductKind kind = kindsOf(device).back();
-  const MetalKernels kernels(device, measured, kind, budget);
+  const MetalKernels kernels = compiledKernels(device, kind, budget);
   Memory memory(device);
   const Dense square(memory, sizes.inputs, sizes.inputs, sizes.prefillRows);
   const Dense wide(memory, sizes.outputs, sizes.inputs, sizes.prefillRows);
@@ -204,7 +212,7 @@ Lines prefill(GpuDevice& device, const MeasuredSizes& sizes) {
 
 Lines rests(GpuDevice& device, const MeasuredSizes& sizes) {
   const CommandBudget budget(device.properties().rates);
-  const MetalKernels kernels(device, measured, ProductKind::lanes, budget);
+  const MetalKernels kernels = compiledKernels(device, ProductKind::lanes, budget);
   Memory memory(device);
   std::vector<Dense> matrices;
   const int64_t bytes = matrixBytes(measured, sizes.outputs, sizes.inputs);

@@ -128,19 +128,20 @@ std::string refusalOf(EmulatedDevice& device, const GpuDispatch& dispatch) {
 TEST("threadgroup memory that a dispatch gives ends where it says") {
   EmulatedDevice device;
   const auto pipeline = device.pipeline(DType::f32, "choose_experts", 32);
-  const auto logits = device.allocate(32 * 4), chosen = device.allocate(4), weights = device.allocate(4);
-  const RouteArguments arguments{32, 1, 0};
+  const auto logits = device.allocate(128), bias = device.allocate(128), chosen = device.allocate(4),
+             weights = device.allocate(4);
+  const RouteArguments arguments{32, 1, softmaxScores, 0, 0, 0, 0, 0, 0, 1, 0};
   GpuDispatch dispatch{pipeline.get(),
                        {},
                        &arguments,
                        sizeof arguments,
-                       {{logits.get(), 0, 128}, {chosen.get(), 0, 4}, {weights.get(), 0, 4}},
+                       {{logits.get(), 0, 128}, {bias.get(), 0, 128}, {chosen.get(), 0, 4}, {weights.get(), 0, 4}},
                        128};
   CHECK(refusalOf(device, dispatch).empty(), refusalOf(device, dispatch));
   dispatch.threadgroupBytes = 112;
   const std::string refusal = refusalOf(device, dispatch);
   CHECK(refusal.find("write outside threadgroup memory") != std::string::npos, refusal);
-  dispatch.threadgroupBytes = mostThreadgroupBytes;
+  dispatch.threadgroupBytes = mostThreadgroupBytes + 16;
   const std::string tooMuch = refusalOf(device, dispatch);
   CHECK(tooMuch.find("there are 32768") != std::string::npos, tooMuch);
 }
@@ -161,9 +162,9 @@ TEST("kernels that Metal leaves undefined are refused") {
 
 TEST("dispatches that Metal would not take are refused") {
   EmulatedDevice device;
-  const auto pipeline = device.pipeline(DType::f32, "add", 256);
+  const auto pipeline = device.pipeline(DType::f32, "add_bias", 256);
   const auto x = device.allocate(64), y = device.allocate(64);
-  const AddArguments arguments{16};
+  const ColumnArguments arguments{16, 16, 0};
   const GpuDispatch good{pipeline.get(), {1, 1, 1}, &arguments, sizeof arguments, {{y.get(), 0, 64}, {x.get(), 0, 64}}};
   CHECK(refusalOf(device, good).empty(), refusalOf(device, good));
   const auto refuses = [&](const char* words, const std::function<void(GpuDispatch&)>& change) {
@@ -195,9 +196,9 @@ TEST("dispatches that Metal would not take are refused") {
 
 TEST("commands run when they are waited for, not before, and take no dispatch after submission") {
   EmulatedDevice device;
-  const auto pipeline = device.pipeline(DType::f32, "add", 32);
+  const auto pipeline = device.pipeline(DType::f32, "add_bias", 32);
   const auto x = device.allocate(4), y = device.allocate(4);
-  const AddArguments arguments{1};
+  const ColumnArguments arguments{1, 1, 0};
   *reinterpret_cast<float*>(y->contents()) = 3.0f;
   const GpuDispatch add{pipeline.get(), {}, &arguments, sizeof arguments, {{y.get(), 0, 4}, {x.get(), 0, 4}}};
   const auto commands = device.commands();
@@ -227,7 +228,7 @@ TEST("weights that lie beyond 4 GiB are found there") {
   const auto tokens = device.allocate(4), x = device.allocate(width * 4);
   *reinterpret_cast<int32_t*>(tokens->contents()) = token;
   const auto pipeline = device.pipeline(DType::f32, "embed", 256);
-  const EmbedArguments arguments{width};
+  const EmbedArguments arguments{width, 1};
   device.run({pipeline.get(),
               {},
               &arguments,
@@ -237,8 +238,8 @@ TEST("weights that lie beyond 4 GiB are found there") {
   CHECK(row[0] == 1.0f && row[width - 1] == 8.0f, "an index of more than 2^30 elements");
 
   // And by the view's own offset.
-  const auto add = device.pipeline(DType::f32, "add", 256);
-  const AddArguments addArguments{width};
+  const auto add = device.pipeline(DType::f32, "add_bias", 256);
+  const ColumnArguments addArguments{width, width, 0};
   device.run({add.get(),
               {},
               &addArguments,

@@ -22,6 +22,8 @@ inline std::vector<float> stepInParts(ModelSession& leader, ModelSession& other,
     await([&](ModelSession::Done done) { leader.attend(layer, before, result, std::move(done)); });
     ExpertWork work{layer, slotRows, experts, hidden.data(), rows, outputs.data()};
     await([&](ModelSession::Done done) { other.runExperts(std::move(work), std::move(done)); });
+    // The shared expert early, or not before the next part.
+    if (layer % 2 == 0) await([&](ModelSession::Done done) { leader.runBeside(layer, std::move(done)); });
     before = {outputs.data(), nullptr};
     if (!sums) continue;
     await([&](ModelSession::Done done) { leader.sumOutputs(0, rows, outputs.data(), summed.data(), std::move(done)); });

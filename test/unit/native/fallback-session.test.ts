@@ -65,7 +65,7 @@ for (const [what, gpu, reason] of [
   ['has no room for the KV cache', { workingSetBytes: 1000 }, /iogpu\.wired_limit_mb|hold fewer experts/],
   [
     'does not compile a kernel',
-    { refusedKernel: 'layer_norm' },
+    { refusedKernel: 'normalize' },
     /kernels did not compile: this kernel was to be refused/,
   ],
 ] as const) {
