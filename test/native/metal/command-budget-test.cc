@@ -121,8 +121,8 @@ TEST("products of 512 rows are split, and those of one row are not") {
 TEST("a step whose every dispatch is split has the bits of the whole, in one piece and in parts") {
   Random random(62);
   for (const int32_t length : {5, 70}) {
-    const ModelDescription model = plainModel(random);
-    const RandomPack pack(model, random.bits(), 1.0f, formatOf(model));
+    const ModelDescription model = randomModel(random);
+    const RandomPack pack(model, random.bits());
     const Sequence sequence = randomSequence(random, model, length, 0);
     const std::vector<float> expected = onCpu(model, pack, sequence);
     EmulatedOptions options;
