@@ -62,8 +62,9 @@ inline ModelDescription plainModel(Random& random, int32_t layers, int32_t exper
 inline DType formatOf(const ModelDescription& model) { return model.activations; }
 
 inline ModelDescription plainModel(Random& random) {
-  const int32_t experts = random.between(1, 6);
-  return plainModel(random, random.between(1, 3), experts, random.between(1, experts));
+  // One after the other: in which order arguments are evaluated is up to the compiler.
+  const int32_t layers = random.between(1, 3), experts = random.between(1, 6), topK = random.between(1, experts);
+  return plainModel(random, layers, experts, topK);
 }
 
 inline Norm randomNorm(Random& random) {
@@ -168,8 +169,9 @@ inline ModelDescription randomModel(Random& random, int32_t moeLayers, int32_t e
 }
 
 inline ModelDescription randomModel(Random& random) {
-  const int32_t experts = random.between(1, 6);
-  return randomModel(random, random.between(1, 3), experts, random.between(1, experts));
+  // One after the other: in which order arguments are evaluated is up to the compiler.
+  const int32_t layers = random.between(1, 3), experts = random.between(1, 6), topK = random.between(1, experts);
+  return randomModel(random, layers, experts, topK);
 }
 
 // A pack file of random weights, every section at a multiple of 64 bytes. Matrices have formats that fit the
