@@ -3,19 +3,24 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { connectRedis } from '../../../infra/redis/connect.ts';
 import { startHeartbeat } from '../../../infra/registry/node-heartbeats.ts';
+import { PROTOCOL_VERSION } from '../../../workers/cluster/admit-nodes.ts';
 import { acquireLease } from '../../../workers/cluster/lease.ts';
+import { PACK_VERSION } from '../../../workers/pack/pack-format.ts';
 import { nodeReport } from '../../node-report.ts';
 import { runConclave, runConclaveBeside } from '../../run-conclave.ts';
 import { type Cleanup, startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
+/** Those of this process. */
+const VERSIONS = { protocol: PROTOCOL_VERSION, layoutVersion: PACK_VERSION };
+
 /** A group `main` that node `a` leads, as far as others can see. */
 async function ledGroup(test: Cleanup) {
   const server = await startRedis(test);
   const redis = connectRedis({ url: server.url, role: 'durable', name: 'test', retry: 'forever' });
   const lease = await acquireLease({ redis, group: 'main', nodeId: 'a', leaseMs: 60_000 }, 0);
-  const heartbeat = await startHeartbeat(redis, () => ({ ...nodeReport('a'), group: 'main' }));
+  const heartbeat = await startHeartbeat(redis, () => ({ ...nodeReport('a', VERSIONS), group: 'main' }));
   server.defer(async () => {
     await heartbeat.stop();
     await lease?.release();
