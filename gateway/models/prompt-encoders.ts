@@ -124,13 +124,16 @@ export class PromptEncoders {
     }
   }
 
-  /** Whether the template ends the process with every conversation. @throws DomainError `bad_tokenizer` then */
+  /** Whether the template exceeds a limit with every conversation. @throws DomainError `bad_tokenizer` then */
   async #testTemplate(lane: Lane, reason: string): Promise<void> {
     try {
       await lane.process.encode({ kind: 'chat', messages: SHORTEST_CONVERSATION }, 0);
     } catch (thrown) {
-      if (!(thrown instanceof EncoderDied) || thrown.phase !== 'rendering') return;
-      this.#broken = brokenTemplate(this.#model.name, reason);
+      // A limit that did not end the process was found out by the process itself.
+      if (thrown instanceof DomainError && thrown.code === 'bad_tokenizer') this.#broken = thrown;
+      else if (thrown instanceof EncoderDied && thrown.phase === 'rendering') {
+        this.#broken = brokenTemplate(this.#model.name, reason);
+      } else return;
       throw this.#broken;
     }
   }
