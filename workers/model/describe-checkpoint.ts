@@ -1,5 +1,6 @@
 // What a checkpoint folder holds, from config.json and the headers of its weights alone. In: a folder. Out: model, where its
 // weights are, and index, checked against each other. Maps nothing, so it needs no native addon.
+import { refuseUnsuitableFormats } from './check-formats.ts';
 import { type CheckpointIndex, readCheckpointIndex } from './checkpoint-index.ts';
 import { familyOf } from './families/model-families.ts';
 import type { TensorCopy } from './families/model-family.ts';
@@ -27,6 +28,8 @@ export async function describeCheckpoint(folder: string): Promise<DescribedCheck
   const index = await readCheckpointIndex(folder);
   const sections = planWeights(family, outline, index);
   const formats = tabulateFormats(sections);
-  const description = { ...outline, activations: activationsOf(formats), formats };
+  const activations = activationsOf(formats);
+  refuseUnsuitableFormats(index, sections, activations);
+  const description = { ...outline, activations, formats };
   return { folder, config, index, description, sections, copies: presentCopies(family, outline, index) };
 }

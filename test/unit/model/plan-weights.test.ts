@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { refuseUnsuitableFormats } from '../../../workers/model/check-formats.ts';
 import type { CheckpointIndex, IndexedTensor } from '../../../workers/model/checkpoint-index.ts';
 import { dbrx } from '../../../workers/model/families/dbrx.ts';
 import { planWeights, sourcedSections } from '../../../workers/model/plan-weights.ts';
-import { tabulateFormats, type WeightFormats } from '../../../workers/model/stored-model.ts';
+import { activationsOf, tabulateFormats, type WeightFormats } from '../../../workers/model/stored-model.ts';
 import { tensorsOf } from '../../../workers/model/weight-plan.ts';
 import { SMALL_OUTLINE } from './small-model.ts';
 
 const W1 = 'transformer.blocks.1.ffn.experts.mlp.w1';
+const W2 = 'transformer.blocks.1.ffn.experts.mlp.w2';
 const NORM = 'transformer.blocks.0.norm_attn_norm.norm_1.weight';
 const ROUTER = 'transformer.blocks.1.ffn.router.layer.weight';
 
@@ -28,7 +30,17 @@ function indexWith(changes: Readonly<Record<string, IndexedTensor | undefined>>)
 }
 
 function check(changes: Readonly<Record<string, IndexedTensor | undefined>>): WeightFormats {
-  return tabulateFormats(planWeights(dbrx, SMALL_OUTLINE, indexWith(changes)));
+  const index = indexWith(changes);
+  const sections = planWeights(dbrx, SMALL_OUTLINE, index);
+  const formats = tabulateFormats(sections);
+  refuseUnsuitableFormats(index, sections, activationsOf(formats));
+  return formats;
+}
+
+/** All tensors in one dtype but those named. */
+function inAll(dtype: string, others: Readonly<Record<string, string>>): Readonly<Record<string, IndexedTensor>> {
+  const { tensors } = indexWith({});
+  return Object.fromEntries([...tensors].map(([name, { shape }]) => [name, tensor(others[name] ?? dtype, shape)]));
 }
 
 test('a section has the format of its matrix, whatever that of the norms and of other matrices', () => {
@@ -53,6 +65,16 @@ const refused: readonly (readonly [string, Readonly<Record<string, IndexedTensor
     'gate and up of different formats',
     { [W1]: tensor('F16', [111, 60]) },
     `/m: tensor "transformer.blocks.1.ffn.experts.mlp.v1" is bf16 but "${W1}" is f16: expected one format for gate and up`,
+  ],
+  [
+    'experts of f32 in a model of bf16',
+    { [W2]: tensor('F32', [111, 60]) },
+    `/m/model.safetensors: tensor "${W2}" is f32, expected bf16 for the MLPs of a model whose weights are mostly bf16`,
+  ],
+  [
+    'a matrix of bf16 in a model of f32',
+    inAll('F32', { [ROUTER]: 'BF16' }),
+    `/m/model.safetensors: tensor "${ROUTER}" is bf16, expected f32 or f16 as most weights of this model are`,
   ],
   [
     'a dtype that is not read',
