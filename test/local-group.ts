@@ -39,6 +39,17 @@ export function openWholeSession(packs: OpenedPacks): Promise<ModelSession> {
   return createModelSession(packs, LIMITS);
 }
 
+/** Logits [logitRows, vocab] of one step, by a session or a group's executor. */
+export async function logitsOfStep(
+  executor: { step(batch: StepBatch, logits: Float32Array): Promise<void> },
+  batch: StepBatch,
+  vocab: number,
+): Promise<Float32Array> {
+  const logits = new Float32Array(batch.logitRows.length * vocab);
+  await executor.step(batch, logits);
+  return logits;
+}
+
 export interface LocalGroupOptions {
   readonly packs: OpenedPacks;
   readonly exchangeUrl: string;

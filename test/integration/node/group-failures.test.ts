@@ -9,7 +9,14 @@ import { keyOf } from '../../../infra/redis/keys.ts';
 import { stepPrefix } from '../../../workers/exchange/frame-id.ts';
 import { logFields } from '../../../workers/exchange/step-log.ts';
 import { StepFailure } from '../../../workers/node/step-failure.ts';
-import { batchOf, LocalGroup, type LocalGroupOptions, openAllPacks, openWholeSession } from '../../local-group.ts';
+import {
+  batchOf,
+  LocalGroup,
+  type LocalGroupOptions,
+  logitsOfStep,
+  openAllPacks,
+  openWholeSession,
+} from '../../local-group.ts';
 import { eventually } from '../../start-cluster.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
@@ -29,10 +36,8 @@ after(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-async function stepOn(executor: Pick<LocalGroup['executor'], 'step'>): Promise<Float32Array> {
-  const logits = new Float32Array(batch.logitRows.length * SMALL_OUTLINE.vocab);
-  await executor.step(batch, logits);
-  return logits;
+function stepOn(executor: Pick<LocalGroup['executor'], 'step'>): Promise<Float32Array> {
+  return logitsOfStep(executor, batch, SMALL_OUTLINE.vocab);
 }
 
 /** Steps until one fails: what a leader reads in the log reaches it beside its steps. */

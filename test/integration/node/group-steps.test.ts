@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Topology } from '../../../infra/messages/group-plan.ts';
 import type { StepBatch } from '../../../native/model-session.ts';
-import { batchOf, LocalGroup, openAllPacks, openWholeSession } from '../../local-group.ts';
+import { batchOf, LocalGroup, logitsOfStep, openAllPacks, openWholeSession } from '../../local-group.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { SMALL_SIZES } from '../../unit/model/small-model.ts';
@@ -56,11 +56,7 @@ const STEPS: readonly StepBatch[] = [
 
 async function logitsOf(executor: { step(b: StepBatch, l: Float32Array): Promise<void> }, steps = STEPS) {
   const all: Float32Array[] = [];
-  for (const batch of steps) {
-    const logits = new Float32Array(batch.logitRows.length * SIZES.vocab);
-    await executor.step(batch, logits);
-    all.push(logits);
-  }
+  for (const batch of steps) all.push(await logitsOfStep(executor, batch, SIZES.vocab));
   return all;
 }
 

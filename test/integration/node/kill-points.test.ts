@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import type { Topology } from '../../../infra/messages/group-plan.ts';
 import { StepFailure } from '../../../workers/node/step-failure.ts';
 import { openFailingRelay } from '../../failing-relay.ts';
-import { batchOf, LocalGroup, openAllPacks, openWholeSession } from '../../local-group.ts';
+import { batchOf, LocalGroup, logitsOfStep, openAllPacks, openWholeSession } from '../../local-group.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { SMALL_SIZES } from '../../unit/model/small-model.ts';
@@ -37,10 +37,8 @@ after(async () => {
 
 type Executor = Pick<LocalGroup['executor'], 'step'>;
 
-async function stepOn(executor: Executor, batch: (typeof STEPS)[number]): Promise<Float32Array> {
-  const logits = new Float32Array(batch.logitRows.length * SIZES.vocab);
-  await executor.step(batch, logits);
-  return logits;
+function stepOn(executor: Executor, batch: (typeof STEPS)[number]): Promise<Float32Array> {
+  return logitsOfStep(executor, batch, SIZES.vocab);
 }
 
 /** mulberry32 */

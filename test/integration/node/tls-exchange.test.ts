@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { TOPOLOGIES } from '../../../infra/messages/group-plan.ts';
 import { connectRedis } from '../../../infra/redis/connect.ts';
-import { batchOf, LocalGroup, openAllPacks, openWholeSession } from '../../local-group.ts';
+import { batchOf, LocalGroup, logitsOfStep, openAllPacks, openWholeSession } from '../../local-group.ts';
 import { startRedis } from '../../start-redis.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { startTlsRedis } from '../../tls-redis.ts';
@@ -27,10 +27,8 @@ after(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-async function stepOn(executor: Pick<LocalGroup['executor'], 'step'>): Promise<Float32Array> {
-  const logits = new Float32Array(batch.logitRows.length * SMALL_OUTLINE.vocab);
-  await executor.step(batch, logits);
-  return logits;
+function stepOn(executor: Pick<LocalGroup['executor'], 'step'>): Promise<Float32Array> {
+  return logitsOfStep(executor, batch, SMALL_OUTLINE.vocab);
 }
 
 for (const topology of TOPOLOGIES) {
