@@ -8,6 +8,7 @@ import { DomainError } from '../infra/errors/domain-error.ts';
 import { authenticateAdmin } from './admin/authenticate-admin.ts';
 import { JOB_BOARD_PATH } from './admin/job-board.ts';
 import { answerOtherMethods } from './answer-other-methods.ts';
+import { createGenerate } from './apis/generate.ts';
 import { allowOrigins } from './cors.ts';
 import type { GatewayContext, GatewayEnv } from './environment.ts';
 import { errorBody, errorHeaders, httpStatus, thrownToDomainError } from './errors/error-to-http.ts';
@@ -45,7 +46,7 @@ export function createApp(parts: GatewayParts): App {
   app.use('/admin/*', authenticateAdmin(parts));
   app.use(authenticateCaller(parts));
   addAdmin(app, parts);
-  addGenerationRoutes(app, parts);
+  addGenerationRoutes(app, parts, createGenerate(parts));
   addStreamRoutes(app, parts);
   addModelRoutes(app, parts);
   addMetricsRoute(app, parts);

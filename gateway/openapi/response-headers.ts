@@ -16,7 +16,7 @@ const HEADERS = {
   'www-authenticate': { description: 'How to authenticate.', pattern: '^Bearer$' },
   'conclave-id': {
     description: 'Id of the generation, for resuming its stream.',
-    pattern: '^(chatcmpl|cmpl)-[0-9a-z]{33}$',
+    pattern: '^(chatcmpl-|cmpl-|msg_|resp_)[0-9a-z]{33}$',
   },
   'conclave-repeated': {
     description: 'The answer comes from an earlier request with this Idempotency-Key.',

@@ -1,12 +1,19 @@
-// Ids of generations, `chatcmpl-<time><random>` or `cmpl-<time><random>`: one id for client, stream, job and log. The kind and
+// Ids of generations, such as `chatcmpl-<time><random>`: one id for client, stream, job and log. The kind and
 // the time of acceptance can be read back from it, so a resumed stream repeats the `created` that the first one said.
 
-export type GenerationKind = 'chat' | 'text';
+/** The API whose answer it is. */
+export type GenerationKind = 'chat' | 'text' | 'message' | 'response';
 
-const PREFIX: Readonly<Record<GenerationKind, string>> = { chat: 'chatcmpl-', text: 'cmpl-' };
+const PREFIX: Readonly<Record<GenerationKind, string>> = {
+  chat: 'chatcmpl-',
+  text: 'cmpl-',
+  message: 'msg_',
+  response: 'resp_',
+};
+const KINDS = new Map(Object.entries(PREFIX).map(([kind, prefix]) => [prefix, kind as GenerationKind]));
 /** Base 36; enough for milliseconds until the year 5188. */
 const TIME_LENGTH = 9;
-const SHAPE = /^(chatcmpl|cmpl)-([0-9a-z]{9})[0-9a-f]{24}$/;
+const SHAPE = /^(chatcmpl-|cmpl-|msg_|resp_)([0-9a-z]{9})[0-9a-f]{24}$/;
 
 /** A fresh id; `random(n)` gives n unpredictable bytes. */
 export function makeRequestId(kind: GenerationKind, nowMs: number, random: (size: number) => Uint8Array): string {
@@ -17,6 +24,6 @@ export function makeRequestId(kind: GenerationKind, nowMs: number, random: (size
 /** The data encoded in an id; undefined for any other text. */
 export function readRequestId(id: string): { readonly kind: GenerationKind; readonly createdAtMs: number } | undefined {
   const [, prefix, time] = SHAPE.exec(id) ?? [];
-  if (prefix === undefined || time === undefined) return undefined;
-  return { kind: prefix === 'chatcmpl' ? 'chat' : 'text', createdAtMs: Number.parseInt(time, 36) };
+  const kind = KINDS.get(prefix ?? '');
+  return kind && { kind, createdAtMs: Number.parseInt(time ?? '', 36) };
 }

@@ -14,6 +14,7 @@ import { parseQuery } from '../request/parse-query.ts';
 import { beyondEnd, lastEventIdSchema, readLastEventId } from '../request/read-client-headers.ts';
 import { readRequestId } from '../request/request-id.ts';
 import { answerWithStream, type Entries } from '../stream/answer-generation.ts';
+import { chunkFormat } from '../stream/encode-chunks.ts';
 import { cancellationSchema } from './completion-answers.ts';
 
 /** A browser's EventSource repeats its URL with a newer header: the header counts. */
@@ -69,7 +70,8 @@ async function resume(parts: GatewayParts, c: GatewayContext, idText: string): P
   const tokenBytes = (token: number) => served?.tokenBytes(token) ?? new Uint8Array();
   const view = { id, kind, created: Math.floor(createdAtMs / 1000), model, tokenBytes };
   const entries: Entries = (signal) => parts.streams.follow(id, 1, signal);
-  return answerWithStream(parts, c, { view, entries, includeUsage, afterSeq });
+  const format = chunkFormat({ ...view, includeUsage, afterSeq });
+  return answerWithStream(parts, c, { view, entries, format, afterSeq });
 }
 
 async function refuseBeyondEnd(parts: GatewayParts, id: string, afterSeq: number): Promise<void> {

@@ -4,14 +4,13 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GatewayContext } from '../environment.ts';
 import type { GatewayParts } from '../parts.ts';
 import type { AnswerView } from './answer-view.ts';
-import { collectAnswer } from './collect-answer.ts';
-import { createChunkEncoder } from './encode-chunks.ts';
+import { type CollectedAnswer, collectAnswer } from './collect-answer.ts';
 import type { StreamEntry } from './follow-streams.ts';
 import { openSseBody, timedOut } from './open-sse-body.ts';
+import type { StreamFormat } from './stream-format.ts';
 import { watchProgress } from './watch-progress.ts';
 
-const SSE_HEADERS = {
-  'content-type': 'text/event-stream; charset=utf-8',
+const STREAM_HEADERS = {
   'cache-control': 'no-cache, no-transform',
   // Proxies (nginx) that would gather the events otherwise.
   'x-accel-buffering': 'no',
@@ -23,23 +22,25 @@ export type Entries = (signal: AbortSignal) => AsyncIterable<StreamEntry>;
 export interface StreamAnswerOptions {
   readonly view: AnswerView;
   readonly entries: Entries;
-  readonly includeUsage: boolean;
+  readonly format: StreamFormat;
   /** The last seq that the client has; 0 for a fresh stream. */
   readonly afterSeq: number;
 }
 
-/** Answers with server-sent events; the response starts at once. */
+/** Answers with a stream; the response starts at once. */
 export function answerWithStream(parts: GatewayParts, c: GatewayContext, options: StreamAnswerOptions): Response {
-  const { view, entries, includeUsage, afterSeq } = options;
+  const { view, entries, format, afterSeq } = options;
   const { config, log, metrics } = parts;
-  const encode = createChunkEncoder({ ...view, includeUsage, afterSeq });
   const watch = watchProgress(parts, watched(c, view));
   metrics.streamOpened();
   const body = openSseBody({
     entries,
-    encode: (entry) => {
-      if (entry.seq > afterSeq) watch(entry);
-      return encode(entry);
+    format: {
+      ...format,
+      encode: (entry) => {
+        if (entry.seq > afterSeq) watch(entry);
+        return format.encode(entry);
+      },
     },
     keepAliveMs: config.stream.keepAliveSeconds * 1000,
     comment: () => describeWait(parts, view),
@@ -51,7 +52,7 @@ export function answerWithStream(parts: GatewayParts, c: GatewayContext, options
       log.error({ id: view.id, err: error }, 'a stream failed');
     },
   });
-  return c.body(body, 200, { ...SSE_HEADERS, 'conclave-id': view.id });
+  return c.body(body, 200, { 'content-type': format.contentType, ...STREAM_HEADERS, 'conclave-id': view.id });
 }
 
 /** Answers with JSON after the end. @throws DomainError when generation fails, is cancelled or takes too long. */
@@ -60,6 +61,7 @@ export async function answerWithJson(
   c: GatewayContext,
   view: AnswerView,
   entries: Entries,
+  render: (answer: CollectedAnswer) => object | Promise<object>,
 ): Promise<Response> {
   const stop = new AbortController();
   const leave = () => stop.abort(new DomainError('cancelled', 'The client disconnected.'));
@@ -69,7 +71,7 @@ export async function answerWithJson(
   const deadline = setTimeout(() => stop.abort(timedOut()), parts.config.limits.answerSeconds * 1000);
   const seen = observed(entries(stop.signal), watchProgress(parts, watched(c, view)));
   try {
-    return c.json(await collectAnswer(seen, view), 200, { 'conclave-id': view.id });
+    return c.json(await render(await collectAnswer(seen)), 200, { 'conclave-id': view.id });
   } catch (error) {
     throw stop.signal.aborted ? stop.signal.reason : error;
   } finally {

@@ -1,4 +1,4 @@
-// Token stream entries -> the one JSON answer of a request that does not stream.
+// Token stream entries -> the whole answer of a request, and OpenAI's objects for it.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type {
   FinishReason,
@@ -13,21 +13,28 @@ import type { StreamEntry } from './follow-streams.ts';
 import { chatLogprobs, textLogprobs } from './render-logprobs.ts';
 import { ShownLogprobs } from './shown-logprobs.ts';
 
-interface CollectedChoice {
+export interface CollectedChoice {
   text: string;
   logprobs: PlacedLogprob[] | null;
   finish: FinishReason | null;
 }
 
+/** A generation that has finished. */
+export interface CollectedAnswer {
+  /** By index, ascending. */
+  readonly choices: readonly (readonly [number, CollectedChoice])[];
+  readonly usage: Usage;
+}
+
 /**
- * Reads a stream to its end and builds the answer.
+ * Reads a stream to its end.
  * @throws DomainError of the terminal entry when generation failed or was cancelled; `internal` when it stops without one.
  */
-export async function collectAnswer(entries: AsyncIterable<StreamEntry>, view: AnswerView): Promise<object> {
+export async function collectAnswer(entries: AsyncIterable<StreamEntry>): Promise<CollectedAnswer> {
   const choices = new Map<number, CollectedChoice>();
   for await (const { event } of entries) {
     if (event.type === 'tokens') addTokens(choices, event);
-    else return finishedAnswer(choices, event, view);
+    else return finishedAnswer(choices, event);
   }
   throw new DomainError('internal', 'The token stream ended without a terminal entry.');
 }
@@ -50,26 +57,22 @@ function addTokens(choices: Map<number, CollectedChoice>, event: TokensEvent): v
   choice.logprobs.push(...event.logprobs);
 }
 
-function finishedAnswer(choices: ReadonlyMap<number, CollectedChoice>, event: TerminalEvent, view: AnswerView): object {
+function finishedAnswer(choices: ReadonlyMap<number, CollectedChoice>, event: TerminalEvent): CollectedAnswer {
   const error = terminalError(event);
   if (error !== undefined) throw error;
-  const ordered = [...choices].sort(([left], [right]) => left - right);
-  const render = view.kind === 'chat' ? chatChoice : textChoice;
-  return answerObject(
-    view,
-    ordered.map(([index, choice]) => render(index, choice, view)),
-    event.usage,
-  );
+  return { choices: [...choices].sort(([left], [right]) => left - right), usage: event.usage };
 }
 
-function answerObject(view: AnswerView, choices: object[], usage: Usage): object {
+/** OpenAI's object for a chat or a text. */
+export function completionObject({ choices, usage }: CollectedAnswer, view: AnswerView): object {
+  const render = view.kind === 'text' ? textChoice : chatChoice;
   return {
     id: view.id,
-    object: view.kind === 'chat' ? 'chat.completion' : 'text_completion',
+    object: view.kind === 'text' ? 'text_completion' : 'chat.completion',
     created: view.created,
     model: view.model,
     system_fingerprint: null,
-    choices,
+    choices: choices.map(([index, choice]) => render(index, choice, view)),
     usage: usageObject(usage),
   };
 }

@@ -5,8 +5,8 @@
 // from the entries, whose cursor stays in Redis.
 import type { ReadableStreamDefaultController, UnderlyingSource } from 'node:stream/web';
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
-import { type ChunkEncoder, failureEvent } from './encode-chunks.ts';
 import type { StreamEntry } from './follow-streams.ts';
+import type { StreamFormat } from './stream-format.ts';
 
 const MAX_PENDING = 16_384;
 const encoder = new TextEncoder();
@@ -14,7 +14,7 @@ const encoder = new TextEncoder();
 export interface SseBodyOptions {
   /** Entries until the terminal one; aborting the signal leaves the stream. */
   readonly entries: (signal: AbortSignal) => AsyncIterable<StreamEntry>;
-  readonly encode: ChunkEncoder;
+  readonly format: StreamFormat;
   /** Idle time in ms after which a keep-alive `comment` is sent. */
   readonly keepAliveMs: number;
   readonly comment: () => Promise<string>;
@@ -101,7 +101,9 @@ class SseBody implements UnderlyingSource<Uint8Array> {
   /** Rejects unless the terminal entry was reached: a stream must never just stop. */
   async #takeEntries(signal: AbortSignal): Promise<void> {
     for await (const entry of this.#options.entries(signal)) {
-      this.#write(this.#options.encode(entry), entry.more);
+      const text = this.#options.format.encode(entry);
+      // Not awaited unless it must be: an await per entry costs a turn of the loop.
+      this.#write(typeof text === 'string' ? text : await text, entry.more);
       if (entry.event.type === 'end') return;
       if (this.#pending.length > MAX_PENDING) await this.#readerTookAll();
       signal.throwIfAborted();
@@ -113,7 +115,7 @@ class SseBody implements UnderlyingSource<Uint8Array> {
     clearInterval(this.#keepAlive);
     clearTimeout(this.#deadline);
     this.#ended = true;
-    if (failure !== undefined) this.#pending += failureEvent(failure);
+    if (failure !== undefined) this.#pending += this.#options.format.failure(failure);
     this.#deliver?.();
     this.#options.onEnd(failure);
   }
@@ -138,7 +140,7 @@ class SseBody implements UnderlyingSource<Uint8Array> {
   async #showLife(): Promise<void> {
     if (this.#deliver === undefined) return;
     const comment = await this.#options.comment().catch(() => 'alive');
-    if (!this.#ended && this.#deliver !== undefined) this.#write(`: ${comment}\n\n`, false);
+    if (!this.#ended && this.#deliver !== undefined) this.#write(this.#options.format.alive(comment), false);
   }
 }
 

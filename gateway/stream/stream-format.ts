@@ -1,0 +1,16 @@
+// How an API words a stream. Each API has one; everything else about a stream is the same for all.
+import type { DomainError } from '../../infra/errors/domain-error.ts';
+import type { StreamEntry } from './follow-streams.ts';
+
+export interface StreamFormat {
+  readonly contentType: string;
+  /** Text for an entry, '' for none. Entries come in order, from the first one. A promise delays what follows. */
+  readonly encode: (entry: StreamEntry) => string | Promise<string>;
+  /** Ends a stream that cannot go on. */
+  readonly failure: (error: DomainError) => string;
+  /** Shows a waiting client that the connection lives; '' where the format has no place for that. */
+  readonly alive: (comment: string) => string;
+}
+
+/** Server-sent events. */
+export const EVENT_STREAM = 'text/event-stream; charset=utf-8';
