@@ -10,7 +10,7 @@ import type { PreparedGeneration } from '../request/prepare-generation.ts';
 import { readRequestId } from '../request/request-id.ts';
 import { answerWithJson, answerWithStream, type Entries } from '../stream/answer-generation.ts';
 import type { AnswerView } from '../stream/answer-view.ts';
-import type { CollectedAnswer } from '../stream/collect-answer.ts';
+import type { StreamEntry } from '../stream/follow-streams.ts';
 import type { StreamFormat } from '../stream/stream-format.ts';
 
 export type Prepare<P extends PreparedGeneration> = (
@@ -21,7 +21,8 @@ export type Prepare<P extends PreparedGeneration> = (
 
 /** How an API words its answers. */
 export interface Wording<P extends PreparedGeneration> {
-  whole(answer: CollectedAnswer, view: AnswerView, prepared: P): object | Promise<object>;
+  /** Reads a stream to its end. @throws DomainError when generation failed or was cancelled. */
+  whole(entries: AsyncIterable<StreamEntry>, view: AnswerView, prepared: P): Promise<object>;
   stream(view: AnswerView, prepared: P): StreamFormat;
 }
 
@@ -44,7 +45,7 @@ export function createGenerate(parts: GatewayParts): Generate {
     c.set('generation', { id, endUser: prepared.endUser, repeated });
     const view = answerView(id, prepared);
     if (!prepared.stream) {
-      return answerWithJson(parts, c, view, entries, (answer) => wording.whole(answer, view, prepared));
+      return answerWithJson(parts, c, view, entries, (seen) => wording.whole(seen, view, prepared));
     }
     return answerWithStream(parts, c, { view, entries, format: wording.stream(view, prepared), afterSeq: 0 });
   };
@@ -91,5 +92,11 @@ async function syncTenantWeight(
 function answerView(id: string, { kind, model, request }: PreparedGeneration): AnswerView {
   const createdAtMs = readRequestId(id)?.createdAtMs ?? request.createdAtMs;
   const tokenBytes = (token: number) => model.tokenBytes(token);
-  return { id, kind, created: Math.floor(createdAtMs / 1000), model: model.name, tokenBytes };
+  return {
+    id,
+    kind: kind === 'text' ? 'text' : 'chat',
+    created: Math.floor(createdAtMs / 1000),
+    model: model.name,
+    tokenBytes,
+  };
 }

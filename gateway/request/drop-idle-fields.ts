@@ -2,11 +2,34 @@
 // copy, or a DomainError that names an unsupported field with an effect. Does not check the values of supported fields.
 import { isDeepStrictEqual } from 'node:util';
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import { type Level, type Treatment, UNSERVED_FIELDS } from './unserved-fields.ts';
+import { type Level, type Treatment, UNSERVED_FIELDS, type UnservedField } from './unserved-fields.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Fields that hold an object of another level, or a list of them. */
+/** How the bodies of an API are filtered. A level is a kind of object of its bodies. */
+export interface FieldTable {
+  /** By level: fields that hold an object of another level, or a list of them. */
+  readonly nested: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** By level and field, `level.field`. */
+  readonly treatments: ReadonlyMap<string, Treatment>;
+  /** Served fields below the body, whose empty lists and objects stay. */
+  readonly servedBelow: ReadonlySet<string>;
+}
+
+/** The table of an API. */
+export function fieldTable(
+  nested: FieldTable['nested'],
+  unserved: readonly UnservedField<string>[],
+  servedBelow: readonly string[],
+): FieldTable {
+  const treatments = new Map(
+    unserved.flatMap(({ levels, field, treatment }) =>
+      levels.map((level) => [`${level}.${field}`, treatment] as const),
+    ),
+  );
+  return { nested, treatments, servedBelow: new Set(servedBelow) };
+}
+
 const NESTED: Readonly<Record<Level, Readonly<Record<string, Level>>>> = {
   chat: { messages: 'message', stream_options: 'stream_options', response_format: 'response_format' },
   completion: { stream_options: 'stream_options' },
@@ -16,37 +39,40 @@ const NESTED: Readonly<Record<Level, Readonly<Record<string, Level>>>> = {
   response_format: {},
 };
 
-const TREATMENTS: ReadonlyMap<string, Treatment> = new Map(
-  UNSERVED_FIELDS.flatMap(({ levels, field, treatment }) => levels.map((level) => [`${level}.${field}`, treatment])),
-);
+/** The fields of the levels below a body. */
+const SERVED_BELOW = ['role', 'content', 'name', 'type', 'text', 'include_usage'];
+
+/** Chat completions and completions. */
+export const OPENAI_FIELDS = fieldTable(NESTED, UNSERVED_FIELDS, SERVED_BELOW);
 
 /**
  * Removes nulls on every level, hints, and values of unsupported fields that have no effect.
  * `served`: the names of the body's own fields, whose empty lists and objects stay.
  * @throws DomainError `unsupported_parameter` whose `param` is the path of the field.
  */
-export function dropIdleFields(body: Fields, level: Level, served: ReadonlySet<string>): Fields {
-  return dropAt(body, level, '', served);
+export function dropIdleFields(table: FieldTable, body: Fields, level: string, served: ReadonlySet<string>): Fields {
+  return dropAt(table, body, level, '', served);
 }
 
-/** The fields of the levels below a body. */
-const SERVED_BELOW: ReadonlySet<string> = new Set(['role', 'content', 'name', 'type', 'text', 'include_usage']);
-
-function dropAt(fields: Fields, level: Level, prefix: string, served: ReadonlySet<string>): Fields {
+function dropAt(table: FieldTable, fields: Fields, level: string, prefix: string, served: ReadonlySet<string>): Fields {
   const kept = Object.entries(fields).flatMap(([name, value]) => {
     const path = `${prefix}${name.slice(0, 64)}`;
-    const treatment = TREATMENTS.get(`${level}.${name}`);
+    const treatment = table.treatments.get(`${level}.${name}`);
     if (isIdle(value, treatment, served.has(name)) || repeatsOther(value, treatment, fields)) return [];
     if (treatment !== undefined && asksForMore(value, treatment)) throw notSupported(path);
-    const below = NESTED[level];
-    return [[name, Object.hasOwn(below, name) ? dropBelow(value, below[name] as Level, path) : value] as const];
+    const below = ownValue(table.nested[level] ?? {}, name);
+    return [[name, below === undefined ? value : dropBelow(table, value, below, path)] as const];
   });
   return Object.fromEntries(kept);
 }
 
-function dropBelow(value: unknown, level: Level, path: string): unknown {
-  if (Array.isArray(value)) return value.map((element, at) => dropBelow(element, level, `${path}[${at}]`));
-  return isFields(value) ? dropAt(value, level, `${path}.`, SERVED_BELOW) : value;
+function ownValue(record: Readonly<Record<string, string>>, name: string): string | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
+function dropBelow(table: FieldTable, value: unknown, level: string, path: string): unknown {
+  if (Array.isArray(value)) return value.map((element, at) => dropBelow(table, element, level, `${path}[${at}]`));
+  return isFields(value) ? dropAt(table, value, level, `${path}.`, table.servedBelow) : value;
 }
 
 function isIdle(value: unknown, treatment: Treatment | undefined, served: boolean): boolean {

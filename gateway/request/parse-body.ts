@@ -1,8 +1,7 @@
 // unknown -> a body of the type its zod schema describes. In: JSON value. Out: typed body, or a DomainError naming the field.
 import type { z } from '@hono/zod-openapi';
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import { dropIdleFields, type Fields, isFields } from './drop-idle-fields.ts';
-import type { Level } from './unserved-fields.ts';
+import { dropIdleFields, type Fields, type FieldTable, isFields } from './drop-idle-fields.ts';
 
 /**
  * Checks a value against a schema.
@@ -13,12 +12,17 @@ export function parseBody<S extends z.ZodType>(schema: S, value: unknown): z.inf
 }
 
 /**
- * Validates the body of a completion endpoint, without values that have no effect.
+ * Validates the body of a request for a generation, without values that have no effect. `level`: that of the body in the table.
  * @throws DomainError `unsupported_parameter` or `invalid_request`, whose `param` is the path of the field.
  */
-export function parseGenerationBody<S extends z.ZodObject>(schema: S, value: unknown, level: Level): z.infer<S> {
+export function parseGenerationBody<S extends z.ZodObject>(
+  schema: S,
+  value: unknown,
+  table: FieldTable,
+  level: string,
+): z.infer<S> {
   const served = new Set(Object.keys(schema.shape));
-  return parseFields(schema, value, dropIdleFields(requireFields(value), level, served));
+  return parseFields(schema, value, dropIdleFields(table, requireFields(value), level, served));
 }
 
 /** `value`: what was sent, from which messages name what was received. */

@@ -9,6 +9,7 @@ import { findModel } from './admit-generation.ts';
 import { buildGenerationRequest, type RequestContext } from './build-generation-request.ts';
 import { type ChatCompletionBody, chatCompletionSchema } from './chat-completion-schema.ts';
 import { type CompletionBody, completionSchema } from './completion-schema.ts';
+import { OPENAI_FIELDS } from './drop-idle-fields.ts';
 import { parseGenerationBody } from './parse-body.ts';
 import { jsonBodyOf } from './read-ahead.ts';
 import { type Idempotency, readIdempotency, readResumeSeconds } from './read-client-headers.ts';
@@ -34,21 +35,38 @@ export interface PreparedGeneration {
 /** Prepares POST /v1/chat/completions. @throws DomainError for anything wrong with the request. */
 export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await jsonBodyOf(c, parts.config.limits);
-  const body = parseGenerationBody(chatCompletionSchema, withExactSeed(json), 'chat');
+  return prepareConversation(parts, c, admitted, { kind: 'chat', fields: withExactSeed(json), bytes: json.bytes });
+}
+
+/** A conversation as the body of a chat completion. */
+export interface Conversation {
+  readonly kind: GenerationKind;
+  readonly fields: unknown;
+  /** Those of the body that was received. */
+  readonly bytes: Uint8Array;
+}
+
+/** Prepares a conversation. Other APIs translate theirs to one. @throws DomainError for anything wrong with it. */
+export async function prepareConversation(
+  parts: GatewayParts,
+  c: GatewayContext,
+  admitted: Caller,
+  { kind, fields, bytes }: Conversation,
+): Promise<PreparedGeneration> {
+  const body = parseGenerationBody(chatCompletionSchema, fields, OPENAI_FIELDS, 'chat');
   refuseTooManyMessages(body, parts.config.limits.messages);
   const logprobs = chatLogprobsOptions(body);
   const maxTokens = chatMaxTokens(body);
   const model = await findModel(parts, admitted.policy, body.model);
   const tokens = await model.encodeChat(body.messages.map(toChatMessage), admitted.principal.tenant);
   const prompts = [{ field: 'messages', tokens }];
-  const input = { kind: 'chat', prompts, maxTokens, logprobs, echo: false } as const;
-  return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
+  return finish(parts, c, admitted, { kind, prompts, maxTokens, logprobs, echo: false, model, body, bytes });
 }
 
 /** Prepares POST /v1/completions. @throws DomainError for anything wrong with the request. */
 export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await jsonBodyOf(c, parts.config.limits);
-  const body = parseGenerationBody(completionSchema, withExactSeed(json), 'completion');
+  const body = parseGenerationBody(completionSchema, withExactSeed(json), OPENAI_FIELDS, 'completion');
   refuseNoTokens(body);
   const model = await findModel(parts, admitted.policy, body.model);
   const prompts = await readPrompts(body, model, admitted.principal.tenant, parts.config.limits.answers);

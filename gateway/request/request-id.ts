@@ -1,7 +1,7 @@
 // Ids of generations, such as `chatcmpl-<time><random>`: one id for client, stream, job and log. The kind and
 // the time of acceptance can be read back from it, so a resumed stream repeats the `created` that the first one said.
 
-/** The API whose answer it is. */
+/** The API whose answer it is; all but completions are conversations. */
 export type GenerationKind = 'chat' | 'text' | 'message' | 'response';
 
 const PREFIX: Readonly<Record<GenerationKind, string>> = {

@@ -19,8 +19,8 @@ export type Treatment =
     }
   | { readonly kind: 'refused-values'; readonly values: readonly unknown[] };
 
-export interface UnservedField {
-  readonly levels: readonly Level[];
+export interface UnservedField<L extends string = Level> {
+  readonly levels: readonly L[];
   readonly field: string;
   readonly treatment: Treatment;
   readonly reason: string;
@@ -85,11 +85,18 @@ export const UNSERVED_FIELDS: readonly UnservedField[] = [
   ),
 ];
 
-function hint(levels: readonly Level[], field: string, reason: string): UnservedField {
+/** See Treatment. */
+export function hint<L extends string>(levels: readonly L[], field: string, reason: string): UnservedField<L> {
   return { levels, field, reason, treatment: { kind: 'hint' } };
 }
 
-function refused(levels: readonly Level[], field: string, idle: readonly unknown[], reason: string): UnservedField {
+/** See Treatment. */
+export function refused<L extends string>(
+  levels: readonly L[],
+  field: string,
+  idle: readonly unknown[],
+  reason: string,
+): UnservedField<L> {
   return { levels, field, reason, treatment: { kind: 'refused', idle, emptyIsIdle: true, sameAs: null } };
 }
 
@@ -107,11 +114,12 @@ function refusedEvenEmpty(levels: readonly Level[], field: string, reason: strin
   return { levels, field, reason, treatment: { kind: 'refused', idle: [], emptyIsIdle: false, sameAs: null } };
 }
 
-function refusedValues(
-  levels: readonly Level[],
+/** See Treatment. */
+export function refusedValues<L extends string>(
+  levels: readonly L[],
   field: string,
   values: readonly unknown[],
   reason: string,
-): UnservedField {
+): UnservedField<L> {
   return { levels, field, reason, treatment: { kind: 'refused-values', values } };
 }

@@ -12,13 +12,13 @@ import { chatCompletionSchema } from '../request/chat-completion-schema.ts';
 import { completionSchema } from '../request/completion-schema.ts';
 import { type PreparedGeneration, prepareChat, prepareCompletion } from '../request/prepare-generation.ts';
 import { idempotencyKeySchema, resumeSecondsSchema } from '../request/read-client-headers.ts';
-import { completionObject } from '../stream/collect-answer.ts';
-import { chunkFormat } from '../stream/encode-chunks.ts';
+import { collectAnswer } from '../stream/collect-answer.ts';
+import { chunkFormat } from '../stream/stream-format.ts';
 import { chatCompletionAnswer, textCompletionAnswer } from './completion-answers.ts';
 
 /** OpenAI's objects. */
 const WORDING: Wording<PreparedGeneration> = {
-  whole: completionObject,
+  whole: collectAnswer,
   stream: (view, { includeUsage }) => chunkFormat({ ...view, includeUsage, afterSeq: 0 }),
 };
 

@@ -14,7 +14,7 @@ import { parseQuery } from '../request/parse-query.ts';
 import { beyondEnd, lastEventIdSchema, readLastEventId } from '../request/read-client-headers.ts';
 import { readRequestId } from '../request/request-id.ts';
 import { answerWithStream, type Entries } from '../stream/answer-generation.ts';
-import { chunkFormat } from '../stream/encode-chunks.ts';
+import { chunkFormat } from '../stream/stream-format.ts';
 import { cancellationSchema } from './completion-answers.ts';
 
 /** A browser's EventSource repeats its URL with a newer header: the header counts. */
@@ -68,7 +68,13 @@ async function resume(parts: GatewayParts, c: GatewayContext, idText: string): P
   const includeUsage = query.include_usage === 'true' || query.include_usage === '1';
   const served = await parts.models.find(model);
   const tokenBytes = (token: number) => served?.tokenBytes(token) ?? new Uint8Array();
-  const view = { id, kind, created: Math.floor(createdAtMs / 1000), model, tokenBytes };
+  const view = {
+    id,
+    kind: kind === 'text' ? kind : ('chat' as const),
+    created: Math.floor(createdAtMs / 1000),
+    model,
+    tokenBytes,
+  };
   const entries: Entries = (signal) => parts.streams.follow(id, 1, signal);
   const format = chunkFormat({ ...view, includeUsage, afterSeq });
   return answerWithStream(parts, c, { view, entries, format, afterSeq });

@@ -4,7 +4,6 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GatewayContext } from '../environment.ts';
 import type { GatewayParts } from '../parts.ts';
 import type { AnswerView } from './answer-view.ts';
-import { type CollectedAnswer, collectAnswer } from './collect-answer.ts';
 import type { StreamEntry } from './follow-streams.ts';
 import { openSseBody, timedOut } from './open-sse-body.ts';
 import type { StreamFormat } from './stream-format.ts';
@@ -61,7 +60,7 @@ export async function answerWithJson(
   c: GatewayContext,
   view: AnswerView,
   entries: Entries,
-  render: (answer: CollectedAnswer) => object | Promise<object>,
+  collect: (entries: AsyncIterable<StreamEntry>) => Promise<object>,
 ): Promise<Response> {
   const stop = new AbortController();
   const leave = () => stop.abort(new DomainError('cancelled', 'The client disconnected.'));
@@ -71,7 +70,7 @@ export async function answerWithJson(
   const deadline = setTimeout(() => stop.abort(timedOut()), parts.config.limits.answerSeconds * 1000);
   const seen = observed(entries(stop.signal), watchProgress(parts, watched(c, view)));
   try {
-    return c.json(await render(await collectAnswer(seen)), 200, { 'conclave-id': view.id });
+    return c.json(await collect(seen), 200, { 'conclave-id': view.id });
   } catch (error) {
     throw stop.signal.aborted ? stop.signal.reason : error;
   } finally {

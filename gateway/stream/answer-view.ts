@@ -1,10 +1,10 @@
 // Presentation of a generation to its client: as chunks, as one JSON answer, or as a resumed stream.
 import type { Usage } from '../../infra/messages/token-event.ts';
-import type { GenerationKind } from '../request/request-id.ts';
 
 export interface AnswerView {
   readonly id: string;
-  readonly kind: GenerationKind;
+  /** OpenAI's chunks and objects for it. */
+  readonly kind: 'chat' | 'text';
   /** Unix time in seconds. */
   readonly created: number;
   readonly model: string;

@@ -1,4 +1,4 @@
-// Token stream entries -> the whole answer of a request, and OpenAI's objects for it.
+// Token stream entries -> the one JSON answer of a request that does not stream.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type {
   FinishReason,
@@ -13,28 +13,21 @@ import type { StreamEntry } from './follow-streams.ts';
 import { chatLogprobs, textLogprobs } from './render-logprobs.ts';
 import { ShownLogprobs } from './shown-logprobs.ts';
 
-export interface CollectedChoice {
+interface CollectedChoice {
   text: string;
   logprobs: PlacedLogprob[] | null;
   finish: FinishReason | null;
 }
 
-/** A generation that has finished. */
-export interface CollectedAnswer {
-  /** By index, ascending. */
-  readonly choices: readonly (readonly [number, CollectedChoice])[];
-  readonly usage: Usage;
-}
-
 /**
- * Reads a stream to its end.
+ * Reads a stream to its end and builds the answer.
  * @throws DomainError of the terminal entry when generation failed or was cancelled; `internal` when it stops without one.
  */
-export async function collectAnswer(entries: AsyncIterable<StreamEntry>): Promise<CollectedAnswer> {
+export async function collectAnswer(entries: AsyncIterable<StreamEntry>, view: AnswerView): Promise<object> {
   const choices = new Map<number, CollectedChoice>();
   for await (const { event } of entries) {
     if (event.type === 'tokens') addTokens(choices, event);
-    else return finishedAnswer(choices, event);
+    else return finishedAnswer(choices, event, view);
   }
   throw new DomainError('internal', 'The token stream ended without a terminal entry.');
 }
@@ -57,22 +50,26 @@ function addTokens(choices: Map<number, CollectedChoice>, event: TokensEvent): v
   choice.logprobs.push(...event.logprobs);
 }
 
-function finishedAnswer(choices: ReadonlyMap<number, CollectedChoice>, event: TerminalEvent): CollectedAnswer {
+function finishedAnswer(choices: ReadonlyMap<number, CollectedChoice>, event: TerminalEvent, view: AnswerView): object {
   const error = terminalError(event);
   if (error !== undefined) throw error;
-  return { choices: [...choices].sort(([left], [right]) => left - right), usage: event.usage };
+  const ordered = [...choices].sort(([left], [right]) => left - right);
+  const render = view.kind === 'chat' ? chatChoice : textChoice;
+  return answerObject(
+    view,
+    ordered.map(([index, choice]) => render(index, choice, view)),
+    event.usage,
+  );
 }
 
-/** OpenAI's object for a chat or a text. */
-export function completionObject({ choices, usage }: CollectedAnswer, view: AnswerView): object {
-  const render = view.kind === 'text' ? textChoice : chatChoice;
+function answerObject(view: AnswerView, choices: object[], usage: Usage): object {
   return {
     id: view.id,
-    object: view.kind === 'text' ? 'text_completion' : 'chat.completion',
+    object: view.kind === 'chat' ? 'chat.completion' : 'text_completion',
     created: view.created,
     model: view.model,
     system_fingerprint: null,
-    choices: choices.map(([index, choice]) => render(index, choice, view)),
+    choices,
     usage: usageObject(usage),
   };
 }

@@ -14,7 +14,6 @@ import { terminalError } from './collect-answer.ts';
 import type { StreamEntry } from './follow-streams.ts';
 import { chatLogprobs, textLogprobs } from './render-logprobs.ts';
 import { ShownLogprobs } from './shown-logprobs.ts';
-import { EVENT_STREAM, type StreamFormat } from './stream-format.ts';
 
 export interface ChunkOptions extends AnswerView {
   /** Ends with a usage chunk; all others have `usage: null`. */
@@ -23,19 +22,12 @@ export interface ChunkOptions extends AnswerView {
   readonly afterSeq: number;
 }
 
-/** The format of one connection. */
-export function chunkFormat(options: ChunkOptions): StreamFormat {
-  return {
-    contentType: EVENT_STREAM,
-    encode: createChunkEncoder(options),
-    failure: failureEvent,
-    alive: (comment) => `: ${comment}\n\n`,
-  };
-}
+export type ChunkEncoder = (entry: StreamEntry) => string;
 
-function createChunkEncoder(options: ChunkOptions): (entry: StreamEntry) => string {
+/** An encoder for one connection. */
+export function createChunkEncoder(options: ChunkOptions): ChunkEncoder {
   const frame = chunkFrame(options);
-  const choiceEvent = options.kind === 'text' ? textChoices(options, frame) : chatChoices(options, frame);
+  const choiceEvent = options.kind === 'chat' ? chatChoices(options, frame) : textChoices(options, frame);
   return ({ seq, event }) => {
     if (event.type === 'end') return terminalEvents(options, frame, seq, event);
     const text = choiceEvent(seq, event);
@@ -44,7 +36,7 @@ function createChunkEncoder(options: ChunkOptions): (entry: StreamEntry) => stri
 }
 
 /** The event that ends a stream which cannot go on; without an id, as it reflects no entry. */
-function failureEvent(error: DomainError): string {
+export function failureEvent(error: DomainError): string {
   return `event: error\ndata: ${JSON.stringify(errorBody(error))}\n\n`;
 }
 
@@ -52,7 +44,7 @@ type Frame = (id: string, choices: string, usage?: string) => string;
 
 /** Everything around the choices is the same in all chunks of a stream and is written once. */
 function chunkFrame({ id, kind, created, model, includeUsage }: ChunkOptions): Frame {
-  const object = kind === 'text' ? 'text_completion' : 'chat.completion.chunk';
+  const object = kind === 'chat' ? 'chat.completion.chunk' : 'text_completion';
   const head = JSON.stringify({ id, object, created, model, system_fingerprint: null }).slice(0, -1);
   const tail = includeUsage ? ',"usage":null' : '';
   return (eventId, choices, usage) => {

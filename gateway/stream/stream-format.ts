@@ -1,5 +1,6 @@
 // How an API words a stream. Each API has one; everything else about a stream is the same for all.
 import type { DomainError } from '../../infra/errors/domain-error.ts';
+import { type ChunkOptions, createChunkEncoder, failureEvent } from './encode-chunks.ts';
 import type { StreamEntry } from './follow-streams.ts';
 
 export interface StreamFormat {
@@ -13,4 +14,14 @@ export interface StreamFormat {
 }
 
 /** Server-sent events. */
-export const EVENT_STREAM = 'text/event-stream; charset=utf-8';
+const EVENT_STREAM = 'text/event-stream; charset=utf-8';
+
+/** OpenAI's chunks. */
+export function chunkFormat(options: ChunkOptions): StreamFormat {
+  return {
+    contentType: EVENT_STREAM,
+    encode: createChunkEncoder(options),
+    failure: failureEvent,
+    alive: (comment) => `: ${comment}\n\n`,
+  };
+}
