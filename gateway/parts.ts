@@ -3,6 +3,7 @@
 
 import type { Config } from '../infra/config/config-schema.ts';
 import type { Logger } from '../infra/log/logger.ts';
+import type { AnswerReading } from '../infra/messages/answer-reading.ts';
 import type { GroupPlan } from '../infra/messages/group-plan.ts';
 import type { Metrics } from '../infra/metrics/metrics.ts';
 import type { QueueControl } from '../infra/queue/control-queues.ts';
@@ -18,15 +19,26 @@ import type { JobBoard } from './admin/job-board.ts';
 import type { Authenticator } from './auth/authenticate.ts';
 import type { RequestRateLimit } from './auth/limit-request-rate.ts';
 import type { Sessions } from './auth/sessions.ts';
+import type { Conversation } from './conversation/conversation.ts';
 import type { GenerationQueue } from './queue/enqueue-generation.ts';
 import type { StreamFollower } from './stream/follow-streams.ts';
 
-/** One message of a conversation. */
-export interface ChatMessage {
-  readonly role: 'system' | 'user' | 'assistant';
-  readonly content: string | readonly { readonly type: 'text'; readonly text: string }[];
-  /** Name of the speaker, for chat templates that render it. */
-  readonly name?: string;
+/** A conversation in tokens. */
+export interface EncodedChat {
+  readonly tokens: readonly number[];
+  /** The prompt ends inside the reasoning of the answer. */
+  readonly reasoningOpen: boolean;
+}
+
+/** What a model's template and vocabulary say about its answers. */
+export interface AnswerTraits {
+  /** Names of formats (gateway/answer-formats); null where the model does not write calls, or reasoning. */
+  readonly calls: string | null;
+  readonly reasoning: string | null;
+  /** The special tokens among the marks of these formats. */
+  readonly shownTokens: readonly number[];
+  /** Whether the template renders tools. */
+  readonly takesTools: boolean;
 }
 
 /** A model that workers currently serve, and the functions that prepare a request for it. */
@@ -38,11 +50,12 @@ export interface ServedModel {
   readonly maxContext: number;
   readonly vocab: number;
   readonly eosTokenIds: readonly number[];
+  readonly traits: AnswerTraits;
   /**
    * Renders the conversation with the chat template and encodes it. Throws `invalid_request` if the template rejects it,
    * `context_length_exceeded` if it is too long to encode, and `queue_full` or `unavailable` if too many prompts are waiting.
    */
-  encodeChat(messages: readonly ChatMessage[], tenant: string): Promise<readonly number[]>;
+  encodeChat(conversation: Conversation, tenant: string): Promise<EncodedChat>;
   /** Encodes plain text, including the tokens that the model expects before any text. Throws as `encodeChat` does. */
   encodeText(text: string, tenant: string): Promise<readonly number[]>;
   /** The bytes of a token; not necessarily valid UTF-8 on their own. */
@@ -82,6 +95,8 @@ export interface GatewayParts {
   readonly streams: StreamFollower;
   /** Metadata of a request, without its content; null if the request is unknown. */
   readonly findGeneration: (id: string) => Promise<GenerationRecord | null>;
+  /** How the answer to a request is read; null if all of its text is content. */
+  readonly findReading: (id: string) => Promise<AnswerReading | null>;
   readonly operations: Operations;
   readonly jobBoard: JobBoard;
   /** Reasons why this gateway is not ready; empty if it is. */

@@ -8,7 +8,7 @@ import { DomainError } from '../infra/errors/domain-error.ts';
 import type { Logger } from '../infra/log/logger.ts';
 import { createMetrics } from '../infra/metrics/metrics.ts';
 import { controlQueues } from '../infra/queue/control-queues.ts';
-import { listJobs, readGeneration } from '../infra/queue/inspect-jobs.ts';
+import { listJobs, readAnswerReading, readGeneration } from '../infra/queue/inspect-jobs.ts';
 import { listQueues } from '../infra/queue/inspect-queues.ts';
 import { checkRedisServer } from '../infra/redis/check-redis-server.ts';
 import { connectRedis } from '../infra/redis/connect.ts';
@@ -155,6 +155,7 @@ function createParts(config: Config, log: Logger, { redis, queue, late, models }
       close: async () => late.follower?.close(),
     },
     findGeneration: (id) => readGeneration(redis, id),
+    findReading: (id) => readAnswerReading(redis, id),
     operations: createOperations(redis, queue, tenants),
     jobBoard: createJobBoard({
       redis,

@@ -5,19 +5,23 @@ import { createChatTemplate, encodeRendered } from '../../infra/tokenizer/chat-t
 import { createTokenizer } from '../../infra/tokenizer/create-tokenizer.ts';
 import { GUARD } from '../../infra/tokenizer/guard-text.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
-import type { EncoderModel, Prompt, TokenTable } from './encoder-messages.ts';
+import { readTokenizerConfig } from '../../infra/tokenizer/tokenizer-config.ts';
+import { detectFormats } from '../answer-formats/detect-formats.ts';
+import { REASONING_FORMATS } from '../answer-formats/formats.ts';
+import type { AnswerTraits } from '../parts.ts';
+import type { EncodedPrompt, EncoderModel, LoadedModel, Prompt } from './encoder-messages.ts';
 import { interruptedAfter } from './interrupt-script.ts';
 import { limitedTemplate } from './limited-template.ts';
 import { promptField, refuseTooManyBytes, tooManyTokens } from './prompt-size.ts';
 import { longestToken, tokenTable } from './token-table.ts';
 
 export interface PromptEncoder {
-  readonly table: TokenTable;
+  readonly loaded: LoadedModel;
   /**
    * `onEncoding` is called when the template has been rendered.
    * @throws DomainError `invalid_request` or `context_length_exceeded`
    */
-  encode(prompt: Prompt, onEncoding: () => void): Promise<readonly number[]>;
+  encode(prompt: Prompt, onEncoding: () => void): Promise<EncodedPrompt>;
 }
 
 /** Text longer than this many characters per token of the context is counted window by window before it is encoded. */
@@ -30,21 +34,30 @@ const CUT_TOKENS = 256;
 /** @throws DomainError `bad_tokenizer` naming the file */
 export async function createPromptEncoder(model: EncoderModel): Promise<PromptEncoder> {
   const tokenizer = await createTokenizer(model.files);
-  const render = limitedTemplate(model, createChatTemplate(model.files, tokenizer));
+  const traits = detectFormats(readTokenizerConfig(model.files).chatTemplates.values(), tokenizer.addedTokens);
+  const render = limitedTemplate({ ...model, traits }, createChatTemplate(model.files, tokenizer));
+  const isOpen = reasoningOpenAt(traits);
   const table = tokenTable(tokenizer);
   const context = { maxContext: model.maxContext, longestToken: longestToken(table) };
   return {
-    table,
+    loaded: { table, traits },
     encode: async (prompt, onEncoding) => {
-      const text = prompt.kind === 'text' ? prompt.text : render(prompt.messages);
+      const text = prompt.kind === 'text' ? prompt.text : render(prompt.conversation);
       onEncoding();
       refuseTooManyBytes(Buffer.byteLength(text.replaceAll(GUARD, '')), prompt.kind, context);
       const encode = (part: string) =>
         encodeWithin(model.scriptMs + Math.ceil(part.length / 100), tokenizer, prompt.kind, part);
       await refuseByWindows(text, prompt.kind, model.maxContext, encode);
-      return encode(text);
+      const ids = Int32Array.from(await encode(text));
+      return { ids, reasoningOpen: prompt.kind === 'chat' && isOpen(text) };
     },
   };
+}
+
+/** Whether the text of a prompt ends where reasoning has begun. */
+function reasoningOpenAt({ reasoning }: AnswerTraits): (text: string) => boolean {
+  const format = reasoning === null ? undefined : REASONING_FORMATS.get(reasoning);
+  return (text) => format !== undefined && text.trimEnd().endsWith(format.open);
 }
 
 /** Tokens are counted in windows of bounded size, so memory does not grow with a prompt that is refused in the end. */

@@ -2,7 +2,8 @@
 // channel's serialization is V8's.
 import type { ErrorCode } from '../../infra/errors/domain-error.ts';
 import type { TokenizerFiles } from '../../infra/tokenizer/tokenizer-files.ts';
-import type { ChatMessage } from '../parts.ts';
+import type { Conversation } from '../conversation/conversation.ts';
+import type { AnswerTraits } from '../parts.ts';
 
 /** The first message to a process; `loaded` or `refused` answers it. */
 export interface EncoderModel {
@@ -18,7 +19,7 @@ export interface EncoderModel {
 
 /** A prompt as the client sent it. */
 export type Prompt =
-  | { readonly kind: 'chat'; readonly messages: readonly ChatMessage[] }
+  | { readonly kind: 'chat'; readonly conversation: Conversation }
   | { readonly kind: 'text'; readonly text: string };
 
 export type ToEncoder = EncoderModel | Prompt;
@@ -30,12 +31,24 @@ export interface TokenTable {
   readonly ends: Uint32Array;
 }
 
+/** What loading a model tells about it. */
+export interface LoadedModel {
+  readonly table: TokenTable;
+  readonly traits: AnswerTraits;
+}
+
+export interface EncodedPrompt {
+  readonly ids: Int32Array;
+  /** A conversation's prompt ends inside the reasoning of the answer. */
+  readonly reasoningOpen: boolean;
+}
+
 export type FromEncoder =
-  | { readonly kind: 'loaded'; readonly table: TokenTable }
+  | { readonly kind: 'loaded'; readonly table: TokenTable; readonly traits: AnswerTraits }
   /** The chat template has been rendered. */
   | { readonly kind: 'encoding' }
   /** `rssBytes`: memory of the process now. */
-  | { readonly kind: 'tokens'; readonly ids: Int32Array; readonly rssBytes: number }
+  | { readonly kind: 'tokens'; readonly prompt: EncodedPrompt; readonly rssBytes: number }
   | { readonly kind: 'refused'; readonly error: RefusedPrompt };
 
 /** A DomainError without its stack. */

@@ -1,6 +1,6 @@
 // A place for an encoder process: started when it is needed, again after it died. Decides nothing about blame.
 import { EncoderChild, EncoderDied } from './encoder-child.ts';
-import type { EncoderModel, Prompt, TokenTable } from './encoder-messages.ts';
+import type { EncodedPrompt, EncoderModel, LoadedModel, Prompt } from './encoder-messages.ts';
 
 export interface EncoderLimits {
   readonly loadMs: number;
@@ -14,7 +14,7 @@ export interface EncoderLimits {
 
 interface Loaded {
   readonly child: EncoderChild;
-  readonly table: Promise<TokenTable>;
+  readonly model: Promise<LoadedModel>;
 }
 
 export class EncoderProcess {
@@ -28,13 +28,13 @@ export class EncoderProcess {
   }
 
   /** Starts the process unless it runs. @throws DomainError `bad_tokenizer`, or EncoderDied */
-  async load(): Promise<TokenTable> {
+  async load(): Promise<LoadedModel> {
     if (this.#loaded === undefined || this.#loaded.child.hasEnded) this.#loaded = this.#start();
-    return this.#loaded.table;
+    return this.#loaded.model;
   }
 
   /** @throws DomainError for what is refused, or EncoderDied */
-  async encode(prompt: Prompt, bytes: number): Promise<Int32Array> {
+  async encode(prompt: Prompt, bytes: number): Promise<EncodedPrompt> {
     await this.load();
     const child = this.#loaded?.child;
     if (child === undefined) throw new EncoderDied('loading', 'it was stopped');
@@ -42,7 +42,7 @@ export class EncoderProcess {
     const answer = await child.ask(prompt, phase, this.#limits.promptMs(bytes));
     if (answer.kind !== 'tokens') throw new TypeError(`An encoder answered a prompt with '${answer.kind}'`);
     if (answer.rssBytes > this.#limits.rssBytes) this.stop();
-    return answer.ids;
+    return answer.prompt;
   }
 
   /** Kills the process, even if it is busy. */
@@ -53,12 +53,12 @@ export class EncoderProcess {
 
   #start(): Loaded {
     const child = new EncoderChild(this.#limits.heapMiB);
-    const table = child.ask(this.#model, 'loading', this.#limits.loadMs).then((answer) => {
+    const model = child.ask(this.#model, 'loading', this.#limits.loadMs).then((answer) => {
       if (answer.kind !== 'loaded') throw new TypeError(`An encoder answered a model with '${answer.kind}'`);
-      return answer.table;
+      return { table: answer.table, traits: answer.traits };
     });
     // A process without a model is useless. The caller of the pending request handles the rejection.
-    table.catch(() => child.stop());
-    return { child, table };
+    model.catch(() => child.stop());
+    return { child, model };
   }
 }

@@ -1,13 +1,16 @@
 // A chat template with a time limit, and the decision whose fault it is when a limit is exceeded: the client's, unless the
 // shortest conversation exceeds it too.
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import type { ChatTemplate } from '../../infra/tokenizer/chat-template.ts';
-import type { ChatMessage } from '../parts.ts';
+import type { ChatInput, ChatTemplate } from '../../infra/tokenizer/chat-template.ts';
+import { CALL_FORMATS } from '../answer-formats/formats.ts';
+import { type Conversation, plainConversation } from '../conversation/conversation.ts';
+import { templateInput } from '../conversation/template-input.ts';
+import type { AnswerTraits } from '../parts.ts';
 import type { EncoderModel } from './encoder-messages.ts';
 import { interruptedAfter } from './interrupt-script.ts';
 
 /** What every template can render. */
-export const SHORTEST_CONVERSATION: readonly ChatMessage[] = [{ role: 'user', content: 'Hi' }];
+export const SHORTEST_CONVERSATION = plainConversation([{ role: 'user', content: 'Hi' }]);
 
 /** A limit of time, of the stack or of the length of a string. */
 class LimitExceeded extends Error {}
@@ -18,9 +21,13 @@ class LimitExceeded extends Error {}
  * when it exceeds a limit with any
  */
 export function limitedTemplate(
-  { name, scriptMs }: Pick<EncoderModel, 'name' | 'scriptMs'>,
+  {
+    name,
+    scriptMs,
+    traits,
+  }: Pick<EncoderModel, 'name' | 'scriptMs'> & { readonly traits: Pick<AnswerTraits, 'calls'> },
   template: ChatTemplate | null,
-): (messages: readonly ChatMessage[]) => string {
+): (conversation: Conversation) => string {
   if (template === null) {
     return () => {
       const message = `The model '${name}' has no chat template. Use /v1/completions.`;
@@ -28,10 +35,12 @@ export function limitedTemplate(
     };
   }
   let broken: DomainError | undefined;
-  return (messages) => {
+  const argumentsAs = CALL_FORMATS.get(traits.calls ?? '')?.argumentsAs ?? 'object';
+  const inputOf = (conversation: Conversation) => templateInput(conversation, argumentsAs);
+  return (conversation) => {
     if (broken !== undefined) throw broken;
     try {
-      return renderWithin(scriptMs, template, messages);
+      return renderWithin(scriptMs, template, inputOf(conversation));
     } catch (thrown) {
       if (!(thrown instanceof LimitExceeded)) throw thrown;
       if (canRenderAny(scriptMs, template)) throw templateExceeds(thrown.message);
@@ -57,15 +66,14 @@ export function brokenTemplate(model: string, limit: string): DomainError {
 
 function canRenderAny(ms: number, template: ChatTemplate): boolean {
   try {
-    renderWithin(ms, template, SHORTEST_CONVERSATION);
+    renderWithin(ms, template, templateInput(SHORTEST_CONVERSATION, 'object'));
     return true;
   } catch (thrown) {
     return !(thrown instanceof LimitExceeded);
   }
 }
 
-function renderWithin(ms: number, template: ChatTemplate, messages: readonly ChatMessage[]): string {
-  const input = { messages: messages.map(copy), tools: null, addGenerationPrompt: true };
+function renderWithin(ms: number, template: ChatTemplate, input: ChatInput): string {
   const tooSlow = () => new LimitExceeded(`it takes longer than ${ms / 1000} seconds`);
   try {
     return interruptedAfter(ms, () => template.render(input), tooSlow);
@@ -76,9 +84,4 @@ function renderWithin(ms: number, template: ChatTemplate, messages: readonly Cha
     }
     throw thrown;
   }
-}
-
-/** Without what has no value, which a template would take for defined. */
-function copy({ role, content, name }: ChatMessage) {
-  return { role, content, ...(name !== undefined && { name }) };
 }

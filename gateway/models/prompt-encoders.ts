@@ -3,7 +3,7 @@
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Logger } from '../../infra/log/logger.ts';
 import { EncoderDied } from './encoder-child.ts';
-import type { EncoderModel, Prompt, TokenTable } from './encoder-messages.ts';
+import type { EncodedPrompt, EncoderModel, LoadedModel, Prompt } from './encoder-messages.ts';
 import { type EncoderLimits, EncoderProcess } from './encoder-process.ts';
 import { brokenTemplate, SHORTEST_CONVERSATION, templateExceeds } from './limited-template.ts';
 import { PromptQueue, QUEUE_BOUNDS, type WaitingPrompt } from './prompt-queue.ts';
@@ -25,7 +25,7 @@ const IDLE_MS = 60_000;
 
 interface Waiting extends WaitingPrompt {
   readonly prompt: Prompt;
-  readonly resolve: (ids: Int32Array) => void;
+  readonly resolve: (encoded: EncodedPrompt) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -55,7 +55,7 @@ export class PromptEncoders {
   }
 
   /** Loads the model. @throws DomainError `bad_tokenizer` naming the file, or that its files ended the process */
-  async load(): Promise<TokenTable> {
+  async load(): Promise<LoadedModel> {
     try {
       return await this.#lanes[0].process.load();
     } catch (thrown) {
@@ -64,11 +64,11 @@ export class PromptEncoders {
   }
 
   /**
-   * Token ids of a prompt of `tenant`.
+   * A prompt of `tenant` in tokens.
    * @throws DomainError `invalid_request`, `context_length_exceeded`, `bad_tokenizer`, or when too much waits `queue_full` or
    * `unavailable`
    */
-  encode(prompt: Prompt, tenant: string): Promise<Int32Array> {
+  encode(prompt: Prompt, tenant: string): Promise<EncodedPrompt> {
     return new Promise((resolve, reject) => {
       this.#queue.add({ prompt, tenant, bytes: promptBytes(prompt), resolve, reject });
       for (const lane of this.#lanes) this.#serve(lane);
@@ -114,7 +114,7 @@ export class PromptEncoders {
     else if (lane === this.#lanes[1]) lane.idle = setTimeout(() => lane.process.stop(), IDLE_MS).unref();
   }
 
-  async #encode(lane: Lane, { prompt, bytes }: Waiting): Promise<Int32Array> {
+  async #encode(lane: Lane, { prompt, bytes }: Waiting): Promise<EncodedPrompt> {
     if (prompt.kind === 'chat' && this.#broken !== undefined) throw this.#broken;
     try {
       return await lane.process.encode(prompt, bytes);
@@ -127,7 +127,7 @@ export class PromptEncoders {
   /** Whether the template exceeds a limit with every conversation. @throws DomainError `bad_tokenizer` then */
   async #testTemplate(lane: Lane, reason: string): Promise<void> {
     try {
-      await lane.process.encode({ kind: 'chat', messages: SHORTEST_CONVERSATION }, 0);
+      await lane.process.encode({ kind: 'chat', conversation: SHORTEST_CONVERSATION }, 0);
     } catch (thrown) {
       // A limit that did not end the process was found out by the process itself.
       if (thrown instanceof DomainError && thrown.code === 'bad_tokenizer') this.#broken = thrown;

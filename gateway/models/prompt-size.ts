@@ -13,7 +13,7 @@ export interface ContextSize {
 /** Bytes of the client's text in UTF-8. */
 export function promptBytes(prompt: Prompt): number {
   if (prompt.kind === 'text') return Buffer.byteLength(prompt.text);
-  const texts = prompt.messages.flatMap(({ content }) =>
+  const texts = prompt.conversation.messages.flatMap(({ content }) =>
     typeof content === 'string' ? content : content.map(({ text }) => text),
   );
   return texts.reduce((bytes, text) => bytes + Buffer.byteLength(text), 0);

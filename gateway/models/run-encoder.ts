@@ -13,13 +13,13 @@ function answer(message: FromEncoder): void {
 
 async function load(model: EncoderModel): Promise<FromEncoder> {
   encoder = await createPromptEncoder(model);
-  return { kind: 'loaded', table: encoder.table };
+  return { kind: 'loaded', ...encoder.loaded };
 }
 
 async function encode(prompt: Prompt): Promise<FromEncoder> {
   if (encoder === undefined) throw new TypeError('A prompt came before the model');
-  const ids = await encoder.encode(prompt, () => answer({ kind: 'encoding' }));
-  return { kind: 'tokens', ids: Int32Array.from(ids), rssBytes: process.memoryUsage.rss() };
+  const encoded = await encoder.encode(prompt, () => answer({ kind: 'encoding' }));
+  return { kind: 'tokens', prompt: encoded, rssBytes: process.memoryUsage.rss() };
 }
 
 function refusal(thrown: unknown): RefusedPrompt {

@@ -56,12 +56,13 @@ function buildModel(card: ModelCard, log: Logger): BuiltModel {
 }
 
 async function describeModel(card: ModelCard, encoders: PromptEncoders): Promise<ServedModel> {
-  const table = await encoders.load();
+  const { table, traits } = await encoders.load();
   const { name, created, maxContext, vocab, eosTokenIds } = card;
   const size = { maxContext, longestToken: longestToken(table) };
   const encode = async (prompt: Prompt, tenant: string) => {
     refuseTooManyBytes(promptBytes(prompt), prompt.kind, size);
-    return Array.from(await encoders.encode(prompt, tenant));
+    const { ids, reasoningOpen } = await encoders.encode(prompt, tenant);
+    return { tokens: Array.from(ids), reasoningOpen };
   };
   return {
     name,
@@ -69,8 +70,9 @@ async function describeModel(card: ModelCard, encoders: PromptEncoders): Promise
     maxContext,
     vocab,
     eosTokenIds,
-    encodeChat: (messages, tenant) => encode({ kind: 'chat', messages }, tenant),
-    encodeText: (text, tenant) => encode({ kind: 'text', text }, tenant),
+    traits,
+    encodeChat: (conversation, tenant) => encode({ kind: 'chat', conversation }, tenant),
+    encodeText: async (text, tenant) => (await encode({ kind: 'text', text }, tenant)).tokens,
     tokenBytes: (id) => bytesOfToken(table, id),
   };
 }

@@ -89,6 +89,7 @@ async function enqueue(redis: Redis, options: GenerationQueueOptions, input: Enq
     idempotency?.bodyDigest ?? '',
     options.keptMs ?? ENDED_TTL_MS,
     JSON.stringify(request),
+    request.reading === undefined ? '' : JSON.stringify(request.reading),
   ]);
   if (kind === 1) return { id: request.id, repeated: false, position: Number(detail) };
   return { id: String(detail), repeated: true, position: Math.max(0, Number(place)) };

@@ -3,8 +3,9 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GenerationRequest, LogprobsOptions } from '../../infra/messages/generation-request.ts';
 import { readTraceparent } from '../../infra/trace/trace-context.ts';
 import type { Caller } from '../auth/principal.ts';
+import { type ChatMessage, plainConversation } from '../conversation/conversation.ts';
 import type { GatewayContext } from '../environment.ts';
-import type { ChatMessage, GatewayParts, ServedModel } from '../parts.ts';
+import type { GatewayParts, ServedModel } from '../parts.ts';
 import { findModel } from './admit-generation.ts';
 import { buildGenerationRequest, type RequestContext } from './build-generation-request.ts';
 import { type ChatCompletionBody, chatCompletionSchema } from './chat-completion-schema.ts';
@@ -58,7 +59,8 @@ export async function prepareConversation(
   const logprobs = chatLogprobsOptions(body);
   const maxTokens = chatMaxTokens(body);
   const model = await findModel(parts, admitted.policy, body.model);
-  const tokens = await model.encodeChat(body.messages.map(toChatMessage), admitted.principal.tenant);
+  const conversation = plainConversation(body.messages.map(toChatMessage));
+  const { tokens } = await model.encodeChat(conversation, admitted.principal.tenant);
   const prompts = [{ field: 'messages', tokens }];
   return finish(parts, c, admitted, { kind, prompts, maxTokens, logprobs, echo: false, model, body, bytes });
 }

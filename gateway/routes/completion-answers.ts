@@ -3,6 +3,9 @@ import { z } from '@hono/zod-openapi';
 
 const unixSeconds = z.int().min(0).describe('Unix time in seconds.');
 const finishReason = z.enum(['stop', 'length']);
+const chatFinishReason = z
+  .enum(['stop', 'length', 'tool_calls', 'function_call'])
+  .describe('`function_call` for requests with the older `functions`.');
 const choiceIndex = z.int().min(0);
 const tokenCount = z.int().min(0);
 
@@ -13,6 +16,9 @@ const usageSchema = z
     total_tokens: tokenCount,
     prompt_tokens_details: z.object({
       cached_tokens: tokenCount.describe('Prompt tokens served from the prefix cache.'),
+    }),
+    completion_tokens_details: z.object({
+      reasoning_tokens: tokenCount.describe('Completion tokens of `reasoning_content`.'),
     }),
   })
   .openapi('Usage');
@@ -46,6 +52,40 @@ const head = {
   system_fingerprint: z.null(),
 };
 
+const functionCall = z
+  .object({ name: z.string(), arguments: z.string().describe('JSON text, as the model wrote it.') })
+  .openapi('FunctionCall');
+
+const toolCall = z.object({ id: z.string(), type: z.literal('function'), function: functionCall }).openapi('ToolCall');
+
+const functionDelta = z.object({ name: z.string().optional(), arguments: z.string() });
+
+const toolCallDelta = z.object({
+  index: choiceIndex,
+  id: z.string().optional().describe('With the name, in the first piece of a call.'),
+  type: z.literal('function').optional(),
+  function: functionDelta,
+});
+
+const reasoningContent = z.string().optional().describe('What the model thought before its answer.');
+
+const chatMessage = z.object({
+  role: z.literal('assistant'),
+  content: z.string().nullable().describe('Null if the answer consists of calls.'),
+  reasoning_content: reasoningContent,
+  refusal: z.null(),
+  tool_calls: z.array(toolCall).optional(),
+  function_call: functionCall.optional(),
+});
+
+const chatDelta = z.object({
+  role: z.literal('assistant').optional(),
+  content: z.string().optional(),
+  reasoning_content: reasoningContent,
+  tool_calls: z.array(toolCallDelta).optional(),
+  function_call: functionDelta.optional(),
+});
+
 export const chatCompletionAnswer = z
   .object({
     ...head,
@@ -53,9 +93,9 @@ export const chatCompletionAnswer = z
     choices: z.array(
       z.object({
         index: choiceIndex,
-        message: z.object({ role: z.literal('assistant'), content: z.string(), refusal: z.null() }),
+        message: chatMessage,
         logprobs: chatLogprobsSchema.nullable(),
-        finish_reason: finishReason,
+        finish_reason: chatFinishReason,
       }),
     ),
     usage: usageSchema,
@@ -71,9 +111,9 @@ export const chatCompletionChunk = z
     choices: z.array(
       z.object({
         index: choiceIndex,
-        delta: z.object({ role: z.literal('assistant').optional(), content: z.string().optional() }),
+        delta: chatDelta,
         logprobs: chatLogprobsSchema.nullable(),
-        finish_reason: finishReason.nullable(),
+        finish_reason: chatFinishReason.nullable(),
       }),
     ),
     usage: chunkUsage,

@@ -6,14 +6,14 @@
 // finish_reason share a chunk.) A resumed stream replays the state silently up to the client's id.
 
 import type { DomainError } from '../../infra/errors/domain-error.ts';
-import type { TerminalEvent, TokensEvent } from '../../infra/messages/token-event.ts';
+import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import { errorBody } from '../errors/error-to-http.ts';
 import { beyondEnd } from '../request/read-client-headers.ts';
+import { type AnswerEvent, type ChoiceEvent, createAnswerEvents } from './answer-events.ts';
 import { type AnswerView, usageObject } from './answer-view.ts';
-import { terminalError } from './collect-answer.ts';
+import { createChatDelta } from './chat-delta.ts';
 import type { StreamEntry } from './follow-streams.ts';
 import { chatLogprobs, textLogprobs } from './render-logprobs.ts';
-import { ShownLogprobs } from './shown-logprobs.ts';
 
 export interface ChunkOptions extends AnswerView {
   /** Ends with a usage chunk; all others have `usage: null`. */
@@ -27,10 +27,13 @@ export type ChunkEncoder = (entry: StreamEntry) => string;
 /** An encoder for one connection. */
 export function createChunkEncoder(options: ChunkOptions): ChunkEncoder {
   const frame = chunkFrame(options);
+  const read = createAnswerEvents(options.id, options.kind === 'chat' ? options.reading : null);
   const choiceEvent = options.kind === 'chat' ? chatChoices(options, frame) : textChoices(options, frame);
   return ({ seq, event }) => {
-    if (event.type === 'end') return terminalEvents(options, frame, seq, event);
-    const text = choiceEvent(seq, event);
+    const events = read(event);
+    const last = events.at(-1);
+    if (last?.type === 'end') return terminalEvents(options, frame, seq, last);
+    const text = choiceEvent(seq, event as TokensEvent, events as readonly ChoiceEvent[]);
     return seq > options.afterSeq ? text : '';
   };
 }
@@ -53,18 +56,19 @@ function chunkFrame({ id, kind, created, model, includeUsage }: ChunkOptions): F
   };
 }
 
-function chatChoices(view: AnswerView, frame: Frame): (seq: number, event: TokensEvent) => string {
-  const started = new Map<number, ShownLogprobs>();
-  return (seq, event) => {
-    const first = !started.has(event.choice);
-    const shown = started.get(event.choice) ?? new ShownLogprobs();
-    started.set(event.choice, shown);
-    const role = first ? frame('', chatChoice(event.choice, '{"role":"assistant","content":""}', 'null', 'null')) : '';
-    const tokens = shown.take(event);
-    if (event.text === '' && event.finish === null) return role;
-    const delta = event.text === '' ? '{}' : `{"content":${JSON.stringify(event.text)}}`;
-    const logprobs = event.logprobs === null ? 'null' : JSON.stringify(chatLogprobs(tokens, view.tokenBytes));
-    return role + frame(`id: ${seq}\n`, chatChoice(event.choice, delta, logprobs, JSON.stringify(event.finish)));
+type ChoiceEncoder = (seq: number, entry: TokensEvent, events: readonly ChoiceEvent[]) => string;
+
+/** What an entry adds stands in one chunk, behind the one that names the role. */
+function chatChoices({ tokenBytes, reading }: AnswerView, frame: Frame): ChoiceEncoder {
+  const deltaOf = createChatDelta(reading?.legacyFunctions === true);
+  return (seq, { choice, finish }, events) => {
+    const isFirst = events.some(({ type }) => type === 'start');
+    const role = isFirst ? frame('', chatChoice(choice, '{"role":"assistant","content":""}', 'null', 'null')) : '';
+    const { delta, finishReason } = deltaOf(events);
+    const shown = events.find((event) => event.type === 'logprobs');
+    if (delta === '{}' && finish === null && (shown?.logprobs.length ?? 0) === 0) return role;
+    const logprobs = shown === undefined ? 'null' : JSON.stringify(chatLogprobs(shown.logprobs, tokenBytes));
+    return role + frame(`id: ${seq}\n`, chatChoice(choice, delta, logprobs, JSON.stringify(finishReason)));
   };
 }
 
@@ -72,7 +76,7 @@ function chatChoice(index: number, delta: string, logprobs: string, finish: stri
   return `{"index":${index},"delta":${delta},"logprobs":${logprobs},"finish_reason":${finish}}`;
 }
 
-function textChoices(view: AnswerView, frame: Frame): (seq: number, event: TokensEvent) => string {
+function textChoices(view: AnswerView, frame: Frame): ChoiceEncoder {
   return (seq, { choice, text, logprobs, finish }) => {
     // Nothing to show yet: the text is held back, for instance because it may become a stop string.
     if (text === '' && logprobs === null && finish === null) return '';
@@ -82,12 +86,12 @@ function textChoices(view: AnswerView, frame: Frame): (seq: number, event: Token
 }
 
 /** Repeats the end of a stream to a client that resumes after it. */
-function terminalEvents(options: ChunkOptions, frame: Frame, seq: number, event: TerminalEvent): string {
+function terminalEvents(options: ChunkOptions, frame: Frame, seq: number, end: Extract<AnswerEvent, { type: 'end' }>) {
   const id = `id: ${seq}\n`;
   // While it runs, a stream may be behind its client, after Redis lost its last second; once it has ended it is not.
-  const error = terminalError(event) ?? beyondEnd(options.afterSeq, seq);
+  const error = end.error ?? beyondEnd(options.afterSeq, seq);
   if (error !== undefined) return id + failureEvent(error);
   const wanted = options.includeUsage && seq > options.afterSeq;
-  const usage = wanted ? frame('', '', JSON.stringify(usageObject(event.usage))) : '';
+  const usage = wanted ? frame('', '', JSON.stringify(usageObject(end.usage))) : '';
   return `${usage}${id}data: [DONE]\n\n`;
 }

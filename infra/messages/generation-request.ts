@@ -1,6 +1,8 @@
 // A parsed request, stored in Redis at `cv:req:<id>` by the gateway and read by workers. Prompts are token ids, so a worker
 // needs neither the chat template nor the client's JSON.
 
+import type { AnswerReading } from './answer-reading.ts';
+
 /** Requests log-probabilities of the sampled tokens and of their most likely alternatives. */
 export interface LogprobsOptions {
   /** Alternatives per position, 0..20. */
@@ -66,6 +68,10 @@ export interface GenerationRequest {
   readonly resumeSeconds: number;
   /** W3C trace context of the HTTP request; '' if absent. */
   readonly traceparent: string;
+  /** Special tokens that are part of the answer's text, by their names: marks around calls and reasoning. */
+  readonly shownTokens?: readonly number[];
+  /** How gateways read the answer; absent if all of its text is content. Workers ignore it. */
+  readonly reading?: AnswerReading;
 }
 
 /** The format of version 0.1.0: one prompt, no echo. Requests may wait in Redis across an upgrade. */

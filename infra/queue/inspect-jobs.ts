@@ -1,6 +1,7 @@
 // Views of jobs for operators: states, times, token counts. Never reads prompts or completions (`cv:req:`, `cv:out:`).
 import type { Redis } from 'ioredis';
 import { DomainError } from '../errors/domain-error.ts';
+import type { AnswerReading } from '../messages/answer-reading.ts';
 import { keyOf } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
 import { runScript, toHash } from '../redis/scripts.ts';
@@ -25,6 +26,12 @@ const LARGEST_PAGE = 200;
 /** One job; null when unknown. The caller checks that the tenant may see it. */
 export async function readGeneration(redis: Redis, id: string): Promise<GenerationRecord | null> {
   return parseGenerationRecord(id, await askRedis(redis.hgetall(keyOf('job', id))));
+}
+
+/** How the answer to a request is read; null if all of its text is content, and for unknown requests. */
+export async function readAnswerReading(redis: Redis, id: string): Promise<AnswerReading | null> {
+  const json = await askRedis(redis.hget(keyOf('job', id), 'reading'));
+  return json === null ? null : JSON.parse(json);
 }
 
 /**

@@ -68,11 +68,11 @@ export const KEYS: readonly KeyInfo[] = [
   durable(
     'cv:job:*',
     'hash',
-    'GenerationRecord: metadata of a request, without its content',
+    'GenerationRecord: metadata of a request, without its content; how its answer is read, with names of tools',
     'gateway, leader',
     'all',
     '24 h; 10 min after the end',
-    '700 B',
+    '700 B; names of tools and their text parameters in addition',
   ),
   durable(
     'cv:out:*',

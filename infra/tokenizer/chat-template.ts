@@ -14,6 +14,8 @@ export interface ChatInput {
   readonly tools: readonly unknown[] | null;
   /** Ends the prompt where the assistant's answer begins. */
   readonly addGenerationPrompt: boolean;
+  /** More variables, as `enable_thinking`; none of them replaces those above. */
+  readonly variables?: Readonly<Record<string, unknown>>;
 }
 
 export interface ChatTemplate {
@@ -72,6 +74,7 @@ function tokenVariables(tokens: NamedTokens): Record<string, string> {
 
 function inputVariables(input: ChatInput, guard: ChatGuard): Record<string, unknown> {
   return {
+    ...(guard.value(input.variables ?? {}) as Record<string, unknown>),
     messages: input.messages.map(guard.message),
     ...(input.tools === null ? {} : { tools: guard.value(input.tools) }),
     add_generation_prompt: input.addGenerationPrompt,

@@ -14,6 +14,7 @@ const WAITING_TOKENS = 8;
 /** Turns the ids of one choice into text, piece by piece; the pieces together are the decoded whole. */
 export class IncrementalDetokenizer {
   readonly #tokenizer: Tokenizer;
+  readonly #shownTokens: ReadonlySet<number>;
   /** Context ids, then ids whose text is not shown yet. */
   #window: number[];
   #contextSize: number;
@@ -21,10 +22,11 @@ export class IncrementalDetokenizer {
 
   /**
    * `context`: the tokens before the first pushed one; its end decides whether a leading space belongs to the text. A character
-   * that is open there belongs to the text as a whole.
+   * that is open there belongs to the text as a whole. `shownTokens`: special tokens whose names are text.
    */
-  constructor(tokenizer: Tokenizer, context: readonly number[]) {
+  constructor(tokenizer: Tokenizer, context: readonly number[], shownTokens: readonly number[] = []) {
     this.#tokenizer = tokenizer;
+    this.#shownTokens = new Set(shownTokens);
     this.#window = context.filter((id) => !tokenizer.isSilent(id)).slice(-CONTEXT_TOKENS);
     this.#contextSize = this.#window.length - this.#countOpenTokens();
     this.#contextText = tokenizer.decode(this.#window.slice(0, this.#contextSize));
@@ -32,7 +34,7 @@ export class IncrementalDetokenizer {
 
   /** Adds one id. Returns the text that is complete now, '' when a character is still open. */
   push(id: number): string {
-    if (this.#tokenizer.isSilent(id)) return '';
+    if (this.#tokenizer.isSilent(id)) return this.#shownTokens.has(id) ? this.#showName(id) : '';
     this.#window.push(id);
     const text = this.#tokenizer.decode(this.#window);
     if (text.length > this.#contextText.length && (!text.endsWith('\uFFFD') || this.#waitsForNothing())) {
@@ -44,6 +46,12 @@ export class IncrementalDetokenizer {
   /** Ends the text: what is still open is shown as `decode` has it. */
   finish(): string {
     return this.#show(this.#window.length, this.#tokenizer.decode(this.#window));
+  }
+
+  /** A character that was still open stays open: the name ends it. */
+  #showName(id: number): string {
+    const open = this.#window.length > this.#contextSize ? this.finish() : '';
+    return open + Buffer.from(this.#tokenizer.tokenBytes(id)).toString();
   }
 
   /** Shows the first `count` ids of the window, whose text is `text`; they become the context of the rest. */

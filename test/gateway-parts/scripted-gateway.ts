@@ -30,7 +30,8 @@ const BYTE_MODEL: ServedModel = {
   maxContext: MAX_CONTEXT,
   vocab: 257,
   eosTokenIds: [256],
-  encodeChat: async (messages) => {
+  traits: { calls: 'hermes', reasoning: null, shownTokens: [], takesTools: true },
+  encodeChat: async ({ messages }) => {
     const [first] = messages;
     if (first?.role === 'assistant') {
       throw new DomainError('invalid_request', 'The chat template refuses these messages.', { param: 'messages' });
@@ -38,7 +39,7 @@ const BYTE_MODEL: ServedModel = {
     const texts = messages.map(({ content }) =>
       typeof content === 'string' ? content : content.map((p) => p.text).join(''),
     );
-    return [...Buffer.from(texts.join('\n'))];
+    return { tokens: [...Buffer.from(texts.join('\n'))], reasoningOpen: false };
   },
   encodeText: async (text) => [...Buffer.from(text)],
   tokenBytes: (id) => (id < 256 ? Uint8Array.of(id) : new Uint8Array()),
@@ -52,11 +53,14 @@ export interface GatewayOptions {
   readonly script?: Script;
   readonly config?: ConfigInput;
   readonly log?: GatewayParts['log'];
+  /** Changes to a model of bytes whose calls are Hermes'. */
+  readonly model?: Partial<ServedModel>;
 }
 
 /** Builds a gateway. `post`, `get` and `send` call it with a key of tenant `acme`, unless `headers` replace it. */
 export async function createScriptedGateway(options: GatewayOptions = {}) {
   const config: Config = configSchema.parse(options.config ?? {});
+  const model = { ...BYTE_MODEL, ...options.model };
   const worker = createScriptedWorker(options.script ?? HELLO);
   const keys = createMemoryKeys();
   const tenants = createMemoryTenants();
@@ -85,10 +89,11 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
       seconds: config.auth.sessionSeconds,
     }),
     rateLimit: { count: async () => UNLIMITED, read: async () => UNLIMITED },
-    models: { list: () => [BYTE_MODEL], find: async (name) => (name === BYTE_MODEL.name ? BYTE_MODEL : undefined) },
+    models: { list: () => [model], find: async (name) => (name === model.name ? model : undefined) },
     queue: worker.queue,
     streams: worker.streams,
     findGeneration: async (id) => worker.record(id),
+    findReading: async (id) => worker.requests.find((request) => request.id === id)?.reading ?? null,
     operations: {
       queues: async () => [],
       jobs: async () => ({ jobs: [], next: null, total: 0 }),

@@ -26,9 +26,10 @@ export class Answer {
     this.#request = request;
     this.#stopTokens = new Set(request.stopTokens);
     this.#prompt = promptOf(request, choice);
-    this.#detokenizer = new IncrementalDetokenizer(tokenizer, request.echo ? [] : this.#prompt);
+    const shown = request.shownTokens ?? [];
+    this.#detokenizer = new IncrementalDetokenizer(tokenizer, request.echo ? [] : this.#prompt, shown);
     this.#stopStrings = new StopStringMatcher(request.stop);
-    this.#isSilent = (id) => this.#stopTokens.has(id) || tokenizer.isSilent(id);
+    this.#isSilent = (id) => this.#stopTokens.has(id) || (tokenizer.isSilent(id) && !shown.includes(id));
   }
 
   /** Tokens generated so far, a stop token included. */

@@ -2,7 +2,8 @@
 -- and hands it to a group that waits for work, or tells leaders that there may be some. All of it, or nothing.
 --   KEYS 1 idempotency key, '' for none; 2 request
 --   ARGV 1 id, 2 queue, 3 model, 4 tenant, 5 reserved tokens, 6 prompt tokens, 7 resume seconds, 8 waiting limit,
---        9 gateway, 10 body digest, 11 ms that request, answer and idempotency key stay after the end, 12 request JSON
+--        9 gateway, 10 body digest, 11 ms that request, answer and idempotency key stay after the end, 12 request JSON,
+--        13 how the answer is read, JSON, '' for none
 -- Out: {1, requests ahead} admitted; {2, earlier id, its place or -1}; {3, dispatch gap or '', ms since the last
 -- dispatch or ''} full; {-3} key with another body; {-4} draining; {-6} id in use; {-9} the tenant is blocked.
 -- @include clock
@@ -71,6 +72,7 @@ end
 
 redis.call('HSET', P.job .. id, 'state', 'waiting', 'queue', queue, 'model', model, 'tenant', ARGV[4],
   'reserved', ARGV[5], 'prompt', ARGV[6], 'resume', ARGV[7], 'kept', ARGV[11], 'followers', ARGV[9], 'enqueued', time)
+if ARGV[13] ~= '' then redis.call('HSET', P.job .. id, 'reading', ARGV[13]) end
 redis.call('PEXPIRE', P.job .. id, L.requestTtlMs)
 redis.call('SET', KEYS[2], ARGV[12], 'PX', L.requestTtlMs)
 redis.call('ZADD', P.waiting .. queue, time, id)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { plainConversation } from '../../../gateway/conversation/conversation.ts';
 import { ENCODER_LIMITS, PromptEncoders } from '../../../gateway/models/prompt-encoders.ts';
 import { refuseTooManyBytes } from '../../../gateway/models/prompt-size.ts';
 import { bytesOfToken, longestToken, tokenTable } from '../../../gateway/models/token-table.ts';
@@ -27,7 +28,8 @@ function encodersOf(files: TokenizerFiles, changes: { maxContext?: number; heapM
   return encoders;
 }
 
-const say = (content: string) => ({ kind: 'chat', messages: [{ role: 'user', content }] }) as const;
+const say = (content: string) =>
+  ({ kind: 'chat', conversation: plainConversation([{ role: 'user', content }]) }) as const;
 const CHATML = '{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}';
 const withTemplate = (chatTemplate: string) => filesOf(byteLevelJson(), { chatTemplate });
 
@@ -49,14 +51,14 @@ for (const [name, files] of FILES) {
     assert.ok(template !== null);
     const parsed = { specials: 'parsed', addPromptTokens: true } as const;
     const check = async (content: string) => {
-      const input = { messages: say(content).messages, tools: null, addGenerationPrompt: true };
+      const input = { messages: [{ role: 'user', content }], tools: null, addGenerationPrompt: true };
       const chat = await encoders.encode(say(content), 'a');
-      assert.deepEqual([...chat], await encodeChat(tokenizer, template, input));
+      assert.deepEqual([...chat.ids], await encodeChat(tokenizer, template, input));
       const plain = await encoders.encode({ kind: 'text', text: content }, 'a');
-      assert.deepEqual([...plain], await tokenizer.encode(content, parsed));
+      assert.deepEqual([...plain.ids], await tokenizer.encode(content, parsed));
     };
     await fc.assert(fc.asyncProperty(text, check), { numRuns: 100, seed: 5 });
-    const table = await encoders.load();
+    const { table } = await encoders.load();
     for (let id = 0; id < tokenizer.vocabSize + 2; id += 1) {
       assert.deepEqual([...bytesOfToken(table, id)], [...tokenizer.tokenBytes(id)]);
     }
@@ -101,7 +103,7 @@ test('a template that takes too long with these messages is a 400, and serves ot
   const slow = "{% if messages[0].content == 'slow' %}{% for i in range(1000000000) %}{% endfor %}{% endif %}hello";
   const encoders = encodersOf(withTemplate(slow));
   await assert.rejects(encoders.encode(say('slow'), 'a'), { code: 'invalid_request', param: 'messages' });
-  assert.ok((await encoders.encode(say('fast'), 'a')).length > 0);
+  assert.ok((await encoders.encode(say('fast'), 'a')).ids.length > 0);
 });
 
 const HOSTILE: readonly (readonly [string, string])[] = [
@@ -117,7 +119,7 @@ for (const [name, template] of HOSTILE) {
     const encoders = encodersOf(withTemplate(template));
     await assert.rejects(encoders.encode(say('Hi'), 'a'), { code: 'bad_tokenizer', message: /'tiny'/ });
     await assert.rejects(encoders.encode(say('Hi'), 'a'), { code: 'bad_tokenizer' });
-    assert.ok((await encoders.encode({ kind: 'text', text: 'hello' }, 'a')).length > 0);
+    assert.ok((await encoders.encode({ kind: 'text', text: 'hello' }, 'a')).ids.length > 0);
   });
 }
 
@@ -126,7 +128,7 @@ test('a template that exhausts memory ends its process only', async () => {
     '{% set all = namespace(x=[]) %}{% for i in range(100) %}{% set all.x = all.x + range(1000000) %}{% endfor %}';
   const encoders = encodersOf(withTemplate(greedy), { heapMiB: 64 });
   await assert.rejects(encoders.encode(say('Hi'), 'a'), { code: 'bad_tokenizer', message: /'tiny'/ });
-  assert.ok((await encoders.encode({ kind: 'text', text: 'hello' }, 'a')).length > 0);
+  assert.ok((await encoders.encode({ kind: 'text', text: 'hello' }, 'a')).ids.length > 0);
 });
 
 /** `(a|aa)+c` over text without c: the library aborts its process when it has tried too often. */
@@ -141,7 +143,7 @@ test('a pattern that aborts the native library refuses the prompt that triggers 
   const fatal = encoders.encode({ kind: 'text', text: `${'a'.repeat(50)}!` }, 'a');
   const others = ['hello', 'world', 'hello world'].map((words) => encoders.encode({ kind: 'text', text: words }, 'b'));
   await assert.rejects(fatal, { code: 'invalid_request', param: 'prompt', message: /could not be tokenized/ });
-  for (const ids of await Promise.all(others)) assert.ok(ids.length > 0);
+  for (const { ids } of await Promise.all(others)) assert.ok(ids.length > 0);
 });
 
 test('a tokenizer.json that is refused is named', async () => {

@@ -67,7 +67,13 @@ test('include_usage adds a usage chunk, and null to the others', async () => {
   assert.deepEqual(events.at(-2), {
     id: undefined,
     choices: [],
-    usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7, prompt_tokens_details: { cached_tokens: 1 } },
+    usage: {
+      prompt_tokens: 5,
+      completion_tokens: 2,
+      total_tokens: 7,
+      prompt_tokens_details: { cached_tokens: 1 },
+      completion_tokens_details: { reasoning_tokens: 0 },
+    },
   });
   assert.ok(events.slice(0, -2).every((event) => event.usage === null));
 });

@@ -1,5 +1,5 @@
 -- The record of a request, hash P.job .. id: model tenant queue state(waiting|running|ended) reserved prompt tokens
--- charged group attempts resume kept idem followers cancel inherited inheritedAt enqueued started first ended outcome error.
+-- charged group attempts resume kept idem followers cancel inherited inheritedAt enqueued started first ended outcome error reading.
 
 -- Returns its fields as a table, or nil when there is no such request.
 local function read_job(id)
