@@ -2,9 +2,6 @@
 // give good messages, the addon checks again for memory safety. test/unit/native compares this list with the .node.
 import type { ModelDescription } from './model-description.ts';
 
-/** Storage types as the addon numbers them (core/dtype.h). */
-export const ADDON_DTYPE = { f32: 0, f16: 1, bf16: 2 } as const;
-
 export interface AddonSessionLimits {
   readonly threads: number;
   /** KV blocks of 64 positions. */
@@ -42,6 +39,13 @@ export interface AddonMappedFile {
     slotOffset: number,
   ): void;
   close(): void;
+}
+
+/** ByteRows of packed-matrix.ts. */
+export interface AddonByteRows {
+  readonly bytes: AddonMappedFile | Uint8Array;
+  readonly offset: number;
+  readonly stride: number;
 }
 
 export interface AddonModelSession {
@@ -253,6 +257,19 @@ export interface Addon {
   /** Holds for emulated GPUs that are opened afterwards, in the whole process. */
   setEmulatedGpu(gpu: AddonEmulatedGpu): void;
   mapFile(path: string): AddonMappedFile;
+  /** See packMatrix of packed-matrix.ts. `slotStep`, `slotOffset`: as for packPanels. */
+  packMatrix(
+    format: number,
+    outputs: number,
+    inputs: number,
+    codes: AddonByteRows,
+    scales: AddonByteRows,
+    biases: AddonByteRows | null,
+    factor: number,
+    out: Uint8Array,
+    slotStep: number,
+    slotOffset: number,
+  ): void;
   createSession(description: ModelDescription, limits: AddonSessionLimits): AddonModelSession;
   /**
    * The members that hold expert e are `holders` from holderOffsets[e] to before holderOffsets[e + 1]. holderOffsets:

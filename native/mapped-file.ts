@@ -1,13 +1,13 @@
 // A read-only memory-mapped file: checkpoints are read and packs are served through it.
-import { ADDON_DTYPE, type AddonMappedFile } from './addon-types.ts';
+import type { AddonMappedFile } from './addon-types.ts';
 import { loadAddon } from './load-addon.ts';
-import type { WeightFormat } from './model-description.ts';
 import { NativeError, toNativeError } from './native-error.ts';
+import { formatNumber, type PlainFormat } from './weight-format.ts';
 
 /** Where a matrix lies in a file: element (o, i) at `offset + (o * outputStride + i * inputStride) * bytesPerWeight`. */
 export interface StridedMatrix {
   readonly offset: number;
-  readonly dtype: WeightFormat;
+  readonly dtype: PlainFormat;
   readonly outputs: number;
   readonly inputs: number;
   readonly outputStride: number;
@@ -63,7 +63,7 @@ export class MappedFile {
     guarded(() =>
       this.raw.packPanels(
         offset,
-        ADDON_DTYPE[dtype],
+        formatNumber(dtype),
         outputs,
         inputs,
         outputStride,

@@ -2,11 +2,6 @@
 // A family's mapping (workers/model/families/) writes it; the native session and the planner read it. Every union is closed:
 // what a mapping cannot express here is refused by name.
 
-/** How a matrix is stored. */
-export type WeightFormat = 'f32' | 'f16' | 'bf16';
-
-export const BYTES_PER_WEIGHT: Readonly<Record<WeightFormat, number>> = { f32: 4, f16: 2, bf16: 2 };
-
 /** Type of the rows that matrices multiply and that nodes exchange; sums and the residual stream are f32 in both. */
 export type ActivationType = 'f32' | 'bf16';
 

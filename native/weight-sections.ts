@@ -1,10 +1,9 @@
 // The weights of a pack as the native session finds them: by layer, role and expert. Shapes and formats are a section's own.
-import { ADDON_DTYPE } from './addon-types.ts';
-import type { WeightFormat } from './model-description.ts';
+import { formatNumber, type WeightFormat } from './weight-format.ts';
 
 /**
  * What a section is for, in the order of WeightRole (core/weight-table.h). Matrices are panels (core/panel-layout.h) but for
- * `embedding`, whose rows lie as they are; the others are vectors of f32.
+ * an `embedding` of a plain format, whose rows lie as they are; the others are vectors of f32.
  */
 export const WEIGHT_ROLES = [
   // Of the model: [vocab, dModel], [dModel], [dModel], [vocab, dModel] (also read as the embedding when tied), [vocab].
@@ -75,7 +74,7 @@ export function toSectionTable(sections: readonly WeightSection[]): Float64Array
       ROLE_NUMBERS.get(role) ?? Number.NaN,
       layer ?? -1,
       expert ?? -1,
-      ADDON_DTYPE[format],
+      formatNumber(format),
       outputs,
       inputs,
       offset,

@@ -1,6 +1,6 @@
 // Small checkpoints of random weights for tests.
 import { join } from 'node:path';
-import type { WeightFormat } from '../native/model-description.ts';
+import type { PlainFormat } from '../native/weight-format.ts';
 import { familyOf } from '../workers/model/families/model-families.ts';
 import type { ModelSizes } from '../workers/model/families/model-family.ts';
 import { sizeModel } from '../workers/model/size-config.ts';
@@ -11,7 +11,7 @@ interface Choices {
   /** A model_type; default: dbrx. */
   readonly like?: string;
   readonly sizes?: ModelSizes;
-  readonly dtype?: WeightFormat;
+  readonly dtype?: PlainFormat;
   readonly seed?: number;
   readonly shardBytes?: number;
 }

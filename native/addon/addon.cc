@@ -12,6 +12,7 @@
 #include "hop-probe-object.h"
 #include "mapped-file-object.h"
 #include "model-session-object.h"
+#include "pack-matrix.h"
 #include "sampling-arguments.h"
 
 namespace conclave {
@@ -119,6 +120,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("kernelVariants", Napi::Function::New(env, kernelVariants, "kernelVariants"));
   exports.Set("gpuProperties", Napi::Function::New(env, gpuProperties, "gpuProperties"));
   exports.Set("mapFile", Napi::Function::New(env, mapFile, "mapFile"));
+  exports.Set("packMatrix", Napi::Function::New(env, packMatrix, "packMatrix"));
   exports.Set("createSession", Napi::Function::New(env, createSession, "createSession"));
   exports.Set("createAssigner", Napi::Function::New(env, createAssigner, "createAssigner"));
   exports.Set("createGroupMember", Napi::Function::New(env, createGroupMember, "createGroupMember"));

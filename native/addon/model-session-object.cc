@@ -15,6 +15,12 @@ namespace {
 // Tells our objects from others with the same methods.
 constexpr napi_type_tag typeTag = {0x3c5b9e01f7a24d68, 0xb1e08d4c62f93a57};
 
+WeightFormat formatOf(int64_t number) {
+  const WeightFormat format = weightFormatOf(static_cast<int32_t>(number));
+  require(isFormat(format), "a section's format is unknown");
+  return format;
+}
+
 // Seven numbers for each section, in the order of WeightSection's fields (weight-sections.ts).
 std::vector<WeightSection> sectionsOf(const Napi::Value& value) {
   constexpr size_t fields = 7;
@@ -30,7 +36,7 @@ std::vector<WeightSection> sectionsOf(const Napi::Value& value) {
     constexpr double mostInt = std::numeric_limits<int32_t>::max(), mostOffset = 9007199254740991.0;
     sections.push_back({static_cast<WeightRole>(whole(0, 0, weightRoleCount - 1)),
                         static_cast<int32_t>(whole(1, -1, mostInt)), static_cast<int32_t>(whole(2, -1, mostInt)),
-                        static_cast<DType>(whole(3, 0, 2)), static_cast<int32_t>(whole(4, 1, mostInt)),
+                        formatOf(whole(3, 0, mostInt)), static_cast<int32_t>(whole(4, 1, mostInt)),
                         static_cast<int32_t>(whole(5, 1, mostInt)), whole(6, 0, mostOffset)});
   }
   return sections;

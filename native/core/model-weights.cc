@@ -26,10 +26,11 @@ bool isOfMlp(WeightRole role) {
          role == WeightRole::sharedDown;
 }
 
-int64_t bytesOf(const RequiredWeight& weight, DType format) {
+int64_t bytesOf(const RequiredWeight& weight, const WeightFormat& format) {
   switch (weight.layout) {
     case WeightLayout::rows:
-      return int64_t{weight.outputs} * weight.inputs * static_cast<int64_t>(bytesPerWeight(format));
+      if (format.packed()) return matrixBytes(format, weight.outputs, weight.inputs);
+      return int64_t{weight.outputs} * weight.inputs * static_cast<int64_t>(bytesPerWeight(format.plain()));
     case WeightLayout::vector:
       return (weight.inputs + vectorMultiple - 1) / vectorMultiple * vectorMultiple * int64_t{sizeof(float)};
     case WeightLayout::panels:
@@ -97,7 +98,10 @@ const RequiredWeight& ModelWeights::check(const MappedFile& file, const WeightSe
   require(required->layout != WeightLayout::vector || section.format == DType::f32, name + " must be f32");
   require(section.format != DType::bf16 || shape_.activations == DType::bf16,
           name + " is bf16 in a model of f32 activations");
-  require(!isOfMlp(section.role) || activationType(section.format) == shape_.activations,
+  require(fitsInputs(section.format, section.inputs), name + " has " + std::to_string(section.inputs) +
+                                                          " inputs, which is no multiple of its groups of " +
+                                                          std::to_string(section.format.group));
+  require(!isOfMlp(section.role) || takesAsTheyAre(section.format, shape_.activations),
           name + " is stored for another type of activations");
   require(section.offset % sectionAlignment == 0, "the offset of " + name + " is not aligned");
   file.range(section.offset, bytesOf(*required, section.format));
@@ -122,8 +126,8 @@ std::vector<std::shared_ptr<const MappedFile>> ModelWeights::files() const {
   return files;
 }
 
-std::vector<DType> ModelWeights::matrixFormats() const {
-  std::vector<DType> formats;
+std::vector<WeightFormat> ModelWeights::matrixFormats() const {
+  std::vector<WeightFormat> formats;
   const auto list = [&](const RequiredWeight& required, const Weight& weight) {
     if (required.layout == WeightLayout::vector || weight.data == nullptr) return;
     if (std::ranges::find(formats, weight.format) == formats.end()) formats.push_back(weight.format);

@@ -9,6 +9,7 @@
 
 #include "mapped-file.h"
 #include "required-weights.h"
+#include "weight-format.h"
 
 namespace conclave {
 
@@ -16,7 +17,7 @@ namespace conclave {
 struct WeightSection {
   WeightRole role;
   int32_t layer, expert;
-  DType format;
+  WeightFormat format;
   int32_t outputs, inputs;
   int64_t offset;  // from the beginning of the file, in bytes
 };
@@ -24,7 +25,7 @@ struct WeightSection {
 /** A weight in memory; data is null where there is none. */
 struct Weight {
   const std::byte* data = nullptr;
-  DType format = DType::f32;
+  WeightFormat format;
   int32_t outputs = 0, inputs = 0;
   int64_t bytes = 0;
 
@@ -51,7 +52,7 @@ class ModelWeights {
   std::vector<std::shared_ptr<const MappedFile>> files() const;
 
   /** The formats of the matrices attached now, and of the embedding, each once. */
-  std::vector<DType> matrixFormats() const;
+  std::vector<WeightFormat> matrixFormats() const;
 
   /** layer: noLayer for what belongs to none. */
   const Weight& of(int32_t layer, WeightRole role) const {

@@ -7,7 +7,8 @@
 
 namespace conclave {
 
-// How a section lies in its file: panels (panel-layout.h), rows as they are, or f32 padded to a multiple of 32.
+// How a section lies in its file: panels (panel-layout.h), rows as they are (panels where they are of a packed format),
+// or f32 padded to a multiple of 32.
 enum class WeightLayout { panels, rows, vector };
 
 struct RequiredWeight {

@@ -188,14 +188,14 @@ void Attention::attendBlock(const KvCache& cache, const KvPlace& place, int32_t 
                             const Sums& block, Scratch& scratch) const {
   const bool rounded = scratch.p.type() == DType::bf16;
   float* scores = scratch.scores.data();
-  kernels_.matmul(cache.keys(place), scratch.q.data() + firstQuery, queries, scores, kvBlockTokens);
+  kernels_.matmul(cache.keys(place), {scratch.q.data() + firstQuery, scratch.p.type()}, queries, scores, kvBlockTokens);
   for (int32_t i = 0; i < queries; ++i) {
     kernels_.softmaxBlock(scores + int64_t{i} * kvBlockTokens, keys.first, keys.end, attention_.scale, rounded,
                           &block.m[i], &block.sum[i]);
   }
   kernels_.storeRows(scores, kvBlockTokens, queries, kvBlockTokens, scratch.p.target(0, 0));
   // Sums run over pairs of keys; an odd last key has no partner and is added on its own.
-  kernels_.matmul(cache.values(place, keys.end & ~1), scratch.p.rows(), queries, block.o, attention_.headDim);
+  kernels_.matmul(cache.values(place, keys.end & ~1), scratch.p.inputs(0), queries, block.o, attention_.headDim);
   if (keys.end % 2 == 1) addLastKey(cache, place, keys.end - 1, queries, scores, block.o, scratch);
 }
 

@@ -222,7 +222,7 @@ int32_t CpuBackend::rowsOf(const Passage& passage) const {
 // A matrix of f32 or f16 takes rows of f32: in a bf16 model, such rows are its activations, widened.
 const ActivationRows& CpuBackend::inputsOf(const Multiply& product, const Weight& matrix, int32_t rows) {
   const ActivationRows& inputs = rows_.activations(product.from);
-  if (activationType(matrix.format) == inputs.type()) return inputs;
+  if (takesAsTheyAre(matrix.format, inputs.type())) return inputs;
   forRows(rows, [&](int32_t row, int) { rows_.widen(inputs, row, matrix.inputs); });
   return rows_.widened;
 }
@@ -248,7 +248,7 @@ void CpuBackend::multiply(const Weight& w, const ActivationRows& a, int32_t rows
     const int32_t row = item / columns * rowsAtOnce;
     const Panels part{w.data + panel * stride, w.format, stride, static_cast<int32_t>(paddedInputs(w.inputs)),
                       static_cast<int32_t>(std::min(panelsAtOnce * panelOutputs, w.outputs - output))};
-    kernels_.matmul(part, a.rows() + row, std::min(rowsAtOnce, rows - row), y.row(row) + column + output, y.width);
+    kernels_.matmul(part, a.inputs(row), std::min(rowsAtOnce, rows - row), y.row(row) + column + output, y.width);
   });
 }
 

@@ -32,7 +32,7 @@ GatedMlps::GatedMlps(const ModelShape& shape, const Kernels& kernels, const Limi
   items_.reserve(static_cast<size_t>(std::min(limits.experts, limits.slots) * panels));
 }
 
-void GatedMlps::compute(const GatedMlp& mlp, DType format, const TargetRows& out, ThreadPool& pool) {
+void GatedMlps::compute(const GatedMlp& mlp, const WeightFormat& format, const TargetRows& out, ThreadPool& pool) {
   const auto sums = [&](int thread) { return sums_[static_cast<size_t>(thread)].data(); };
 
   // A gate panel and its up panel are one unit here: they lie side by side and are gated together.
@@ -80,7 +80,7 @@ void GatedMlps::gateUp(const GatedMlp& mlp, const Item& item, float* sums) {
                  static_cast<int32_t>(paddedInputs(dModel_)), width};
   for (int32_t done = 0; done < item.places; done += rowsAtOnce) {
     const int32_t first = item.firstPlace + done, rows = std::min(rowsAtOnce, item.places - done);
-    kernels_.matmul(w, input_.data() + first, rows, sums, width);
+    kernels_.matmul(w, {input_.data() + first, inner_.type()}, rows, sums, width);
     if (weights.gateBias != nullptr) addGateBias(item, mlp.width, rows, sums);
     for (int32_t p = 0; p < item.panels; ++p) {
       const float* gate = sums + p * 2 * panelOutputs;
@@ -113,7 +113,7 @@ void GatedMlps::down(const GatedMlp& mlp, const Item& item, const TargetRows& ou
                  static_cast<int32_t>(paddedInputs(mlp.width)), outputs};
   for (int32_t done = 0; done < item.places; done += rowsAtOnce) {
     const int32_t first = item.firstPlace + done, rows = std::min(rowsAtOnce, item.places - done);
-    kernels_.matmul(w, inner_.rows() + first, rows, sums, outputs);
+    kernels_.matmul(w, inner_.inputs(first), rows, sums, outputs);
     for (int32_t r = 0; weights.downBias != nullptr && r < rows; ++r) {
       kernels_.add(sums + int64_t{r} * outputs, weights.downBias + output, outputs);
     }

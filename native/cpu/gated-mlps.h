@@ -50,7 +50,7 @@ class GatedMlps {
 
   void groupByExpert(const ExpertSlots& slots, const ActivationRows& h);
   // Items are cut for matrices of `format`; each is computed in its own.
-  void compute(const GatedMlp& mlp, DType format, const TargetRows& out, ThreadPool& pool);
+  void compute(const GatedMlp& mlp, const WeightFormat& format, const TargetRows& out, ThreadPool& pool);
   void cutItems(int64_t panels, int64_t bytesPerPanel, int threads);
   void gateUp(const GatedMlp& mlp, const Item& item, float* sums);
   void addGateBias(const Item& item, int32_t width, int32_t rows, float* sums) const;

@@ -6,15 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "../core/dtype.h"
 #include "../core/model-description.h"
+#include "../core/weight-format.h"
 
 namespace conclave {
 
 // Panels of one matrix (core/panel-layout.h), or of a part of it.
 struct Panels {
   const std::byte* data;
-  DType dtype;
+  WeightFormat format;
   int64_t stride;   // bytes from panel to panel
   int32_t inputs;   // summed over; even
   int32_t outputs;  // written
@@ -27,13 +27,21 @@ struct TargetRows {
   DType type;      // f32 or bf16
 };
 
+// Rows that enter a product.
+struct InputRows {
+  const void* const* rows;  // bf16 or f32, `inputs` values each
+  DType type;
+
+  InputRows from(int32_t row) const { return {rows + row, type}; }
+};
+
 struct Kernels {
   const char* name;
 
   // y[r, o] = sum over i of x[r][i] * w[o, i], pairs of inputs ascending, the odd one added first, each by one fma
-  // (what vdpbf16ps does). x[r]: bf16 for bf16 panels, else f32, `inputs` values. y: [rows, outputs], rows yStride
-  // apart.
-  void (*matmul)(const Panels& w, const void* const* x, int32_t rows, float* y, int64_t yStride);
+  // (what vdpbf16ps does); packed formats by groups, see multiplyPacked. x: bf16 for bf16 panels, f32 for f32 and f16,
+  // either for packed ones. y: [rows, outputs], rows yStride apart.
+  void (*matmul)(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t yStride);
 
   // y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight
   void (*layerNorm)(const float* x, const float* weight, int32_t width, float epsilon, float* y);

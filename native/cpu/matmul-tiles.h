@@ -7,6 +7,7 @@
 
 #include "../core/panel-layout.h"
 #include "row-kernels.h"
+#include "variants.h"
 
 namespace conclave {
 namespace {
@@ -115,14 +116,15 @@ void multiply(const Panels& w, const void* const* x, int32_t rows, float* y, int
   for (; panel < panels; ++panel) multiplyPanel<Weights>(w, panel, x, rows, y, yStride);
 }
 
-void matmul(const Panels& w, const void* const* x, int32_t rows, float* y, int64_t yStride) {
-  switch (w.dtype) {
+void matmul(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t yStride) {
+  if (w.format.packed()) return multiplyPacked(w, x, rows, y, yStride);
+  switch (w.format.plain()) {
     case DType::f32:
-      return multiply<F32Weights>(w, x, rows, y, yStride);
+      return multiply<F32Weights>(w, x.rows, rows, y, yStride);
     case DType::f16:
-      return multiply<F16Weights>(w, x, rows, y, yStride);
+      return multiply<F16Weights>(w, x.rows, rows, y, yStride);
     case DType::bf16:
-      return multiply<Bf16Weights>(w, x, rows, y, yStride);
+      return multiply<Bf16Weights>(w, x.rows, rows, y, yStride);
   }
 }
 

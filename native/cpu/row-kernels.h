@@ -273,7 +273,7 @@ void cap(float* x, int32_t width, float limit) {
 }
 
 constexpr Kernels withRowKernels(const char* name,
-                                 void (*matmul)(const Panels&, const void* const*, int32_t, float*, int64_t)) {
+                                 void (*matmul)(const Panels&, const InputRows&, int32_t, float*, int64_t)) {
   return {name,       matmul, layerNorm, rmsNorm, storeRows, clip,    rotate,  rotateAdjacent, softmaxBlock,
           mergeBlock, divide, gateRows,  add,     addScaled, softmax, sigmoid, scale,          cap};
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "../core/float-bits.h"
+#include "../core/packed-matrix.h"
 #include "choose-experts.h"
 
 namespace conclave {
@@ -66,13 +67,15 @@ void RowOperations::apply(const Embed& embed, int32_t row, int) {
   const Weight& table = weight(embed.tied ? WeightRole::lmHead : WeightRole::embedding);
   const int64_t width = shape_.dModel;
   float* x = floats(FloatRows::residual, row);
-  if (embed.tied) {
-    const std::byte* panel = table.data + token / panelOutputs * panelBytes(table.format, width);
-    for (int64_t i = 0; i < width; ++i) {
-      x[i] = valueAt(panel, table.format, panelIndex(table.format, i, token % panelOutputs));
-    }
+  const std::byte* panel = table.data + token / panelOutputs * panelBytes(table.format, width);
+  const int64_t lane = token % panelOutputs;
+  if (table.format.packed()) {
+    for (int64_t i = 0; i < width; ++i) x[i] = packedWeight(panel, table.format, width, i, lane);
+  } else if (embed.tied) {
+    const DType format = table.format.plain();
+    for (int64_t i = 0; i < width; ++i) x[i] = valueAt(panel, format, panelIndex(format, i, lane));
   } else {
-    for (int64_t i = 0; i < width; ++i) x[i] = valueAt(table.data, table.format, token * width + i);
+    for (int64_t i = 0; i < width; ++i) x[i] = valueAt(table.data, table.format.plain(), token * width + i);
   }
   if (embed.scale != 1) kernels_.scale(x, shape_.dModel, embed.scale);
 }

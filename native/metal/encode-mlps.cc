@@ -62,7 +62,9 @@ class ExpertEncoder {
     while (expert < moe_.router.experts && !isHere(expert)) ++expert;
     return expert;
   }
-  DType formatOf(int32_t expert, WeightRole role) const { return weights_.ofExpert(layer_, expert, role).format; }
+  DType formatOf(int32_t expert, WeightRole role) const {
+    return weights_.ofExpert(layer_, expert, role).format.plain();
+  }
 
   // Experts [first, first + expertsPerDispatch), of which `present` is here.
   void encode(int32_t first, int32_t present) const {
@@ -110,7 +112,7 @@ class ExpertEncoder {
 
 void requireSameFormat(const ModelDescription& description, const ModelWeights& weights, int32_t layer,
                        WeightRole role) {
-  std::optional<DType> format;
+  std::optional<WeightFormat> format;
   for (int32_t e = 0; e < description.block(layer).moe()->router.experts; ++e) {
     const Weight& weight = weights.ofExpert(layer, e, role);
     if (weight.data == nullptr) continue;
@@ -151,12 +153,12 @@ void encodeMlp(const EncodingContext& context, GpuCommands& to, const ModelWeigh
   const GpuView gateBias = context.viewOf(of(WeightRole::gateBias, WeightRole::sharedGateBias));
   const GpuView upBias = context.viewOf(of(WeightRole::upBias, WeightRole::sharedUpBias));
   buffers.insert(buffers.end(), {memory.rowTiles, memory.everyRow, memory.normalized, gateBias, upBias, memory.inner});
-  context.kernels.gateUp(to, gateUp.format, gateUpArguments(run.mlp, dModel, 0), tileRows,
+  context.kernels.gateUp(to, gateUp.format.plain(), gateUpArguments(run.mlp, dModel, 0), tileRows,
                          (rows + tileRows - 1) / tileRows, buffers);
   const MatrixPart part{static_cast<int32_t>(panelCount(dModel)), dModel, 0};
   const int32_t inner = padded(run.mlp.width);
   context.kernels.multiply(
-      to, down.format, {inner, rows, inner, dModel, {part, {}, {}}},
+      to, down.format.plain(), {inner, rows, inner, dModel, {part, {}, {}}},
       {memory.everyRow, memory.inner, context.viewOf(down), context.viewOf({}), context.viewOf({}), y});
 }
 

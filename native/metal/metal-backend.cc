@@ -98,7 +98,10 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelDescrip
 
 void MetalBackend::hold(const ModelWeights& weights) {
   requireSameFormats(description_, weights);
-  for (const DType format : weights.matrixFormats()) kernels_.compileFor(format);
+  for (const WeightFormat& format : weights.matrixFormats()) {
+    require(!format.packed(), "the GPU does not compute with quantised weights yet: use backend cpu");
+    kernels_.compileFor(format.plain());
+  }
   holdFiles(weights.files());
 }
 

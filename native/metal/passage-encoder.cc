@@ -68,7 +68,7 @@ void PassageEncoder::encode(const EachRow& each) {
 void PassageEncoder::encode(const Multiply& multiply) {
   const StepMemory& memory = context_.memory;
   const GpuView rowsOf = multiply.from == ActivationRowsOf::normalized ? memory.normalized : memory.attended;
-  const auto formatOf = [&](size_t part) { return weight(multiply.parts[part].matrix).format; };
+  const auto formatOf = [&](size_t part) { return weight(multiply.parts[part].matrix).format.plain(); };
   bool widened = false;
   for (size_t first = 0, end = 0; first < multiply.parts.size(); first = end) {
     while (end < multiply.parts.size() && end - first < mostParts && formatOf(end) == formatOf(first)) ++end;
@@ -94,7 +94,7 @@ void PassageEncoder::encodeProduct(const Multiply& multiply, size_t first, size_
     arguments.parts[i] = {static_cast<int32_t>(panelCount(weight(role).outputs)), weight(role).outputs, column};
   }
   buffers.push_back(floats(multiply.to));
-  context_.kernels.multiply(to_, matrix.format, arguments, buffers);
+  context_.kernels.multiply(to_, matrix.format.plain(), arguments, buffers);
 }
 
 void PassageEncoder::encode(const Attend&) {
@@ -132,9 +132,9 @@ void PassageEncoder::take(const Embed& embed) {
   const EmbedArguments arguments{context_.description.dModel, embed.scale};
   const GpuView tokens = context_.memory.tokens, x = floats(FloatRows::residual);
   if (embed.tied) {
-    context_.kernels.embedPanels(to_, table.format, arguments, rows(), tokens, context_.viewOf(table), x);
+    context_.kernels.embedPanels(to_, table.format.plain(), arguments, rows(), tokens, context_.viewOf(table), x);
   } else {
-    context_.kernels.embed(to_, table.format, arguments, rows(), tokens, context_.viewOf(table), x);
+    context_.kernels.embed(to_, table.format.plain(), arguments, rows(), tokens, context_.viewOf(table), x);
   }
 }
 

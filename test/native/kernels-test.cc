@@ -31,6 +31,9 @@ struct Product {
   Panels w;
   std::vector<std::byte> panels, input;
   std::vector<const void*> rows;
+  DType rowType;
+
+  InputRows inputs() const { return {rows.data(), rowType}; }
 };
 
 void fill(Random& random, DType dtype, std::vector<std::byte>& bytes, int64_t count) {
@@ -59,12 +62,13 @@ void randomProduct(Random& random, Product& product) {
                            static_cast<size_t>(r * inputs) * bytesPerWeight(activationType(dtype)));
   }
   product.w = {product.panels.data(), dtype, stride, inputs, outputs};
+  product.rowType = activationType(dtype);
 }
 
 std::vector<float> multiplyWith(const Kernels& kernels, const Product& product, int64_t padding) {
   const int64_t stride = product.w.outputs + padding;
   std::vector<float> y(product.rows.size() * static_cast<size_t>(stride), 42.0f);
-  kernels.matmul(product.w, product.rows.data(), static_cast<int32_t>(product.rows.size()), y.data(), stride);
+  kernels.matmul(product.w, product.inputs(), static_cast<int32_t>(product.rows.size()), y.data(), stride);
   return y;
 }
 
@@ -95,7 +99,7 @@ TEST("matrix products have the reference's bits and stay inside their outputs") 
     const std::vector<float> expected = multiplyWith(reference(), product, 3);
     for (const Kernels* kernels : availableKernels()) {
       CHECK(sameBits(multiplyWith(*kernels, product, 3), expected),
-            std::string(kernels->name) + ", dtype " + std::to_string(static_cast<int>(product.w.dtype)) + ", " +
+            std::string(kernels->name) + ", format " + std::to_string(static_cast<int>(product.w.format.codes)) + ", " +
                 std::to_string(product.rows.size()) + " rows of " + std::to_string(product.w.inputs) + " to " +
                 std::to_string(product.w.outputs));
     }
@@ -112,7 +116,7 @@ TEST("a row of a product does not depend on the rows beside it") {
       const size_t outputs = static_cast<size_t>(product.w.outputs);
       for (size_t r = 0; r < product.rows.size(); ++r) {
         std::vector<float> alone(outputs);
-        kernels->matmul(product.w, &product.rows[r], 1, alone.data(), product.w.outputs);
+        kernels->matmul(product.w, product.inputs().from(static_cast<int32_t>(r)), 1, alone.data(), product.w.outputs);
         CHECK(std::memcmp(alone.data(), together.data() + r * outputs, outputs * sizeof(float)) == 0,
               std::string("row ") + std::to_string(r) + " with " + kernels->name);
       }
@@ -128,7 +132,7 @@ TEST("the reference product is the sum it claims to be") {
   std::vector<float> y(static_cast<size_t>(outputs));
   reference().matmul(
       {reinterpret_cast<const std::byte*>(weights.data()), DType::f32, panelBytes(DType::f32, inputs), inputs, outputs},
-      &row, 1, y.data(), outputs);
+      {&row, DType::f32}, 1, y.data(), outputs);
   for (int32_t o = 0; o < outputs; ++o) {
     double sum = 0;
     for (int32_t i = 0; i < inputs; ++i) {

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import { BYTES_PER_WEIGHT, type WeightFormat } from '../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, type PlainFormat } from '../../native/weight-format.ts';
 import { describeCheckpoint } from '../model/describe-checkpoint.ts';
 import { type Checkpoint, openCheckpoint } from '../model/open-checkpoint.ts';
 import type { MatrixSource } from '../model/weight-plan.ts';
@@ -79,7 +79,7 @@ function* readTensor(tensor: GgufTensor, checkpoint: Checkpoint): Generator<Uint
 }
 
 /** Row by row, whatever direction the checkpoint stores it in. */
-function readMatrix(matrix: MatrixSource, checkpoint: Checkpoint, dtype: WeightFormat): Uint8Array {
+function readMatrix(matrix: MatrixSource, checkpoint: Checkpoint, dtype: PlainFormat): Uint8Array {
   const { file, offset } = checkpoint.tensor(matrix.tensor);
   const width = BYTES_PER_WEIGHT[dtype];
   const begin = offset + matrix.first * width;
@@ -88,7 +88,7 @@ function readMatrix(matrix: MatrixSource, checkpoint: Checkpoint, dtype: WeightF
   return matrix.inputStride === 1 ? bytes : transpose(bytes, matrix, dtype);
 }
 
-function transpose(bytes: Uint8Array, { outputs, inputs }: MatrixSource, dtype: WeightFormat): Uint8Array {
+function transpose(bytes: Uint8Array, { outputs, inputs }: MatrixSource, dtype: PlainFormat): Uint8Array {
   const Elements = dtype === 'f32' ? Uint32Array : Uint16Array;
   const from = new Elements(bytes.slice().buffer);
   const to = new Elements(from.length);

@@ -1,6 +1,7 @@
 // What llama.cpp calls the families that are written as GGUF: names of tensors, and the entries that say a model's numbers. Pure.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Attention, Mlp, Norm } from '../../native/model-description.ts';
+import { isPacked, type PlainFormat, type WeightFormat } from '../../native/weight-format.ts';
 import type { WeightRole } from '../../native/weight-sections.ts';
 import { blockOf } from '../model/section-shapes.ts';
 import type { StoredModel } from '../model/stored-model.ts';
@@ -22,6 +23,15 @@ interface GgufBlock {
   readonly norm: Norm;
   readonly attention: Attention;
   readonly mlp: Extract<Mlp, { kind: 'moe' }>;
+}
+
+/** Throws DomainError `bad_config` for a format of quantised weights: only plain numbers are exported. */
+export function plainFormat(format: WeightFormat): PlainFormat {
+  if (!isPacked(format)) return format;
+  throw new DomainError(
+    'bad_config',
+    `weights of format ${format} cannot be written as GGUF: expected bf16, f16 or f32`,
+  );
 }
 
 const EXPERT_TENSORS: GgufArchitecture['tensors'] = {

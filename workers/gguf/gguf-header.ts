@@ -5,13 +5,13 @@
 //   entries: string key, u32 type, value
 //   tensors: string name, u32 dimensions, u64 each (the fastest first), u32 type, u64 offset
 //   padding to 32, then the tensors' data, each padded to 32
-import { BYTES_PER_WEIGHT, type WeightFormat } from '../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, type PlainFormat } from '../../native/weight-format.ts';
 
 const VERSION = 3;
 const ALIGNMENT = 32;
 
 const VALUE_TYPES = { u32: 4, f32: 6, string: 8, array: 9, i32: 5 } as const;
-const TENSOR_TYPES: Readonly<Record<WeightFormat, number>> = { f32: 0, f16: 1, bf16: 30 };
+const TENSOR_TYPES: Readonly<Record<PlainFormat, number>> = { f32: 0, f16: 1, bf16: 30 };
 
 export type GgufValue =
   | { readonly type: 'u32' | 'f32'; readonly value: number }
@@ -21,7 +21,7 @@ export type GgufValue =
 
 export interface GgufTensorShape {
   readonly name: string;
-  readonly dtype: WeightFormat;
+  readonly dtype: PlainFormat;
   /** Slowest dimension first, as safetensors has it. */
   readonly shape: readonly number[];
 }

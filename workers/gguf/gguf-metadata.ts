@@ -1,7 +1,7 @@
 // What a GGUF file says about a model beside its tensors. In: a model and a byte-level BPE tokenizer.json. Out: the entries that
 // llama.cpp needs. Pure.
 import { mainFormat, type StoredModel } from '../model/stored-model.ts';
-import { architectureEntries, ggufArchitecture } from './gguf-architectures.ts';
+import { architectureEntries, ggufArchitecture, plainFormat } from './gguf-architectures.ts';
 import type { GgufValue } from './gguf-header.ts';
 
 const FILE_TYPES = { f32: 0, f16: 1, bf16: 32 } as const;
@@ -24,7 +24,7 @@ export function ggufMetadata(
   const { name, pretokenizer } = ggufArchitecture(model);
   return new Map([
     ['general.architecture', { type: 'string', value: name }],
-    ['general.file_type', u32(FILE_TYPES[mainFormat(model)])],
+    ['general.file_type', u32(FILE_TYPES[plainFormat(mainFormat(model))])],
     ...architectureEntries(model),
     ...tokenizerEntries(model.vocab, tokenizer, pretokenizer, eosTokenId),
   ]);

@@ -1,7 +1,7 @@
 // Which tensors a GGUF file of a model has, and where their values are in the checkpoint. In: a model's sections with their
 // sources. Out: tensors in the file's order. Pure.
 import type { MatrixSource, PlannedSection, VectorSource } from '../model/weight-plan.ts';
-import type { GgufArchitecture } from './gguf-architectures.ts';
+import { type GgufArchitecture, plainFormat } from './gguf-architectures.ts';
 import type { GgufTensorShape } from './gguf-header.ts';
 
 /** Norms and routers are f32, as converters make them. `matrices`: one after the other, each `[outputs, inputs]`. */
@@ -38,7 +38,7 @@ function withMatrix(
   const matrices = [...(before !== undefined && 'matrices' in before ? before.matrices : []), matrix];
   const outputs = matrices.reduce((sum, one) => sum + one.outputs, 0);
   const shape = expert === null ? [outputs, matrix.inputs] : [matrices.length, matrix.outputs, matrix.inputs];
-  return { name, dtype: role === 'router' ? 'f32' : format, shape, matrices };
+  return { name, dtype: role === 'router' ? 'f32' : plainFormat(format), shape, matrices };
 }
 
 function nameOf(names: GgufArchitecture['tensors'], { role, layer }: PlannedSection, index: number): string {

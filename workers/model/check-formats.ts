@@ -1,6 +1,7 @@
 // Formats that the engine cannot compute with beside each other. Pure.
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import type { ActivationType, WeightFormat } from '../../native/model-description.ts';
+import type { ActivationType } from '../../native/model-description.ts';
+import { isPacked, type WeightFormat } from '../../native/weight-format.ts';
 import type { WeightRole } from '../../native/weight-sections.ts';
 import type { CheckpointIndex } from './checkpoint-index.ts';
 import { matricesOf, type PlannedSection } from './weight-plan.ts';
@@ -28,6 +29,7 @@ export function refuseUnsuitableFormats(
 
 /** What a matrix should be; null if it suits. */
 function expectedOf(role: WeightRole, format: WeightFormat, activations: ActivationType): string | null {
+  if (isPacked(format)) return null;
   if (activations === 'f32') return format === 'bf16' ? 'f32 or f16 as most weights of this model are' : null;
   if (format === 'bf16' || !MLP_ROLES.has(role)) return null;
   return 'bf16 for the MLPs of a model whose weights are mostly bf16';

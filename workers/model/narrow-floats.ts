@@ -1,11 +1,11 @@
 // f32 values as the bit patterns of a storage type, rounded to nearest even. Pure. Finite values only; those too large for
 // f16 become infinity.
-import type { WeightFormat } from '../../native/model-description.ts';
+import type { PlainFormat } from '../../native/weight-format.ts';
 
 /** Bit patterns, one element a weight. */
 export type WeightBits = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
-export function narrowFloats(values: Float32Array<ArrayBuffer>, dtype: WeightFormat): WeightBits {
+export function narrowFloats(values: Float32Array<ArrayBuffer>, dtype: PlainFormat): WeightBits {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   switch (dtype) {
     case 'f32':

@@ -1,7 +1,7 @@
 // A checkpoint's weights, memory-mapped. In: an index. Out: tensor lookup for the pack builder. Never writes.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import { MappedFile } from '../../native/mapped-file.ts';
-import type { WeightFormat } from '../../native/model-description.ts';
+import type { PlainFormat } from '../../native/weight-format.ts';
 import type { CheckpointIndex } from './checkpoint-index.ts';
 import { weightFormat } from './plan-weights.ts';
 
@@ -10,7 +10,7 @@ export interface TensorLocation {
   readonly file: MappedFile;
   /** From the beginning of the file, in bytes. */
   readonly offset: number;
-  readonly dtype: WeightFormat;
+  readonly dtype: PlainFormat;
   readonly shape: readonly number[];
 }
 

@@ -1,20 +1,20 @@
 // From a family's mapping and a checkpoint's index to the sections of a model with their sources and formats. Checks that the
 // checkpoint has what the model needs and nothing else: DomainError `bad_checkpoint` names file, tensor and expectation. Pure.
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import type { WeightFormat } from '../../native/model-description.ts';
+import type { PlainFormat } from '../../native/weight-format.ts';
 import type { CheckpointIndex, IndexedTensor } from './checkpoint-index.ts';
 import type { ModelFamily, TensorCopy } from './families/model-family.ts';
 import { type ModelOutline, sectionShapes } from './section-shapes.ts';
 import { matricesOf, type PlannedSection, type SourcedSection, tensorsOf } from './weight-plan.ts';
 
-const WEIGHT_FORMATS: ReadonlyMap<string, WeightFormat> = new Map([
+const WEIGHT_FORMATS: ReadonlyMap<string, PlainFormat> = new Map([
   ['F32', 'f32'],
   ['F16', 'f16'],
   ['BF16', 'bf16'],
 ]);
 
 /** The format of a tensor that holds weights. Throws DomainError `bad_checkpoint` for one that is not read. */
-export function weightFormat(name: string, tensor: IndexedTensor): WeightFormat {
+export function weightFormat(name: string, tensor: IndexedTensor): PlainFormat {
   const format = WEIGHT_FORMATS.get(tensor.dtype);
   if (format === undefined) {
     throw new DomainError(
@@ -81,7 +81,7 @@ function checkTensor(index: CheckpointIndex, name: string, shape: readonly numbe
 }
 
 /** The format that all matrices of a section have. */
-function sectionFormat(index: CheckpointIndex, { content }: SourcedSection): WeightFormat {
+function sectionFormat(index: CheckpointIndex, { content }: SourcedSection): PlainFormat {
   const formats = matricesOf(content).map(({ tensor }) => ({ tensor, format: formatIn(index, tensor) }));
   const [first] = formats;
   if (first === undefined) return 'f32';
@@ -95,7 +95,7 @@ function sectionFormat(index: CheckpointIndex, { content }: SourcedSection): Wei
   );
 }
 
-function formatIn(index: CheckpointIndex, name: string): WeightFormat {
+function formatIn(index: CheckpointIndex, name: string): PlainFormat {
   const tensor = index.tensors.get(name);
   if (tensor === undefined) throw new TypeError(`${name} was checked to be there`);
   return weightFormat(name, tensor);

@@ -9,6 +9,7 @@ import {
   type Norm,
   type SharedExpert,
 } from '../../native/model-description.ts';
+import { isPacked, type WeightFormat } from '../../native/weight-format.ts';
 import type { WeightRole, WeightSection } from '../../native/weight-sections.ts';
 
 /** A weight: outputs and inputs of a matrix, [1, length] of a vector. */
@@ -32,8 +33,9 @@ const MATRIX_ROLES: ReadonlySet<WeightRole> = new Set([
   'sharedGate',
 ]);
 
-export function sectionForm(role: WeightRole): SectionForm {
-  if (role === 'embedding') return 'rows';
+/** `format`: of the section, where it is known; an embedding of a packed format is panels. */
+export function sectionForm(role: WeightRole, format?: WeightFormat): SectionForm {
+  if (role === 'embedding') return format !== undefined && isPacked(format) ? 'panels' : 'rows';
   if (role === 'gateUp' || role === 'sharedGateUp') return 'paired';
   return MATRIX_ROLES.has(role) ? 'panels' : 'vector';
 }

@@ -1,10 +1,6 @@
 // A model with the formats of its weights: what packs and planners need beside the description. Pure.
-import {
-  type ActivationType,
-  BYTES_PER_WEIGHT,
-  type ModelDescription,
-  type WeightFormat,
-} from '../../native/model-description.ts';
+import type { ActivationType, ModelDescription } from '../../native/model-description.ts';
+import { isPacked, matrixBytes, packedLayout, type WeightFormat } from '../../native/weight-format.ts';
 import { type ModelOutline, type SectionShape, sectionForm } from './section-shapes.ts';
 
 /**
@@ -35,9 +31,15 @@ export function uniformModel(outline: ModelOutline, format: WeightFormat): Store
   return { ...outline, activations: activationsOf(formats), formats };
 }
 
-/** Models whose weights are mostly bf16 compute on bf16 rows; those whose weights have more digits on f32 rows. */
+/**
+ * Models whose weights are mostly bf16 compute on bf16 rows; those whose weights have more digits on f32 rows. Quantised ones
+ * go by the scales, which are in the type that the weights had; scales that are no such type are those of bf16 models.
+ */
 export function activationsOf(formats: WeightFormats): ActivationType {
-  return formats['*'] === 'bf16' ? 'bf16' : 'f32';
+  const format = formats['*'];
+  if (format === undefined || !isPacked(format)) return format === 'bf16' ? 'bf16' : 'f32';
+  const { affine, scales } = packedLayout(format);
+  return affine && scales !== 'bf16' ? 'f32' : 'bf16';
 }
 
 export function formatOf(formats: WeightFormats, { role, layer, expert }: SectionShape): WeightFormat {
@@ -89,5 +91,5 @@ function mostUsed(sections: readonly StoredSection[]): WeightFormat {
 
 /** Bytes of a section without a pack's padding. */
 export function weightBytes({ outputs, inputs, format }: StoredSection): number {
-  return outputs * inputs * BYTES_PER_WEIGHT[format];
+  return matrixBytes(format, outputs, inputs);
 }

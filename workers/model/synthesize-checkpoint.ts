@@ -3,7 +3,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import { BYTES_PER_WEIGHT, type WeightFormat } from '../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, type PlainFormat } from '../../native/weight-format.ts';
 import type { WeightRole } from '../../native/weight-sections.ts';
 import { countBytes, type OnProgress } from '../pack/progress.ts';
 import { INDEX_FILE, SINGLE_FILE } from './checkpoint-index.ts';
@@ -20,7 +20,7 @@ export const DEFAULT_SHARD_BYTES = 5e9;
 
 export interface SynthesisRequest {
   readonly model: SizedModel;
-  readonly dtype: WeightFormat;
+  readonly dtype: PlainFormat;
   readonly seed: number;
   /** Must be absent or empty. */
   readonly folder: string;
@@ -54,7 +54,7 @@ async function prepareFolder(folder: string): Promise<void> {
 }
 
 /** transformers 5 reads `dtype`, earlier versions and other engines `torch_dtype`. */
-function dtypeKeys(dtype: WeightFormat): Readonly<Record<string, string>> {
+function dtypeKeys(dtype: PlainFormat): Readonly<Record<string, string>> {
   const name = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[dtype];
   return { dtype: name, torch_dtype: name };
 }

@@ -2,7 +2,7 @@
 // in storage type, piece by piece. A 16-bit random number picks one of 65,536 normal values already in the storage type,
 // so there is no arithmetic per weight.
 import { createHash } from 'node:crypto';
-import type { WeightFormat } from '../../native/model-description.ts';
+import type { PlainFormat } from '../../native/weight-format.ts';
 import { narrowFloats, type WeightBits } from './narrow-floats.ts';
 
 const TABLE_SIZE = 65_536;
@@ -20,7 +20,7 @@ export function* syntheticWeights(
   tensor: string,
   count: number,
   distribution: Distribution,
-  dtype: WeightFormat,
+  dtype: PlainFormat,
   chunkWeights: number,
 ): Generator<Uint8Array> {
   const table = narrowFloats(normalTable(distribution), dtype);

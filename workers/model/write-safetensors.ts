@@ -1,5 +1,5 @@
 // Writes a safetensors file of random tensors without holding more than a piece of one in memory.
-import { BYTES_PER_WEIGHT, type WeightFormat } from '../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, type PlainFormat } from '../../native/weight-format.ts';
 import { writeAt, writeFileAtomically } from '../pack/write-file-atomically.ts';
 import { type Distribution, syntheticWeights } from './synthetic-weights.ts';
 
@@ -8,7 +8,7 @@ const CHUNK_WEIGHTS = 2 * 1024 * 1024;
 // Data that begins at a multiple of 8 can be used where it is mapped.
 const HEADER_ALIGNMENT = 8;
 
-const DTYPE_NAMES: Readonly<Record<WeightFormat, string>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' };
+const DTYPE_NAMES: Readonly<Record<PlainFormat, string>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' };
 
 export interface WritableTensor {
   readonly name: string;
@@ -20,7 +20,7 @@ export interface WritableTensor {
 export async function writeSafetensors(
   path: string,
   tensors: readonly WritableTensor[],
-  dtype: WeightFormat,
+  dtype: PlainFormat,
   seed: number,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
@@ -38,7 +38,7 @@ export async function writeSafetensors(
   });
 }
 
-function encodeHeader(tensors: readonly WritableTensor[], dtype: WeightFormat): Buffer {
+function encodeHeader(tensors: readonly WritableTensor[], dtype: PlainFormat): Buffer {
   let end = 0;
   const entries = tensors.map(({ name, shape }) => {
     const begin = end;

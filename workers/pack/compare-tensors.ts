@@ -1,6 +1,6 @@
 // Do two tensors of a checkpoint hold the same? Reads both, piece by piece.
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import { BYTES_PER_WEIGHT } from '../../native/model-description.ts';
+import { BYTES_PER_WEIGHT } from '../../native/weight-format.ts';
 import type { TensorCopy } from '../model/families/model-family.ts';
 import type { Checkpoint, TensorLocation } from '../model/open-checkpoint.ts';
 

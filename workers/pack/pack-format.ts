@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import { isWeightFormat, type WeightFormat } from '../../native/weight-format.ts';
 import { WEIGHT_ROLES } from '../../native/weight-sections.ts';
 
 /** The kernels' layout of matrices; equals the addon's layoutVersion. */
@@ -29,7 +30,7 @@ export type PackId = 'shared' | number;
 const whole = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
-const format = z.enum(['f32', 'f16', 'bf16']);
+const format = z.custom<WeightFormat>((value) => typeof value === 'string' && isWeightFormat(value));
 
 const sectionSchema = z.strictObject({
   role: z.enum(WEIGHT_ROLES),

@@ -1,11 +1,8 @@
 // Sizes and places of a pack's sections. In: shapes and formats. Out: offsets and bytes. Pure.
-import { BYTES_PER_WEIGHT } from '../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, matrixBytes, PANEL_OUTPUTS, panelBytes } from '../../native/weight-format.ts';
 import { sectionForm } from '../model/section-shapes.ts';
 import type { StoredSection } from '../model/stored-model.ts';
 import { alignUp, SECTION_ALIGNMENT } from './pack-format.ts';
-
-/** Outputs in one panel of the kernels' layout (core/panel-layout.h). */
-export const PANEL_OUTPUTS = 32;
 
 // Vectors are padded with zeros so that kernels may read whole SIMD registers.
 const VECTOR_MULTIPLE = 32;
@@ -38,25 +35,20 @@ export function paddedVectorLength(length: number): number {
   return alignUp(length, VECTOR_MULTIPLE);
 }
 
-/** Bytes of one panel: 32 outputs, the inputs rounded up to a pair. */
-export function panelBytes({ inputs, format }: Pick<StoredSection, 'inputs' | 'format'>): number {
-  return PANEL_OUTPUTS * alignUp(inputs, 2) * BYTES_PER_WEIGHT[format];
-}
-
 export function panelCount(outputs: number): number {
   return Math.ceil(outputs / PANEL_OUTPUTS);
 }
 
 function sectionBytes(section: StoredSection): number {
   const { role, outputs, inputs, format } = section;
-  switch (sectionForm(role)) {
+  switch (sectionForm(role, format)) {
     case 'vector':
       return paddedVectorLength(inputs) * BYTES_PER_WEIGHT.f32;
     case 'rows':
-      return outputs * inputs * BYTES_PER_WEIGHT[format];
+      return matrixBytes(format, outputs, inputs);
     case 'panels':
-      return panelCount(outputs) * panelBytes(section);
+      return panelCount(outputs) * panelBytes(format, inputs);
     case 'paired':
-      return 2 * panelCount(outputs / 2) * panelBytes(section);
+      return 2 * panelCount(outputs / 2) * panelBytes(format, inputs);
   }
 }

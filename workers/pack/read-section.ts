@@ -1,9 +1,9 @@
 // A section's bytes, made from the checkpoint piece by piece, so that building a pack takes little memory however large a
 // matrix is. In: a mapped checkpoint and a section's plan. Out: chunks in file order.
-import { BYTES_PER_WEIGHT, type WeightFormat } from '../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, isPacked, PANEL_OUTPUTS, type PlainFormat, panelBytes } from '../../native/weight-format.ts';
 import type { Checkpoint, TensorLocation } from '../model/open-checkpoint.ts';
 import { type MatrixSource, matricesOf, type PlannedSection, type VectorSource } from '../model/weight-plan.ts';
-import { PANEL_OUTPUTS, paddedVectorLength, panelBytes, panelCount } from './place-sections.ts';
+import { paddedVectorLength, panelCount } from './place-sections.ts';
 import { widenFloats } from './widen-floats.ts';
 
 /** Largest chunk, in bytes, unless one panel is larger. */
@@ -12,6 +12,7 @@ const CHUNK_BYTES = 16 * 1024 * 1024;
 /** Yields the bytes of a section in order; gives the source's pages back at the end. */
 export function* readSection(section: PlannedSection, checkpoint: Checkpoint): Generator<Uint8Array> {
   const { content, format } = section;
+  if (isPacked(format)) throw new TypeError(`${section.role} is ${format}, which no tensor is read as`);
   switch (content.kind) {
     case 'vector':
       yield readPaddedVector(content.source, checkpoint);
@@ -40,7 +41,7 @@ function readPaddedVector(source: VectorSource, checkpoint: Checkpoint): Uint8Ar
   return new Uint8Array(padded.buffer);
 }
 
-function* readRows(source: MatrixSource, checkpoint: Checkpoint, format: WeightFormat): Generator<Uint8Array> {
+function* readRows(source: MatrixSource, checkpoint: Checkpoint, format: PlainFormat): Generator<Uint8Array> {
   const { file, offset } = checkpoint.tensor(source.tensor);
   const { begin, bytes } = byteRange(source, format);
   for (let done = 0; done < bytes; done += CHUNK_BYTES) {
@@ -51,12 +52,12 @@ function* readRows(source: MatrixSource, checkpoint: Checkpoint, format: WeightF
 function* readPanels(
   sources: readonly MatrixSource[],
   checkpoint: Checkpoint,
-  format: WeightFormat,
+  format: PlainFormat,
 ): Generator<Uint8Array> {
   const located = sources.map((matrix) => ({ matrix, tensor: checkpoint.tensor(matrix.tensor) }));
   const first = sources[0];
   if (first === undefined) return;
-  const slotBytes = panelBytes({ inputs: first.inputs, format }) * sources.length;
+  const slotBytes = panelBytes(format, first.inputs) * sources.length;
   const step = Math.max(1, Math.floor(CHUNK_BYTES / slotBytes));
   const count = panelCount(first.outputs);
   for (let panel = 0; panel < count; panel += step) {
@@ -90,14 +91,14 @@ function packRange(
   tensor.file.packPanels(range, out, slots);
 }
 
-function releaseMatrix(matrix: MatrixSource, checkpoint: Checkpoint, format: WeightFormat): void {
+function releaseMatrix(matrix: MatrixSource, checkpoint: Checkpoint, format: PlainFormat): void {
   const { file, offset } = checkpoint.tensor(matrix.tensor);
   const { begin, bytes } = byteRange(matrix, format);
   file.release(offset + begin, bytes);
 }
 
 /** From the matrix's first element to its last, in bytes from the beginning of the tensor. */
-function byteRange(matrix: MatrixSource, format: WeightFormat): { begin: number; bytes: number } {
+function byteRange(matrix: MatrixSource, format: PlainFormat): { begin: number; bytes: number } {
   const span = (matrix.outputs - 1) * matrix.outputStride + (matrix.inputs - 1) * matrix.inputStride + 1;
   return { begin: matrix.first * BYTES_PER_WEIGHT[format], bytes: span * BYTES_PER_WEIGHT[format] };
 }

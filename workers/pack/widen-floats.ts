@@ -1,14 +1,14 @@
 // Stored weights of any of the three dtypes as f32. Exact: every bf16 and f16 value is an f32 value. Pure.
-import type { WeightFormat } from '../../native/model-description.ts';
+import type { PlainFormat } from '../../native/weight-format.ts';
 
 /** `bytes` holds little-endian values of `dtype`. */
-export function widenFloats(bytes: Uint8Array, dtype: WeightFormat): Float32Array {
+export function widenFloats(bytes: Uint8Array, dtype: PlainFormat): Float32Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const width = dtype === 'f32' ? 4 : 2;
   return Float32Array.from({ length: bytes.byteLength / width }, (_, index) => readFloat(view, index * width, dtype));
 }
 
-function readFloat(view: DataView, offset: number, dtype: WeightFormat): number {
+function readFloat(view: DataView, offset: number, dtype: PlainFormat): number {
   if (dtype === 'f32') return view.getFloat32(offset, true);
   const bits = view.getUint16(offset, true);
   return dtype === 'bf16' ? widenBfloat16(bits) : widenFloat16(bits);

@@ -1,5 +1,5 @@
 // `conclave model synth`: options -> a synthetic checkpoint.
-import { BYTES_PER_WEIGHT, type WeightFormat } from '../../../native/model-description.ts';
+import { BYTES_PER_WEIGHT, type PlainFormat } from '../../../native/weight-format.ts';
 import { familyOf } from '../../../workers/model/families/model-families.ts';
 import type { ModelSizes } from '../../../workers/model/families/model-family.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
@@ -13,7 +13,7 @@ export interface SynthOptions extends Omit<ModelSizes, 'maxContext'> {
   readonly out: string;
   readonly like: string;
   readonly maxSeqLen: number;
-  readonly dtype: WeightFormat;
+  readonly dtype: PlainFormat;
   readonly seed: number;
   readonly json?: true;
 }

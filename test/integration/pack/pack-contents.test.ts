@@ -1,7 +1,7 @@
 // What is in a pack, against the plainest reading of the checkpoint and of core/panel-layout.h.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { WeightFormat } from '../../../native/model-description.ts';
+import type { PlainFormat } from '../../../native/weight-format.ts';
 import type { WeightRole } from '../../../native/weight-sections.ts';
 import { readCheckpointIndex } from '../../../workers/model/checkpoint-index.ts';
 import { loadModel } from '../../../workers/model/load-model.ts';
@@ -15,14 +15,14 @@ const SILENT = { onProgress: () => undefined, onWait: () => undefined };
 
 interface Fixture {
   readonly packs: OpenedPacks;
-  readonly dtype: WeightFormat;
+  readonly dtype: PlainFormat;
   /** A tensor of the checkpoint, as floats. */
   tensor(name: string): Float32Array;
   /** `count` weights of a file from `offset` on, as floats. */
   section(file: { read(offset: number, length: number): Uint8Array }, offset: number, count: number): Float32Array;
 }
 
-async function fixture(context: TestContext, dtype: WeightFormat): Promise<Fixture> {
+async function fixture(context: TestContext, dtype: PlainFormat): Promise<Fixture> {
   const parent = await temporaryFolder(context);
   const folder = await syntheticModel(parent, 'model', { dtype });
   const packs = await loadModel({ folder, home: parent, packs: 'all', events: SILENT });
@@ -51,7 +51,7 @@ async function fixture(context: TestContext, dtype: WeightFormat): Promise<Fixtu
 
 /** Panels of the matrix whose element (output, input) is `at(output, input)`; `slots` matrices take turns, panel by panel. */
 function panels(
-  dtype: WeightFormat,
+  dtype: PlainFormat,
   outputs: number,
   inputs: number,
   slots: readonly ((output: number, input: number) => number | undefined)[],

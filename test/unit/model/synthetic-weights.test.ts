@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { WeightFormat } from '../../../native/model-description.ts';
+import type { PlainFormat } from '../../../native/weight-format.ts';
 import { narrowFloats } from '../../../workers/model/narrow-floats.ts';
 import { syntheticWeights } from '../../../workers/model/synthetic-weights.ts';
 import { widenFloats } from '../../../workers/pack/widen-floats.ts';
 
 const SEED = 20_508;
-const DTYPES: readonly WeightFormat[] = ['f32', 'f16', 'bf16'];
+const DTYPES: readonly PlainFormat[] = ['f32', 'f16', 'bf16'];
 
-function weights(seed: number, tensor: string, count: number, dtype: WeightFormat, chunk = 1000): Float32Array {
+function weights(seed: number, tensor: string, count: number, dtype: PlainFormat, chunk = 1000): Float32Array {
   const chunks = [...syntheticWeights(seed, tensor, count, { mean: 1, deviation: 0.5 }, dtype, chunk)];
   return widenFloats(Buffer.concat(chunks), dtype);
 }
@@ -49,7 +49,7 @@ test('narrowing then widening gives the nearest value of the dtype, and a second
 });
 
 test('ties round to the even neighbour', () => {
-  const narrow = (value: number, dtype: WeightFormat): number | undefined =>
+  const narrow = (value: number, dtype: PlainFormat): number | undefined =>
     narrowFloats(Float32Array.of(value), dtype)[0];
   assert.equal(narrow(1 + 2 ** -8, 'bf16'), 0x3f80);
   assert.equal(narrow(1 + 3 * 2 ** -8, 'bf16'), 0x3f82);

@@ -52,6 +52,7 @@ test('exports what addon-types.ts says, nothing more', async () => {
     'kernelVariants',
     'layoutVersion',
     'mapFile',
+    'packMatrix',
     'probeReadSeconds',
     'sampleRows',
     'setEmulatedGpu',
