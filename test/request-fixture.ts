@@ -12,6 +12,7 @@ export function requestFixture(changes: Partial<GenerationRequest> = {}): Genera
     echo: false,
     choices: 1,
     sampling: GREEDY,
+    constraint: null,
     stop: [],
     stopTokens: [],
     createdAtMs: 0,

@@ -2,6 +2,7 @@
 // All defaults and the seed are fixed here, so that any worker that continues the request draws the same tokens.
 import type { Limits } from '../../infra/config/config-schema.ts';
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { Constraint } from '../../infra/messages/constraint.ts';
 import type { GenerationRequest, LogprobsOptions, SamplingParams } from '../../infra/messages/generation-request.ts';
 import type { SharedFields } from './sampling-schema.ts';
 
@@ -26,6 +27,7 @@ export interface RequestContext {
   readonly maxTokens: { readonly field: string; readonly value: number } | null;
   readonly logprobs: LogprobsOptions | null;
   readonly echo: boolean;
+  readonly constraint: Constraint | null;
 }
 
 /**
@@ -46,6 +48,7 @@ export function buildGenerationRequest(body: SharedFields, context: RequestConte
     echo: context.echo,
     choices: body.n ?? 1,
     sampling: Object.freeze(samplingParams(body, model.vocab, context)),
+    constraint: context.constraint,
     stop: stopStrings(body, limits.stopStrings),
     stopTokens: model.eosTokenIds,
     createdAtMs: context.nowMs,

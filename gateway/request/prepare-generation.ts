@@ -62,7 +62,8 @@ export async function prepareConversation(
   const conversation = plainConversation(body.messages.map(toChatMessage));
   const { tokens } = await model.encodeChat(conversation, admitted.principal.tenant);
   const prompts = [{ field: 'messages', tokens }];
-  return finish(parts, c, admitted, { kind, prompts, maxTokens, logprobs, echo: false, model, body, bytes });
+  const input = { kind, prompts, maxTokens, logprobs, echo: false, constraint: null } as const;
+  return finish(parts, c, admitted, { ...input, model, body, bytes });
 }
 
 /** Prepares POST /v1/completions. @throws DomainError for anything wrong with the request. */
@@ -74,11 +75,11 @@ export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, 
   const prompts = await readPrompts(body, model, admitted.principal.tenant, parts.config.limits.answers);
   const logprobs = body.logprobs === undefined || body.logprobs === null ? null : { top: body.logprobs };
   const maxTokens = tokenLimit('max_tokens', body.max_tokens ?? DEFAULT_COMPLETION_TOKENS);
-  const input = { kind: 'text', prompts, maxTokens, logprobs, echo: body.echo ?? false } as const;
+  const input = { kind: 'text', prompts, maxTokens, logprobs, echo: body.echo ?? false, constraint: null } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }
 
-type Input = Pick<RequestContext, 'prompts' | 'maxTokens' | 'logprobs' | 'echo'> & {
+type Input = Pick<RequestContext, 'prompts' | 'maxTokens' | 'logprobs' | 'echo' | 'constraint'> & {
   readonly kind: GenerationKind;
   readonly model: ServedModel;
   readonly body: SharedFields;

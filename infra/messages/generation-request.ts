@@ -1,5 +1,6 @@
 // A parsed request, stored in Redis at `cv:req:<id>` by the gateway and read by workers. Prompts are token ids, so a worker
 // needs neither the chat template nor the client's JSON.
+import type { Constraint } from './constraint.ts';
 
 import type { AnswerReading } from './answer-reading.ts';
 
@@ -58,6 +59,8 @@ export interface GenerationRequest {
   /** Number of choices per prompt, >= 1. The choices of prompt p are numbered from `p * choices`. */
   readonly choices: number;
   readonly sampling: SamplingParams;
+  /** What each answer must match; null leaves it free. */
+  readonly constraint: Constraint | null;
   /** Strings that end a choice; never part of the text. */
   readonly stop: readonly string[];
   /** Token ids that end a choice with finish reason `stop`; never part of the text. */
@@ -74,14 +77,15 @@ export interface GenerationRequest {
   readonly reading?: AnswerReading;
 }
 
-/** The format of version 0.1.0: one prompt, no echo. Requests may wait in Redis across an upgrade. */
+/** The format of version 0.1.0: one prompt, no echo; later ones had no constraint. Requests may wait in Redis across an upgrade. */
 interface OlderRequest {
   readonly promptTokens: readonly number[];
 }
 
 /** Parses a stored request, written by this version or an older one. */
 export function readStoredRequest(json: string): GenerationRequest {
-  const { promptTokens, ...request } = JSON.parse(json) as GenerationRequest & Partial<OlderRequest>;
+  const { promptTokens, ...rest } = JSON.parse(json) as GenerationRequest & Partial<OlderRequest>;
+  const request = { ...rest, constraint: rest.constraint ?? null };
   return promptTokens === undefined ? request : { ...request, prompts: [promptTokens], echo: false };
 }
 

@@ -32,6 +32,7 @@ export function benchRequest({ promptTokens, tokens, eosTokens }: BenchPrompt, i
     echo: false,
     choices: 1,
     sampling: { ...GREEDY, logitBias: eosTokens.map((id) => [id, FORBIDDEN] as const) },
+    constraint: null,
     stop: [],
     stopTokens: eosTokens,
     createdAtMs: 0,

@@ -103,6 +103,7 @@ function requestOf(
     echo: false,
     choices: 1,
     sampling: { ...GREEDY, temperature: options.temperature, seed: options.seed },
+    constraint: null,
     stop: [],
     stopTokens: tokenizer.eosIds,
     createdAtMs: 0,

@@ -111,6 +111,7 @@ function requestFor(promptTokens: readonly number[], tokenizer: Tokenizer): Gene
     choices: 1,
     // An answer of random length would test little.
     sampling: { ...GREEDY, logitBias: tokenizer.eosIds.map((id) => [id, -100] as const) },
+    constraint: null,
     stop: [],
     stopTokens: tokenizer.eosIds,
     createdAtMs: 0,
