@@ -10,18 +10,11 @@ import {
   STATE_COUNTS,
 } from '../../infra/messages/constraint.ts';
 import { ConstraintFault } from './constraint-fault.ts';
-import { determineRule, type RuleState } from './determine-rule.ts';
+import { type CompiledRule, determineRule, type RuleState } from './determine-rule.ts';
 import type { Expression, Rule } from './expression.ts';
+import type { RuleNumbers } from './nfa-builder.ts';
 import { findLeftRecursion, findProductive, isAlive } from './rule-liveness.ts';
-import { RuleNfa, type RuleNumbers } from './rule-nfa.ts';
-
-/** A rule whose states are numbered from 0, which it starts in. */
-export interface CompiledRule {
-  readonly states: readonly RuleState[];
-  readonly least: number;
-  /** 0 for a rule that does not count. */
-  readonly most: number;
-}
+import { RuleNfa } from './rule-nfa.ts';
 
 /** What becomes rule `at`: a named one, or a repetition that is counted. */
 interface PlannedRule {

@@ -1,7 +1,7 @@
 // The subset construction for one rule: deterministic on bytes. Calls of one rule from one state are joined, and so are edges of
 // one control token, but calls stay beside bytes: a worker follows all ways at once.
 import { ConstraintFault } from './constraint-fault.ts';
-import type { NfaState } from './rule-nfa.ts';
+import type { NfaState } from './nfa-builder.ts';
 import { splitRanges } from './text-automaton.ts';
 
 export interface RuleState {
@@ -11,6 +11,14 @@ export interface RuleState {
   readonly bytes: readonly { readonly first: number; readonly last: number; readonly to: number }[];
   readonly calls: readonly { readonly rule: number; readonly to: number }[];
   readonly tokens: readonly { readonly token: number; readonly to: number }[];
+}
+
+/** A rule whose states are numbered from 0, which it starts in. */
+export interface CompiledRule {
+  readonly states: readonly RuleState[];
+  readonly least: number;
+  /** 0 for a rule that does not count. */
+  readonly most: number;
 }
 
 const MOST_WORK = 1_500_000;

@@ -3,7 +3,6 @@
 //
 // const call = sequence(literal('{"name": "get_time", "arguments": '), jsonSchema(parameters, 'tools[0].function.parameters'), literal('}'));
 // compileConstraint(freeTextUntil([{ trigger: '<tool_call>', continuation: sequence(call, literal('</tool_call>')) }]));
-import type { Members } from './object-members.ts';
 import type { TextAutomaton } from './text-automaton.ts';
 
 export type Expression =
@@ -42,6 +41,29 @@ export interface FreeTextExit {
   readonly trigger: string | { readonly controlToken: string };
   /** What must follow the trigger; then the text is free again. */
   readonly continuation: Expression;
+}
+
+/** An object's members, in the order of `declared`; the others come last. */
+export interface Members {
+  readonly kind: 'members';
+  readonly declared: readonly DeclaredMember[];
+  readonly others: readonly OtherMembers[];
+  /** Number of members. */
+  readonly least: number;
+  /** null has no limit. */
+  readonly most: number | null;
+}
+
+export interface DeclaredMember {
+  readonly key: string;
+  readonly value: Expression;
+  readonly required: boolean;
+}
+
+/** Members whose keys are of one kind. */
+export interface OtherMembers {
+  readonly keys: TextAutomaton;
+  readonly value: Expression;
 }
 
 export const NOTHING: Expression = { kind: 'sequence', parts: [] };

@@ -3,7 +3,7 @@
 import { ANY_CONTROL_TOKEN } from '../../infra/messages/constraint.ts';
 import { ConstraintFault } from './constraint-fault.ts';
 import type { FreeTextExit } from './expression.ts';
-import type { RuleNfa } from './rule-nfa.ts';
+import type { NfaBuilder } from './nfa-builder.ts';
 
 /** A place in the tries of the triggers. */
 interface Place {
@@ -16,7 +16,7 @@ interface Place {
 }
 
 /** Adds free text that may end anywhere and then goes to `next`; returns where it starts. */
-export function addFreeText(nfa: RuleNfa, exits: readonly FreeTextExit[], next: number): number {
+export function addFreeText(nfa: NfaBuilder, exits: readonly FreeTextExit[], next: number): number {
   const root = placeOf(nfa);
   const places = buildTrie(nfa, root, exits);
   const leaving = new Map(exits.map((exit) => [exit, nfa.add(exit.continuation, root.state)]));
@@ -32,11 +32,11 @@ export function addFreeText(nfa: RuleNfa, exits: readonly FreeTextExit[], next: 
   return root.state;
 }
 
-function placeOf(nfa: RuleNfa): Place {
+function placeOf(nfa: NfaBuilder): Place {
   return { children: new Map(), fallback: null, exit: null, state: nfa.addState() };
 }
 
-function buildTrie(nfa: RuleNfa, root: Place, exits: readonly FreeTextExit[]): readonly Place[] {
+function buildTrie(nfa: NfaBuilder, root: Place, exits: readonly FreeTextExit[]): readonly Place[] {
   for (const exit of exits) {
     if (typeof exit.trigger !== 'string') continue;
     if (exit.trigger === '') throw new ConstraintFault('a trigger is empty');
@@ -55,7 +55,7 @@ function buildTrie(nfa: RuleNfa, root: Place, exits: readonly FreeTextExit[]): r
   return places;
 }
 
-function childOf(nfa: RuleNfa, place: Place, byte: number): Place {
+function childOf(nfa: NfaBuilder, place: Place, byte: number): Place {
   const known = place.children.get(byte);
   if (known !== undefined) return known;
   const child = placeOf(nfa);
@@ -72,7 +72,7 @@ function follow(from: Place, byte: number, root: Place): Place {
   return root;
 }
 
-function addBytes(nfa: RuleNfa, place: Place): void {
+function addBytes(nfa: NfaBuilder, place: Place): void {
   let root = place;
   while (root.fallback !== null) root = root.fallback;
   const named = new Set<number>();
@@ -87,7 +87,7 @@ function addBytes(nfa: RuleNfa, place: Place): void {
   if (next <= 0xff) nfa.addBytes(place.state, next, 0xff, root.state);
 }
 
-function addTokens(nfa: RuleNfa, from: number, root: number, leaving: ReadonlyMap<FreeTextExit, number>): void {
+function addTokens(nfa: NfaBuilder, from: number, root: number, leaving: ReadonlyMap<FreeTextExit, number>): void {
   nfa.addToken(from, ANY_CONTROL_TOKEN, root);
   for (const [{ trigger }, to] of leaving) {
     if (typeof trigger !== 'string') nfa.addToken(from, nfa.numbers.controlToken(trigger.controlToken), to);

@@ -1,5 +1,5 @@
 // White space in constrained JSON. Models write compact JSON, json.dumps' one space behind commas and colons, and indented
-// lines; each place allows these and no more, so that white space cannot go on for ever (decision 0170).
+// lines; each place allows these and no more, so that white space cannot go on without end.
 import { alternatives, type Expression, literal, NOTHING, type Rule, repeat, sequence } from './expression.ts';
 
 const MOST_INDENT_SPACES = 40;

@@ -1,43 +1,20 @@
 // The members of a JSON object, in the order in which the schema declares them; other members come last. Keys share a trie from
 // the back: the trie of the keys from i on is that of the keys behind with one path replaced.
 import { ConstraintFault } from './constraint-fault.ts';
-import { type Expression, literal } from './expression.ts';
+import { type Expression, literal, type Members } from './expression.ts';
 import { AFTER_COLON, BETWEEN } from './json-space.ts';
-import type { RuleNfa } from './rule-nfa.ts';
-import type { TextAutomaton } from './text-automaton.ts';
-
-export interface Members {
-  readonly kind: 'members';
-  readonly declared: readonly DeclaredMember[];
-  readonly others: readonly OtherMembers[];
-  /** Number of members. */
-  readonly least: number;
-  /** null has no limit. */
-  readonly most: number | null;
-}
-
-export interface DeclaredMember {
-  readonly key: string;
-  readonly value: Expression;
-  readonly required: boolean;
-}
-
-/** Members whose keys are of one kind. */
-export interface OtherMembers {
-  readonly keys: TextAutomaton;
-  readonly value: Expression;
-}
+import type { NfaBuilder } from './nfa-builder.ts';
 
 /** Beyond it, numbers of members are not counted. */
 const MOST_COUNTED_PLACES = 4_000;
 
 /** Adds `{`, the members and `}`, then goes to `next`; returns where it starts. */
-export function addMembers(nfa: RuleNfa, members: Members, next: number): number {
+export function addMembers(nfa: NfaBuilder, members: Members, next: number): number {
   return new MembersBuilder(nfa, members, next).build();
 }
 
 class MembersBuilder {
-  readonly #nfa: RuleNfa;
+  readonly #nfa: NfaBuilder;
   readonly #members: Members;
   /** Behind the last member. */
   readonly #close: number;
@@ -46,7 +23,7 @@ class MembersBuilder {
   readonly #ended = new Map<number, number>();
   readonly #starting = new Map<number, number>();
 
-  constructor(nfa: RuleNfa, members: Members, next: number) {
+  constructor(nfa: NfaBuilder, members: Members, next: number) {
     this.#nfa = nfa;
     this.#members = members;
     this.#close = nfa.add(BETWEEN, nfa.addLiteral('}', next));

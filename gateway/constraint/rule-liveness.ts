@@ -1,6 +1,5 @@
 // Which rules of a constraint can end, which of their states lie on a way to an end, and which rules loop without progress.
-import type { CompiledRule } from './compile-constraint.ts';
-import type { RuleState } from './determine-rule.ts';
+import type { CompiledRule, RuleState } from './determine-rule.ts';
 
 /** The rules that can be got through. Rule 0 among them means that something matches. */
 export function findProductive(rules: readonly CompiledRule[]): ReadonlySet<number> {

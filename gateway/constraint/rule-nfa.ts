@@ -1,34 +1,18 @@
 // One rule's nondeterministic automaton over bytes, calls of other rules and control tokens, built from an expression.
 import { ConstraintFault } from './constraint-fault.ts';
-import type { Expression, Rule, TextEncoding } from './expression.ts';
+import type { Expression, TextEncoding } from './expression.ts';
 import { addFreeText } from './free-text.ts';
 import { jsonCharacterBytes, jsonEscapedBytes } from './json-characters.ts';
+import type { NfaBuilder, NfaState, RuleNumbers } from './nfa-builder.ts';
 import { addMembers } from './object-members.ts';
 import type { TextAutomaton } from './text-automaton.ts';
 import { type BytePath, utf8Ranges } from './utf8-ranges.ts';
-
-export interface NfaState {
-  readonly epsilon: number[];
-  readonly bytes: { readonly first: number; readonly last: number; readonly to: number }[];
-  readonly calls: { readonly rule: number; readonly to: number }[];
-  readonly tokens: { readonly token: number; readonly to: number }[];
-  /** See STATE_COUNTS. */
-  counts: boolean;
-}
-
-/** Numbers rules and control tokens of the whole constraint. */
-export interface RuleNumbers {
-  rule(rule: Rule): number;
-  /** A rule that repeats `body`, counting. */
-  counted(body: Expression, least: number, most: number | null): number;
-  controlToken(text: string): number;
-}
 
 const MOST_NFA_STATES = 250_000;
 /** Longer repetitions are counted instead of written out. */
 const WRITTEN_OUT = 8;
 
-export class RuleNfa {
+export class RuleNfa implements NfaBuilder {
   readonly states: NfaState[] = [];
   readonly numbers: RuleNumbers;
   readonly #budget: { nfaStates: number };
@@ -44,7 +28,6 @@ export class RuleNfa {
     return this.states.push({ epsilon: [], bytes: [], calls: [], tokens: [], counts: false }) - 1;
   }
 
-  /** Adds what matches `expression` and then goes to `next`; returns where it starts. */
   add(expression: Expression, next: number): number {
     switch (expression.kind) {
       case 'literal':
@@ -99,7 +82,6 @@ export class RuleNfa {
     return state;
   }
 
-  /** `counts`: the states between characters count them. */
   addText(automaton: TextAutomaton, encoding: TextEncoding, next: number, counts: boolean): number {
     const places = automaton.map(() => this.addState());
     for (const [at, { accepts, edges }] of automaton.entries()) {
