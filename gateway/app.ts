@@ -9,9 +9,12 @@ import { authenticateAdmin } from './admin/authenticate-admin.ts';
 import { JOB_BOARD_PATH } from './admin/job-board.ts';
 import { answerOtherMethods } from './answer-other-methods.ts';
 import { createGenerate } from './apis/generate.ts';
+import { addMessagesRoutes } from './apis/messages/routes.ts';
+import { readCredential } from './auth/authenticate.ts';
 import { allowOrigins } from './cors.ts';
 import type { GatewayContext, GatewayEnv } from './environment.ts';
-import { errorBody, errorHeaders, httpStatus, thrownToDomainError } from './errors/error-to-http.ts';
+import { errorAnswer } from './errors/error-answer.ts';
+import { errorHeaders, httpStatus, thrownToDomainError } from './errors/error-to-http.ts';
 import type { GatewayParts } from './parts.ts';
 import { publicPath } from './public-address.ts';
 import { makeHttpRequestId, readClientRequestId } from './request/http-request-id.ts';
@@ -46,7 +49,9 @@ export function createApp(parts: GatewayParts): App {
   app.use('/admin/*', authenticateAdmin(parts));
   app.use(authenticateCaller(parts));
   addAdmin(app, parts);
-  addGenerationRoutes(app, parts, createGenerate(parts));
+  const generate = createGenerate(parts);
+  addGenerationRoutes(app, parts, generate);
+  addMessagesRoutes(app, parts, generate);
   addStreamRoutes(app, parts);
   addModelRoutes(app, parts);
   addMetricsRoute(app, parts);
@@ -65,7 +70,13 @@ function frameRequest(parts: GatewayParts): MiddlewareHandler<GatewayEnv> {
     const durationMs = parts.clock() - startedAtMs;
     // Not before, when nothing waits for the client yet; and not by c.header, which would build the response again and with it
     // the stream's reader.
-    const headers = { 'x-request-id': requestId, ...SECURITY_HEADERS, 'openai-processing-ms': String(durationMs) };
+    // Anthropic's clients read `request-id`.
+    const headers = {
+      'x-request-id': requestId,
+      'request-id': requestId,
+      ...SECURITY_HEADERS,
+      'openai-processing-ms': String(durationMs),
+    };
     if (c.res.headers.has('access-control-allow-origin')) headers['cross-origin-resource-policy'] = 'cross-origin';
     for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value);
     report(parts, c, durationMs);
@@ -119,7 +130,10 @@ function authenticateCaller(parts: GatewayParts): MiddlewareHandler<GatewayEnv> 
   return async (c, next) => {
     const known = c.get('principal') as GatewayEnv['Variables']['principal'] | undefined;
     if (known === undefined) {
-      const { principal, policy } = await parts.authenticator(c.req.header('authorization'), parts.clock());
+      const { principal, policy } = await parts.authenticator(
+        readCredential((name) => c.req.header(name)),
+        parts.clock(),
+      );
       c.set('principal', principal);
       c.set('policy', policy);
     }
@@ -151,5 +165,9 @@ function refuse(parts: GatewayParts, c: GatewayContext, thrown: unknown): Respon
   const status = httpStatus(error.code);
   parts.metrics.error('gateway', error.code);
   if (status >= 500) parts.log.error({ requestId: c.get('requestId'), err: error }, 'request failed');
-  return c.json(errorBody(error), status as ContentfulStatusCode, errorHeaders(error));
+  return c.json(
+    errorAnswer(c.req.path, error, c.get('requestId')),
+    status as ContentfulStatusCode,
+    errorHeaders(error),
+  );
 }

@@ -11,6 +11,15 @@ import type { JwtVerifier } from './verify-jwt.ts';
 const MAX_TOKEN_LENGTH = 8192;
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
+/**
+ * The value of an Authorization header, also for clients that send their key in a header of its own: Anthropic's in `x-api-key`,
+ * Azure's in `api-key`.
+ */
+export function readCredential(header: (name: string) => string | undefined): string | undefined {
+  const key = header('x-api-key') ?? header('api-key');
+  return header('authorization') ?? (key === undefined ? undefined : `Bearer ${key}`);
+}
+
 /** @throws DomainError `invalid_api_key`, `insufficient_scope` for a blocked tenant, or `unavailable` when the credential cannot be checked now. */
 export type Authenticator = (authorization: string | undefined, nowMs: number) => Promise<Caller>;
 

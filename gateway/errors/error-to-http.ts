@@ -71,11 +71,20 @@ export function errorType(code: ErrorCode): string {
   return HTTP_KINDS[code].type;
 }
 
+/** What a client may read. */
+export function publicMessage(error: DomainError): string {
+  return PRIVATE.has(error.code) ? 'An internal error occurred.' : error.message;
+}
+
 /** OpenAI's error object for an error. */
 export function errorBody(error: DomainError): ErrorBody {
-  const message = PRIVATE.has(error.code) ? 'An internal error occurred.' : error.message;
   return {
-    error: { message, type: HTTP_KINDS[error.code].type, param: error.param ?? null, code: error.code },
+    error: {
+      message: publicMessage(error),
+      type: HTTP_KINDS[error.code].type,
+      param: error.param ?? null,
+      code: error.code,
+    },
   };
 }
 

@@ -4,6 +4,7 @@
 import { createRoute, type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { ErrorCode } from '../../infra/errors/domain-error.ts';
 import type { GatewayContext, GatewayEnv } from '../environment.ts';
+import { errorShape } from '../errors/error-answer.ts';
 import type { DeclaredAnswer } from './answers.ts';
 import { errorResponses } from './error-responses.ts';
 import { EVERY_ANSWER, type HeaderName, headerRefs, RATE_LIMIT } from './response-headers.ts';
@@ -73,7 +74,7 @@ export function addRoute(
 function toRoute(declaration: RouteDeclaration) {
   const { access, errors = [], request, responses, wideParameter, ...rest } = declaration;
   const { tag, security, errors: common, headers }: Access = ACCESS[access];
-  const all = Object.entries({ ...errorResponses([...common, ...errors]), ...responses });
+  const all = Object.entries({ ...errorResponses([...common, ...errors], errorShape(rest.path)), ...responses });
   const framed = all.map(([status, answer]) => [
     status,
     { ...answer, headers: { ...headerRefs(headers), ...answer.headers } },

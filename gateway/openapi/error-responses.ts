@@ -1,6 +1,7 @@
 // Error codes that a route may answer with -> its declared answers by status. Statuses and types are those of the one translation.
 import { z } from '@hono/zod-openapi';
 import type { ErrorCode } from '../../infra/errors/domain-error.ts';
+import type { ErrorShape } from '../errors/error-answer.ts';
 import { errorType, httpStatus } from '../errors/error-to-http.ts';
 import type { DeclaredAnswer } from './answers.ts';
 import { type HeaderName, headerRefs } from './response-headers.ts';
@@ -9,18 +10,21 @@ import { type HeaderName, headerRefs } from './response-headers.ts';
 export const errorSchema = errorObject(z.string(), z.string()).openapi('Error');
 
 /** One answer per status, whose `code` is one of those given. */
-export function errorResponses(codes: readonly ErrorCode[]): Readonly<Record<string, DeclaredAnswer>> {
+export function errorResponses(
+  codes: readonly ErrorCode[],
+  shape: ErrorShape,
+): Readonly<Record<string, DeclaredAnswer>> {
   const statuses = [...new Set(codes.map(httpStatus))].sort();
-  return Object.fromEntries(statuses.map((status) => [status, response(status, codes)]));
+  return Object.fromEntries(statuses.map((status) => [status, response(status, codes, shape)]));
 }
 
-function response(status: number, codes: readonly ErrorCode[]) {
+function response(status: number, codes: readonly ErrorCode[], shape: ErrorShape) {
   const ofStatus = [...new Set(codes.filter((code) => httpStatus(code) === status))];
   const types = [...new Set(ofStatus.map(errorType))];
   return {
     description: ofStatus.join(', '),
     headers: headerRefs(OF_STATUS[status] ?? []),
-    content: { 'application/json': { schema: errorObject(z.enum(types), z.enum(ofStatus)) } },
+    content: { 'application/json': { schema: schemaOf(shape, types, ofStatus) } },
   };
 }
 
@@ -29,6 +33,19 @@ const OF_STATUS: Readonly<Record<number, readonly HeaderName[]>> = {
   429: ['retry-after'],
   503: ['retry-after'],
 };
+
+function schemaOf(shape: ErrorShape, types: readonly string[], codes: readonly string[]): z.ZodType {
+  return shape === 'openai' ? errorObject(z.enum(types), z.enum(codes)) : messagesErrorSchema;
+}
+
+/** Anthropic's error object. */
+export const messagesErrorSchema = z
+  .object({
+    type: z.literal('error'),
+    error: z.object({ type: z.string(), message: z.string() }),
+    request_id: z.string(),
+  })
+  .openapi('MessagesError');
 
 function errorObject(type: z.ZodType<string>, code: z.ZodType<string>) {
   const param = z.string().nullable().describe('The field, header or parameter at fault.');

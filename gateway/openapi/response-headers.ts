@@ -8,6 +8,7 @@ interface HeaderText {
 
 const HEADERS = {
   'x-request-id': { description: 'Id of the request in the log.', pattern: '^req_[0-9a-f]{24}$' },
+  'request-id': { description: 'The same, as Anthropic names it.', pattern: '^req_[0-9a-f]{24}$' },
   'openai-processing-ms': { description: 'Time to the response headers, in ms.', pattern: '^\\d+$' },
   'x-ratelimit-limit-requests': { description: 'Requests per minute of the tenant.', pattern: '^\\d+$' },
   'x-ratelimit-remaining-requests': { description: 'Requests left in this window.', pattern: '^\\d+$' },
@@ -30,7 +31,7 @@ export interface HeaderRef {
   readonly $ref: string;
 }
 
-export const EVERY_ANSWER: readonly HeaderName[] = ['x-request-id', 'openai-processing-ms'];
+export const EVERY_ANSWER: readonly HeaderName[] = ['x-request-id', 'request-id', 'openai-processing-ms'];
 export const RATE_LIMIT: readonly HeaderName[] = [
   'x-ratelimit-limit-requests',
   'x-ratelimit-remaining-requests',

@@ -25,6 +25,8 @@ export interface RequestContext {
   readonly model: { readonly maxContext: number; readonly vocab: number; readonly eosTokenIds: readonly number[] };
   readonly prompts: readonly EncodedPrompt[];
   readonly maxTokens: { readonly field: string; readonly value: number } | null;
+  /** Lowers `maxTokens` to what is possible instead of refusing it. */
+  readonly fitMaxTokens: boolean;
   readonly logprobs: LogprobsOptions | null;
   readonly echo: boolean;
   readonly constraint: Constraint | null;
@@ -80,6 +82,7 @@ function fitMaxTokens(context: RequestContext): number {
   }
   if (context.maxTokens === null) return Math.min(left, context.limits.maxTokens);
   const { field, value } = context.maxTokens;
+  if (context.fitMaxTokens) return Math.min(value, left, context.limits.maxTokens);
   if (value > left) {
     const asked = `you requested ${promptCount + value} tokens (${promptCount} in the ${promptField}, ${value} in the completion)`;
     throw tooLong(context, `However, ${asked}.`, field);

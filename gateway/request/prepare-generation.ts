@@ -45,6 +45,8 @@ export interface Conversation {
   readonly fields: unknown;
   /** Those of the body that was received. */
   readonly bytes: Uint8Array;
+  /** A limit of tokens beyond the rest of the context means all of it, rather than being refused. */
+  readonly fitMaxTokens?: boolean;
 }
 
 /** Prepares a conversation. Other APIs translate theirs to one. @throws DomainError for anything wrong with it. */
@@ -52,7 +54,7 @@ export async function prepareConversation(
   parts: GatewayParts,
   c: GatewayContext,
   admitted: Caller,
-  { kind, fields, bytes }: Conversation,
+  { kind, fields, bytes, fitMaxTokens = false }: Conversation,
 ): Promise<PreparedGeneration> {
   const body = parseGenerationBody(chatCompletionSchema, fields, OPENAI_FIELDS, 'chat');
   refuseTooManyMessages(body, parts.config.limits.messages);
@@ -62,7 +64,7 @@ export async function prepareConversation(
   const conversation = plainConversation(body.messages.map(toChatMessage));
   const { tokens } = await model.encodeChat(conversation, admitted.principal.tenant);
   const prompts = [{ field: 'messages', tokens }];
-  const input = { kind, prompts, maxTokens, logprobs, echo: false, constraint: null } as const;
+  const input = { kind, prompts, maxTokens, fitMaxTokens, logprobs, echo: false, constraint: null } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes });
 }
 
@@ -75,7 +77,15 @@ export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, 
   const prompts = await readPrompts(body, model, admitted.principal.tenant, parts.config.limits.answers);
   const logprobs = body.logprobs === undefined || body.logprobs === null ? null : { top: body.logprobs };
   const maxTokens = tokenLimit('max_tokens', body.max_tokens ?? DEFAULT_COMPLETION_TOKENS);
-  const input = { kind: 'text', prompts, maxTokens, logprobs, echo: body.echo ?? false, constraint: null } as const;
+  const input = {
+    kind: 'text',
+    prompts,
+    maxTokens,
+    fitMaxTokens: false,
+    logprobs,
+    echo: body.echo ?? false,
+    constraint: null,
+  } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }
 

@@ -31,6 +31,8 @@ export interface TokensEvent {
   readonly logprobs: readonly PlacedLogprob[] | null;
   /** Set on the last event of the choice. */
   readonly finish: FinishReason | null;
+  /** The stop string that ended the choice; unset if none did. */
+  readonly stopString?: string;
 }
 
 export interface Usage {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { GatewayEnv } from '../../gateway/environment.ts';
+import { errorShape } from '../../gateway/errors/error-answer.ts';
 
 type Fetch = OpenAPIHono<GatewayEnv>['fetch'];
 type Json = { readonly [name: string]: unknown };
@@ -83,11 +84,12 @@ function pathPattern(path: string, byMethod: ApiDescription['paths'][string]): R
 
 /** Routes and methods that do not exist: an error, or what OPTIONS says of those that do. */
 function checkUndescribed(answer: Answer, validate: Validate): void {
-  const { method, status, body } = answer;
+  const { method, path, status, body } = answer;
   if (method === 'OPTIONS' && status === 204) return;
   const title = titleOf(answer);
   assert.ok([400, 401, 403, 404, 405, 503].includes(status), `${title}: no such operation is described`);
-  if (method !== 'HEAD') validate('#/components/schemas/Error', JSON.parse(body), title);
+  const shape = errorShape(path) === 'messages' ? 'MessagesError' : 'Error';
+  if (method !== 'HEAD') validate(`#/components/schemas/${shape}`, JSON.parse(body), title);
 }
 
 function checkAnswer(

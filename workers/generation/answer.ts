@@ -20,6 +20,7 @@ export class Answer {
   #length = 0;
   #generated = 0;
   #finish: FinishReason | null = null;
+  #stopString: string | null = null;
 
   constructor(request: GenerationRequest, choice: number, tokenizer: Tokenizer) {
     this.choice = choice;
@@ -72,7 +73,8 @@ export class Answer {
     this.#generated += 1;
     const logprobs = logprob === null ? null : [this.#place(logprob)];
     const text = this.#stopTokens.has(id) ? this.#end('stop', '') : this.#advance(id);
-    return { type: 'tokens', choice: this.choice, ids: [id], text, logprobs, finish: this.#finish };
+    const stopString = this.#stopString === null ? {} : { stopString: this.#stopString };
+    return { type: 'tokens', choice: this.choice, ids: [id], text, logprobs, finish: this.#finish, ...stopString };
   }
 
   /** The place is where the text ends before the token is part of it. */
@@ -86,6 +88,7 @@ export class Answer {
     const { text, stop } = this.#stopStrings.push(decoded);
     if (stop !== null) {
       this.#finish = 'stop';
+      this.#stopString = stop;
       return text;
     }
     return this.#generated === this.#request.maxTokens ? this.#end('length', text) : text;
@@ -95,6 +98,7 @@ export class Answer {
   #end(reason: FinishReason, text: string): string {
     const last = this.#stopStrings.push(this.#detokenizer.finish());
     this.#finish = last.stop === null ? reason : 'stop';
+    this.#stopString = last.stop;
     return text + last.text + (last.stop === null ? this.#stopStrings.finish() : '');
   }
 }

@@ -2,16 +2,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import OpenAI from 'openai';
-import { listen } from '../../../gateway/listen.ts';
-import { createScriptedGateway, type GatewayOptions } from '../../gateway-parts/scripted-gateway.ts';
+import type { GatewayOptions } from '../../gateway-parts/scripted-gateway.ts';
 import { failed, finished, tokens } from '../../gateway-parts/scripted-worker.ts';
+import { listenScripted } from './listening-gateway.ts';
 
 const ASK = { model: 'tiny', messages: [{ role: 'user' as const, content: 'Hi' }] };
 
 async function connect(t: TestContext, options: GatewayOptions = {}) {
-  const gateway = await createScriptedGateway({ ...options, config: { port: 0, ...options.config } });
-  const server = await listen(gateway.app.fetch, gateway.parts.config, gateway.parts.log);
-  t.after(() => server.shutDown(100, async () => {}));
+  const { gateway, server } = await listenScripted(t, options);
   const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: gateway.key, maxRetries: 0 });
   return { gateway, server, client };
 }

@@ -1,9 +1,13 @@
 // Methods that a path does not have, and what OPTIONS and HEAD answer, for every route of the app.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { errorAnswer } from '../../../gateway/errors/error-answer.ts';
+import { DomainError } from '../../../infra/errors/domain-error.ts';
 import { createScriptedGateway } from '../../gateway-parts/scripted-gateway.ts';
 
 const METHODS = ['DELETE', 'GET', 'PATCH', 'POST', 'PUT'] as const;
+
+const requestIdOf = (response: Response) => response.headers.get('x-request-id') ?? '';
 
 /** The methods of each path, as registered; middleware is registered for all methods. */
 async function registered() {
@@ -24,8 +28,8 @@ test('a method that a path lacks is a 405 that lists those it has', async () => 
     for (const method of METHODS.filter((each) => !methods.has(each))) {
       const response = await gateway.app.request(path, { method });
       const message = `Method ${method} is not allowed on ${path}: use one of ${allow}.`;
-      const error = { message, type: 'invalid_request_error', param: null, code: 'method_not_allowed' };
-      assert.deepEqual([response.status, await response.json()], [405, { error }], `${method} ${path}`);
+      const body = errorAnswer(path, new DomainError('method_not_allowed', message), requestIdOf(response));
+      assert.deepEqual([response.status, await response.json()], [405, body], `${method} ${path}`);
       assert.equal(response.headers.get('allow'), allow);
     }
     // The path of `OPTIONS *` too, which asks about the whole server: see answerOtherMethods.
