@@ -1,4 +1,5 @@
-// The Metal backend on the emulated GPU, products in matrices, against transformers: the bars of the CPU.
+// The Metal backend on the emulated GPU, products in matrices, against transformers: the bars of the CPU. Products in lanes
+// have the CPU's bits for any model (test/native/metal), so that the CPU's goldens are theirs.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,14 +8,22 @@ import { after, test } from 'node:test';
 import { DEFAULT_ENGINE, openEngine } from '../../workers/serve/open-engine.ts';
 import { REPOSITORY_ROOT } from '../repository-root.ts';
 import { runConclave } from '../run-conclave.ts';
-import { checkEngine, largest, logitsOf } from './check-engine.ts';
+import { checkEngine, checkFirstLogits, largest, logitsOf } from './check-engine.ts';
 import { type Matrix, servedGoldenNames } from './golden-fixtures.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'cv-metal-golden-'));
 after(() => rmSync(home, { recursive: true, force: true }));
 
+// Whole, with greedy tokens: six KV blocks, and each type of weights.
+const WHOLE = ['f32-long', 'f16-kv2-top2', 'bf16-kv1-top4-odd'];
+// Of the others what a kernel tells apart: whole tiles of 32 rows and one that is not full, and three KV blocks.
+const FIRST_ROWS = 2 * 64 + 2;
+
 for (const name of servedGoldenNames()) {
-  test(`${name} has transformers' logits on the emulated GPU`, () => checkEngine(name, home, 'metal-emulated'));
+  test(`${name} has transformers' logits on the emulated GPU`, () =>
+    WHOLE.includes(name)
+      ? checkEngine(name, home, 'metal-emulated')
+      : checkFirstLogits(name, home, 'metal-emulated', FIRST_ROWS));
 }
 
 const DEMO = join(REPOSITORY_ROOT, 'models', 'demo');
@@ -48,11 +57,11 @@ async function demoLogits(tokens: readonly number[], backend: 'cpu' | 'metal-emu
 }
 
 test('the demo model answers alike on CPU and emulated GPU', () => {
-  assert.deepEqual(answer('Who are you?', 12, 'metal-emulated'), answer('Who are you?', 12, 'cpu'));
+  assert.deepEqual(answer('Who are you?', 6, 'metal-emulated'), answer('Who are you?', 6, 'cpu'));
 });
 
 test("the demo model's most likely tokens are the CPU's wherever the margin exceeds the tolerance", async () => {
-  const tokens = answer('Count to 20.', 48, 'cpu');
+  const tokens = answer('Count to 20.', 32, 'cpu');
   const [cpu, gpu] = [await demoLogits(tokens, 'cpu'), await demoLogits(tokens, 'metal-emulated')];
   // bf16: a share of the largest logit, as in test/native/metal.
   const tolerance = 0.03 * cpu.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -71,5 +80,5 @@ test("the demo model's most likely tokens are the CPU's wherever the margin exce
     decided += 1;
     assert.equal(largest(other), best, `position ${position}`);
   }
-  assert.ok(decided >= 20, `only ${decided} of ${tokens.length} positions have a margin`);
+  assert.ok(decided >= 14, `only ${decided} of ${tokens.length} positions have a margin`);
 });

@@ -23,9 +23,9 @@ using emulated::ShadowMemory;
 // Shadow memory appears only where a kernel has written: most of a buffer may never be touched.
 class EmulatedBuffer final : public GpuBuffer {
  public:
-  explicit EmulatedBuffer(int64_t bytes) : memory_(bytes), data_(memory_.data()), bytes_(bytes) {}
+  explicit EmulatedBuffer(int64_t bytes) : memory_(bytes), data_(memory_.data()), bytes_(bytes), shadow(bytes) {}
   EmulatedBuffer(const std::byte* pages, int64_t bytes)
-      : data_(const_cast<std::byte*>(pages)), bytes_(bytes), readOnly(true) {}
+      : data_(const_cast<std::byte*>(pages)), bytes_(bytes), readOnly(true), shadow(bytes) {}
 
   std::byte* contents() const override { return data_; }
   int64_t bytes() const override { return bytes_; }

@@ -99,11 +99,19 @@ Fiber::~Fiber() { munmap(memory_, guardBytes() + stackBytes); }
 void Fiber::start(void (*body)(void*), void* argument) {
   body_ = body;
   argument_ = argument;
+  const bool waitsForBody = finished_ && stackPointer_ != nullptr;
   finished_ = false;
+  if (!waitsForBody) prepareStack();
+}
+
+// Stacks begin at different offsets from a page: caches tell addresses apart by those.
+void Fiber::prepareStack() {
+  constexpr size_t cacheLine = 64, offsets = 61, pageBits = 12;
+  const size_t skipped = (reinterpret_cast<uintptr_t>(memory_) >> pageBits) % offsets * cacheLine;
   // As if switchStack had been called by enter's caller: zeros for the registers, enter's address to return to. After
   // the return the stack stands 8 bytes off a multiple of 16 on x64, as after a call, and on one on ARM.
   constexpr size_t top = 16;
-  void** stack = reinterpret_cast<void**>(memory_ + guardBytes() + stackBytes) - top;
+  void** stack = reinterpret_cast<void**>(memory_ + guardBytes() + stackBytes - skipped) - top;
   void** frame = stack - (savedRegisters + savedRegisters % 2);
   std::memset(frame, 0, (savedRegisters + top) * sizeof(void*));
   frame[returnAddressAt] = reinterpret_cast<void*>(&Fiber::enter);
@@ -121,10 +129,11 @@ bool Fiber::resume() {
 void Fiber::suspend() { conclaveSwitchStack(&running->stackPointer_, running->resumer_); }
 
 void Fiber::enter() {
-  Fiber* const self = running;
-  self->body_(self->argument_);
-  self->finished_ = true;
-  suspend();
+  for (Fiber* const self = running;;) {
+    self->body_(self->argument_);
+    self->finished_ = true;
+    suspend();
+  }
 }
 
 }  // namespace conclave::emulated

@@ -20,6 +20,7 @@ class Fiber {
 
  private:
   static void enter();
+  void prepareStack();
 
   std::byte* memory_;  // guard page, then the stack
   void* stackPointer_ = nullptr;

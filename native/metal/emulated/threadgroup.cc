@@ -8,8 +8,6 @@
 namespace conclave::emulated {
 namespace {
 
-Threadgroup* currentGroup = nullptr;
-
 // What a shuffle gives a lane whose source does not exist: a NaN that shows.
 constexpr uint32_t undefinedBits = 0x7fc0deadu;
 
@@ -24,8 +22,6 @@ Threadgroup::Threadgroup(uint32_t seed, const Site& skippedBarrier)
     : arena_(mostThreadgroupBytes), shuffle_(seed), skippedBarrier_(skippedBarrier) {}
 
 Threadgroup::~Threadgroup() = default;
-
-Threadgroup& Threadgroup::current() { return *currentGroup; }
 
 void Threadgroup::useThreads(int32_t threads) {
   for (uint32_t i = static_cast<uint32_t>(pool_.size()); i < static_cast<uint32_t>(threads); ++i) {
@@ -57,7 +53,6 @@ void Threadgroup::runGrid(const Kernel& kernel, const Bindings& bindings, const 
 void Threadgroup::runGroup(const uint32_t (&group)[3]) {
   groupBegan_ = ++interval_;
   for (uint32_t& since : orderedSince_) since = groupBegan_;
-  std::memset(arena_.data(), 0xff, arena_.size());
   for (Simdgroup& simdgroup : simdgroups_) simdgroup = {};
   ready_.clear();
   for (Thread* thread : threads_) {
@@ -69,7 +64,7 @@ void Threadgroup::runGroup(const uint32_t (&group)[3]) {
     thread->fiber.start(threadBody, thread);
     ready_.push_back(thread);
   }
-  currentGroup = this;
+  current_ = this;
   while (!ready_.empty()) {
     runReadyThreads();
     if (!passSimdOperations()) passBarrier();
@@ -92,6 +87,7 @@ void Threadgroup::runReadyThreads() {
   shuffle_(ready);
   for (Thread* thread : ready) {
     running_ = thread;
+    for (const Memory memory : {deviceMemory, threadgroupMemory}) accesses_[memory] = accessOf(*thread, memory);
     if (!thread->fiber.resume()) thread->state = State::done;
     if (!violation_.empty()) throw Violation{std::exchange(violation_, "")};
   }
@@ -199,8 +195,8 @@ uint32_t Threadgroup::simd(SimdOperation operation, uint32_t payload, uint32_t o
   return self->result;
 }
 
-Access Threadgroup::access(Memory memory) const {
-  const Position& at = running_->position;
+Access Threadgroup::accessOf(const Thread& thread, Memory memory) const {
+  const Position& at = thread.position;
   // Threadgroup memory is reset for every group.
   const uint32_t began = memory == threadgroupMemory ? groupBegan_ : dispatchBegan_;
   return {interval_,
@@ -213,7 +209,7 @@ Access Threadgroup::access(Memory memory) const {
 }
 
 Access Threadgroup::simdgroupAccess(Memory memory) const {
-  Access access = this->access(memory);
+  Access access = accesses_[memory];
   access.actor = simdgroupActor(access.simdgroup);
   return access;
 }

@@ -66,14 +66,16 @@ class Shuffle {
 
   template <typename T>
   void operator()(std::vector<T>& items) {
-    for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[next() % i]);
+    for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(static_cast<uint32_t>(i))]);
   }
 
  private:
-  uint64_t next() {
+  // By the upper half, without a division.
+  size_t below(uint32_t bound) {
     state_ ^= state_ << 13;
     state_ ^= state_ >> 7;
-    return state_ ^= state_ << 17;
+    state_ ^= state_ << 17;
+    return static_cast<size_t>((state_ >> 32) * bound >> 32);
   }
   uint64_t state_;
 };
@@ -93,9 +95,9 @@ class Threadgroup {
   const std::vector<Site>& barriers() const { return barriers_; }
 
   // The rest is for the running thread.
-  static Threadgroup& current();
+  static Threadgroup& current() { return *current_; }
   const Position& position() const { return running_->position; }
-  Access access(Memory memory) const;
+  const Access& access(Memory memory) const { return accesses_[memory]; }
   int64_t reserve(int64_t bytes);
   std::byte* arena() { return arena_.data(); }
   ShadowMemory& arenaShadow() { return arenaShadow_; }
@@ -140,18 +142,21 @@ class Threadgroup {
   void give(size_t simdgroup);
   void note(const Site& barrier);
   void wait(State state, const Site& site);
+  Access accessOf(const Thread& thread, Memory memory) const;
   [[noreturn]] void refuseStuckThreads() const;
 
+  static inline Threadgroup* current_ = nullptr;
   std::vector<std::unique_ptr<Thread>> pool_;  // as many as any dispatch had
   std::vector<Thread*> threads_;
   std::vector<Simdgroup> simdgroups_;
   std::vector<Thread*> ready_;
   Thread* running_ = nullptr;
+  Access accesses_[3] = {};  // per Memory: of the running thread, the same until it waits
   const Kernel* kernel_ = nullptr;
   const Bindings* bindings_ = nullptr;
   std::string violation_;
   std::vector<std::byte> arena_;
-  ShadowMemory arenaShadow_;
+  ShadowMemory arenaShadow_{mostThreadgroupBytes};
   Shuffle shuffle_;
   Site skippedBarrier_;
   std::vector<Site> barriers_;

@@ -94,7 +94,7 @@ KERNEL(behaves)(ARGUMENTS(NoArguments), BUFFER(1, float, y), POSITION) {
 // Runs the kernel on 64 threads in 3 groups over 3 * 64 floats; says what was refused.
 std::string refusalOf(const Kernel& kernel) {
   std::vector<float> y(3 * 64);
-  ShadowMemory shadow;
+  ShadowMemory shadow(1024);
   const NoArguments arguments{0};
   const Bindings bindings{reinterpret_cast<const std::byte*>(&arguments),
                           {{reinterpret_cast<std::byte*>(y.data()),
