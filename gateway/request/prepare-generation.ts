@@ -89,7 +89,7 @@ export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, 
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }
 
-type Input = Pick<RequestContext, 'prompts' | 'maxTokens' | 'logprobs' | 'echo' | 'constraint'> & {
+type Input = Pick<RequestContext, 'prompts' | 'maxTokens' | 'fitMaxTokens' | 'logprobs' | 'echo' | 'constraint'> & {
   readonly kind: GenerationKind;
   readonly model: ServedModel;
   readonly body: SharedFields;

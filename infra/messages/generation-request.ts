@@ -1,8 +1,8 @@
 // A parsed request, stored in Redis at `cv:req:<id>` by the gateway and read by workers. Prompts are token ids, so a worker
 // needs neither the chat template nor the client's JSON.
-import type { Constraint } from './constraint.ts';
 
 import type { AnswerReading } from './answer-reading.ts';
+import type { Constraint } from './constraint.ts';
 
 /** Requests log-probabilities of the sampled tokens and of their most likely alternatives. */
 export interface LogprobsOptions {
