@@ -90,7 +90,7 @@ class RuleCompiler implements RuleNumbers {
   }
 
   #addCounted(nfa: RuleNfa, body: Expression, accept: number): number {
-    if (body.kind === 'counted-text') return nfa.addText(body.automaton, 'json', accept, true);
+    if (body.kind === 'counted-text') return nfa.addText(body.automaton, body.encoding, accept, true);
     const loop = nfa.addState();
     const state = nfa.states[loop];
     if (state !== undefined) state.counts = true;

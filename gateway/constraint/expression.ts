@@ -15,14 +15,22 @@ export type Expression =
   | { readonly kind: 'text'; readonly automaton: TextAutomaton; readonly encoding: TextEncoding }
   | {
       readonly kind: 'counted-text';
+      readonly encoding: TextEncoding;
       readonly automaton: TextAutomaton;
       readonly least: number;
       readonly most: number | null;
     }
   | { readonly kind: 'rule'; readonly rule: Rule }
+  /** From node 0, along edges, to a node that accepts. */
+  | { readonly kind: 'graph'; readonly nodes: readonly GraphNode[] }
   | { readonly kind: 'control-token'; readonly token: string }
   | { readonly kind: 'free'; readonly exits: readonly FreeTextExit[] }
   | Members;
+
+export interface GraphNode {
+  readonly accepts: boolean;
+  readonly edges: readonly { readonly expression: Expression; readonly to: number }[];
+}
 
 /**
  * `plain`: as it is. `json`: escapes only where JSON needs them, as JSON.stringify writes them. `json-escapes`: every escape
@@ -52,6 +60,8 @@ export interface Members {
   readonly least: number;
   /** null has no limit. */
   readonly most: number | null;
+  /** For messages. */
+  readonly path: string;
 }
 
 export interface DeclaredMember {

@@ -1,5 +1,5 @@
 // A regular expression of ECMA-262, flags `u` and optionally `s`, as a syntax tree. What a finite automaton cannot decide is
-// refused by name: backreferences, lookaround, word boundaries. In: text of a client. Recursion is bounded.
+// refused by name: backreferences, lookbehind, word boundaries. In: text of a client. Recursion is bounded.
 import {
   ALL_CODE_POINTS,
   type CodePoints,
@@ -17,7 +17,9 @@ export type Pattern =
   | { readonly kind: 'alternatives'; readonly choices: readonly Pattern[] }
   /** `most`: null has no limit. */
   | { readonly kind: 'repeat'; readonly body: Pattern; readonly least: number; readonly most: number | null }
-  | { readonly kind: 'anchor'; readonly end: boolean };
+  | { readonly kind: 'anchor'; readonly end: boolean }
+  /** Only at the start of the text. */
+  | { readonly kind: 'lookahead'; readonly body: Pattern; readonly negative: boolean };
 
 /** Why a pattern is refused. */
 export class PatternFault extends Error {}
@@ -85,7 +87,8 @@ class PatternParser {
   #quantified(body: Pattern): Pattern {
     const bounds = this.#quantifier();
     if (bounds === null) return body;
-    if (body.kind === 'anchor') throw new PatternFault('an anchor cannot be repeated');
+    if (body.kind === 'anchor' || body.kind === 'lookahead')
+      throw new PatternFault('an anchor or a lookahead cannot be repeated');
     // A lazy quantifier matches the same texts.
     this.#take('?');
     if (this.#quantifier() !== null) throw new PatternFault('it has a quantifier after a quantifier');
@@ -141,13 +144,19 @@ class PatternParser {
   #group(): Pattern {
     if (this.#take('?')) {
       const sign = this.#next();
-      if (sign === '=' || sign === '!') throw new PatternFault('lookahead is not supported');
+      if (sign === '=' || sign === '!') return this.#lookahead(sign === '!');
       if (sign === '<') this.#groupName();
       else if (sign !== ':') throw new PatternFault(`it has the unknown group '(?${sign}'`);
     }
     const body = this.#alternatives();
     if (!this.#take(')')) throw new PatternFault("it has a '(' without ')'");
     return body;
+  }
+
+  #lookahead(negative: boolean): Pattern {
+    const body = this.#alternatives();
+    if (!this.#take(')')) throw new PatternFault("it has a '(' without ')'");
+    return { kind: 'lookahead', body, negative };
   }
 
   #groupName(): void {

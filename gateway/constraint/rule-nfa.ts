@@ -1,6 +1,6 @@
 // One rule's nondeterministic automaton over bytes, calls of other rules and control tokens, built from an expression.
 import { ConstraintFault } from './constraint-fault.ts';
-import type { Expression, TextEncoding } from './expression.ts';
+import type { Expression, GraphNode, TextEncoding } from './expression.ts';
 import { addFreeText } from './free-text.ts';
 import { jsonCharacterBytes, jsonEscapedBytes } from './json-characters.ts';
 import type { NfaBuilder, NfaState, RuleNumbers } from './nfa-builder.ts';
@@ -49,6 +49,8 @@ export class RuleNfa implements NfaBuilder {
         return this.#addToken(this.numbers.controlToken(expression.token), next);
       case 'free':
         return addFreeText(this, expression.exits, next);
+      case 'graph':
+        return this.#addGraph(expression.nodes, next);
       case 'members':
         return addMembers(this, expression, next);
     }
@@ -138,6 +140,16 @@ export class RuleNfa implements NfaBuilder {
     }
     for (let count = 0; count < least; count += 1) start = this.add(body, start);
     return start;
+  }
+
+  #addGraph(nodes: readonly GraphNode[], next: number): number {
+    const places = nodes.map(() => this.addState());
+    for (const [at, { accepts, edges }] of nodes.entries()) {
+      const from = places[at] ?? 0;
+      if (accepts) this.connect(from, next);
+      for (const { expression, to } of edges) this.connect(from, this.add(expression, places[to] ?? 0));
+    }
+    return places[0] ?? this.addState();
   }
 
   #addToken(token: number, to: number): number {

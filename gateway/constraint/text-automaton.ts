@@ -29,6 +29,37 @@ export const ANY_TEXT: TextAutomaton = [
 
 /** Text that matches a whole pattern. `search`: text that contains a match, as keyword `pattern` means it. @throws PatternFault */
 export function patternAutomaton(pattern: Pattern, search: boolean): TextAutomaton {
+  const { lookaheads, rest } = splitLookaheads(pattern, search);
+  const ahead = lookaheads.map(({ body, negative }) => ({ negative, automaton: followedByAny(body) }));
+  return ahead.reduce(
+    (whole, { negative, automaton }) => (negative ? subtract(whole, automaton) : intersect(whole, automaton)),
+    plainAutomaton(rest, search),
+  );
+}
+
+type Lookahead = Extract<Pattern, { kind: 'lookahead' }>;
+
+/** The lookaheads that a pattern without alternatives begins with, behind `^` where it is searched for. */
+function splitLookaheads(pattern: Pattern, search: boolean): { lookaheads: readonly Lookahead[]; rest: Pattern } {
+  const parts = pattern.kind === 'sequence' ? pattern.parts : [pattern];
+  const isAnchored = parts[0]?.kind === 'anchor' && !parts[0].end;
+  const first = isAnchored ? 1 : 0;
+  let count = 0;
+  if (isAnchored || !search) while (parts[first + count]?.kind === 'lookahead') count += 1;
+  const lookaheads = parts.slice(first, first + count).filter((part) => part.kind === 'lookahead');
+  return {
+    lookaheads,
+    rest:
+      count === 0 ? pattern : { kind: 'sequence', parts: [...parts.slice(0, first), ...parts.slice(first + count)] },
+  };
+}
+
+/** Text of which a beginning matches. */
+function followedByAny(body: Pattern): TextAutomaton {
+  return plainAutomaton({ kind: 'sequence', parts: [{ kind: 'anchor', end: false }, body] }, true);
+}
+
+function plainAutomaton(pattern: Pattern, search: boolean): TextAutomaton {
   const nfa = new Nfa();
   const accept = nfa.addState();
   const start = search ? addSearch(nfa, pattern, accept) : nfa.add(pattern, accept, { start: true, end: true });
@@ -131,6 +162,8 @@ class Nfa {
       }
       case 'repeat':
         return this.#addRepeat(pattern, next);
+      case 'lookahead':
+        throw new PatternFault('lookahead is supported only at the start');
       case 'anchor':
         if (pattern.end ? at.end : at.start) return next;
         throw new PatternFault(
