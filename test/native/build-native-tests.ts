@@ -13,13 +13,16 @@ const run = promisify(execFile);
 export interface NativeTestTarget {
   readonly name: string;
   readonly compiler: string;
+  /** Of the tests and of the GPU's backend; the program is linked with both. */
   readonly flags: readonly string[];
-  /** Of the engine without its GPU (ENGINE_FOLDERS), where others are wanted. */
-  readonly engineFlags?: readonly string[];
+  /** Of the engine without its GPU (ENGINE_FOLDERS). */
+  readonly engineFlags: readonly string[];
   /** Kernel variants of the target's architecture: file below native/cpu, and the instructions it may use. */
   readonly variants: readonly { readonly file: string; readonly flags: readonly string[] }[];
   /** Where the sources are. */
   readonly folders: readonly string[];
+  /** The only tests in the program, by file below test/native; all that the folders have where it is absent. */
+  readonly tests?: readonly string[];
   /** With Apple's GPU: only on a Mac with Apple silicon. */
   readonly appleDevice?: true;
 }
@@ -29,7 +32,7 @@ const NO_APPLE_DEVICE = 'no-apple-device.cc';
 // As binding.gyp has them.
 const APPLE_FRAMEWORKS = ['CoreGraphics', 'Foundation', 'Metal'].flatMap((name) => ['-framework', name]);
 
-const ENGINE_FOLDERS: readonly string[] = [
+export const ENGINE_FOLDERS: readonly string[] = [
   'native/core',
   'native/cpu',
   'native/exchange',
@@ -68,7 +71,8 @@ function filesOf(folder: string, suffix: string): string[] {
 
 function unitsOf(target: NativeTestTarget): Unit[] {
   const own = new Map(target.variants.map((variant) => [variant.file, variant.flags]));
-  const sources = target.folders.flatMap((folder) => filesOf(folder, '.cc'));
+  const tests = (target.tests ?? []).map((name) => join(REPOSITORY_ROOT, 'test', 'native', name));
+  const sources = [...target.folders.flatMap((folder) => filesOf(folder, '.cc')), ...tests];
   const apple = target.appleDevice ? [join(REPOSITORY_ROOT, APPLE_DEVICE)] : [];
   return [...new Set([...sources, join(REPOSITORY_ROOT, TEST_MAIN), ...apple])].flatMap((source) => {
     const name = basename(source);
@@ -83,7 +87,7 @@ function unitsOf(target: NativeTestTarget): Unit[] {
 function unitOf(target: NativeTestTarget, source: string, own: readonly string[]): Unit {
   const path = relative(REPOSITORY_ROOT, source);
   const isEngine = ENGINE_FOLDERS.includes(dirname(path));
-  const flags = [...COMMON_FLAGS, ...(isEngine ? (target.engineFlags ?? target.flags) : target.flags), ...own];
+  const flags = [...COMMON_FLAGS, ...(isEngine ? target.engineFlags : target.flags), ...own];
   const alike = createHash('sha256')
     .update([target.compiler, ...flags].join(' '))
     .digest('hex')
@@ -118,6 +122,7 @@ export async function buildNativeTests(target: NativeTestTarget): Promise<string
   const frameworks = target.appleDevice ? APPLE_FRAMEWORKS : [];
   await run(target.compiler, [
     ...target.flags,
+    ...target.engineFlags,
     ...units.map((unit) => unit.object),
     '-o',
     program,

@@ -6,17 +6,19 @@ import { arch } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { missingTools } from '../missing-tools.ts';
-import { buildNativeTests, CPU_FOLDERS, type NativeTestTarget } from './build-native-tests.ts';
+import { buildNativeTests, ENGINE_FOLDERS, type NativeTestTarget } from './build-native-tests.ts';
 import { FAST_FLAGS, HOST_VARIANTS } from './host-target.ts';
 
 const run = promisify(execFile);
 
 const COUNTED: NativeTestTarget = {
-  folders: CPU_FOLDERS,
   name: 'counted',
   compiler: 'g++',
-  flags: FAST_FLAGS,
+  flags: ['-O1'],
+  engineFlags: FAST_FLAGS,
   variants: HOST_VARIANTS,
+  folders: ENGINE_FOLDERS,
+  tests: ['step-cost-test.cc'],
 };
 const STEP = 'conclave::CpuBackend::step(conclave::StepBatch const&, conclave::ModelWeights const&, float*)';
 
