@@ -49,6 +49,22 @@ export interface ToolDefinition {
   readonly strict: boolean;
 }
 
+/** Which tools the answer may or must call. */
+export type ToolChoice =
+  | { readonly kind: 'none' }
+  /** `names`: the tools that it may call. */
+  | { readonly kind: 'auto'; readonly names: readonly string[] }
+  /** It calls at least one of `names`. */
+  | { readonly kind: 'required'; readonly names: readonly string[] };
+
+/** The tools of a request. */
+export interface ToolUse {
+  readonly tools: readonly ToolDefinition[];
+  readonly choice: ToolChoice;
+  /** Whether one answer may make several calls. */
+  readonly parallel: boolean;
+}
+
 /** What a chat template renders. */
 export interface Conversation {
   readonly messages: readonly ChatMessage[];

@@ -1,30 +1,33 @@
 // Zod schema of the body of POST /v1/chat/completions. Fields that it does not list are refused by name.
 import { z } from '@hono/zod-openapi';
 import { samplingFields, text } from './sampling-schema.ts';
+import { callFields, toolFields } from './tool-schema.ts';
 
 const textPart = z.strictObject({ type: z.literal('text'), text });
 
 const messageSchema = z
   .strictObject({
-    role: z.enum(['system', 'developer', 'user', 'assistant']),
+    role: z
+      .enum(['system', 'developer', 'user', 'assistant', 'tool', 'function'])
+      .describe('`function` is the older name of `tool`.'),
     content: z
       .union([text, z.array(textPart)])
       .optional()
-      .describe('Text, or a list of text parts, which are joined. Empty only for an assistant.'),
+      .describe('Text, or a list of text parts, which are joined. Empty only for an assistant and for results.'),
     name: text
       .max(256)
       .optional()
       .describe('Name of the speaker, for chat templates that render it; others ignore it.'),
+    reasoning_content: text.optional().describe('What an assistant thought before its answer.'),
+    reasoning: text.optional().describe('Another name of reasoning_content.'),
+    ...callFields,
   })
-  .superRefine(({ role, content }, context) => {
-    if (role === 'assistant' || (content !== undefined && (typeof content === 'string' || content.length > 0))) return;
-    const message = 'expected text: only the content of an assistant may be empty';
-    context.addIssue({ code: 'custom', path: ['content'], message });
-  });
+  .superRefine(refuseMisplacedFields);
 
 export const chatCompletionSchema = z
   .strictObject({
     ...samplingFields,
+    ...toolFields,
     messages: z.array(messageSchema).min(1),
     max_completion_tokens: z.int().min(1).nullish().describe('Newer name of max_tokens.'),
     logprobs: z.boolean().nullish(),
@@ -34,3 +37,38 @@ export const chatCompletionSchema = z
   .openapi('ChatCompletionRequest');
 
 export type ChatCompletionBody = z.infer<typeof chatCompletionSchema>;
+
+interface MessageFields {
+  readonly role: string;
+  readonly content?: unknown;
+  readonly [field: string]: unknown;
+}
+
+/** The roles to which a field belongs. */
+const ROLES_OF_FIELDS: Readonly<Record<string, readonly string[]>> = {
+  reasoning_content: ['assistant'],
+  reasoning: ['assistant'],
+  tool_calls: ['assistant'],
+  function_call: ['assistant'],
+  tool_call_id: ['tool'],
+};
+
+/** Roles whose messages may be without content. */
+const MAY_BE_EMPTY: readonly string[] = ['assistant', 'tool', 'function'];
+
+function refuseMisplacedFields(message: MessageFields, context: z.RefinementCtx): void {
+  const { role, content } = message;
+  const hasContent = typeof content === 'string' || (Array.isArray(content) && content.length > 0);
+  if (!hasContent && !MAY_BE_EMPTY.includes(role)) {
+    const fault = 'expected text: only the content of an assistant or of a result may be empty';
+    context.addIssue({ code: 'custom', path: ['content'], message: fault });
+  }
+  for (const [field, roles] of Object.entries(ROLES_OF_FIELDS)) {
+    if (message[field] === undefined || roles.includes(role)) continue;
+    context.addIssue({
+      code: 'custom',
+      path: [field],
+      message: `expected it only in messages of role ${roles.join(', ')}`,
+    });
+  }
+}

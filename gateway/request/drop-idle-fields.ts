@@ -31,16 +31,26 @@ export function fieldTable(
 }
 
 const NESTED: Readonly<Record<Level, Readonly<Record<string, Level>>>> = {
-  chat: { messages: 'message', stream_options: 'stream_options', response_format: 'response_format' },
+  chat: {
+    messages: 'message',
+    stream_options: 'stream_options',
+    response_format: 'response_format',
+    tools: 'tool',
+    functions: 'function',
+  },
   completion: { stream_options: 'stream_options' },
-  message: { content: 'part' },
+  message: { content: 'part', tool_calls: 'call', function_call: 'called_function' },
+  tool: { function: 'function' },
+  function: {},
+  call: { function: 'called_function' },
+  called_function: {},
   part: {},
   stream_options: {},
   response_format: {},
 };
 
 /** The fields of the levels below a body. */
-const SERVED_BELOW = ['role', 'content', 'name', 'type', 'text', 'include_usage'];
+const SERVED_BELOW = ['role', 'content', 'name', 'type', 'text', 'include_usage', 'parameters'];
 
 /** Chat completions and completions. */
 export const OPENAI_FIELDS = fieldTable(NESTED, UNSERVED_FIELDS, SERVED_BELOW);

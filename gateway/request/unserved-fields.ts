@@ -2,7 +2,17 @@
 // no effect in any field, except where the table overrides this.
 
 /** Objects of a body that have fields of their own. */
-export type Level = 'chat' | 'completion' | 'message' | 'part' | 'stream_options' | 'response_format';
+export type Level =
+  | 'chat'
+  | 'completion'
+  | 'message'
+  | 'part'
+  | 'stream_options'
+  | 'response_format'
+  | 'tool'
+  | 'function'
+  | 'call'
+  | 'called_function';
 
 /**
  * `hint`: any value is accepted and discarded, because it cannot change the answer of a text model.
@@ -32,6 +42,7 @@ const COMPLETION: readonly Level[] = ['completion'];
 const BODIES: readonly Level[] = ['chat', 'completion'];
 const MESSAGE: readonly Level[] = ['message'];
 const PART: readonly Level[] = ['part'];
+const TOOL: readonly Level[] = ['tool', 'call'];
 
 export const UNSERVED_FIELDS: readonly UnservedField[] = [
   hint(BODIES, 'metadata', 'labels for a dashboard of stored completions'),
@@ -52,11 +63,6 @@ export const UNSERVED_FIELDS: readonly UnservedField[] = [
   hint(MESSAGE, 'annotations', 'citations of an earlier answer; no chat template shows them to the model'),
   hint(PART, 'prompt_cache_breakpoint', 'where a cached prefix ends; changes time, not text'),
 
-  refused(CHAT, 'tools', [], 'the client would wait for calls that never come'),
-  refused(CHAT, 'tool_choice', ['none', 'auto'], 'without tools both of these mean: answer with text'),
-  refused(CHAT, 'parallel_tool_calls', [true, false], 'limits tool calls, which are not supported'),
-  refused(CHAT, 'functions', [], 'older name of tools'),
-  refused(CHAT, 'function_call', ['none', 'auto'], 'older name of tool_choice'),
   refused(CHAT, 'modalities', [['text']], 'text is the only modality served'),
   refused(CHAT, 'audio', [], 'the client would wait for sound'),
   refusedEvenEmpty(CHAT, 'web_search_options', 'an empty object asks for a search with default options'),
@@ -71,11 +77,8 @@ export const UNSERVED_FIELDS: readonly UnservedField[] = [
   ),
 
   refused(MESSAGE, 'refusal', [''], 'a refusal is text that the model would not see'),
-  refused(MESSAGE, 'tool_calls', [], 'the model would not see its own calls'),
-  refused(MESSAGE, 'tool_call_id', [], 'belongs to results of tools, which are not served'),
-  refused(MESSAGE, 'function_call', [], 'older name of tool_calls'),
   refused(MESSAGE, 'audio', [], 'the model would not hear it'),
-  refusedValues(MESSAGE, 'role', ['tool', 'function'], 'results of tools, which are not served'),
+  refusedValues(TOOL, 'type', ['custom'], 'its input is free text or a grammar, and its calls have another form'),
   refusedValues(PART, 'type', ['image_url', 'input_audio', 'file', 'refusal'], 'the model would see the text only'),
   refusedValues(
     ['response_format'],
