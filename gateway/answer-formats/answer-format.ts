@@ -25,6 +25,8 @@ export interface CallFormat {
   readonly marks: readonly string[];
   /** Whether the chat template is given the arguments of earlier calls as objects, or as the JSON text of one. */
   readonly argumentsAs: 'object' | 'text';
+  /** Values that are text stand without quotes, so their parameters' types have to be known. */
+  readonly writesBareText: boolean;
   /**
    * Reads text and calls until the end of the answer. Text that turns out not to be a call is text.
    */

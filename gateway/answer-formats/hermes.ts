@@ -9,6 +9,7 @@ export const hermes: CallFormat = {
   opens: [OPEN],
   marks: [CLOSE],
   argumentsAs: 'object',
+  writesBareText: false,
   *read(input, out) {
     for (;;) {
       const mark = yield* input.until([OPEN], out.text);

@@ -10,6 +10,7 @@ export function templateInput(conversation: Conversation, argumentsAs: 'object' 
     messages: messages.map((message) => templateMessage(message, argumentsAs)),
     tools: tools.length === 0 ? null : tools.map(templateTool),
     addGenerationPrompt: ending === 'answer',
+    continuesLast: ending === 'open_message',
     variables,
   };
 }
@@ -50,6 +51,8 @@ function parsed(json: string): unknown {
   }
 }
 
+/** Many templates go through the properties without a test for their presence. */
 function templateTool({ name, description, parameters }: ToolDefinition) {
-  return { type: 'function', function: { name, description, parameters } };
+  const withProperties = 'properties' in parameters ? parameters : { ...parameters, properties: {} };
+  return { type: 'function', function: { name, description, parameters: withProperties } };
 }

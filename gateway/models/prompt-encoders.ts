@@ -7,7 +7,7 @@ import type { EncodedPrompt, EncoderModel, LoadedModel, Prompt } from './encoder
 import { type EncoderLimits, EncoderProcess } from './encoder-process.ts';
 import { brokenTemplate, SHORTEST_CONVERSATION, templateExceeds } from './limited-template.ts';
 import { PromptQueue, QUEUE_BOUNDS, type WaitingPrompt } from './prompt-queue.ts';
-import { promptBytes, promptField } from './prompt-size.ts';
+import { promptField, sentBytes } from './prompt-size.ts';
 
 /** Time of a script inside a process; a template renders in milliseconds. */
 export const SCRIPT_MS = 3_000;
@@ -70,7 +70,7 @@ export class PromptEncoders {
    */
   encode(prompt: Prompt, tenant: string): Promise<EncodedPrompt> {
     return new Promise((resolve, reject) => {
-      this.#queue.add({ prompt, tenant, bytes: promptBytes(prompt), resolve, reject });
+      this.#queue.add({ prompt, tenant, bytes: sentBytes(prompt), resolve, reject });
       for (const lane of this.#lanes) this.#serve(lane);
     });
   }

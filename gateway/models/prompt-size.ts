@@ -10,7 +10,12 @@ export interface ContextSize {
   readonly longestToken: number;
 }
 
-/** Bytes of the client's text in UTF-8. */
+/** Bytes of what is sent to be encoded: the client's text, tools and calls. */
+export function sentBytes(prompt: Prompt): number {
+  return Buffer.byteLength(prompt.kind === 'text' ? prompt.text : JSON.stringify(prompt.conversation));
+}
+
+/** Bytes of the client's text in UTF-8. Not of tools and calls, of which templates render what they like. */
 export function promptBytes(prompt: Prompt): number {
   if (prompt.kind === 'text') return Buffer.byteLength(prompt.text);
   const texts = prompt.conversation.messages.flatMap(({ content }) =>

@@ -2,6 +2,7 @@
 // All defaults and the seed are fixed here, so that any worker that continues the request draws the same tokens.
 import type { Limits } from '../../infra/config/config-schema.ts';
 import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { AnswerReading } from '../../infra/messages/answer-reading.ts';
 import type { Constraint } from '../../infra/messages/constraint.ts';
 import type { GenerationRequest, LogprobsOptions, SamplingParams } from '../../infra/messages/generation-request.ts';
 import type { SharedFields } from './sampling-schema.ts';
@@ -30,6 +31,8 @@ export interface RequestContext {
   readonly logprobs: LogprobsOptions | null;
   readonly echo: boolean;
   readonly constraint: Constraint | null;
+  readonly reading: AnswerReading | null;
+  readonly shownTokens: readonly number[];
 }
 
 /**
@@ -51,6 +54,8 @@ export function buildGenerationRequest(body: SharedFields, context: RequestConte
     choices: body.n ?? 1,
     sampling: Object.freeze(samplingParams(body, model.vocab, context)),
     constraint: context.constraint,
+    shownTokens: context.shownTokens,
+    ...(context.reading !== null && { reading: context.reading }),
     stop: stopStrings(body, limits.stopStrings),
     stopTokens: model.eosTokenIds,
     createdAtMs: context.nowMs,

@@ -32,6 +32,19 @@ export const chatCompletionSchema = z
     max_completion_tokens: z.int().min(1).nullish().describe('Newer name of max_tokens.'),
     logprobs: z.boolean().nullish(),
     top_logprobs: z.int().min(0).max(20).nullish().describe('Alternatives per token; needs logprobs.'),
+    reasoning_effort: z
+      .enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])
+      .nullish()
+      .describe('How long to think, for models that know it; `none` asks models that can to answer at once.'),
+    chat_template_kwargs: z
+      .record(z.string(), z.unknown())
+      .nullish()
+      .describe("Extension: variables for the model's chat template, such as `enable_thinking`."),
+    add_generation_prompt: z.boolean().nullish().describe('Extension: false leaves out the start of the answer.'),
+    continue_final_message: z
+      .boolean()
+      .nullish()
+      .describe("Extension: the answer continues the last message, which is an assistant's."),
     response_format: z.strictObject({ type: z.literal('text').optional() }).nullish(),
   })
   .openapi('ChatCompletionRequest');

@@ -3,7 +3,6 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GenerationRequest, LogprobsOptions } from '../../infra/messages/generation-request.ts';
 import { readTraceparent } from '../../infra/trace/trace-context.ts';
 import type { Caller } from '../auth/principal.ts';
-import { type ChatMessage, plainConversation } from '../conversation/conversation.ts';
 import type { GatewayContext } from '../environment.ts';
 import type { GatewayParts, ServedModel } from '../parts.ts';
 import { findModel } from './admit-generation.ts';
@@ -14,6 +13,7 @@ import { OPENAI_FIELDS } from './drop-idle-fields.ts';
 import { parseGenerationBody } from './parse-body.ts';
 import { jsonBodyOf } from './read-ahead.ts';
 import { type Idempotency, readIdempotency, readResumeSeconds } from './read-client-headers.ts';
+import { readConversation, readingOf } from './read-conversation.ts';
 import { withExactSeed } from './read-exact-seed.ts';
 import { readPrompts } from './read-prompts.ts';
 import { type GenerationKind, makeRequestId } from './request-id.ts';
@@ -21,6 +21,9 @@ import type { SharedFields } from './sampling-schema.ts';
 
 /** As OpenAI's API has it; conversations have no such default. */
 const DEFAULT_COMPLETION_TOKENS = 16;
+
+/** An answer of content alone. */
+const PLAIN_TEXT = { reading: null, shownTokens: [], constraint: null };
 
 export interface PreparedGeneration {
   readonly request: GenerationRequest;
@@ -61,10 +64,12 @@ export async function prepareConversation(
   const logprobs = chatLogprobsOptions(body);
   const maxTokens = chatMaxTokens(body);
   const model = await findModel(parts, admitted.policy, body.model);
-  const conversation = plainConversation(body.messages.map(toChatMessage));
-  const { tokens } = await model.encodeChat(conversation, admitted.principal.tenant);
+  const { conversation, tools } = readConversation(body, model.traits);
+  const { tokens, reasoningOpen } = await model.encodeChat(conversation, admitted.principal.tenant);
+  const reading = readingOf(tools, model.traits, reasoningOpen);
   const prompts = [{ field: 'messages', tokens }];
-  const input = { kind, prompts, maxTokens, fitMaxTokens, logprobs, echo: false, constraint: null } as const;
+  const answer = { reading, shownTokens: reading === null ? [] : model.traits.shownTokens, constraint: null };
+  const input = { kind, prompts, maxTokens, fitMaxTokens, logprobs, echo: false, ...answer } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes });
 }
 
@@ -84,12 +89,15 @@ export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, 
     fitMaxTokens: false,
     logprobs,
     echo: body.echo ?? false,
-    constraint: null,
+    ...PLAIN_TEXT,
   } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }
 
-type Input = Pick<RequestContext, 'prompts' | 'maxTokens' | 'fitMaxTokens' | 'logprobs' | 'echo' | 'constraint'> & {
+type Input = Pick<
+  RequestContext,
+  'prompts' | 'maxTokens' | 'fitMaxTokens' | 'logprobs' | 'echo' | 'constraint' | 'reading' | 'shownTokens'
+> & {
   readonly kind: GenerationKind;
   readonly model: ServedModel;
   readonly body: SharedFields;
@@ -151,13 +159,6 @@ function chatMaxTokens(body: ChatCompletionBody): RequestContext['maxTokens'] {
 
 function tokenLimit(field: string, value: number | null | undefined): RequestContext['maxTokens'] {
   return value === undefined || value === null ? null : { field, value };
-}
-
-/** `developer` is the newer name of the system role; chat templates use the older one. */
-function toChatMessage({ role, content, name }: ChatCompletionBody['messages'][number]): ChatMessage {
-  // Templates join texts; one that meets a null or an empty list would print it or fail.
-  const text = content === undefined || content.length === 0 ? '' : content;
-  return { role: role === 'developer' ? 'system' : role, content: text, ...(name !== undefined && { name }) };
 }
 
 /** 48 unpredictable bits: below the 2^53 that a seed may be. */

@@ -57,7 +57,6 @@ export const UNSERVED_FIELDS: readonly UnservedField[] = [
   hint(BODIES, 'prompt_cache_options', 'how a prefix is cached; changes time, not text'),
   hint(BODIES, 'service_tier', 'price and priority at the provider; here the tenant has a weight'),
   hint(CHAT, 'verbosity', 'advice to models trained to follow it; no model served here is'),
-  hint(CHAT, 'reasoning_effort', 'no model served here reasons before it answers'),
   hint(CHAT, 'prediction', 'a guess at the answer that saves time; the answer is the same'),
   hint(['stream_options'], 'include_obfuscation', 'padding against observers of the network; no part of the answer'),
   hint(MESSAGE, 'annotations', 'citations of an earlier answer; no chat template shows them to the model'),

@@ -14,6 +14,8 @@ export interface ChatInput {
   readonly tools: readonly unknown[] | null;
   /** Ends the prompt where the assistant's answer begins. */
   readonly addGenerationPrompt: boolean;
+  /** Ends the prompt inside the last message, behind its content. */
+  readonly continuesLast?: boolean;
   /** More variables, as `enable_thinking`; none of them replaces those above. */
   readonly variables?: Readonly<Record<string, unknown>>;
 }
@@ -39,7 +41,9 @@ export function createChatTemplate(files: TokenizerFiles, tokenizer: Tokenizer):
   return {
     render: (input) => {
       const template = (input.tools === null ? undefined : templates.get('tool_use')) ?? fallback;
-      return render(template, { ...tokenVariables(config.tokens), ...inputVariables(input, guard) });
+      const variables = inputVariables(input, guard);
+      const rendered = render(template, { ...tokenVariables(config.tokens), ...variables });
+      return input.continuesLast === true ? endInLast(rendered, variables.messages) : rendered;
     },
   };
 }
@@ -72,13 +76,26 @@ function tokenVariables(tokens: NamedTokens): Record<string, string> {
   };
 }
 
-function inputVariables(input: ChatInput, guard: ChatGuard): Record<string, unknown> {
+function inputVariables(input: ChatInput, guard: ChatGuard) {
   return {
     ...(guard.value(input.variables ?? {}) as Record<string, unknown>),
     messages: input.messages.map(guard.message),
     ...(input.tools === null ? {} : { tools: guard.value(input.tools) }),
     add_generation_prompt: input.addGenerationPrompt,
   };
+}
+
+/** Cuts off what the template writes behind the content of the last message. Some templates trim the content. */
+function endInLast(rendered: string, messages: readonly Record<string, unknown>[]): string {
+  const content = String(messages.at(-1)?.['content'] ?? '');
+  const trimmed = content.trim();
+  const at = rendered.lastIndexOf(trimmed);
+  if (trimmed === '' || at === -1) {
+    const message = 'The last message cannot be continued: the chat template does not show its content.';
+    throw new DomainError('invalid_request', message, { param: 'continue_final_message' });
+  }
+  const whole = content.trimStart();
+  return rendered.slice(0, at + (rendered.startsWith(whole, at) ? whole : trimmed).length);
 }
 
 function render(template: Template, values: Record<string, unknown>): string {

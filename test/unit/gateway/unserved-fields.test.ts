@@ -13,6 +13,7 @@ interface Samples {
 const NOTHING = [null, [], {}, { a: null, b: { c: null, d: [] } }];
 const HINT = (...values: readonly unknown[]): Samples => ({ taken: [...NOTHING, ...values] });
 const CALL = { name: 'add', arguments: '{}' };
+const ADD = { type: 'function', function: { name: 'add' } };
 
 /** What clients send in each field of the table. */
 const SAMPLES: Readonly<Record<string, Samples>> = {
@@ -24,19 +25,10 @@ const SAMPLES: Readonly<Record<string, Samples>> = {
   prompt_cache_options: HINT({ mode: 'explicit', ttl: '30m' }),
   service_tier: HINT('auto', 'default', 'flex', 'priority'),
   verbosity: HINT('low', 'medium', 'high'),
-  reasoning_effort: HINT('none', 'minimal', 'low', 'medium', 'high', 'xhigh'),
   prediction: HINT({ type: 'content', content: 'Hello' }),
   include_obfuscation: HINT(true, false),
   annotations: HINT([{ type: 'url_citation', url_citation: { url: 'https://a.example' } }]),
   prompt_cache_breakpoint: HINT({ mode: 'explicit' }),
-  tools: { taken: NOTHING, refused: [[{ type: 'function', function: { name: 'add' } }]] },
-  tool_choice: {
-    taken: [...NOTHING, 'none', 'auto'],
-    refused: ['required', { type: 'function', function: { name: 'a' } }],
-  },
-  parallel_tool_calls: { taken: [...NOTHING, true, false], refused: ['yes'] },
-  functions: { taken: NOTHING, refused: [[{ name: 'add' }]] },
-  function_call: { taken: [...NOTHING, 'none', 'auto'], refused: [{ name: 'add' }] },
   modalities: { taken: [...NOTHING, ['text']], refused: [['text', 'audio'], ['audio']] },
   audio: { taken: NOTHING, refused: [{ format: 'wav', voice: 'ash' }] },
   web_search_options: { taken: [null], refused: [{}, { search_context_size: 'low' }] },
@@ -44,11 +36,9 @@ const SAMPLES: Readonly<Record<string, Samples>> = {
   suffix: { taken: [...NOTHING, ''], refused: ['end'] },
   best_of: { taken: [...NOTHING, 1], refused: [2] },
   refusal: { taken: [...NOTHING, ''], refused: ['I cannot.'] },
-  tool_calls: { taken: NOTHING, refused: [[{ id: 'call_1', type: 'function', function: CALL }]] },
-  tool_call_id: { taken: NOTHING, refused: ['call_1'] },
-  'message.function_call': { taken: NOTHING, refused: [CALL] },
   'message.audio': { taken: NOTHING, refused: [{ id: 'audio_1' }] },
-  role: { refused: ['tool', 'function'] },
+  'tool.type': { refused: ['custom'] },
+  'call.type': { refused: ['custom'] },
   'part.type': { refused: ['image_url', 'input_audio', 'file', 'refusal'] },
   'response_format.type': { refused: ['json_object', 'json_schema'] },
 };
@@ -77,7 +67,32 @@ const LEVELS: Readonly<
     prefix: 'response_format.',
     body: (fields) => chatBody({ response_format: { type: 'text', ...fields } }),
   },
+  tool: { path: CHAT, prefix: 'tools[0].', body: (fields) => chatBody({ tools: [{ ...ADD, ...fields }] }) },
+  function: {
+    path: CHAT,
+    prefix: 'tools[0].function.',
+    body: (fields) => chatBody({ tools: [{ ...ADD, function: { name: 'add', ...fields } }] }),
+  },
+  call: {
+    path: CHAT,
+    prefix: 'messages[1].tool_calls[0].',
+    body: (fields) => withCall({ id: 'call_1', type: 'function', function: CALL, ...fields }),
+  },
+  called_function: {
+    path: CHAT,
+    prefix: 'messages[1].tool_calls[0].function.',
+    body: (fields) => withCall({ id: 'call_1', type: 'function', function: { ...CALL, ...fields } }),
+  },
 };
+
+function withCall(call: object): object {
+  return chatBody({
+    messages: [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', tool_calls: [call] },
+    ],
+  });
+}
 
 const entries = UNSERVED_FIELDS.flatMap(({ levels, field, reason }) =>
   levels.map((level) => ({ level, field, reason, samples: SAMPLES[`${level}.${field}`] ?? SAMPLES[field] })),
