@@ -54,7 +54,7 @@ export function buildGenerationRequest(body: SharedFields, context: RequestConte
     choices: body.n ?? 1,
     sampling: Object.freeze(samplingParams(body, model.vocab, context)),
     constraint: context.constraint,
-    shownTokens: context.shownTokens,
+    ...(context.shownTokens.length > 0 && { shownTokens: context.shownTokens }),
     ...(context.reading !== null && { reading: context.reading }),
     stop: stopStrings(body, limits.stopStrings),
     stopTokens: model.eosTokenIds,

@@ -96,6 +96,7 @@ test('every field reaches the queue as the request that workers read', async () 
       seed: '18446744073709551615',
       logprobs: { top: 3 },
     },
+    constraint: null,
     stop: ['a', 'b'],
     stopTokens: [256],
     createdAtMs: 1_800_000_000_000,
