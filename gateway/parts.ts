@@ -16,6 +16,7 @@ import type { AuditLog } from '../infra/tenants/audit-log.ts';
 import type { KeyStore } from '../infra/tenants/key-store.ts';
 import type { TenantStore } from '../infra/tenants/tenant-store.ts';
 import type { JobBoard } from './admin/job-board.ts';
+import type { ResponseStore } from './apis/responses/response-store.ts';
 import type { Authenticator } from './auth/authenticate.ts';
 import type { RequestRateLimit } from './auth/limit-request-rate.ts';
 import type { Sessions } from './auth/sessions.ts';
@@ -98,6 +99,8 @@ export interface GatewayParts {
   /** How the answer to a request is read; null if all of its text is content. */
   readonly findReading: (id: string) => Promise<AnswerReading | null>;
   readonly operations: Operations;
+  /** Responses that the Responses API keeps. */
+  readonly responses: ResponseStore;
   readonly jobBoard: JobBoard;
   /** Reasons why this gateway is not ready; empty if it is. */
   readonly unreadyReasons: () => Promise<readonly string[]>;

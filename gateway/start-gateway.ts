@@ -25,6 +25,8 @@ import { createKeyStore } from '../infra/tenants/key-store.ts';
 import { readPepper } from '../infra/tenants/read-pepper.ts';
 import { createTenantStore, type TenantStore } from '../infra/tenants/tenant-store.ts';
 import { createJobBoard } from './admin/job-board.ts';
+import { startSettling } from './apis/responses/background.ts';
+import { createResponseStore } from './apis/responses/response-store.ts';
 import { createApp } from './app.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
 import { createEndedSessions } from './auth/ended-sessions.ts';
@@ -74,6 +76,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   const connected = connectLate(late, { url, gatewayId, onProblem, giveUp: giveUp.signal }, redis, log);
   // The caller awaits this later; until then a rejection must not end the process.
   connected.catch(() => {});
+  const settling = startSettling(parts, onProblem);
   const server = await listen(createApp(parts).fetch, config, log);
   log.info({ address: server.url, gatewayId }, 'listening');
   const close = async () => {
@@ -82,7 +85,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
     await Promise.all([late.cards?.close(), queue.close(), parts.jobBoard.close()]);
     models.close();
     redis.disconnect();
-    await rewriting?.stop();
+    await Promise.all([settling.stop(), rewriting?.stop()]);
     // Where Redis never was, connections still wait for it.
     giveUp.abort();
   };
@@ -157,6 +160,7 @@ function createParts(config: Config, log: Logger, { redis, queue, late, models }
     findGeneration: (id) => readGeneration(redis, id),
     findReading: (id) => readAnswerReading(redis, id),
     operations: createOperations(redis, queue, tenants),
+    responses: createResponseStore(redis, config.responses),
     jobBoard: createJobBoard({
       redis,
       queueNames: async () => (await askRedis(redis.smembers(singleKeys.queues))).sort(),

@@ -24,8 +24,8 @@ export type BlockEvent =
   /** A block begins, without text. */
   | { readonly type: 'open'; readonly index: number; readonly block: AnswerBlock }
   | { readonly type: 'grow'; readonly index: number; readonly block: AnswerBlock; readonly text: string }
-  /** The block is whole. */
-  | { readonly type: 'close'; readonly index: number; readonly block: AnswerBlock }
+  /** The block has ended; `cut`: because the limit of tokens was reached. */
+  | { readonly type: 'close'; readonly index: number; readonly block: AnswerBlock; readonly cut: boolean }
   | ({ readonly type: 'end' } & AnswerEnding)
   /** There is no whole answer; open blocks are not closed. */
   | { readonly type: 'failed'; readonly error: DomainError };
@@ -84,15 +84,18 @@ class Blocks {
     return [{ type: 'grow', index: this.#index, block: this.#open, text }];
   }
 
-  #close(): readonly BlockEvent[] {
+  #close(cut = false): readonly BlockEvent[] {
     const block = this.#open;
     this.#open = null;
-    return block === null ? [] : [{ type: 'close', index: this.#index, block }];
+    return block === null ? [] : [{ type: 'close', index: this.#index, block, cut }];
   }
 
   #end({ error, usage }: Extract<AnswerEvent, { type: 'end' }>): readonly BlockEvent[] {
     if (error !== undefined) return [{ type: 'failed', error }];
-    return [...this.#close(), { type: 'end', finish: this.#finish, stopString: this.stopString, usage }];
+    return [
+      ...this.#close(this.#finish === 'length'),
+      { type: 'end', finish: this.#finish, stopString: this.stopString, usage },
+    ];
   }
 }
 

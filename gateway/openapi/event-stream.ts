@@ -2,6 +2,7 @@
 // extension, by the event's name: `message` is an event without one.
 import type { OpenAPIHono, z } from '@hono/zod-openapi';
 import { MESSAGES_EVENTS } from '../apis/messages/messages-answers.ts';
+import { RESPONSES_EVENTS } from '../apis/responses/responses-answers.ts';
 import { chatCompletionChunk, textCompletionChunk } from '../routes/completion-answers.ts';
 import { errorSchema } from './error-responses.ts';
 import type { NamedEvents } from './named-events.ts';
@@ -36,7 +37,7 @@ export function namedEventStream({ prefix, events }: NamedEvents, description: s
 
 /** Adds the components that no answer of JSON refers to. */
 export function registerEvents(registry: OpenAPIHono['openAPIRegistry']): void {
-  const named = [MESSAGES_EVENTS].flatMap(({ prefix, events }) =>
+  const named = [MESSAGES_EVENTS, RESPONSES_EVENTS].flatMap(({ prefix, events }) =>
     Object.entries(events).map(([name, schema]) => [`${prefix}.${name}`, schema] as const),
   );
   const schemas: Readonly<Record<string, z.ZodType>> = { ...CHUNKS, Error: errorSchema, ...Object.fromEntries(named) };

@@ -1,7 +1,7 @@
 // POST /v1/chat/completions and POST /v1/completions.
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Limits } from '../../infra/config/config-schema.ts';
-import type { Generate, Wording } from '../apis/generate.ts';
+import type { Generations, Wording } from '../apis/generations.ts';
 import type { GatewayEnv } from '../environment.ts';
 import { addRoute, type RouteDeclaration } from '../openapi/declare-route.ts';
 import { eventStream } from '../openapi/event-stream.ts';
@@ -70,8 +70,8 @@ function generationRoute(
 }
 
 /** Adds the generation endpoints. */
-export function addGenerationRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts, generate: Generate): void {
+export function addGenerationRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts, generations: Generations): void {
   const { limits } = parts.config;
-  addRoute(app, generationRoute(CHAT_ROUTE, limits), (c) => generate(c, prepareChat, WORDING));
-  addRoute(app, generationRoute(COMPLETION_ROUTE, limits), (c) => generate(c, prepareCompletion, WORDING));
+  addRoute(app, generationRoute(CHAT_ROUTE, limits), (c) => generations.answer(c, prepareChat, WORDING));
+  addRoute(app, generationRoute(COMPLETION_ROUTE, limits), (c) => generations.answer(c, prepareCompletion, WORDING));
 }

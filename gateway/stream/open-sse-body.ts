@@ -53,6 +53,8 @@ class SseBody implements UnderlyingSource<Uint8Array> {
     const { keepAliveMs, timeoutMs } = this.#options;
     this.#keepAlive = setInterval(() => void this.#showLife(), keepAliveMs);
     this.#deadline = setTimeout(() => this.#leave(timedOut()), timeoutMs);
+    const { opening = '' } = this.#options.format;
+    this.#write(opening, false);
     void this.#pump();
   }
 

@@ -5,6 +5,8 @@ import type { StreamEntry } from './follow-streams.ts';
 
 export interface StreamFormat {
   readonly contentType: string;
+  /** Sent at once, before the first entry. */
+  readonly opening?: string;
   /** Text for an entry, '' for none. Entries come in order, from the first one. A promise delays what follows. */
   readonly encode: (entry: StreamEntry) => string | Promise<string>;
   /** Ends a stream that cannot go on. */

@@ -46,6 +46,18 @@ const streamSchema = z.strictObject({
   replaySeconds: seconds(ENDED_TTL_MS / 1000),
 });
 
+/** Responses that the Responses API keeps. */
+const responsesSchema = z.strictObject({
+  /** How long a response is kept after it was made or last gone on from. */
+  retentionSeconds: z
+    .number()
+    .positive()
+    .max(31_536_000)
+    .default(30 * 86_400),
+  /** Bytes of the responses of a tenant; beyond that, the oldest are deleted. */
+  tenantBytes: count(64 * 1024 * 1024),
+});
+
 /** An origin exactly as browsers send it, without a path: `https://app.example`, `http://localhost:5173`. */
 const originSchema = z
   .string()
@@ -154,6 +166,7 @@ export const configSchema = z.strictObject({
   cors: section(corsSchema),
   limits: section(limitsSchema),
   stream: section(streamSchema),
+  responses: section(responsesSchema),
   tenants: section(tenantDefaultsSchema),
   /** Interval at which the append-only file is rewritten, which removes ended prompts from disk; 0 leaves it to Redis. */
   appendOnlyRewriteSeconds: z.number().min(0).max(604_800).default(3600),

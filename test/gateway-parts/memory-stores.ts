@@ -1,5 +1,7 @@
 // Keys, tenants and audit log in memory, for tests of the gateway's own decisions. The Redis stores have tests of their own.
 import { randomBytes } from 'node:crypto';
+import { noResponse, type ResponseStore } from '../../gateway/apis/responses/response-store.ts';
+import type { StoredResponse } from '../../gateway/apis/responses/stored-response.ts';
 import type { EndedSessions } from '../../gateway/auth/ended-sessions.ts';
 import { configSchema } from '../../infra/config/config-schema.ts';
 import { DomainError } from '../../infra/errors/domain-error.ts';
@@ -79,4 +81,24 @@ export function createMemoryAudit(): AuditLog & { readonly entries: LoggedAuditE
 export function createMemoryEndedSessions(): EndedSessions {
   const ids = new Set<string>();
   return { add: async (id) => void ids.add(id), has: async (id) => ids.has(id) };
+}
+
+export function createMemoryResponses(): ResponseStore {
+  const responses = new Map<string, StoredResponse>();
+  const find = (id: string, tenant: string) => {
+    const found = responses.get(id);
+    if (found?.tenant !== tenant) throw noResponse(id);
+    return found;
+  };
+  return {
+    put: async (response) => void responses.set(response.id, response),
+    find: async (id, tenant) => find(id, tenant),
+    chain: async (id, tenant) => {
+      const chain: StoredResponse[] = [];
+      for (let at: string | null = id; at !== null; at = chain[0]?.previous ?? null) chain.unshift(find(at, tenant));
+      return chain;
+    },
+    remove: async (id, tenant) => void responses.delete(find(id, tenant).id),
+    open: async () => [...responses.values()].filter(({ background, ending }) => background && ending === null),
+  };
 }

@@ -17,6 +17,7 @@ import {
   createMemoryAudit,
   createMemoryEndedSessions,
   createMemoryKeys,
+  createMemoryResponses,
   createMemoryTenants,
 } from './memory-stores.ts';
 import { createScriptedWorker, finished, type Script, tokens } from './scripted-worker.ts';
@@ -103,6 +104,7 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
       control,
       retry: async () => 'chatcmpl-again',
     },
+    responses: createMemoryResponses(),
     jobBoard: { app: new Hono().get('/', (c) => c.text('board')), refresh: async () => {}, close: async () => {} },
     unreadyReasons: async () => [],
     clock: () => time.nowMs,

@@ -18,7 +18,7 @@ import type { GatewayParts } from '../../parts.ts';
 import { admitReader } from '../../request/admit-generation.ts';
 import { parseGenerationBody } from '../../request/parse-body.ts';
 import { jsonBodyOf } from '../../request/read-ahead.ts';
-import type { Generate } from '../generate.ts';
+import type { Generations } from '../generations.ts';
 import { prepareTranslated } from '../prepare-translated.ts';
 import { MESSAGES_EVENTS, messageAnswer, tokenCountAnswer } from './messages-answers.ts';
 import { MESSAGES_FIELDS } from './messages-fields.ts';
@@ -62,8 +62,8 @@ const COUNT: RouteDeclaration = {
 };
 
 /** Adds Anthropic's endpoints. */
-export function addMessagesRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts, generate: Generate): void {
-  addRoute(app, createRoute(parts.config.limits), (c) => generate(c, prepareMessage, MESSAGES_WORDING));
+export function addMessagesRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts, generations: Generations): void {
+  addRoute(app, createRoute(parts.config.limits), (c) => generations.answer(c, prepareMessage, MESSAGES_WORDING));
   addRoute(app, COUNT, (c) => countTokens(parts, c));
 }
 

@@ -13,7 +13,7 @@ import {
   collectBlocks,
   createAnswerBlocks,
 } from '../answer-blocks.ts';
-import type { Wording } from '../generate.ts';
+import type { Wording } from '../generations.ts';
 
 export interface PreparedMessage extends PreparedGeneration {
   /** What the client asked for; the request may have less. */

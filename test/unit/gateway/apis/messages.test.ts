@@ -1,6 +1,7 @@
 // Anthropic's Messages: what becomes of a body, and how an answer is worded. The official clients are in test/integration.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { namedEvents } from '../../../gateway-parts/named-events.ts';
 import { createScriptedGateway } from '../../../gateway-parts/scripted-gateway.ts';
 import { failed, finished, tokens } from '../../../gateway-parts/scripted-worker.ts';
 
@@ -19,20 +20,6 @@ const SYSTEM_AND_BLOCKS = {
   service_tier: 'auto',
   context_management: { edits: [{ type: 'clear_tool_uses_20250919' }] },
 };
-
-interface SseEvent {
-  readonly event: string;
-  readonly data: { readonly [name: string]: unknown };
-}
-
-const eventsOf = (text: string): SseEvent[] =>
-  text
-    .split('\n\n')
-    .filter((block) => block !== '')
-    .map((block) => ({
-      event: /^event: (.*)$/m.exec(block)?.[1] ?? '',
-      data: JSON.parse(/^data: (.*)$/m.exec(block)?.[1] ?? ''),
-    }));
 
 test('answers with a message', async () => {
   const gateway = await createScriptedGateway();
@@ -58,7 +45,7 @@ test('answers with a message', async () => {
 
 test('streams the events of a message in their order', async () => {
   const gateway = await createScriptedGateway();
-  const events = eventsOf(await (await gateway.post(MESSAGES, { ...ASK, stream: true })).text());
+  const events = namedEvents(await (await gateway.post(MESSAGES, { ...ASK, stream: true })).text());
   const delta = (text: string) => ({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } });
   assert.deepEqual(
     events.map(({ event }) => event),
@@ -142,7 +129,7 @@ test('ends a stream that fails with an event', async () => {
     script: () => [tokens('a'), failed('generation_failed', 'The worker gave up.')],
   });
   const response = await gateway.post(MESSAGES, { ...ASK, stream: true });
-  const last = eventsOf(await response.text()).at(-1);
+  const last = namedEvents(await response.text()).at(-1);
   assert.deepEqual(last?.data, {
     type: 'error',
     error: { type: 'api_error', message: 'The worker gave up.' },

@@ -26,35 +26,49 @@ export interface Wording<P extends PreparedGeneration> {
   stream(view: AnswerView, prepared: P): StreamFormat;
 }
 
-/** Answers a request for a generation. @throws DomainError for anything wrong with it. */
-export type Generate = <P extends PreparedGeneration>(
-  c: GatewayContext,
-  prepare: Prepare<P>,
-  wording: Wording<P>,
-) => Promise<Response>;
+/** A queued generation with its answer to come. */
+export interface QueuedAnswer {
+  readonly view: AnswerView;
+  readonly entries: Entries;
+  /** Whether the answer is that of an earlier request with the same Idempotency-Key, whose id the view has. */
+  readonly repeated: boolean;
+}
+
+export interface Generations {
+  /** Answers a request for a generation. @throws DomainError for anything wrong with it. */
+  answer<P extends PreparedGeneration>(c: GatewayContext, prepare: Prepare<P>, wording: Wording<P>): Promise<Response>;
+  /** The part of it that comes after preparing: queues. @throws DomainError `queue_full`, `conflict` or `unavailable`. */
+  enqueue(c: GatewayContext, caller: Caller, prepared: PreparedGeneration): Promise<QueuedAnswer>;
+}
 
 /** To be created once: it remembers which weights the queues know. */
-export function createGenerate(parts: GatewayParts): Generate {
+export function createGenerations(parts: GatewayParts): Generations {
   const syncWeight = createWeightSync(parts.operations.control);
-  return async (c, prepare, wording) => {
-    const caller = await admitGeneration(parts, c);
-    const prepared = await prepare(parts, c, caller);
+  const enqueue = async (c: GatewayContext, caller: Caller, prepared: PreparedGeneration) => {
     const { id, repeated, entries } = await enqueueExpected(parts, c, caller, prepared);
     await syncTenantWeight(parts, caller, prepared.model.name, syncWeight);
     if (repeated) c.header('conclave-repeated', 'true');
     c.set('generation', { id, endUser: prepared.endUser, repeated });
-    const view = answerView(id, prepared);
-    if (!prepared.stream) {
+    return { view: answerView(id, prepared), entries, repeated };
+  };
+  return {
+    enqueue,
+    answer: async (c, prepare, wording) => {
+      const caller = await admitGeneration(parts, c);
+      const prepared = await prepare(parts, c, caller);
+      const { view, entries } = await enqueue(c, caller, prepared);
+      if (prepared.stream) {
+        return answerWithStream(parts, c, { view, entries, format: wording.stream(view, prepared), afterSeq: 0 });
+      }
       return answerWithJson(parts, c, view, entries, (seen) => wording.whole(seen, view, prepared));
-    }
-    return answerWithStream(parts, c, { view, entries, format: wording.stream(view, prepared), afterSeq: 0 });
+    },
   };
 }
 
 /** Its entries are expected before it is queued: the first one may come before the answer to that. */
 async function enqueueExpected(parts: GatewayParts, c: GatewayContext, caller: Caller, prepared: PreparedGeneration) {
   const expected = parts.streams.expect(prepared.request.id);
-  const enqueued = await enqueue(parts, c, caller, prepared).catch((error: unknown) => {
+  const enqueued = await addToQueue(parts, c, caller, prepared).catch((error: unknown) => {
     expected.forget();
     throw error;
   });
@@ -65,7 +79,7 @@ async function enqueueExpected(parts: GatewayParts, c: GatewayContext, caller: C
 }
 
 /** The queue's span context goes into the request, so a worker's spans hang below this hop. */
-function enqueue(parts: GatewayParts, c: GatewayContext, { policy }: Caller, prepared: PreparedGeneration) {
+function addToQueue(parts: GatewayParts, c: GatewayContext, { policy }: Caller, prepared: PreparedGeneration) {
   const { request, idempotency } = prepared;
   return inSpan('enqueue', readTraceparent(c.req.header('traceparent')), (traceparent) =>
     parts.queue.enqueue({
