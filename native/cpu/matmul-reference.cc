@@ -22,7 +22,8 @@ float inputAt(const void* x, DType dtype, int32_t i) {
 float sumOfInputs(const void* x, DType dtype, int32_t first, int32_t end) {
   float sum = 0.0f;
   for (int32_t i = first; i < end; i += 2) {
-    for (int32_t k : {i + 1, i}) sum = sum + inputAt(x, dtype, k);
+    // g++ 12 vectorises a plain sum in this order wrongly and drops inputs; a fused product with 1 is the same number.
+    for (int32_t k : {i + 1, i}) sum = std::fma(1.0f, inputAt(x, dtype, k), sum);
   }
   return sum;
 }

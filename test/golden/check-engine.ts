@@ -105,7 +105,15 @@ async function checkLogits(session: ModelSession, fixture: GoldenFixture, length
 
 /** Packs are kept below `home`. */
 export async function checkEngine(name: string, home: string, backend: Backend, variant = ''): Promise<void> {
-  const fixture = readGolden(name);
+  await checkFixture(readGolden(name), home, backend, variant);
+}
+
+export async function checkFixture(
+  fixture: GoldenFixture,
+  home: string,
+  backend: Backend,
+  variant = '',
+): Promise<void> {
   const engine = await open(fixture, home, backend, variant);
   try {
     await checkLogits(engine.session, fixture, fixture.tokens.length);

@@ -7,6 +7,9 @@ import { REPOSITORY_ROOT } from '../repository-root.ts';
 /** Folder of all fixtures: `<name>/` for DBRX, `<model_type>/<shape>/` for the others. */
 export const FIXTURES = join(REPOSITORY_ROOT, 'test', 'golden', 'fixtures');
 
+/** Folder of quantised checkpoints. */
+export const QUANTIZED_FIXTURES = join(REPOSITORY_ROOT, 'test', 'golden', 'quantized', 'fixtures');
+
 /** An f32 matrix, row-major `[rows, columns]`. */
 export interface Matrix {
   readonly rows: number;
@@ -48,8 +51,8 @@ export interface GoldenFixture extends GoldenJson {
 }
 
 /** Names of all fixtures, sorted. */
-export function goldenNames(): string[] {
-  const files = readdirSync(FIXTURES, { recursive: true, encoding: 'utf8' });
+export function goldenNames(root: string = FIXTURES): string[] {
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' });
   return files
     .filter((file) => file.endsWith('golden.json'))
     .map(dirname)
@@ -66,8 +69,8 @@ function modelTypeOf(name: string): string {
 }
 
 /** Reads one fixture whole. Throws when a file is missing or is not what the generator writes. */
-export function readGolden(name: string): GoldenFixture {
-  const folder = join(FIXTURES, name);
+export function readGolden(name: string, root: string = FIXTURES): GoldenFixture {
+  const folder = join(root, name);
   const golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as GoldenJson;
   const dtypeLogits = golden.dtype === 'f32' ? null : readNpy(join(folder, `logits-${golden.dtype}.npy`));
   return { ...golden, folder, logits: readNpy(join(folder, 'logits.npy')), dtypeLogits };

@@ -5,6 +5,8 @@ import { type CheckpointIndex, readCheckpointIndex } from './checkpoint-index.ts
 import { familyOf } from './families/model-families.ts';
 import type { TensorCopy } from './families/model-family.ts';
 import { planWeights, presentCopies } from './plan-weights.ts';
+import { plannedActivations } from './planned-activations.ts';
+import { readQuantization } from './quantization/quantization-config.ts';
 import { type ModelConfig, readModelConfig } from './read-model-config.ts';
 import { activationsOf, type StoredModel, tabulateFormats } from './stored-model.ts';
 import type { PlannedSection } from './weight-plan.ts';
@@ -26,9 +28,9 @@ export async function describeCheckpoint(folder: string): Promise<DescribedCheck
   const family = familyOf(config);
   const outline = family.outline(config);
   const index = await readCheckpointIndex(folder);
-  const sections = planWeights(family, outline, index);
+  const sections = planWeights(family, outline, index, readQuantization(config));
   const formats = tabulateFormats(sections);
-  const activations = activationsOf(formats);
+  const activations = plannedActivations(sections, index) ?? activationsOf(formats);
   refuseUnsuitableFormats(index, sections, activations);
   const description = { ...outline, activations, formats };
   return { folder, config, index, description, sections, copies: presentCopies(family, outline, index) };

@@ -3,7 +3,8 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import { MappedFile } from '../../native/mapped-file.ts';
 import type { PlainFormat } from '../../native/weight-format.ts';
 import type { CheckpointIndex } from './checkpoint-index.ts';
-import { weightFormat } from './plan-weights.ts';
+import type { TensorBytes } from './quantization/packed-matrix-of.ts';
+import { badTensor, floatTypeOf } from './quantization/tensor-lookup.ts';
 
 /** Where a tensor lies in a mapped file. */
 export interface TensorLocation {
@@ -17,6 +18,8 @@ export interface TensorLocation {
 export interface Checkpoint {
   /** Throws DomainError `bad_checkpoint` when there is no such tensor or its dtype is not read. */
   tensor(name: string): TensorLocation;
+  /** Tensors of any dtype, for packed matrices. */
+  readonly bytes: TensorBytes;
   close(): void;
 }
 
@@ -32,8 +35,13 @@ export function openCheckpoint(index: CheckpointIndex): Checkpoint {
     tensor(name) {
       const entry = index.tensors.get(name);
       if (entry === undefined) throw new DomainError('bad_checkpoint', `${index.folder}: tensor "${name}" is missing`);
-      const dtype = weightFormat(name, entry);
+      const dtype = floatTypeOf(entry);
+      if (dtype === null) throw badTensor({ ...entry, name }, `has dtype ${entry.dtype}, expected F32, F16 or BF16`);
       return { file: fileAt(entry.path), offset: entry.offset, dtype, shape: entry.shape };
+    },
+    bytes: {
+      place: ({ path, offset }) => ({ bytes: fileAt(path), offset }),
+      read: ({ path, offset, bytes }) => fileAt(path).read(offset, bytes),
     },
     close() {
       for (const file of files.values()) file.close();

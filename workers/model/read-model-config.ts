@@ -1,5 +1,6 @@
 // config.json of a model. In: a folder or text. Out: the parsed object with its model_type, or DomainError `bad_config`
 // naming file, key, value and what is supported. Knows no family.
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -8,23 +9,48 @@ import { COPY_AGAIN, fileFailure } from '../../infra/errors/file-failure.ts';
 
 export const CONFIG_FILE = 'config.json';
 
+/** Where ModelOpt says what config.json does not: how the weights are quantised. */
+const MODELOPT_FILE = 'hf_quant_config.json';
+
+const QUANTIZATION_KEYS: readonly string[] = ['quantization', 'quantization_config'];
+
 export interface ModelConfig {
   /** Where it was read, for messages. */
   readonly path: string;
   readonly text: string;
   readonly modelType: string;
+  /** Without what says how weights are quantised, since that changes where they are and not what is computed. */
   readonly value: Readonly<Record<string, unknown>>;
+  readonly quantization: StatedQuantization;
+  /** What it was read from. */
+  readonly files: readonly string[];
+}
+
+/** As a config states it; undefined where it does not. */
+export interface StatedQuantization {
+  /** `quantization`. */
+  readonly mlx: unknown;
+  /** `quantization_config`, or the contents of hf_quant_config.json. */
+  readonly huggingFace: unknown;
 }
 
 /** Reads `<folder>/config.json`. Throws DomainError `bad_config`. */
 export async function readModelConfig(folder: string): Promise<ModelConfig> {
   const path = join(folder, CONFIG_FILE);
   try {
-    return parseModelConfig(await readFile(path, 'utf8'), path);
+    return await withModelOpt(folder, parseModelConfig(await readFile(path, 'utf8'), path));
   } catch (thrown) {
     if (thrown instanceof DomainError) throw thrown;
     throw unreadable(folder, path, thrown);
   }
+}
+
+async function withModelOpt(folder: string, config: ModelConfig): Promise<ModelConfig> {
+  const { mlx, huggingFace } = config.quantization;
+  const path = join(folder, MODELOPT_FILE);
+  if (mlx !== undefined || huggingFace !== undefined || !existsSync(path)) return config;
+  const quantization = { mlx, huggingFace: parseJson(await readFile(path, 'utf8'), path) };
+  return { ...config, quantization, files: [...config.files, path] };
 }
 
 function unreadable(folder: string, path: string, cause: unknown): DomainError {
@@ -46,7 +72,15 @@ export function parseModelConfig(text: string, path: string): ModelConfig {
   if (typeof modelType !== 'string') {
     throw refuseKey({ path }, 'model_type', modelType, 'expected the name of a model family');
   }
-  return { path, text, modelType, value: parsed.data };
+  const stated = (key: string): unknown => parsed.data[key] ?? undefined;
+  return {
+    path,
+    text,
+    modelType,
+    value: Object.fromEntries(Object.entries(parsed.data).filter(([key]) => !QUANTIZATION_KEYS.includes(key))),
+    quantization: { mlx: stated('quantization'), huggingFace: stated('quantization_config') },
+    files: [path],
+  };
 }
 
 /** Applies a family's schema; the first thing wrong becomes a DomainError `bad_config` with key and value. */

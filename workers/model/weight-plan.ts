@@ -1,5 +1,6 @@
 // Where a model's weights come from: which tensor, which slice of it, read in which direction, goes to which section of a
 // pack. A family's mapping writes it; the pack builder and the tensor check read it. Pure data.
+import type { PackedTensor } from './quantization/stored-tensor.ts';
 import type { SectionShape } from './section-shapes.ts';
 import type { StoredSection } from './stored-model.ts';
 
@@ -44,6 +45,8 @@ export interface SourcedSection extends SectionShape {
 
 export interface PlannedSection extends StoredSection {
   readonly content: SectionContent;
+  /** How the tensor of each matrix is stored; none unless the format is packed. */
+  readonly packed: readonly PackedTensor[];
 }
 
 /** A matrix that is the whole of a tensor `[outputs, inputs]`, as `nn.Linear` stores it. */

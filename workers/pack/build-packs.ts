@@ -67,7 +67,7 @@ export async function locatePacks(
 ): Promise<{ folder: string; sourceHash: string }> {
   await makeFolder(packsRoot(home));
   const memo = join(packsRoot(home), 'source-hashes.json');
-  const sourceHash = await hashSource([config.path, ...index.sources], memo, onProgress);
+  const sourceHash = await hashSource([...config.files, ...index.sources], memo, onProgress);
   return { folder: packFolder(home, sourceHash), sourceHash };
 }
 

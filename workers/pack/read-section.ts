@@ -4,6 +4,7 @@ import { BYTES_PER_WEIGHT, isPacked, PANEL_OUTPUTS, type PlainFormat, panelBytes
 import type { Checkpoint, TensorLocation } from '../model/open-checkpoint.ts';
 import { type MatrixSource, matricesOf, type PlannedSection, type VectorSource } from '../model/weight-plan.ts';
 import { paddedVectorLength, panelCount } from './place-sections.ts';
+import { readPackedMatrices } from './read-packed-matrices.ts';
 import { widenFloats } from './widen-floats.ts';
 
 /** Largest chunk, in bytes, unless one panel is larger. */
@@ -12,7 +13,10 @@ const CHUNK_BYTES = 16 * 1024 * 1024;
 /** Yields the bytes of a section in order; gives the source's pages back at the end. */
 export function* readSection(section: PlannedSection, checkpoint: Checkpoint): Generator<Uint8Array> {
   const { content, format } = section;
-  if (isPacked(format)) throw new TypeError(`${section.role} is ${format}, which no tensor is read as`);
+  if (isPacked(format)) {
+    yield* readPackedMatrices(section, checkpoint);
+    return;
+  }
   switch (content.kind) {
     case 'vector':
       yield readPaddedVector(content.source, checkpoint);

@@ -4,7 +4,7 @@ import type { Norm } from '../../../native/model-description.ts';
 import { blockOf, type ModelOutline, type SectionShape } from '../section-shapes.ts';
 import { type MatrixSource, wholeMatrix } from '../weight-plan.ts';
 import { type DbrxShape, readDbrxConfig, writeDbrxConfig } from './dbrx-config.ts';
-import type { ModelFamily, ModelSizes, SectionSource } from './model-family.ts';
+import type { HasTensor, ModelFamily, ModelSizes, SectionSource } from './model-family.ts';
 import { panelsOf, sourcesIn, tensorName } from './shared/tensor-table.ts';
 
 const NORM: Norm = {
@@ -93,7 +93,7 @@ function describe(shape: DbrxShape): ModelOutline {
   };
 }
 
-function sources(model: ModelOutline): SectionSource {
+function sources(model: ModelOutline, has: HasTensor): SectionSource {
   const block = 'transformer.blocks.{layer}';
   const attention = `${block}.norm_attn_norm`;
   const mlp = `${block}.ffn.experts.mlp`;
@@ -114,9 +114,18 @@ function sources(model: ModelOutline): SectionSource {
       gateUp: (section) => panelsOf(expertSlice(model, section, `${mlp}.w1`), expertSlice(model, section, `${mlp}.v1`)),
       // w2 is stored as [ffn, dModel]: its outputs run along the rows.
       down: (section) => panelsOf(transposed(expertSlice(model, section, `${mlp}.w2`))),
+      ...(has(MLX_SIGN) ? MLX_EXPERTS : {}),
     },
   });
 }
+
+/** MLX keeps each expert's matrices as [outputs, inputs]. */
+const MLX_EXPERT = 'transformer.blocks.{layer}.ffn.experts.{expert}';
+const MLX_SIGN = tensorName(`${MLX_EXPERT}.w1.weight`, { layer: 0, expert: 0 });
+const MLX_EXPERTS = {
+  gateUp: [`${MLX_EXPERT}.w1.weight`, `${MLX_EXPERT}.v1.weight`],
+  down: `${MLX_EXPERT}.w2.weight`,
+} as const;
 
 /** Rows of a layer's Wqkv, in which q, k and v stand one below the other. */
 function projection(model: ModelOutline, section: SectionShape, index: 0 | 1 | 2): MatrixSource {

@@ -77,10 +77,12 @@ export const ernie45Moe = defineFamily({
   },
   layouts: (model) => {
     const router = 'model.layers.{layer}.mlp.gate.weight';
-    const [separate, stacked] = usualLayouts(model, { router });
+    const [separate, stacked, mlx] = usualLayouts(model, { router });
     return [
       { ...separate, router: { router, choiceBias: choiceBias('mlp.moe_statics') } },
       { ...stacked, router: { router, choiceBias: choiceBias('mlp.gate.moe_statics') } },
+      // mlx-lm leaves the bias away when it converts a model; such a checkpoint is refused for the lack of it.
+      { ...mlx, router: { router, choiceBias: choiceBias('mlp.moe_statics') } },
     ];
   },
   tensors: sharedExpertTensors('mlp.shared_experts'),

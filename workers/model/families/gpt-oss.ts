@@ -1,10 +1,10 @@
-// gpt-oss, exported to bf16: attention with sinks, every other layer through a window, biases everywhere, YaRN. Pure.
+// gpt-oss: attention with sinks, every other layer through a window, biases everywhere, YaRN. Pure.
 import { z } from 'zod';
 import { expertShape, type Norm } from '../../../native/model-description.ts';
 import type { ModelOutline, SectionShape } from '../section-shapes.ts';
 import type { MatrixSource, SectionContent } from '../weight-plan.ts';
 import { decoderKeys, expertCount, expertKeys, flag, readExperts } from './shared/config-keys.ts';
-import type { ExpertLayout } from './shared/decoder-tensors.ts';
+import { type ExpertLayout, mlxExperts } from './shared/decoder-tensors.ts';
 import { defineFamily } from './shared/define-family.ts';
 import { attentionOf, describeDecoder, softmaxRouter } from './shared/describe-decoder.ts';
 import { harmless } from './shared/ignorable-config-keys.ts';
@@ -75,7 +75,7 @@ export const gptOss = defineFamily({
       }),
     });
   },
-  layouts: (model) => [expertTensors(model)],
+  layouts: (model) => [transposedExperts(model), publishedExperts(model), separateGates(model)],
   // gpt-oss-20b.
   example: {
     num_hidden_layers: 24,
@@ -91,26 +91,66 @@ function withUsualRope<Keys extends { rope_parameters?: unknown; rope_scaling?: 
   return keys.rope_parameters == null && keys.rope_scaling == null ? { ...keys, rope_parameters: YARN } : keys;
 }
 
-/** Stacked [experts, inputs, outputs], transposed to what others have; gates and ups take turns. */
-function expertTensors(model: ModelOutline): ExpertLayout {
+const MLP = 'model.layers.{layer}.mlp';
+const ROUTER: ExpertLayout['router'] = { router: `${MLP}.router.weight`, routerBias: `${MLP}.router.bias` };
+const [GATE_UP, DOWN] = [`${MLP}.experts.gate_up_proj`, `${MLP}.experts.down_proj`];
+
+/** As published: codes [experts, outputs, inputs]; gates and ups take turns. */
+function publishedExperts(model: ModelOutline): ExpertLayout {
   const { experts } = expertShape(model);
-  const mlp = 'model.layers.{layer}.mlp';
-  const [gateUp, down] = [`${mlp}.experts.gate_up_proj`, `${mlp}.experts.down_proj`];
-  const every = { outputStep: 2 };
+  const blocks = (section: SectionShape, pattern: string, choice: OutputChoice): MatrixSource => {
+    const { outputs, inputs } = section;
+    return {
+      tensor: tensorName(`${pattern}_blocks`, section),
+      tensorShape: [experts, outputs, inputs],
+      first: ((section.expert ?? 0) * outputs + choice.firstOutput) * inputs,
+      outputs: outputs / choice.outputStep,
+      inputs,
+      outputStride: choice.outputStep * inputs,
+      inputStride: 1,
+    };
+  };
   return {
-    sign: gateUp,
-    router: { router: `${mlp}.router.weight`, routerBias: `${mlp}.router.bias` },
+    sign: `${GATE_UP}_blocks`,
+    router: ROUTER,
+    experts: {
+      gateUp: (section) => panelsOf(blocks(section, GATE_UP, GATES), blocks(section, GATE_UP, UPS)),
+      down: (section) => panelsOf(blocks(section, DOWN, ALL)),
+      ...expertBiases(experts),
+    },
+  };
+}
+
+/** Exported to bf16: stacked [experts, inputs, outputs], transposed to what others have; gates and ups take turns. */
+function transposedExperts(model: ModelOutline): ExpertLayout {
+  const { experts } = expertShape(model);
+  return {
+    sign: GATE_UP,
+    router: ROUTER,
     experts: {
       gateUp: (section) =>
-        panelsOf(
-          transposed(section, experts, gateUp, { ...every, firstOutput: 0 }),
-          transposed(section, experts, gateUp, { ...every, firstOutput: 1 }),
-        ),
-      gateBias: (section) => biasOf(section, experts, `${gateUp}_bias`, { ...every, firstOutput: 0 }),
-      upBias: (section) => biasOf(section, experts, `${gateUp}_bias`, { ...every, firstOutput: 1 }),
-      down: (section) => panelsOf(transposed(section, experts, down, { outputStep: 1, firstOutput: 0 })),
-      downBias: (section) => biasOf(section, experts, `${down}_bias`, { outputStep: 1, firstOutput: 0 }),
+        panelsOf(transposed(section, experts, GATE_UP, GATES), transposed(section, experts, GATE_UP, UPS)),
+      down: (section) => panelsOf(transposed(section, experts, DOWN, ALL)),
+      ...expertBiases(experts),
     },
+  };
+}
+
+/** As MLX converts it: gates and ups apart. */
+function separateGates(model: ModelOutline): ExpertLayout {
+  const { experts } = expertShape(model);
+  const biases = (name: string) => (section: SectionShape) =>
+    biasOf(section, experts, `${MLP}.experts.${name}.bias`, ALL);
+  const { sign, experts: matrices } = mlxExperts(model, 'mlp.experts');
+  const own = { gateBias: biases('gate_proj'), upBias: biases('up_proj'), downBias: biases('down_proj') };
+  return { sign, router: ROUTER, experts: { ...matrices, ...own } };
+}
+
+function expertBiases(experts: number): ExpertLayout['experts'] {
+  return {
+    gateBias: (section) => biasOf(section, experts, `${GATE_UP}_bias`, GATES),
+    upBias: (section) => biasOf(section, experts, `${GATE_UP}_bias`, UPS),
+    downBias: (section) => biasOf(section, experts, `${DOWN}_bias`, ALL),
   };
 }
 
@@ -118,6 +158,10 @@ interface OutputChoice {
   readonly firstOutput: number;
   readonly outputStep: number;
 }
+
+const GATES: OutputChoice = { firstOutput: 0, outputStep: 2 };
+const UPS: OutputChoice = { firstOutput: 1, outputStep: 2 };
+const ALL: OutputChoice = { firstOutput: 0, outputStep: 1 };
 
 /** The outputs `firstOutput`, `firstOutput + outputStep`, ... of an expert's matrix. */
 function transposed(

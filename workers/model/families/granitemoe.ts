@@ -1,7 +1,7 @@
 // Granite MoE: multipliers of embeddings, residuals, attention and logits; the chosen logits' softmax weighs the experts. Pure.
 import { z } from 'zod';
 import { decoderKeys, expertCount, expertKeys, flag, readExperts } from './shared/config-keys.ts';
-import { stackedExperts } from './shared/decoder-tensors.ts';
+import { mlxExperts, stackedExperts } from './shared/decoder-tensors.ts';
 import { defineFamily } from './shared/define-family.ts';
 import { attentionOf, describeDecoder, siluMlp, softmaxRouter } from './shared/describe-decoder.ts';
 
@@ -60,6 +60,10 @@ export const graniteMoe = defineFamily({
     {
       router: { router: 'model.layers.{layer}.block_sparse_moe.router.weight' },
       ...stackedExperts(model, 'block_sparse_moe.experts.gate_up_proj', 'block_sparse_moe.experts.down_proj'),
+    },
+    {
+      router: { router: 'model.layers.{layer}.block_sparse_moe.router.layer.weight' },
+      ...mlxExperts(model, 'block_sparse_moe.switch_mlp'),
     },
   ],
   // granite-3.1-3b-a800m-instruct.

@@ -194,11 +194,6 @@ const refused: readonly (readonly [string, object, string])[] = [
     '"tie_word_embeddings" is true: DBRX has its own lm_head: only false is supported',
   ],
   [
-    'quantized weights',
-    { quantization_config: { bits: 4 } },
-    '"quantization_config" is {"bits":4}: an unknown key, which could change what the model computes',
-  ],
-  [
     'an unknown key of the attention',
     { attn_config: { alibi: true } },
     '"attn_config.alibi" is true: an unknown key, which could change what the model computes',

@@ -122,6 +122,29 @@ for (const modelType of [
   });
 }
 
+for (const [modelType, sign] of [
+  ['qwen3_moe', 'mlp.switch_mlp.gate_proj.weight'],
+  ['mixtral', 'block_sparse_moe.switch_mlp.gate_proj.weight'],
+  ['minimax_m2', 'block_sparse_moe.switch_mlp.gate_proj.weight'],
+  ['glm4_moe', 'mlp.switch_mlp.gate_proj.weight'],
+  ['granitemoe', 'block_sparse_moe.switch_mlp.gate_proj.weight'],
+  ['phimoe', 'block_sparse_moe.switch_mlp.gate_proj.weight'],
+  ['gpt_oss', 'mlp.experts.gate_proj.weight'],
+  ['gpt_oss', 'mlp.experts.gate_up_proj_blocks'],
+] as const) {
+  test(`${modelType}: finds experts by ${sign}, and refuses a layer that is stored otherwise`, () => {
+    const family = familyNamed(modelType);
+    const model = outlineWith(modelType);
+    const usual = indexOf(family, model);
+    const converted = indexOf(family, model, {}, (name) => name.endsWith(sign));
+    assert.ok([...converted.tensors.keys()].some((name) => name.endsWith(sign)));
+    assert.equal(planWeights(family, model, converted).length, planWeights(family, model, usual).length);
+
+    const mixed = { ...converted, tensors: new Map([...usual.tensors, ...converted.tensors]) };
+    assert.throws(() => planWeights(family, model, mixed), { code: 'bad_checkpoint' });
+  });
+}
+
 test('a config with no more than its type is the model of the configuration class', () => {
   for (const { modelType } of FAMILIES) {
     // GLM's class has heads that do not divide its width.

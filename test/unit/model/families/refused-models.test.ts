@@ -55,12 +55,6 @@ const refusedConfigs: readonly (readonly [what: string, modelType: string, keys:
     '"mlp_only_layers" is [1,3]: expected numbers below num_hidden_layers',
   ],
   [
-    'quantized weights',
-    'gpt_oss',
-    { quantization_config: { quant_method: 'mxfp4' } },
-    '"quantization_config" is {"quant_method":"mxfp4"}: quantized weights are not supported',
-  ],
-  [
     'groups that do not divide the experts',
     'glm4_moe',
     { n_group: 4, topk_group: 2 },

@@ -44,7 +44,6 @@ export const decoderKeys = {
   max_position_embeddings: size,
   rms_norm_eps: z.number().positive(),
   tie_word_embeddings: flag,
-  quantization_config: z.null({ error: 'quantized weights are not supported' }).optional(),
 };
 
 export type DecoderKeys = z.infer<z.ZodObject<typeof decoderKeys>>;

@@ -65,24 +65,29 @@ interface ExpertTensors {
   readonly sign: string;
 }
 
-/** Experts below `mlp.experts` as most checkpoints have them: separate, or stacked as transformers 5 keeps them. */
-export function usualLayouts(model: ModelOutline, router: TensorTable['shared']): [ExpertLayout, ExpertLayout] {
+/** Separate experts, stacked ones as transformers 5 keeps them, and stacked ones as MLX does. */
+type UsualLayouts = [separate: ExpertLayout, stacked: ExpertLayout, mlx: ExpertLayout];
+
+/** Experts below `mlp.experts` as most checkpoints have them. */
+export function usualLayouts(model: ModelOutline, router: TensorTable['shared']): UsualLayouts {
   const stacked = stackedExperts(model, 'mlp.experts.gate_up_proj', 'mlp.experts.down_proj');
   return [
     { router, ...separateExperts('mlp.experts') },
     { router, ...stacked },
+    { router, ...mlxExperts(model, 'mlp.switch_mlp') },
   ];
 }
 
-/** The experts of Mixtral and its like: separate below `block_sparse_moe`, or stacked as transformers 5 keeps them. */
+/** The experts of Mixtral and its like, below `block_sparse_moe`. */
 export function mixtralLayouts(
   model: ModelOutline,
   router: { readonly separate: TensorTable['shared']; readonly stacked: TensorTable['shared'] },
-): [ExpertLayout, ExpertLayout] {
+): UsualLayouts {
   const stacked = stackedExperts(model, 'mlp.experts.gate_up_proj', 'mlp.experts.down_proj');
   return [
     { router: router.separate, ...separateExperts('block_sparse_moe.experts', ['w1', 'w3', 'w2']) },
     { router: router.stacked, ...stacked },
+    { router: router.separate, ...mlxExperts(model, 'block_sparse_moe.switch_mlp') },
   ];
 }
 
@@ -107,6 +112,25 @@ export function stackedExperts(model: ModelOutline, gateUpName: string, downName
         return panelsOf(rowsOf(section, experts, gateUp, 0, half), rowsOf(section, experts, gateUp, half, half));
       },
       down: (section) => panelsOf(rowsOf(section, experts, down, 0, section.outputs)),
+    },
+  };
+}
+
+/** All experts of a layer in three tensors: gates and ups [experts, width, dModel], downs [experts, dModel, width]. */
+export function mlxExperts(model: ModelOutline, name: string): ExpertTensors {
+  const { experts } = expertShape(model);
+  const [gate, up, down] = ['gate_proj', 'up_proj', 'down_proj'].map((one) => `${LAYER}.${name}.${one}.weight`) as [
+    string,
+    string,
+    string,
+  ];
+  const whole = (section: SectionShape, pattern: string, outputs: number): MatrixSource =>
+    rowsOf({ ...section, outputs }, experts, pattern, 0, outputs);
+  return {
+    sign: gate,
+    experts: {
+      gateUp: (section) => panelsOf(whole(section, gate, section.outputs / 2), whole(section, up, section.outputs / 2)),
+      down: (section) => panelsOf(whole(section, down, section.outputs)),
     },
   };
 }
