@@ -4,12 +4,15 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { getPath } from 'hono/utils/url';
 import { DomainError } from '../infra/errors/domain-error.ts';
 import { authenticateAdmin } from './admin/authenticate-admin.ts';
 import { JOB_BOARD_PATH } from './admin/job-board.ts';
 import { answerOtherMethods } from './answer-other-methods.ts';
+import { azurePath } from './apis/azure-paths.ts';
 import { createGenerations } from './apis/generations.ts';
 import { addMessagesRoutes } from './apis/messages/routes.ts';
+import { addOllamaRoutes } from './apis/ollama/routes.ts';
 import { addResponsesRoutes } from './apis/responses/routes.ts';
 import { readCredential } from './auth/authenticate.ts';
 import { allowOrigins } from './cors.ts';
@@ -33,20 +36,23 @@ import { addStreamRoutes } from './routes/streams.ts';
 
 type App = OpenAPIHono<GatewayEnv>;
 
+/** Where tenants call. */
+const API_PATHS = ['/v1/*', '/api/*', '/openai/*'] as const;
+
 /** Builds the app. Routes registered before `authenticateCaller` are open: health, `/` and the sign-in pages. */
 export function createApp(parts: GatewayParts): App {
-  const app: App = new OpenAPIHono<GatewayEnv>();
+  const app: App = new OpenAPIHono<GatewayEnv>({ getPath: (request) => azurePath(getPath(request)) });
   app.onError((thrown, c) => refuse(parts, c, thrown));
   app.notFound((c) => refuse(parts, c, unknownRoute(c)));
   app.use(frameRequest(parts));
   const { origins } = parts.config.cors;
-  if (origins.length > 0) app.use('/v1/*', allowOrigins(origins));
+  if (origins.length > 0) for (const paths of API_PATHS) app.use(paths, allowOrigins(origins));
   app.use(refuseManyHeaders(parts.config.limits.headers));
   app.use(answerOtherMethods(app));
   addHealthRoutes(app, parts);
   addHomeRoute(app, parts);
   addLoginRoutes(app, parts);
-  app.use('/v1/*', readAhead(parts.config.limits));
+  for (const paths of API_PATHS) app.use(paths, readAhead(parts.config.limits));
   app.use('/admin/*', authenticateAdmin(parts));
   app.use(authenticateCaller(parts));
   addAdmin(app, parts);
@@ -54,6 +60,7 @@ export function createApp(parts: GatewayParts): App {
   addGenerationRoutes(app, parts, generations);
   addMessagesRoutes(app, parts, generations);
   addResponsesRoutes(app, parts, generations);
+  addOllamaRoutes(app, parts, generations);
   addStreamRoutes(app, parts);
   addModelRoutes(app, parts);
   addMetricsRoute(app, parts);

@@ -37,7 +37,14 @@ export interface QueuedAnswer {
 export interface Generations {
   /** Answers a request for a generation. @throws DomainError for anything wrong with it. */
   answer<P extends PreparedGeneration>(c: GatewayContext, prepare: Prepare<P>, wording: Wording<P>): Promise<Response>;
-  /** The part of it that comes after preparing: queues. @throws DomainError `queue_full`, `conflict` or `unavailable`. */
+  /** The part of it that comes after preparing. @throws DomainError as `enqueue`, and if generation fails. */
+  respond<P extends PreparedGeneration>(
+    c: GatewayContext,
+    caller: Caller,
+    prepared: P,
+    wording: Wording<P>,
+  ): Promise<Response>;
+  /** Queues. @throws DomainError `queue_full`, `conflict` or `unavailable`. */
   enqueue(c: GatewayContext, caller: Caller, prepared: PreparedGeneration): Promise<QueuedAnswer>;
 }
 
@@ -51,16 +58,19 @@ export function createGenerations(parts: GatewayParts): Generations {
     c.set('generation', { id, endUser: prepared.endUser, repeated });
     return { view: answerView(id, prepared), entries, repeated };
   };
+  const respond: Generations['respond'] = async (c, caller, prepared, wording) => {
+    const { view, entries } = await enqueue(c, caller, prepared);
+    if (prepared.stream) {
+      return answerWithStream(parts, c, { view, entries, format: wording.stream(view, prepared), afterSeq: 0 });
+    }
+    return answerWithJson(parts, c, view, entries, (seen) => wording.whole(seen, view, prepared));
+  };
   return {
     enqueue,
+    respond,
     answer: async (c, prepare, wording) => {
       const caller = await admitGeneration(parts, c);
-      const prepared = await prepare(parts, c, caller);
-      const { view, entries } = await enqueue(c, caller, prepared);
-      if (prepared.stream) {
-        return answerWithStream(parts, c, { view, entries, format: wording.stream(view, prepared), afterSeq: 0 });
-      }
-      return answerWithJson(parts, c, view, entries, (seen) => wording.whole(seen, view, prepared));
+      return respond(c, caller, await prepare(parts, c, caller), wording);
     },
   };
 }

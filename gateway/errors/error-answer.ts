@@ -2,11 +2,15 @@
 import type { DomainError } from '../../infra/errors/domain-error.ts';
 import { errorBody } from './error-to-http.ts';
 import { messagesErrorBody } from './messages-error.ts';
+import { ollamaErrorBody } from './ollama-error.ts';
 
-/** The shapes: OpenAI's, Anthropic's. */
-export type ErrorShape = 'openai' | 'messages';
+/** The shapes: OpenAI's, Anthropic's, Ollama's. */
+export type ErrorShape = 'openai' | 'messages' | 'ollama';
 
-const SHAPES: readonly (readonly [prefix: string, shape: ErrorShape])[] = [['/v1/messages', 'messages']];
+const SHAPES: readonly (readonly [prefix: string, shape: ErrorShape])[] = [
+  ['/v1/messages', 'messages'],
+  ['/api', 'ollama'],
+];
 
 /** The shape of errors at a path. */
 export function errorShape(path: string): ErrorShape {
@@ -15,5 +19,7 @@ export function errorShape(path: string): ErrorShape {
 
 /** `requestId`: of the HTTP request. */
 export function errorAnswer(path: string, error: DomainError, requestId: string): object {
-  return errorShape(path) === 'messages' ? messagesErrorBody(error, requestId) : errorBody(error);
+  const shape = errorShape(path);
+  if (shape === 'messages') return messagesErrorBody(error, requestId);
+  return shape === 'ollama' ? ollamaErrorBody(error) : errorBody(error);
 }

@@ -35,8 +35,12 @@ const OF_STATUS: Readonly<Record<number, readonly HeaderName[]>> = {
 };
 
 function schemaOf(shape: ErrorShape, types: readonly string[], codes: readonly string[]): z.ZodType {
-  return shape === 'openai' ? errorObject(z.enum(types), z.enum(codes)) : messagesErrorSchema;
+  if (shape === 'messages') return messagesErrorSchema;
+  return shape === 'ollama' ? ollamaErrorSchema : errorObject(z.enum(types), z.enum(codes));
 }
+
+/** Ollama's error object. */
+export const ollamaErrorSchema = z.object({ error: z.string() }).openapi('OllamaError');
 
 /** Anthropic's error object. */
 export const messagesErrorSchema = z

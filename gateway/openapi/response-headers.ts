@@ -39,12 +39,7 @@ export const RATE_LIMIT: readonly HeaderName[] = [
 ];
 
 /** Headers that an answer of a status must have; others of its declaration it may have. */
-const REQUIRED: ReadonlySet<HeaderName> = new Set<HeaderName>([
-  ...EVERY_ANSWER,
-  'retry-after',
-  'www-authenticate',
-  'conclave-id',
-]);
+const REQUIRED: ReadonlySet<HeaderName> = new Set<HeaderName>([...EVERY_ANSWER, 'retry-after', 'www-authenticate']);
 
 /** The `headers` of a declared answer. */
 export function headerRefs(names: readonly HeaderName[]): Record<string, HeaderRef> {

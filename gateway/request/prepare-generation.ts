@@ -9,7 +9,7 @@ import { findModel } from './admit-generation.ts';
 import { buildGenerationRequest, type RequestContext } from './build-generation-request.ts';
 import { type ChatCompletionBody, chatCompletionSchema } from './chat-completion-schema.ts';
 import { type CompletionBody, completionSchema } from './completion-schema.ts';
-import { OPENAI_FIELDS } from './drop-idle-fields.ts';
+import { isFields, OPENAI_FIELDS } from './drop-idle-fields.ts';
 import { parseGenerationBody } from './parse-body.ts';
 import { jsonBodyOf } from './read-ahead.ts';
 import { type Idempotency, readIdempotency, readResumeSeconds } from './read-client-headers.ts';
@@ -39,7 +39,17 @@ export interface PreparedGeneration {
 /** Prepares POST /v1/chat/completions. @throws DomainError for anything wrong with the request. */
 export async function prepareChat(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await jsonBodyOf(c, parts.config.limits);
-  return prepareConversation(parts, c, admitted, { kind: 'chat', fields: withExactSeed(json), bytes: json.bytes });
+  return prepareConversation(parts, c, admitted, {
+    kind: 'chat',
+    fields: ofDeployment(c, withExactSeed(json)),
+    bytes: json.bytes,
+  });
+}
+
+/** The model that an Azure path names counts, not the body's. */
+function ofDeployment(c: GatewayContext, body: unknown): unknown {
+  const model = c.req.param('deployment');
+  return model === undefined || !isFields(body) ? body : { ...body, model };
 }
 
 /** A conversation as the body of a chat completion. */
@@ -76,7 +86,7 @@ export async function prepareConversation(
 /** Prepares POST /v1/completions. @throws DomainError for anything wrong with the request. */
 export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, admitted: Caller) {
   const json = await jsonBodyOf(c, parts.config.limits);
-  const body = parseGenerationBody(completionSchema, withExactSeed(json), OPENAI_FIELDS, 'completion');
+  const body = parseGenerationBody(completionSchema, ofDeployment(c, withExactSeed(json)), OPENAI_FIELDS, 'completion');
   refuseNoTokens(body);
   const model = await findModel(parts, admitted.policy, body.model);
   const prompts = await readPrompts(body, model, admitted.principal.tenant, parts.config.limits.answers);

@@ -8,13 +8,16 @@ import { type JsonBody, readJsonBody } from './read-json-body.ts';
 /** Larger bodies are read after authentication. */
 const LARGEST_BYTES = 64 * 1024;
 
+/** Paths whose bodies are JSON whatever their content type says: Ollama's own examples give none. */
+const ANY_TYPE = /^\/api\//;
+
 /** Starts to read the body of a POST if its size is announced and small. A compressed body does not announce its decoded size. */
 export function readAhead(limits: Limits): MiddlewareHandler<GatewayEnv> {
   return async (c, next) => {
     const announced = Number(c.req.header('content-length'));
     const isSmall = announced <= LARGEST_BYTES && c.req.header('content-encoding') === undefined;
     if (c.req.method === 'POST' && isSmall) {
-      const body = readJsonBody(c.req.raw, limits);
+      const body = readJsonBody(c.req.raw, limits, ANY_TYPE.test(c.req.path));
       // The rejection is handled where the body is used; if authentication fails, it is irrelevant.
       body.catch(() => {});
       c.set('body', body);
@@ -25,5 +28,8 @@ export function readAhead(limits: Limits): MiddlewareHandler<GatewayEnv> {
 
 /** The body, read ahead or now. @throws DomainError as readJsonBody does. */
 export function jsonBodyOf(c: GatewayContext, limits: Limits): Promise<JsonBody> {
-  return c.get('body') ?? readJsonBody(c.req.raw, limits);
+  const body = c.get('body') ?? readJsonBody(c.req.raw, limits, ANY_TYPE.test(c.req.path));
+  // A second reader of the request gets the same.
+  c.set('body', body);
+  return body;
 }

@@ -11,12 +11,12 @@ export interface JsonBody {
 }
 
 /**
- * Reads and parses the body.
+ * Reads and parses the body. `anyType`: whatever its content type says.
  * @throws DomainError `payload_too_large`; `unsupported_media_type` for another content type or an unknown encoding;
  * `invalid_request` for bad UTF-8, bad JSON or deep nesting.
  */
-export async function readJsonBody(request: Request, limits: Limits): Promise<JsonBody> {
-  refuseOtherTypes(request.headers.get('content-type'));
+export async function readJsonBody(request: Request, limits: Limits, anyType = false): Promise<JsonBody> {
+  if (!anyType) refuseOtherTypes(request.headers.get('content-type'));
   const bytes = await readBytes(request, limits.bodyBytes);
   refuseDeepJson(bytes, limits.jsonDepth);
   return { value: parseJson(decodeUtf8(bytes)), bytes };

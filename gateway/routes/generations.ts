@@ -69,9 +69,21 @@ function generationRoute(
   };
 }
 
+/** Azure's paths name the model. */
+function azureRoute(route: typeof CHAT_ROUTE | typeof COMPLETION_ROUTE, limits: Limits): RouteDeclaration {
+  return {
+    ...generationRoute(route, limits),
+    path: `/openai/deployments/{deployment}${route.path.slice('/v1'.length)}`,
+    operationId: `${route.operationId}OfDeployment`,
+    summary: `${route.summary} The deployment is the model; \`api-version\` is ignored.`,
+  };
+}
+
 /** Adds the generation endpoints. */
 export function addGenerationRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayParts, generations: Generations): void {
   const { limits } = parts.config;
-  addRoute(app, generationRoute(CHAT_ROUTE, limits), (c) => generations.answer(c, prepareChat, WORDING));
-  addRoute(app, generationRoute(COMPLETION_ROUTE, limits), (c) => generations.answer(c, prepareCompletion, WORDING));
+  for (const declare of [generationRoute, azureRoute]) {
+    addRoute(app, declare(CHAT_ROUTE, limits), (c) => generations.answer(c, prepareChat, WORDING));
+    addRoute(app, declare(COMPLETION_ROUTE, limits), (c) => generations.answer(c, prepareCompletion, WORDING));
+  }
 }

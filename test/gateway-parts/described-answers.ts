@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { azurePath } from '../../gateway/apis/azure-paths.ts';
 import type { GatewayEnv } from '../../gateway/environment.ts';
 import { errorShape } from '../../gateway/errors/error-answer.ts';
 
@@ -62,7 +63,7 @@ export function describedAnswers(description: ApiDescription): (answer: Answer) 
     byMethod,
   }));
   return (answer) => {
-    const path = answer.path.split('?')[0] ?? '';
+    const path = azurePath(answer.path.split('?')[0] ?? '');
     if (PAGES.test(path)) return;
     const method = answer.method === 'HEAD' ? 'get' : answer.method.toLowerCase();
     const found = operations.find(({ pattern, byMethod }) => pattern.test(path) && byMethod[method] !== undefined);
@@ -82,13 +83,15 @@ function pathPattern(path: string, byMethod: ApiDescription['paths'][string]): R
   return new RegExp(`^${path.replace(/\{(\w+)\}/g, (_, name: string) => patternOf(name))}$`);
 }
 
+const ERROR_SCHEMAS = { openai: 'Error', messages: 'MessagesError', ollama: 'OllamaError' } as const;
+
 /** Routes and methods that do not exist: an error, or what OPTIONS says of those that do. */
 function checkUndescribed(answer: Answer, validate: Validate): void {
   const { method, path, status, body } = answer;
   if (method === 'OPTIONS' && status === 204) return;
   const title = titleOf(answer);
   assert.ok([400, 401, 403, 404, 405, 503].includes(status), `${title}: no such operation is described`);
-  const shape = errorShape(path) === 'messages' ? 'MessagesError' : 'Error';
+  const shape = ERROR_SCHEMAS[errorShape(path)];
   if (method !== 'HEAD') validate(`#/components/schemas/${shape}`, JSON.parse(body), title);
 }
 
@@ -108,6 +111,9 @@ function checkAnswer(
   if (answer.method === 'HEAD') return;
   const content = `${pointer}/responses/${answer.status}/content/${pointerKey(type)}`;
   if (type === 'application/json') validate(`${content}/schema`, JSON.parse(answer.body), title);
+  if (type === 'application/x-ndjson') {
+    for (const line of answer.body.trim().split('\n')) validate(`${content}/schema`, JSON.parse(line), title);
+  }
   if (type === 'text/event-stream') {
     for (const { event, data } of eventsOf(answer.body)) validate(`${content}/x-events/${event}`, data, title);
   }
@@ -179,7 +185,7 @@ export function checkedFetch(fetch: Fetch, check: () => (answer: Answer) => void
     const { pathname } = new URL(request.url);
     const { status, headers } = response;
     const answer = { method: request.method, path: pathname, status, headers };
-    if (!(headers.get('content-type') ?? '').startsWith('text/event-stream')) {
+    if (!/^(text\/event-stream|application\/x-ndjson)/.test(headers.get('content-type') ?? '')) {
       check()({ ...answer, body: await response.clone().text() });
       return response;
     }

@@ -16,7 +16,7 @@ import { headerRefs } from '../../openapi/response-headers.ts';
 import type { GatewayParts } from '../../parts.ts';
 import { admitGeneration, admitReader } from '../../request/admit-generation.ts';
 import { parseQuery } from '../../request/parse-query.ts';
-import { answerWithJson, answerWithStream } from '../../stream/answer-generation.ts';
+import { answerWithStream } from '../../stream/answer-generation.ts';
 import type { Generations } from '../generations.ts';
 import { currentResponse, recordInBackground, storedView } from './background.ts';
 import { type PreparedResponse, prepareResponse } from './prepare-response.ts';
@@ -139,17 +139,13 @@ export function addResponsesRoutes(app: OpenAPIHono<GatewayEnv>, parts: GatewayP
 async function create(parts: GatewayParts, generations: Generations, c: GatewayContext): Promise<Response> {
   const caller = await admitGeneration(parts, c);
   const prepared = await prepareResponse(parts, c, caller);
-  if (prepared.stored.background) await parts.responses.put(prepared.stored);
+  if (!prepared.stored.background) return generations.respond(c, caller, prepared, responseWording(parts));
+  await parts.responses.put(prepared.stored);
   const queued = await generations.enqueue(c, caller, prepared).catch(async (error: unknown) => {
-    if (prepared.stored.background) await forget(parts, prepared.stored);
+    await forget(parts, prepared.stored);
     throw error;
   });
-  if (prepared.stored.background) return startInBackground(parts, c, prepared, queued);
-  const { view, entries } = queued;
-  const wording = responseWording(parts);
-  const own = { ...prepared, stored: { ...prepared.stored, id: view.id } };
-  if (!prepared.stream) return answerWithJson(parts, c, view, entries, (seen) => wording.whole(seen, view, own));
-  return answerWithStream(parts, c, { view, entries, format: wording.stream(view, own), afterSeq: 0 });
+  return startInBackground(parts, c, prepared, queued);
 }
 
 async function startInBackground(

@@ -15,13 +15,19 @@ import { type ResponseEnding, responseObject, type StoredResponse } from './stor
 /** For responses with a client that waits. */
 export function responseWording(parts: GatewayParts): Wording<PreparedResponse> {
   return {
-    whole: async (entries, view, { stored }) => {
+    whole: async (entries, view, prepared) => {
+      const stored = ofView(prepared, view);
       const ended = { ...stored, ending: await readEnding(parts, stored, view, entries, true) };
       await keep(parts, ended);
       return responseObject(ended, 'in_progress');
     },
-    stream: (view, { stored }) => responseFormat(parts, stored, view, -1),
+    stream: (view, prepared) => responseFormat(parts, ofView(prepared, view), view, -1),
   };
+}
+
+/** A repeated request has the id of the first one. */
+function ofView({ stored }: PreparedResponse, { id }: AnswerView): StoredResponse {
+  return { ...stored, id };
 }
 
 /**

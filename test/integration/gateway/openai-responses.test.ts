@@ -1,7 +1,7 @@
 // The Responses API as OpenAI's official client uses it.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import OpenAI from 'openai';
+import OpenAI, { AzureOpenAI } from 'openai';
 import type { GatewayOptions } from '../../gateway-parts/scripted-gateway.ts';
 import { finished, tokens } from '../../gateway-parts/scripted-worker.ts';
 import { listenScripted } from './listening-gateway.ts';
@@ -60,4 +60,17 @@ test('cancels what is in the background', async (t) => {
   const { client } = await connect(t, { script: () => undefined });
   const { id } = await client.responses.create({ ...ASK, background: true });
   assert.equal((await client.responses.cancel(id)).status, 'cancelled');
+});
+
+test('reaches the same through Azure paths', async (t) => {
+  const { gateway, server } = await listenScripted(t);
+  const client = new AzureOpenAI({
+    endpoint: server.url,
+    apiKey: gateway.key,
+    apiVersion: '2024-10-21',
+    maxRetries: 0,
+  });
+  const answer = await client.chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'Hi' }] });
+  assert.equal(answer.choices[0]?.message.content, 'Hello');
+  assert.equal((await client.responses.create(ASK)).output_text, 'Hello');
 });
