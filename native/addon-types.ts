@@ -86,8 +86,8 @@ export interface AddonModelSession {
 /** What is wanted of rows of logits, and where it goes: SamplingJob and SamplingResult in sampler/row-sampler.h. */
 export interface AddonSampling {
   /**
-   * [draws, 11]: row, numbers of guesses, counts and biases, topK, topLogprobs (-1 for none), choice, position, purpose, lower and
-   * upper 32 bits of the seed.
+   * [draws, 12]: row, numbers of guesses, counts and biases, topK, topLogprobs (-1 for none), choice, position, purpose, lower and
+   * upper 32 bits of the seed, index of the constraint or -1.
    */
   readonly draws: Int32Array;
   /** [draws, 6]: temperature, topP, minP, repetition, frequency and presence penalty. */
@@ -101,6 +101,8 @@ export interface AddonSampling {
   readonly biases: Float64Array;
   /** [scores, 3]: row, token, topLogprobs. */
   readonly scores: Int32Array;
+  /** What draws refer to by index. */
+  readonly constraints: readonly AddonConstraint[];
   /** Written, [rows]. */
   readonly ids: Int32Array;
   /** Written, [rows]: Outcome in sampler/sample-token.h. */
@@ -248,6 +250,30 @@ export interface AddonExpertAssigner {
   assign(experts: Int32Array, members: Int32Array): void;
 }
 
+/** Constraint of infra/messages/constraint.ts, whose control tokens are ids here. */
+export interface AddonConstraintTables {
+  readonly flags: Int32Array;
+  /** [rules, 3] */
+  readonly rules: Float64Array;
+  readonly edges: Int32Array;
+  readonly calls: Int32Array;
+  readonly tokens: Int32Array;
+  readonly controlTokens: Int32Array;
+}
+
+/** TokenVocabulary and TokenMasks of native/constraint, to be handed back. */
+export type AddonTokenVocabulary = object & { readonly kind?: 'vocabulary' };
+export type AddonTokenMasks = object & { readonly kind?: 'masks' };
+
+/** ConstraintState of native/constraint. */
+export interface AddonConstraint {
+  push(token: number): boolean;
+  isOver(): boolean;
+  forced(most: number): Int32Array;
+  /** Writes a bit for each token, the lowest bit first: [2 * ceil(vocab / 64)]. False when it takes too much work. */
+  mask(mask: Uint32Array): boolean;
+}
+
 export interface Addon {
   readonly layoutVersion: number;
   /** Names of the kernel variants this CPU can run, fastest first; 'reference' is always the last. */
@@ -284,6 +310,10 @@ export interface Addon {
   createHopProbe(options: AddonHopProbeOptions): AddonHopProbe;
   /** Samples logits [rows, vocab] that lie in JavaScript, as a session of `threads` threads samples its own. Blocks. */
   sampleRows(logits: Float32Array, vocab: number, threads: number, sampling: AddonSampling): void;
+  /** `bytes` of all tokens behind each other, that of token i up to ends[i]; `control`: 1 for tokens that match no bytes. */
+  createVocabulary(vocab: number, bytes: Uint8Array, ends: Uint32Array, control: Uint8Array): AddonTokenVocabulary;
+  createTokenMasks(vocabulary: AddonTokenVocabulary, tables: AddonConstraintTables): AddonTokenMasks;
+  createConstraint(masks: AddonTokenMasks, endTokens: Int32Array): AddonConstraint;
   createGroupMember(session: AddonModelSession, options: AddonGroupMemberOptions): AddonGroupMember;
   /** See core/file-lock.h. */
   tryLockFile(descriptor: number): boolean;

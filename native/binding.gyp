@@ -13,6 +13,8 @@
       'bench/paper-policies.cc', 'exchange/centralized-leader.cc', 'exchange/decentralized-member.cc', 'exchange/expert-assigner.cc', 'exchange/expert-server.cc',
       'exchange/frame-exchange.cc', 'exchange/group-member.cc', 'exchange/hop-probe.cc', 'exchange/interrupt.cc', 'exchange/layer-frame.cc',
       'exchange/layer-work.cc', 'exchange/redis-connection.cc', 'exchange/resp.cc',
+      'constraint/constraint-state.cc', 'constraint/constraint-tables.cc', 'constraint/constraint-walk.cc', 'constraint/plain-text.cc',
+      'constraint/token-masks.cc', 'constraint/token-vocabulary.cc',
       'sampler/adjust-logits.cc', 'sampler/cutoff.cc', 'sampler/draw-token.cc', 'sampler/logit-row.cc', 'sampler/philox.cc',
       'sampler/relative-weight.cc', 'sampler/row-sampler.cc', 'sampler/sample-token.cc', 'sampler/select-cutoff.cc',
       'sampler/token-logprobs.cc',
@@ -34,7 +36,7 @@
   'targets': [
     {
       'target_name': 'conclave',
-      'sources': ['addon/addon.cc', 'addon/create-backend.cc', 'addon/description-arguments.cc', 'addon/expert-assigner-object.cc', 'addon/group-member-object.cc', 'addon/hop-probe-object.cc',
+      'sources': ['addon/addon.cc', 'addon/constraint-objects.cc', 'addon/create-backend.cc', 'addon/description-arguments.cc', 'addon/expert-assigner-object.cc', 'addon/group-member-object.cc', 'addon/hop-probe-object.cc',
                   'addon/mapped-file-object.cc',
                   'addon/model-session-object.cc', 'addon/pack-matrix.cc', 'addon/sampling-arguments.cc', '<@(core_sources)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],

@@ -1,6 +1,7 @@
 // What becomes of a step's logits: copied out, or sampled where they are (native/sampler). In: for each sequence what is wanted
 // of its rows. Out: chosen tokens, log-probabilities, and what is wrong with a row. Flat arrays are what the addon takes.
 import type { AddonSampling, AddonStepOutput } from './addon-types.ts';
+import type { TokenConstraint } from './token-constraint.ts';
 
 /** How a token is drawn; SamplingParams of infra/messages has these fields. */
 export interface DrawParams {
@@ -27,6 +28,8 @@ export interface TokenDraw {
   readonly position: number;
   /** Tokens before, [counts, 2]: id, how often it was generated. Empty where no penalty needs them. */
   readonly counts: Int32Array;
+  /** What the tokens must match; null leaves them free. */
+  readonly constraint: TokenConstraint | null;
 }
 
 /** How likely the model found a known token. */
@@ -45,13 +48,14 @@ export interface RowLogprob {
 
 /**
  * `skipped`: behind a guess that was wrong. `not_finite`: the model computed `value` for token `id`. `nothing_to_choose`:
- * penalties and bias leave no token.
+ * penalties, bias and constraint leave no token. `too_costly`: the constraint takes more work than a token may.
  */
 export type RowResult =
   | { readonly outcome: 'chosen'; readonly id: number; readonly logprob: RowLogprob | null }
   | { readonly outcome: 'skipped' }
   | { readonly outcome: 'not_finite'; readonly id: number; readonly value: number }
-  | { readonly outcome: 'nothing_to_choose' };
+  | { readonly outcome: 'nothing_to_choose' }
+  | { readonly outcome: 'too_costly' };
 
 /** Where a step's logits [logitRows, vocab] go: into an array, or nowhere once they are sampled. */
 export type StepOutput = Float32Array | RowSampling;
@@ -60,7 +64,7 @@ export type StepOutput = Float32Array | RowSampling;
 const TOKEN_PURPOSE = 0;
 
 /** Outcome in sampler/sample-token.h. */
-const OUTCOME = { chosen: 0, skipped: 1, nan: 2, infinity: 3, minusInfinity: 4 } as const;
+const OUTCOME = { chosen: 0, skipped: 1, nan: 2, infinity: 3, minusInfinity: 4, tooCostly: 6 } as const;
 
 export class RowSampling {
   readonly raw: AddonSampling;
@@ -72,15 +76,17 @@ export class RowSampling {
   constructor(rows: number, draws: readonly TokenDraw[], scores: readonly TokenScore[]) {
     this.#tops = topsOf(rows, draws, scores);
     this.#topWidth = Math.max(0, ...this.#tops);
+    const constrained = draws.filter(({ constraint }) => constraint !== null);
     const biases = draws.flatMap(({ params }) => params.logitBias);
     this.raw = {
-      draws: Int32Array.from(draws.flatMap(drawColumns)),
+      draws: Int32Array.from(draws.flatMap((draw) => drawColumns(draw, constrained.indexOf(draw)))),
       numbers: Float64Array.from(draws.flatMap(numberColumns)),
       guesses: Int32Array.from(draws.flatMap(({ guesses }) => guesses)),
       counts: joined(draws.map(({ counts }) => counts)),
       biasIds: Int32Array.from(biases, ([id]) => id),
       biases: Float64Array.from(biases, ([, bias]) => bias),
       scores: Int32Array.from(scores.flatMap(({ row, id, top }) => [row, id, top])),
+      constraints: constrained.flatMap(({ constraint }) => (constraint === null ? [] : [constraint.raw])),
       ids: new Int32Array(rows),
       outcomes: new Int32Array(rows).fill(OUTCOME.skipped),
       logprobs: new Float64Array(rows),
@@ -103,6 +109,8 @@ export class RowSampling {
         return { outcome: 'not_finite', id, value: Number.POSITIVE_INFINITY };
       case OUTCOME.minusInfinity:
         return { outcome: 'not_finite', id, value: Number.NEGATIVE_INFINITY };
+      case OUTCOME.tooCostly:
+        return { outcome: 'too_costly' };
       default:
         return { outcome: 'nothing_to_choose' };
     }
@@ -129,11 +137,12 @@ function topsOf(rows: number, draws: readonly TokenDraw[], scores: readonly Toke
   return tops;
 }
 
-function drawColumns({ row, guesses, params, choice, position, counts }: TokenDraw): number[] {
+/** `constraint`: index of the draw's own, -1 for none. */
+function drawColumns({ row, guesses, params, choice, position, counts }: TokenDraw, constraint: number): number[] {
   const [low, high] = seedWords(params.seed);
   const top = params.logprobs?.top ?? -1;
   const sizes = [guesses.length, counts.length / 2, params.logitBias.length];
-  return [row, ...sizes, params.topK, top, choice, position, TOKEN_PURPOSE, low, high];
+  return [row, ...sizes, params.topK, top, choice, position, TOKEN_PURPOSE, low, high, constraint];
 }
 
 function numberColumns({ params }: TokenDraw): number[] {

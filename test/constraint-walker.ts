@@ -17,13 +17,20 @@ interface Way {
 
 export class ConstraintWalker {
   readonly #constraint: Constraint;
-  readonly #ruleOf: readonly number[];
+  readonly #index: ConstraintIndex;
   #ways: readonly Way[];
 
-  constructor(constraint: Constraint) {
+  constructor(constraint: Constraint, from: ConstraintWalker | null = null) {
     this.#constraint = constraint;
-    this.#ruleOf = rulesOf(constraint);
-    this.#ways = this.#close([{ rule: 0, state: constraint.rules[0]?.[0] ?? 0, count: 0, stack: null }]);
+    this.#index = from === null ? indexOf(constraint) : from.#index;
+    this.#ways =
+      from === null
+        ? this.#close([{ rule: 0, state: constraint.rules[0]?.[0] ?? 0, count: 0, stack: null }])
+        : from.#ways;
+  }
+
+  clone(): ConstraintWalker {
+    return new ConstraintWalker(this.#constraint, this);
   }
 
   /** True if the text may end here. */
@@ -72,13 +79,7 @@ export class ConstraintWalker {
   }
 
   #edges(way: Way): readonly (readonly [first: number, last: number, to: number])[] {
-    if (!this.#leads(way)) return [];
-    const { edges } = this.#constraint;
-    const found: (readonly [number, number, number])[] = [];
-    for (let at = 0; at < edges.length; at += 4) {
-      if (edges[at] === way.state) found.push([edges[at + 1] ?? 0, edges[at + 2] ?? 0, edges[at + 3] ?? 0]);
-    }
-    return found;
+    return this.#leads(way) ? (this.#index.edges[way.state] ?? []) : [];
   }
 
   #arrive({ rule, count, stack }: Way, state: number): Way[] {
@@ -110,15 +111,15 @@ export class ConstraintWalker {
       const { stack } = way;
       if (stack !== null && this.#accepts(way)) {
         const caller = {
-          rule: this.#ruleOf[stack.state] ?? 0,
+          rule: this.#index.ruleOf[stack.state] ?? 0,
           count: stack.count,
           stack: stack.below,
           state: stack.state,
         };
         waiting.push(...this.#arrive(caller, stack.state));
       }
-      for (const [from, rule, to] of triples(this.#constraint.calls)) {
-        if (from !== way.state || !this.#leads(way)) continue;
+      for (const [rule, to] of this.#index.calls[way.state] ?? []) {
+        if (!this.#leads(way)) continue;
         const called = { state: to, count: way.count, below: way.stack };
         waiting.push({ rule, state: this.#constraint.rules[rule]?.[0] ?? 0, count: 0, stack: called });
       }
@@ -139,6 +140,24 @@ function triples(flat: readonly number[]): readonly (readonly [number, number, n
     flat[3 * at + 1] ?? 0,
     flat[3 * at + 2] ?? 0,
   ]);
+}
+
+interface ConstraintIndex {
+  readonly edges: readonly (readonly (readonly [first: number, last: number, to: number])[])[];
+  readonly calls: readonly (readonly (readonly [rule: number, to: number])[])[];
+  /** By state. */
+  readonly ruleOf: readonly number[];
+}
+
+function indexOf(constraint: Constraint): ConstraintIndex {
+  const { flags, edges } = constraint;
+  const edgesOf = flags.map((): (readonly [number, number, number])[] => []);
+  const callsOf = flags.map((): (readonly [number, number])[] => []);
+  for (let at = 0; at < edges.length; at += 4) {
+    edgesOf[edges[at] ?? 0]?.push([edges[at + 1] ?? 0, edges[at + 2] ?? 0, edges[at + 3] ?? 0]);
+  }
+  for (const [from, rule, to] of triples(constraint.calls)) callsOf[from]?.push([rule, to]);
+  return { edges: edgesOf, calls: callsOf, ruleOf: rulesOf(constraint) };
 }
 
 /** The rule of each state: that from whose start it is reached. */

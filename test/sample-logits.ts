@@ -19,7 +19,7 @@ export const NOTHING_BEFORE: Before = { prompt: [], generated: [], choice: 0 };
 export function sampleLogits(logits: Float32Array, params: SamplingParams, before = NOTHING_BEFORE): RowResult {
   const { prompt, generated, choice } = before;
   const counts = new TokenCounts(prompt, generated).pairs;
-  const draw = { row: 0, guesses: [], params, choice, position: generated.length, counts };
+  const draw = { row: 0, guesses: [], params, choice, position: generated.length, counts, constraint: null };
   return sampled(logits, logits.length, new RowSampling(1, [draw], [])).result(0);
 }
 

@@ -6,6 +6,7 @@
 #include "../core/read-probe.h"
 #include "../cpu/kernels.h"
 #include "arguments.h"
+#include "constraint-objects.h"
 #include "create-backend.h"
 #include "expert-assigner-object.h"
 #include "group-member-object.h"
@@ -20,7 +21,8 @@ namespace {
 
 // Constructors live as long as the environment (main thread or worker thread) that loaded the addon.
 struct Constructors {
-  Napi::FunctionReference mappedFile, modelSession, expertAssigner, groupMember, hopProbe;
+  Napi::FunctionReference mappedFile, modelSession, expertAssigner, groupMember, hopProbe, vocabulary, tokenMasks,
+      constraint;
 };
 
 Napi::Value mapFile(const Napi::CallbackInfo& info) {
@@ -41,6 +43,18 @@ Napi::Value createGroupMember(const Napi::CallbackInfo& info) {
 
 Napi::Value createHopProbe(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Constructors>()->hopProbe.New({info[0]});
+}
+
+Napi::Value createVocabulary(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Constructors>()->vocabulary.New({info[0], info[1], info[2], info[3]});
+}
+
+Napi::Value createTokenMasks(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Constructors>()->tokenMasks.New({info[0], info[1]});
+}
+
+Napi::Value createConstraint(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Constructors>()->constraint.New({info[0], info[1]});
 }
 
 Napi::Value kernelVariants(const Napi::CallbackInfo& info) {
@@ -115,7 +129,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Constructors{
       Napi::Persistent(MappedFileObject::define(env)), Napi::Persistent(ModelSessionObject::define(env)),
       Napi::Persistent(ExpertAssignerObject::define(env)), Napi::Persistent(GroupMemberObject::define(env)),
-      Napi::Persistent(HopProbeObject::define(env))});
+      Napi::Persistent(HopProbeObject::define(env)), Napi::Persistent(VocabularyObject::define(env)),
+      Napi::Persistent(TokenMasksObject::define(env)), Napi::Persistent(ConstraintObject::define(env))});
   exports.Set("layoutVersion", Napi::Number::New(env, layoutVersion));
   exports.Set("kernelVariants", Napi::Function::New(env, kernelVariants, "kernelVariants"));
   exports.Set("gpuProperties", Napi::Function::New(env, gpuProperties, "gpuProperties"));
@@ -125,6 +140,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("createAssigner", Napi::Function::New(env, createAssigner, "createAssigner"));
   exports.Set("createGroupMember", Napi::Function::New(env, createGroupMember, "createGroupMember"));
   exports.Set("createHopProbe", Napi::Function::New(env, createHopProbe, "createHopProbe"));
+  exports.Set("createVocabulary", Napi::Function::New(env, createVocabulary, "createVocabulary"));
+  exports.Set("createTokenMasks", Napi::Function::New(env, createTokenMasks, "createTokenMasks"));
+  exports.Set("createConstraint", Napi::Function::New(env, createConstraint, "createConstraint"));
   exports.Set("sampleRows", Napi::Function::New(env, sampleRows, "sampleRows"));
   exports.Set("setEmulatedGpu", Napi::Function::New(env, setEmulatedGpu, "setEmulatedGpu"));
   exports.Set("tryLockFile", Napi::Function::New(env, tryLockFile, "tryLockFile"));

@@ -1,16 +1,20 @@
 #include "sampling-arguments.h"
 
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "arguments.h"
+#include "constraint-objects.h"
 
 namespace conclave {
 namespace {
 
 // Columns of `draws`, `numbers`, `counts` and `scores`.
-constexpr size_t drawColumns = 11, numberColumns = 6, countColumns = 2, scoreColumns = 3;
+constexpr size_t drawColumns = 12, numberColumns = 6, countColumns = 2, scoreColumns = 3;
 
 // The elements of a typed array, taken from its front.
 template <typename T>
@@ -45,20 +49,22 @@ struct Arrays {
         biasIds(object.Get("biasIds")),
         biases(object.Get("biases")),
         scores(object.Get("scores")),
+        constraints(object.Get("constraints")),
         ids(object.Get("ids")),
         outcomes(object.Get("outcomes")),
         logprobs(object.Get("logprobs")),
         topIds(object.Get("topIds")),
         topLogprobs(object.Get("topLogprobs")) {}
 
-  Napi::Value draws, numbers, guesses, counts, biasIds, biases, scores;
+  Napi::Value draws, numbers, guesses, counts, biasIds, biases, scores, constraints;
   Napi::Value ids, outcomes, logprobs, topIds, topLogprobs;
 };
 
 class JobReader {
  public:
-  explicit JobReader(const Arrays& arrays)
-      : draws_(arrays.draws, napi_int32_array, "draws"),
+  JobReader(const Arrays& arrays, std::vector<ConstraintState> constraints)
+      : constraints_(std::move(constraints)),
+        draws_(arrays.draws, napi_int32_array, "draws"),
         numbers_(arrays.numbers, napi_float64_array, "numbers"),
         guesses_(arrays.guesses, napi_int32_array, "guesses"),
         counts_(arrays.counts, napi_int32_array, "counts"),
@@ -92,11 +98,18 @@ class JobReader {
         {guesses.begin(), guesses.end()},
         {number[0], number[1], integer[4], number[2], number[3], number[4], number[5], biases(integer[3]), integer[5]},
         {word(9), word(10), word(7), word(6), word(8)},
-        {}};
+        {},
+        constraint(integer[11])};
     const auto counts = counts_.take(int64_t{integer[2]} * int64_t{countColumns});
     draw.counts.reserve(counts.size() / countColumns + guesses.size());
     for (size_t at = 0; at < counts.size(); at += countColumns) draw.counts.push_back({counts[at], counts[at + 1]});
     return draw;
+  }
+
+  std::optional<ConstraintState> constraint(int32_t index) const {
+    if (index < 0) return std::nullopt;
+    require(static_cast<size_t>(index) < constraints_.size(), "there is no such constraint");
+    return constraints_[static_cast<size_t>(index)];
   }
 
   std::vector<LogitBias> biases(int32_t count) {
@@ -107,6 +120,7 @@ class JobReader {
     return biases;
   }
 
+  std::vector<ConstraintState> constraints_;
   Reader<int32_t> draws_;
   Reader<double> numbers_;
   Reader<int32_t> guesses_, counts_, biasIds_;
@@ -125,7 +139,9 @@ int32_t elementsIn(const Napi::Value& value, const char* name) {
 SamplingRequest samplingRequestOf(const Napi::Value& value) {
   const Arrays arrays(objectOf(value, "sampling"));
   SamplingRequest request;
-  request.job = JobReader(arrays).read();
+  // Their elements are looked up, which may run JavaScript, before the data of any array is.
+  std::vector<ConstraintState> constraints = ConstraintObject::statesOf(arrays.constraints);
+  request.job = JobReader(arrays, std::move(constraints)).read();
   request.written = {arrays.ids, arrays.outcomes, arrays.logprobs, arrays.topIds, arrays.topLogprobs};
   const int32_t rows = elementsIn(arrays.ids, "ids");
   const int32_t topWidth = rows == 0 ? 0 : elementsIn(arrays.topIds, "topIds") / rows;

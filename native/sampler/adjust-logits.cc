@@ -45,4 +45,18 @@ void adjustLogits(std::span<float> logits, const SamplingParams& params, std::sp
   }
 }
 
+void keepAllowed(std::span<float> logits, std::span<const uint64_t> allowed) {
+  constexpr float impossible = -std::numeric_limits<float>::infinity();
+  constexpr size_t bits = 64;
+  for (size_t first = 0; first < logits.size(); first += bits) {
+    const uint64_t word = allowed[first / bits];
+    const std::span<float> part = logits.subspan(first, std::min(bits, logits.size() - first));
+    if (word == 0) {
+      std::fill(part.begin(), part.end(), impossible);
+    } else if (word != ~uint64_t{0}) {
+      for (size_t bit = 0; bit < part.size(); ++bit) part[bit] = (word >> bit & 1) != 0 ? part[bit] : impossible;
+    }
+  }
+}
+
 }  // namespace conclave

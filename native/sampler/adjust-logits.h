@@ -1,5 +1,6 @@
-// Penalties and bias: what a request changes in the model's logits before anything is chosen.
+// Penalties, bias and token masks: what a request changes in the model's logits before anything is chosen.
 #pragma once
+#include <cstdint>
 #include <span>
 
 #include "sampling-params.h"
@@ -16,5 +17,11 @@ bool adjustsLogits(const SamplingParams& params);
  * outside the vocabulary change nothing.
  */
 void adjustLogits(std::span<float> logits, const SamplingParams& params, std::span<const TokenCount> counts);
+
+/**
+ * Overwrites logits [vocab] of tokens whose bit in `allowed` [ceil(vocab / 64)] is 0 with -infinity. The same before
+ * and behind penalties and bias, none of which make a token possible; behind, as penalties keep logits finite.
+ */
+void keepAllowed(std::span<float> logits, std::span<const uint64_t> allowed);
 
 }  // namespace conclave

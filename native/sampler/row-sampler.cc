@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <string>
 
 #include "../core/failure.h"
@@ -58,6 +59,24 @@ RandomKey keyAt(RandomKey key, size_t row) {
   return key;
 }
 
+// Takes note of a guess that was right.
+void follow(TokenDraw& draw, int32_t id) {
+  count(draw.counts, id);
+  if (draw.constraint.has_value()) draw.constraint->push(id);
+}
+
+// Tokens that may be chosen, empty for all; nothing when that cannot be found out.
+std::optional<std::span<const uint64_t>> allowedBy(const std::optional<ConstraintState>& constraint,
+                                                   SamplerScratch& scratch) {
+  if (!constraint.has_value()) return std::span<const uint64_t>();
+  try {
+    if (!constraint->mask(scratch.allowed)) return std::nullopt;
+  } catch (const std::bad_alloc&) {
+    return std::nullopt;
+  }
+  return scratch.allowed;
+}
+
 LogprobTarget targetOf(const SamplingResult& result, int32_t row, int32_t top) {
   const size_t first = static_cast<size_t>(row) * static_cast<size_t>(result.topWidth);
   const size_t count = static_cast<size_t>(std::max(top, 0));
@@ -80,6 +99,8 @@ void checkJob(const SamplingJob& job, int32_t rows, int32_t vocab, int32_t topWi
       checkToken(draw.guesses[guess], vocab);
     }
     checkParams(draw.params);
+    require(!draw.constraint.has_value() || draw.constraint->vocabulary().vocab() == vocab,
+            "a constraint is of another vocabulary");
     checkTop(draw.params.topLogprobs, -1, topWidth);
   }
   for (const TokenScore& score : job.scores) {
@@ -114,7 +135,7 @@ void RowSampler::run(SamplingJob& job, const float* logits, const SamplingResult
 
 void RowSampler::draw(TokenDraw& draw, const float* logits, const SamplingResult& result,
                       SamplerScratch& scratch) const {
-  const auto& [first, guesses, params, key, unused] = draw;
+  const auto& [first, guesses, params, key, unused, constraint] = draw;
   bool right = true;
   for (size_t at = 0; at <= guesses.size(); ++at) {
     const int32_t row = first + static_cast<int32_t>(at);
@@ -123,10 +144,13 @@ void RowSampler::draw(TokenDraw& draw, const float* logits, const SamplingResult
       continue;
     }
     const LogprobTarget target = targetOf(result, row, params.topLogprobs);
-    const Sampled sampled = sampleToken(rowOf(logits, row), params, draw.counts, keyAt(key, at), target, scratch);
+    const std::optional<std::span<const uint64_t>> allowed = allowedBy(constraint, scratch);
+    const Sampled sampled = allowed.has_value() ? sampleToken(rowOf(logits, row), params, draw.counts, *allowed,
+                                                              keyAt(key, at), target, scratch)
+                                                : Sampled{Outcome::tooCostly, -1};
     put(result, row, sampled);
     right = at < guesses.size() && sampled.outcome == Outcome::chosen && sampled.id == guesses[at];
-    if (right) count(draw.counts, sampled.id);
+    if (right) follow(draw, sampled.id);
   }
 }
 

@@ -2,9 +2,11 @@
 // sequence's rows. Out: small arrays.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "../constraint/constraint-state.h"
 #include "../core/thread-pool.h"
 #include "sample-token.h"
 
@@ -22,6 +24,8 @@ struct TokenDraw {
   // The tokens before, empty where no penalty needs them. Has capacity for the guesses, which are counted as they turn
   // out right.
   std::vector<TokenCount> counts;
+  // What the tokens must match, where that is anything; follows the guesses as they turn out right.
+  std::optional<ConstraintState> constraint;
 };
 
 /** How likely a known token is. */

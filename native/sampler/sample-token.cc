@@ -34,13 +34,15 @@ Sampled choose(const LogitRow& row, const SamplingParams& params, const RandomKe
 }  // namespace
 
 Sampled sampleToken(std::span<const float> logits, const SamplingParams& params, std::span<const TokenCount> counts,
-                    const RandomKey& key, const LogprobTarget& logprobs, SamplerScratch& scratch) {
+                    std::span<const uint64_t> allowed, const RandomKey& key, const LogprobTarget& logprobs,
+                    SamplerScratch& scratch) {
   const LogitRow row(logits, scratch.largest);
   if (const auto faulty = fault(row)) return *faulty;
   Sampled sampled;
-  if (adjustsLogits(params)) {
+  if (adjustsLogits(params) || !allowed.empty()) {
     scratch.adjusted.assign(logits.begin(), logits.end());
     adjustLogits(scratch.adjusted, params, counts);
+    if (!allowed.empty()) keepAllowed(scratch.adjusted, allowed);
     sampled = choose(LogitRow(scratch.adjusted, scratch.adjustedLargest), params, key, scratch);
   } else {
     sampled = choose(row, params, key, scratch);

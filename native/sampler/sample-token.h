@@ -16,7 +16,8 @@ enum class Outcome : int32_t {
   nan,              // the model computed NaN for token `id`,
   infinity,         // or infinity,
   minusInfinity,    // or -infinity
-  nothingToChoose,  // penalties and bias leave no token
+  nothingToChoose,  // penalties, bias and constraint leave no token
+  tooCostly,        // the constraint takes more work or memory than a row may
 };
 
 struct Sampled {
@@ -25,11 +26,12 @@ struct Sampled {
 };
 
 /**
- * Chooses the next token of logits [vocab]; `counts` are the tokens before. Log-probabilities are written when the
- * request asks for them.
+ * Chooses the next token of logits [vocab], of those in `allowed` where that is not empty; `counts` are the tokens
+ * before. Log-probabilities are written when the request asks for them.
  */
 Sampled sampleToken(std::span<const float> logits, const SamplingParams& params, std::span<const TokenCount> counts,
-                    const RandomKey& key, const LogprobTarget& logprobs, SamplerScratch& scratch);
+                    std::span<const uint64_t> allowed, const RandomKey& key, const LogprobTarget& logprobs,
+                    SamplerScratch& scratch);
 
 /** How likely the model found `id`: the log-probabilities of logits [vocab]. */
 Sampled scoreToken(std::span<const float> logits, int32_t id, const LogprobTarget& logprobs, SamplerScratch& scratch);

@@ -26,6 +26,7 @@ struct SamplerScratch {
     adjustedLargest.reserve(blocks);
     ranked.reserve(blocks);
     sums.resize(blocks);
+    allowed.resize((tokens + 63) / 64);
     weights.reset(new double[blocks * blockTokens]);
   }
 
@@ -34,6 +35,7 @@ struct SamplerScratch {
   std::vector<float> adjusted;                  // [vocab]: logits after penalties and bias
   std::vector<float> largest, adjustedLargest;  // [blocks]: of the model's logits, of the adjusted ones
   std::vector<float> ranked;                    // [blocks]
+  std::vector<uint64_t> allowed;                // [ceil(vocab / 64)]: tokens that a constraint lets follow
   std::vector<double> sums;                     // [blocks]: of the weights that may be drawn
   std::vector<double> histogram;                // [weightSteps]: weights by exponent
   std::vector<Candidate> candidates;

@@ -33,6 +33,7 @@ const DRAWN: SequenceSampling = {
   params: { ...GREEDY, temperature: 1 },
   choice: 0,
   counts: null,
+  constraint: null,
   promptLogprobs: [],
 };
 

@@ -41,7 +41,7 @@ function decodeBatch(streams: number, vocab: number, at: number): StepBatch {
 function samplingOf(streams: number, params: SamplingParams, position: number): RowSampling {
   const counts = Int32Array.from({ length: 200 }, (_, at) => (at % 2 === 0 ? at * 50 : 1));
   const draws = Array.from({ length: streams }, (_, row): TokenDraw => {
-    return { row, guesses: [], params, choice: row, position, counts };
+    return { row, guesses: [], params, choice: row, position, counts, constraint: null };
   });
   return new RowSampling(streams, draws, []);
 }

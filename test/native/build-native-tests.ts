@@ -37,6 +37,7 @@ export const ENGINE_FOLDERS: readonly string[] = [
   'native/cpu',
   'native/exchange',
   'native/bench',
+  'native/constraint',
   'native/sampler',
 ];
 /** What every program with tests of the CPU's engine is made of. */

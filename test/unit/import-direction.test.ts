@@ -23,8 +23,9 @@ const ALLOWED_INCLUDES: Directions = {
   metal: ['metal', 'core', 'build'],
   exchange: ['exchange', 'core'],
   bench: ['bench', 'core', 'exchange'],
-  sampler: ['sampler', 'core'],
-  addon: ['addon', 'bench', 'core', 'cpu', 'metal', 'exchange', 'sampler'],
+  constraint: ['constraint', 'core'],
+  sampler: ['sampler', 'constraint', 'core'],
+  addon: ['addon', 'bench', 'core', 'cpu', 'metal', 'exchange', 'constraint', 'sampler'],
 };
 
 const IMPORT = /(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g;

@@ -68,11 +68,16 @@ export class Answer {
     return { type: 'tokens', choice: this.choice, ids: [], echoed: count, text, logprobs: shown, finish: this.#finish };
   }
 
-  /** Adds one generated token and returns the event to publish. Not after the end. */
-  push(id: number, logprob: TokenLogprob | null): TokensEvent {
+  /**
+   * Adds one generated token and returns the event to publish. Not after the end. `last`: nothing may follow but a stop token,
+   * which not every model has.
+   */
+  push(id: number, logprob: TokenLogprob | null, last = false): TokensEvent {
     this.#generated += 1;
     const logprobs = logprob === null ? null : [this.#place(logprob)];
-    const text = this.#stopTokens.has(id) ? this.#end('stop', '') : this.#advance(id);
+    const text = this.#stopTokens.has(id)
+      ? this.#end('stop', '')
+      : this.#advance(id, last && this.#stopTokens.size === 0);
     const stopString = this.#stopString === null ? {} : { stopString: this.#stopString };
     return { type: 'tokens', choice: this.choice, ids: [id], text, logprobs, finish: this.#finish, ...stopString };
   }
@@ -82,7 +87,7 @@ export class Answer {
     return { ...logprob, offset: this.#length, ...(this.#isSilent(logprob.id) && { silent: true }) };
   }
 
-  #advance(id: number): string {
+  #advance(id: number, last: boolean): string {
     const decoded = this.#detokenizer.push(id);
     this.#length += decoded.length;
     const { text, stop } = this.#stopStrings.push(decoded);
@@ -91,6 +96,7 @@ export class Answer {
       this.#stopString = stop;
       return text;
     }
+    if (last) return this.#end('stop', text);
     return this.#generated === this.#request.maxTokens ? this.#end('length', text) : text;
   }
 

@@ -3,6 +3,7 @@
 import { countChoices, type GenerationRequest, promptOf } from '../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
+import type { TokenMasks } from '../../native/token-constraint.ts';
 import type { SequenceSampling } from '../sampler/sequence-sampling.ts';
 import { TokenCounts } from '../sampler/token-counts.ts';
 import { createSequence, type Sequence } from '../scheduler/sequence.ts';
@@ -32,13 +33,18 @@ export class Generation {
   /** Seq of the next entry of the token stream. */
   nextSeq: number;
 
-  /** `published`: the entries of the request's token stream so far, in order. */
-  constructor(request: GenerationRequest, published: readonly TokensEvent[], tokenizer: Tokenizer) {
+  /** `published`: the entries of the request's token stream so far, in order. `masks`: of its constraint; null leaves it free. */
+  constructor(
+    request: GenerationRequest,
+    published: readonly TokensEvent[],
+    tokenizer: Tokenizer,
+    masks: TokenMasks | null,
+  ) {
     this.request = request;
     this.nextSeq = published.length + 1;
     this.choices = Array.from({ length: countChoices(request) }, (_, index) => {
       const ofChoice = published.filter((event) => event.choice === index);
-      return createChoice(request, index, ofChoice, tokenizer);
+      return createChoice(request, index, ofChoice, tokenizer, masks);
     });
   }
 
@@ -78,6 +84,7 @@ function createChoice(
   index: number,
   published: readonly TokensEvent[],
   tokenizer: Tokenizer,
+  masks: TokenMasks | null,
 ): Choice {
   const { tenant, maxTokens } = request;
   const promptTokens = promptOf(request, index);
@@ -85,7 +92,11 @@ function createChoice(
   const generated = published.flatMap(({ ids }) => ids);
   const echoed = published.reduce((sum, event) => sum + (event.echoed ?? 0), 0);
   if (echoed > 0) answer.echo(echoed, null);
-  for (const id of generated) answer.push(id, null);
+  const constraint = masks?.start(request.stopTokens) ?? null;
+  for (const id of generated) {
+    constraint?.push(id);
+    answer.push(id, null, constraint?.isOver);
+  }
   // The logits of a position say how likely the token behind it was.
   const wantsLogits = request.echo && request.sampling.logprobs !== null;
   const promptLogitsFrom = wantsLogits ? Math.max(0, echoed - 1) : promptTokens.length;
@@ -97,6 +108,7 @@ function createChoice(
       generated,
       maxTokens,
       promptLogitsFrom,
+      constraint,
     }),
     answer,
     sampling: {
@@ -104,6 +116,7 @@ function createChoice(
       // Numbered for each prompt, so that a prompt in a list is answered as it would be alone.
       choice: index % request.choices,
       counts: TokenCounts.for(request.sampling, promptTokens, generated),
+      constraint,
       promptLogprobs: [],
     },
   };

@@ -27,7 +27,7 @@ export class Scheduler {
   readonly #running: Sequence[] = [];
   readonly #waiting: Sequence[] = [];
   readonly #pace: DecodePace;
-  readonly #createDrafter: (() => Drafter) | null;
+  readonly #createDrafter: ((sequence: Sequence) => Drafter) | null;
   /** Rows of answers in the step that was planned last. */
   #answerRows = 0;
 
@@ -39,7 +39,7 @@ export class Scheduler {
     pool: KvBlockPool,
     limits: SchedulerLimits,
     shape: CostShape,
-    createDrafter: (() => Drafter) | null = null,
+    createDrafter: ((sequence: Sequence) => Drafter) | null = null,
   ) {
     this.#createDrafter = createDrafter;
     this.#pool = pool;
@@ -149,7 +149,7 @@ export class Scheduler {
 
   #guess(sequence: Sequence): DraftOffer {
     if (sequence.tokens.length === sequence.promptTokens) return NO_OFFER;
-    sequence.drafter ??= this.#createDrafter?.() ?? null;
+    sequence.drafter ??= this.#createDrafter?.(sequence) ?? null;
     if (sequence.drafter === null) return NO_OFFER;
     sequence.drafter.follow(sequence.tokens, sequence.promptTokens);
     // The step yields a token more than were guessed.

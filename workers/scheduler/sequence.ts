@@ -1,6 +1,7 @@
 // One choice of a request as the scheduler sees it: its tokens, how far they are computed, and the KV blocks they occupy.
 
 import type { Drafter } from '../speculation/drafter.ts';
+import type { ForcedTokens } from '../speculation/forced-drafter.ts';
 
 export interface Sequence {
   /** Unique in the group: request id and choice. */
@@ -23,6 +24,8 @@ export interface Sequence {
   readonly maxTokens: number;
   /** Guesses its next tokens; null where nothing is to be guessed, and before its first token. */
   drafter: Drafter | null;
+  /** What its constraint forces; null without one. */
+  readonly constraint: ForcedTokens | null;
   /** Tokens whose KV came from the prefix cache when it was admitted first; null before that. */
   cachedAtStart: number | null;
 }
@@ -43,6 +46,7 @@ export function createSequence(options: {
   readonly maxTokens: number;
   /** See Sequence; without it no logits of the prompt are wanted. */
   readonly promptLogitsFrom?: number;
+  readonly constraint?: ForcedTokens | null;
 }): Sequence {
   return {
     id: options.id,
@@ -56,6 +60,7 @@ export function createSequence(options: {
     promptLogitsFrom: options.promptLogitsFrom ?? options.promptTokens.length,
     maxTokens: options.promptTokens.length + options.maxTokens,
     drafter: null,
+    constraint: options.constraint ?? null,
     cachedAtStart: null,
   };
 }

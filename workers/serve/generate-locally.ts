@@ -3,6 +3,7 @@ import type { GenerationRequest } from '../../infra/messages/generation-request.
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
 import { echoPrompt, Generation } from '../generation/generation.ts';
+import type { CompileConstraint } from '../sampler/constraint-compiler.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { runStep, type StepExecutor } from '../step/run-step.ts';
 
@@ -10,6 +11,8 @@ export interface LocalParts {
   readonly scheduler: Scheduler;
   readonly executor: StepExecutor;
   readonly tokenizer: Tokenizer;
+  /** Without it, requests must have no constraint. */
+  readonly compileConstraint?: CompileConstraint;
 }
 
 /** Yields the events that would be the request's token stream. Throws DomainError when logits cannot be sampled. */
@@ -25,10 +28,14 @@ export interface PlacedEvent {
 
 /** As `generateLocally`, for requests that start at the same moment and share their steps. */
 export async function* generateTogether(
-  { scheduler, executor, tokenizer }: LocalParts,
+  { scheduler, executor, tokenizer, compileConstraint }: LocalParts,
   requests: readonly GenerationRequest[],
 ): AsyncGenerator<PlacedEvent> {
-  const generations = requests.map((request) => new Generation(request, [], tokenizer));
+  const generations = requests.map((request) => {
+    const masks = request.constraint === null ? null : compileConstraint?.(request.constraint);
+    if (masks === undefined) throw new TypeError('A request has a constraint, but nothing compiles it');
+    return new Generation(request, [], tokenizer, masks);
+  });
   const owners = new Map(generations.flatMap(ownersOf));
   const echo = function* (): Generator<PlacedEvent> {
     for (const [sequence, { generation, choice, request }] of owners) {
@@ -49,11 +56,11 @@ export async function* generateTogether(
       },
     });
     yield* echo();
-    for (const { sequence, id, logprob } of tokens) {
+    for (const { sequence, id, logprob, last } of tokens) {
       const owner = owners.get(sequence);
       // What was guessed behind the end is not part of the answer.
       if (owner === undefined || owner.choice.answer.finish !== null) continue;
-      const event = owner.choice.answer.push(id, logprob);
+      const event = owner.choice.answer.push(id, logprob, last);
       if (event.finish !== null) scheduler.remove(sequence);
       yield { request: owner.request, event };
     }

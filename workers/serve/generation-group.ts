@@ -1,6 +1,7 @@
 // The generations that a group runs: admits requests from the queue, runs steps, publishes what they yield, ends what is
 // finished, cancelled or failed. All of its state can be rebuilt from Redis.
 import { DomainError, toDomainError } from '../../infra/errors/domain-error.ts';
+import type { GenerationRequest } from '../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../infra/queue/finish-generation.ts';
 import type { Tokenizer } from '../../infra/tokenizer/tokenizer.ts';
@@ -8,6 +9,7 @@ import { type Choice, echoPrompt, Generation } from '../generation/generation.ts
 import type { CancelSignals } from '../queue/cancel-signals.ts';
 import type { GenerationSource } from '../queue/generation-source.ts';
 import type { TakenGeneration } from '../queue/taken-generation.ts';
+import type { CompileConstraint } from '../sampler/constraint-compiler.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { Sequence } from '../scheduler/sequence.ts';
 import { runStep, type StepExecutor, type StepResult } from '../step/run-step.ts';
@@ -22,6 +24,7 @@ export interface GroupParts {
   readonly scheduler: Scheduler;
   readonly executor: StepExecutor;
   readonly tokenizer: Tokenizer;
+  readonly compileConstraint: CompileConstraint;
   /** Token entries already published for a request. */
   readonly readPublished: (id: string) => Promise<readonly TokensEvent[]>;
   /** Requests taken from the queue at once; beyond them the queue keeps the order fair. */
@@ -146,10 +149,12 @@ export class GenerationGroup {
 
   async #start({ request, lastSeq, cancelled, attempt }: TakenGeneration): Promise<void> {
     const published = lastSeq === 0 ? [] : await this.#parts.readPublished(request.id);
-    const generation = new Generation(request, published, this.#parts.tokenizer);
+    const { masks, fault } = this.#compileConstraint(request);
+    const generation = new Generation(request, published, this.#parts.tokenizer, masks);
     this.#generations.set(request.id, generation);
     this.#tell((observer) => observer.started?.(generation, attempt));
     if (cancelled) return this.#end(generation, { outcome: 'cancelled', error: null, cachedTokens: 0 });
+    if (fault !== null) return this.#fail(generation, fault);
     const longest = Math.max(...request.prompts.map(({ length }) => length)) + Math.max(1, request.maxTokens);
     if (!this.#parts.scheduler.canHold(longest)) {
       const message = `The request needs ${longest} tokens of KV cache, more than this worker has. Shorten the prompt or lower max_tokens.`;
@@ -161,6 +166,14 @@ export class GenerationGroup {
       this.#echo(generation, choice);
     }
     if (generation.open.length === 0) this.#end(generation, finished(generation));
+  }
+
+  #compileConstraint({ constraint }: GenerationRequest) {
+    try {
+      return { masks: constraint === null ? null : this.#parts.compileConstraint(constraint), fault: null };
+    } catch (fault) {
+      return { masks: null, fault };
+    }
   }
 
   #echo(generation: Generation, choice: Choice): void {
@@ -207,12 +220,12 @@ export class GenerationGroup {
     this.#tell((observer) => observer.stepped?.(step));
   }
 
-  #accept({ sequence, id, logprob }: GeneratedToken): TokenAppend[] {
+  #accept({ sequence, id, logprob, last }: GeneratedToken): TokenAppend[] {
     const owner = this.#owners.get(sequence);
     // Another choice of its request failed in this very step, or the answer has ended with the token before.
     if (owner === undefined) return [];
     const { generation, choice } = owner;
-    const event = choice.answer.push(id, logprob);
+    const event = choice.answer.push(id, logprob, last);
     if (choice.answer.finish !== null) this.#drop(sequence);
     if (generation.open.length === 0) this.#end(generation, finished(generation));
     return [{ id: generation.request.id, seq: generation.takeSeq(), event }];

@@ -6,6 +6,7 @@ import type { PlacementFollower } from '../cluster/follow-placement.ts';
 import type { HeldLease } from '../cluster/lease.ts';
 import { openCancelSignals } from '../queue/cancel-signals.ts';
 import { openGenerationSource } from '../queue/generation-source.ts';
+import { createConstraintCompiler } from '../sampler/constraint-compiler.ts';
 import type { StepExecutor } from '../step/run-step.ts';
 import { openTokenWriter } from '../tokens/append-tokens.ts';
 import { readPublished } from '../tokens/read-published.ts';
@@ -74,6 +75,7 @@ async function runGenerations(
     scheduler,
     executor,
     tokenizer,
+    compileConstraint: createConstraintCompiler(tokenizer, executor.vocab),
     readPublished: (id) => readPublished(redis, id),
     maxGenerations: config.worker.maxSequences,
     eventIntervalMs: config.worker.eventIntervalMs,

@@ -11,6 +11,8 @@ import type { OpenedPacks } from '../pack/open-packs.ts';
 import { KvBlockPool } from '../scheduler/kv-block-pool.ts';
 import { blocksFor } from '../scheduler/plan-step.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
+import type { Sequence } from '../scheduler/sequence.ts';
+import { ForcedDrafter } from '../speculation/forced-drafter.ts';
 import { NgramDrafter } from '../speculation/ngram-drafter.ts';
 import { refuseTooLarge, usableMemory } from './usable-memory.ts';
 
@@ -99,8 +101,13 @@ export function createScheduler(
 ): Scheduler {
   const limits = { ...options, blockTokens: KV_BLOCK_TOKENS };
   const pool = new KvBlockPool(kvBlocks, KV_BLOCK_TOKENS);
-  const createDrafter = options.speculation === 'auto' ? () => new NgramDrafter() : null;
-  return new Scheduler(pool, limits, costShape(model), createDrafter);
+  const drafts = options.speculation === 'auto' ? createDrafter : null;
+  return new Scheduler(pool, limits, costShape(model), drafts);
+}
+
+function createDrafter({ constraint }: Sequence) {
+  const repeating = new NgramDrafter();
+  return constraint === null ? repeating : new ForcedDrafter(constraint, repeating);
 }
 
 async function closeEngine(session: ModelSession, packs: OpenedPacks): Promise<void> {

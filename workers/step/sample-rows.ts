@@ -14,6 +14,8 @@ export interface GeneratedToken {
   readonly sequence: Sequence;
   readonly id: number;
   readonly logprob: TokenLogprob | null;
+  /** The answer's constraint lets nothing follow. */
+  readonly last: boolean;
 }
 
 export interface Sampling {
@@ -55,10 +57,11 @@ export function buildSampling(step: readonly StepRows[], sampling: Sampling): Ro
 
 function drawOf({ rows, first, scored, sampled }: PlacedRows, sampling: SequenceSampling | null): TokenDraw[] {
   if (sampled === 0 || sampling === null) return [];
-  const { params, choice, counts } = sampling;
+  const { params, choice, counts, constraint } = sampling;
   const { tokens, promptTokens } = rows.sequence;
   const position = tokens.length - promptTokens;
-  return [{ row: first + scored, guesses: rows.draft, params, choice, position, counts: counts?.pairs ?? NO_COUNTS }];
+  const guesses = rows.draft;
+  return [{ row: first + scored, guesses, params, choice, position, counts: counts?.pairs ?? NO_COUNTS, constraint }];
 }
 
 const NO_COUNTS = new Int32Array(0);
@@ -117,7 +120,8 @@ function takeTokens(placed: PlacedRows, sampled: RowSampling, sampling: Sampling
     const { id, logprob } = result;
     sequence.tokens.push(id);
     own.counts?.add(id);
-    tokens.push({ sequence, id, logprob });
+    own.constraint?.push(id);
+    tokens.push({ sequence, id, logprob, last: own.constraint?.isOver ?? false });
     if (id !== draft[at]) break;
     // The drafted token was right, so its row is computed.
     sequence.computed += 1;
@@ -130,5 +134,11 @@ function failureOf(result: RowResult): DomainError {
     const message = `Expected finite logits, but token ${result.id} has ${result.value}`;
     return new DomainError('generation_failed', message);
   }
-  return new DomainError('generation_failed', 'Penalties and logit_bias leave no token to choose');
+  if (result.outcome === 'too_costly') {
+    return new DomainError('generation_failed', 'The grammar is too ambiguous to follow. Make its rules more specific');
+  }
+  return new DomainError(
+    'generation_failed',
+    'Penalties, logit_bias and what the answer must match leave no token to choose',
+  );
 }

@@ -8,7 +8,7 @@ import { numberAutomaton } from './number-text.ts';
 import { objectExpression } from './object-expression.ts';
 import { atKeyword, SchemaFault } from './schema-fault.ts';
 import { SchemaShapes } from './schema-shapes.ts';
-import type { Conjunction, Shape } from './shapes.ts';
+import { type Conjunction, conjunctionKey, type Shape } from './shapes.ts';
 import { stringExpression } from './string-text.ts';
 
 const MOST_RULES = 5_000;
@@ -54,7 +54,7 @@ class SchemaCompiler {
   }
 
   readonly #valueOf = (conjunction: Conjunction): Expression => {
-    const key = [...new Set(conjunction.map(({ path }) => path))].sort().join('\n');
+    const key = conjunctionKey(conjunction);
     let rule = this.#rules.get(key);
     if (rule === undefined) {
       if (this.#rules.size >= MOST_RULES)

@@ -22,6 +22,7 @@ import { SchemaDocument } from './resolve-reference.ts';
 import { atKeyword, SchemaFault, within } from './schema-fault.ts';
 import {
   type Conjunction,
+  conjunctionKey,
   intersectShapes,
   type Json,
   type Located,
@@ -226,10 +227,6 @@ export class SchemaShapes implements ShapeSource {
     const shapes = this.shapesOf([located]).filter(({ kind }) => kind === 'string' || kind === 'literal');
     return atKeyword(located.path, () => namesAutomaton(shapes));
   }
-}
-
-function conjunctionKey(conjunction: Conjunction): string {
-  return [...new Set(conjunction.map(({ path }) => path))].sort().join('\n');
 }
 
 function anyShapes(path: string): readonly Shape[] {

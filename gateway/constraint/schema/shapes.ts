@@ -14,6 +14,11 @@ export interface Located {
 /** Schemas that must all fit; any value fits none of them. */
 export type Conjunction = readonly Located[];
 
+/** The same for the same schemas. */
+export function conjunctionKey(conjunction: Conjunction): string {
+  return JSON.stringify([...new Set(conjunction.map(({ path }) => path))].sort());
+}
+
 export interface StringShape {
   readonly kind: 'string';
   readonly least: number;

@@ -15,6 +15,7 @@ const DRAW: TokenDraw = {
   choice: 0,
   position: 0,
   counts: Int32Array.of(2, 1),
+  constraint: null,
 };
 
 /** One row of the model of zeros, whose logits are zeros. */
@@ -62,6 +63,12 @@ const FAULTS: readonly (readonly [string, (raw: AddonSampling) => Partial<AddonS
   ['log-probabilities', () => ({ logprobs: new Float64Array(0) }), /logprobs must have 1/],
   ['alternatives', () => ({ topIds: new Int32Array(1) }), /topLogprobs must be -1 to 1 but is 2/],
   ['their log-probabilities', () => ({ topLogprobs: new Float64Array(1) }), /topLogprobs must have 2/],
+  [
+    'constraints',
+    () => ({ constraints: [{}] as unknown as AddonSampling['constraints'] }),
+    /constraints must be of Constraint/,
+  ],
+  ['constraint', ({ draws }) => ({ draws: draws.with(11, 0) }), /no such constraint/],
   ['a token', () => ({ scores: Int32Array.of(0, 5, 0), draws: new Int32Array(0) }), /too long|token 5/],
 ];
 
@@ -80,6 +87,8 @@ test('whatever stands where sampling is expected is refused with a code', async 
   const session = readySession();
   const { raw } = new RowSampling(1, [DRAW], []);
   const property = fc.property(fc.constantFrom(...Object.keys(raw)), fc.anything(), (name, value) => {
+    // No draw refers to one.
+    fc.pre(!(name === 'constraints' && Array.isArray(value) && value.length === 0));
     const call = () => void step(session, { ...raw, [name]: value } as unknown as AddonSampling);
     assert.throws(call, { code: 'invalid_argument' });
   });

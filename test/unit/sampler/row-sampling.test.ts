@@ -220,6 +220,7 @@ function binsOf(draws: number, draw: (position: number) => Partial<TokenDraw>): 
     choice: 0,
     position: row,
     counts: new Int32Array(0),
+    constraint: null,
     ...draw(row),
   }));
   const sampling = new RowSampling(draws, all, []);
@@ -279,6 +280,7 @@ test('tokens are drawn as often as their probabilities say', () => {
     choice: 0,
     position: row,
     counts: new Int32Array(0),
+    constraint: null,
   }));
   const sampling = new RowSampling(draws, all, []);
   const rows = Float32Array.from({ length: draws * logits.length }, (_, at) => logits[at % logits.length] ?? 0);

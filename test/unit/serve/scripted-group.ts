@@ -7,6 +7,7 @@ import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../../infra/queue/finish-generation.ts';
 import type { Generation } from '../../../workers/generation/generation.ts';
 import type { TakenGeneration } from '../../../workers/queue/taken-generation.ts';
+import { createConstraintCompiler } from '../../../workers/sampler/constraint-compiler.ts';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
 import type { Scheduler } from '../../../workers/scheduler/scheduler.ts';
 import { GenerationGroup, type GroupObserver } from '../../../workers/serve/generation-group.ts';
@@ -157,6 +158,7 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
       await script.onStep?.(steps, group);
     }),
     tokenizer: byteTokenizer,
+    compileConstraint: createConstraintCompiler(byteTokenizer, VOCAB),
     readPublished: async (id) => script.published?.[id] ?? [],
     maxGenerations: Math.max(16, script.maxSequences ?? 16),
     eventIntervalMs: script.eventIntervalMs ?? 0,

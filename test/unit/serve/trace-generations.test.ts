@@ -38,7 +38,7 @@ after(() => {
 });
 
 function generation(traceparent: string): Generation {
-  return new Generation(requestFixture({ traceparent }), [], silentTokenizer);
+  return new Generation(requestFixture({ traceparent }), [], silentTokenizer, null);
 }
 
 const silentTokenizer = {

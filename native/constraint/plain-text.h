@@ -1,0 +1,20 @@
+// Plain characters: those that a JSON string holds as they are. Most tokens consist of them, and most states in which a
+// string is open let all of them pass.
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "constraint-tables.h"
+
+namespace conclave {
+
+/** Number of characters when all are plain and whole; 0 otherwise. */
+uint32_t plainLength(std::span<const uint8_t> bytes);
+
+/**
+ * How many plain characters may follow a state by its rule's own edges, whichever they are: up to `most`, or
+ * TokenVocabulary::endless.
+ */
+uint32_t plainRun(const ConstraintTables& tables, uint32_t state, uint32_t most);
+
+}  // namespace conclave
