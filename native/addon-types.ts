@@ -51,7 +51,8 @@ export interface AddonByteRows {
 export interface AddonModelSession {
   /** Seven numbers for each section, see toSectionTable. */
   attach(file: AddonMappedFile, sections: Float64Array): void;
-  detachExpert(expert: number): void;
+  /** ids: index of the MoE layer * experts + expert. */
+  detachExperts(ids: Int32Array): void;
   /** See ModelSession.step. */
   step(
     tokens: Int32Array,
@@ -150,13 +151,8 @@ export interface AddonGroupStreams {
 /** Who computes what: exchange/expert-assigner.h, or one of bench/paper-policies.h. */
 export type AddonPolicy =
   | { readonly name: 'least' }
-  | { readonly name: 'deal' | 'busy-full' | 'recent'; readonly topK: number; readonly layers: number }
-  | {
-      readonly name: 'cold';
-      readonly topK: number;
-      readonly layers: number;
-      readonly files: readonly AddonMappedFile[];
-    };
+  | { readonly name: 'deal' | 'busy-full' | 'recent'; readonly topK: number }
+  | { readonly name: 'cold'; readonly topK: number; readonly files: readonly AddonMappedFile[] };
 
 /** What makes a DecentralizedMember, a CentralizedLeader or an ExpertServer of native/exchange. */
 export interface AddonGroupMemberOptions extends AddonGroupStreams {
@@ -166,7 +162,7 @@ export interface AddonGroupMemberOptions extends AddonGroupStreams {
   readonly me: number;
   readonly leader: number;
   readonly members: number;
-  /** Where each expert's members begin in `holders`, and the end: [experts + 1]. */
+  /** Where the members of each expert of each layer begin in `holders`, and the end: [layers * experts + 1]. */
   readonly holderOffsets: Int32Array;
   readonly holders: Int32Array;
   /** [members] */
@@ -246,8 +242,8 @@ export interface AddonEmulatedGpu {
 
 /** ExpertAssigner in exchange/expert-assigner.h. */
 export interface AddonExpertAssigner {
-  /** Writes the member of each slot to the first elements of `members`. experts: [rows, topK], flat. */
-  assign(experts: Int32Array, members: Int32Array): void;
+  /** Writes the member of each slot of a MoE layer to the first elements of `members`. experts: [rows, topK], flat. */
+  assign(layer: number, experts: Int32Array, members: Int32Array): void;
 }
 
 /** Constraint of infra/messages/constraint.ts, whose control tokens are ids here. */
@@ -298,13 +294,14 @@ export interface Addon {
   ): void;
   createSession(description: ModelDescription, limits: AddonSessionLimits): AddonModelSession;
   /**
-   * The members that hold expert e are `holders` from holderOffsets[e] to before holderOffsets[e + 1]. holderOffsets:
-   * [experts + 1]; speed: [members].
+   * The members that hold the expert of an id are `holders` from holderOffsets[id] to before holderOffsets[id + 1].
+   * holderOffsets: [layers * experts + 1]; speed: [members].
    */
   createAssigner(
     holderOffsets: Int32Array,
     holders: Int32Array,
     speed: Float64Array,
+    layers: number,
     policy: AddonPolicy,
   ): AddonExpertAssigner;
   createHopProbe(options: AddonHopProbeOptions): AddonHopProbe;

@@ -8,26 +8,26 @@ export class NativeExpertAssigner {
   readonly #raw: AddonExpertAssigner;
 
   /**
-   * holders: indices of the members that hold each expert, [experts][...members]; speed: [members]. Throws NativeError
-   * `invalid_argument` when a holder is no member or a speed is not positive.
+   * holders: indices of the members that hold each expert of each layer, [layers * experts][...members]; speed: [members].
+   * Throws NativeError `invalid_argument` when a holder is no member or a speed is not positive.
    */
-  constructor(holders: readonly (readonly number[])[], speed: readonly number[], policy: LoadPolicy) {
+  constructor(holders: readonly (readonly number[])[], speed: readonly number[], layers: number, policy: LoadPolicy) {
     const { holderOffsets, holders: flat } = flatHolders(holders);
     this.#raw = refusing(() =>
-      loadAddon().createAssigner(holderOffsets, flat, Float64Array.from(speed), toAddonPolicy(policy)),
+      loadAddon().createAssigner(holderOffsets, flat, Float64Array.from(speed), layers, toAddonPolicy(policy)),
     );
   }
 
   /**
-   * Writes the member of each slot to the first elements of `members`. experts: [rows, topK], flat. Throws NativeError
-   * `unavailable` if a selected expert has no holder, `invalid_argument` for an expert that does not exist.
+   * Writes the member of each slot of a MoE layer to the first elements of `members`. experts: [rows, topK], flat. Throws
+   * NativeError `unavailable` if a selected expert has no holder, `invalid_argument` for one that does not exist.
    */
-  assign(experts: Int32Array, members: Int32Array): void {
-    refusing(() => this.#raw.assign(experts, members));
+  assign(layer: number, experts: Int32Array, members: Int32Array): void {
+    refusing(() => this.#raw.assign(layer, experts, members));
   }
 }
 
-/** As the addon takes them: holders of expert e are those from holderOffsets[e] to before holderOffsets[e + 1]. */
+/** As the addon takes them: holders of the expert of an id are those from holderOffsets[id] to before holderOffsets[id + 1]. */
 export function flatHolders(holders: readonly (readonly number[])[]): {
   readonly holderOffsets: Int32Array;
   readonly holders: Int32Array;

@@ -17,7 +17,7 @@ export class FallbackSession<Session extends { close(): Promise<void> }> {
   #at = 0;
   #session: Session;
   #used = false;
-  readonly #attached = new Map<number | 'shared', (session: Session) => void>();
+  readonly #attached = new Set<(session: Session) => void>();
 
   /** Throws the last backend's error when none opens. */
   constructor(parts: FallbackParts<Session>) {
@@ -40,21 +40,24 @@ export class FallbackSession<Session extends { close(): Promise<void> }> {
     return this.#session;
   }
 
-  /** Attaches a pack, to the next backend where this one has no room for it. Throws the last one's error. */
-  attach(pack: number | 'shared', attach: (session: Session) => void): void {
+  /**
+   * Attaches weights, to the next backend where this one has no room for them. `attach` is called again for a backend that
+   * replaces this one. Throws the last one's error.
+   */
+  attach(attach: (session: Session) => void): void {
     try {
       attach(this.#session);
-      this.#attached.set(pack, attach);
+      this.#attached.add(attach);
     } catch (thrown) {
       if (!this.#mayFallBack(thrown)) throw thrown;
       this.#fallBack(thrown);
-      this.attach(pack, attach);
+      this.attach(attach);
     }
   }
 
-  /** The pack is not to be attached again. */
-  forget(pack: number): void {
-    this.#attached.delete(pack);
+  /** `attach` is not to be called again. */
+  forget(attach: (session: Session) => void): void {
+    this.#attached.delete(attach);
   }
 
   #open(): Session {
@@ -79,7 +82,7 @@ export class FallbackSession<Session extends { close(): Promise<void> }> {
     this.#session = this.#open();
     const attached = [...this.#attached];
     this.#attached.clear();
-    for (const [pack, attach] of attached) this.attach(pack, attach);
+    for (const attach of attached) this.attach(attach);
   }
 
   #isLast(): boolean {

@@ -43,7 +43,7 @@ export interface GroupPlace extends GroupStreams {
   /** Indices of members. */
   readonly me: number;
   readonly leader: number;
-  /** Members that hold each expert, ascending: [experts][...members]. */
+  /** Members that hold each expert of each layer, ascending: [layers * experts][...members]. */
   readonly holders: readonly (readonly number[])[];
   /** Of each member, relative: [members]. */
   readonly speed: readonly number[];

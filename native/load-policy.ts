@@ -9,13 +9,8 @@ import type { MappedFile } from './mapped-file.ts';
  */
 export type LoadPolicy =
   | { readonly name: 'least' }
-  | { readonly name: 'deal' | 'busy-full' | 'recent'; readonly topK: number; readonly layers: number }
-  | {
-      readonly name: 'cold';
-      readonly topK: number;
-      readonly layers: number;
-      readonly files: readonly MappedFile[];
-    };
+  | { readonly name: 'deal' | 'busy-full' | 'recent'; readonly topK: number }
+  | { readonly name: 'cold'; readonly topK: number; readonly files: readonly MappedFile[] };
 
 export function toAddonPolicy(policy: LoadPolicy): AddonPolicy {
   return policy.name === 'cold' ? { ...policy, files: policy.files.map(({ raw }) => raw) } : policy;

@@ -186,3 +186,26 @@ export function expertShape({ blocks, blockOfLayer }: Pick<ModelDescription, 'bl
   const routers = blocks.flatMap(({ mlp }) => (mlp.kind === 'moe' ? [mlp.router] : []));
   return { layers, experts: routers[0]?.experts ?? 0, topK: routers[0]?.topK ?? 0 };
 }
+
+/** Experts of all layers: their ids go from 0 to here, index * experts + expert, where index counts the MoE layers. */
+export function countExperts(model: Pick<ModelDescription, 'blocks' | 'blockOfLayer'>): number {
+  const { layers, experts } = expertShape(model);
+  return layers.length * experts;
+}
+
+/** The layer, counted among all, and the expert that an id stands for. */
+export function placeOfExpert(
+  model: Pick<ModelDescription, 'blocks' | 'blockOfLayer'>,
+  id: number,
+): { readonly layer: number; readonly expert: number } {
+  const { layers, experts } = expertShape(model);
+  const layer = layers[Math.floor(id / experts)];
+  if (layer === undefined) throw new RangeError(`There is no expert of id ${id}.`);
+  return { layer, expert: id % experts };
+}
+
+/** An expert for people. */
+export function nameExpert(model: Pick<ModelDescription, 'blocks' | 'blockOfLayer'>, id: number): string {
+  const { layer, expert } = placeOfExpert(model, id);
+  return `expert ${expert} of layer ${layer}`;
+}

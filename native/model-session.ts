@@ -14,7 +14,7 @@ import {
 } from './group-member.ts';
 import { loadAddon } from './load-addon.ts';
 import type { MappedFile } from './mapped-file.ts';
-import { BYTES_PER_ACTIVATION, type ModelDescription } from './model-description.ts';
+import { BYTES_PER_ACTIVATION, type ModelDescription, placeOfExpert } from './model-description.ts';
 import { NativeError, refusing, toNativeError } from './native-error.ts';
 import { rawOutput, type StepOutput } from './row-sampling.ts';
 import { toSectionTable, type WeightSection } from './weight-sections.ts';
@@ -53,6 +53,12 @@ export interface StepBatch {
   readonly logitRows: Int32Array;
 }
 
+/** Sections of one file, without those detached meanwhile. */
+interface AttachedSections {
+  sections: readonly WeightSection[];
+  readonly attach: (raw: AddonModelSession) => void;
+}
+
 /** Names of the kernel variants that this CPU supports, fastest first. */
 export function kernelVariants(): string[] {
   return loadAddon().kernelVariants();
@@ -71,6 +77,7 @@ export class ModelSession {
   readonly description: ModelDescription;
   readonly options: SessionOptions;
   readonly #raw: FallbackSession<AddonModelSession>;
+  readonly #attached = new Set<AttachedSections>();
   readonly #lost = new AbortController();
 
   private constructor(description: ModelDescription, options: SessionOptions, raw: FallbackSession<AddonModelSession>) {
@@ -102,21 +109,34 @@ export class ModelSession {
     return this.#lost.signal;
   }
 
-  /** Takes in a pack, `shared` or that of an expert. Throws NativeError naming the file and the section at fault. */
-  attach(pack: number | 'shared', file: MappedFile, sections: readonly WeightSection[]): void {
-    const table = toSectionTable(sections);
+  /** Takes in sections of a file. Throws NativeError naming the file and the section at fault. */
+  attach(file: MappedFile, sections: readonly WeightSection[]): void {
+    const attached: AttachedSections = {
+      sections,
+      attach: (raw) => raw.attach(file.raw, toSectionTable(attached.sections)),
+    };
     try {
-      this.#raw.attach(pack, (raw) => raw.attach(file.raw, table));
+      this.#raw.attach(attached.attach);
     } catch (thrown) {
       const error = toNativeError(thrown);
       throw new NativeError(error.code, `${file.path}: ${error.message}`, { cause: thrown });
     }
+    this.#attached.add(attached);
   }
 
-  /** Releases an expert and its file. Throws NativeError `busy` while the session computes. */
-  detachExpert(expert: number): void {
-    refusing(() => this.#raw.session.detachExpert(expert));
-    this.#raw.forget(expert);
+  /** Releases experts, by id, and files of which nothing is left. Throws NativeError `busy` while the session computes. */
+  detachExperts(ids: readonly number[]): void {
+    refusing(() => this.#raw.session.detachExperts(Int32Array.from(ids)));
+    const key = (layer: number | null, expert: number | null): string => `${layer} ${expert}`;
+    const gone = new Set(
+      ids.map((id) => placeOfExpert(this.description, id)).map(({ layer, expert }) => key(layer, expert)),
+    );
+    for (const attached of this.#attached) {
+      attached.sections = attached.sections.filter(({ layer, expert }) => !gone.has(key(layer, expert)));
+      if (attached.sections.length > 0) continue;
+      this.#attached.delete(attached);
+      this.#raw.forget(attached.attach);
+    }
   }
 
   /** Bytes per row of activations, such as an expert's input or output. */

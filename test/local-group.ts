@@ -2,7 +2,9 @@
 // executor, all talking over a real Redis. The local session beside them says what the bits should be.
 import { randomBytes } from 'node:crypto';
 import type { GroupPlan, PlanMember, Topology } from '../infra/messages/group-plan.ts';
+import { expertShape } from '../native/model-description.ts';
 import type { ModelSession, StepBatch } from '../native/model-session.ts';
+import { inEveryLayer } from '../workers/cluster/place-layers.ts';
 import { createModelSession, loadModel } from '../workers/model/load-model.ts';
 import { followSteps } from '../workers/node/follow-steps.ts';
 import {
@@ -53,7 +55,7 @@ export async function logitsOfStep(
 export interface LocalGroupOptions {
   readonly packs: OpenedPacks;
   readonly exchangeUrl: string;
-  /** Experts of each node; the first leads. */
+  /** Experts of each node, the same in all layers; the first leads. */
   readonly experts: readonly (readonly number[])[];
   readonly topology: Topology;
   readonly deadlines?: GroupExecutorOptions['deadlines'];
@@ -120,7 +122,8 @@ export class LocalGroup {
     this.#epoch += 1;
     const list = members.flatMap((index): PlanMember[] => {
       const node = this.nodes[index];
-      const experts = this.#options.experts[index] ?? [];
+      const { layers, experts: count } = expertShape(this.#options.packs.description);
+      const [experts = []] = inEveryLayer([this.#options.experts[index] ?? []], layers.length, count);
       const shared = index === this.#leader || topology === 'decentralized';
       const exchangeUrl = this.#options.ownExchanges?.[index] ?? null;
       return node === undefined

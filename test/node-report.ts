@@ -1,7 +1,7 @@
 // What a node says of itself, for tests.
 import type { NodeHoldings, NodeReport } from '../infra/registry/node-heartbeats.ts';
 
-/** A node of group `g` that holds the whole of a model of four experts. */
+/** A node of group `g` that holds the whole of a model of one layer of four experts. */
 export function nodeReport(id: string, holdings: Partial<NodeHoldings> = {}): NodeReport {
   return {
     id,
@@ -32,6 +32,7 @@ const WHOLE: NodeHoldings = {
   maxExperts: null,
   bytesPerSecond: 0,
   kvTokens: 4_096,
+  expertsPerLayer: 4,
   experts: [0, 1, 2, 3],
   shared: true,
   packsUrl: null,

@@ -12,7 +12,7 @@ import type { TenantRecord } from '../../infra/tenants/tenant-store.ts';
 
 const count = z.int().min(0);
 const timeMs = z.int().min(0);
-const expertIds = z.array(count);
+const heldExperts = count.describe('How many experts of layers; /admin/groups/{group}/experts says which.');
 
 export const queueSchema = z
   .object({
@@ -69,15 +69,19 @@ const holdingsSchema = z.object({
   maxExperts: count.nullable(),
   bytesPerSecond: z.number().min(0),
   kvTokens: z.number().min(0),
-  experts: expertIds,
+  expertsPerLayer: count,
+  experts: heldExperts,
   shared: z.boolean(),
   packsUrl: z.string().nullable(),
   canary: z.string().nullable(),
   ownExchange: z.boolean(),
 });
 
+/** Addresses of exchanges carry passwords, and lists of experts are long. */
+type Shown = { readonly experts: number; readonly ownExchange: boolean };
+
 type ShownReport = Omit<NodeReport, 'holdings'> & {
-  readonly holdings: Omit<NodeReport['holdings'], 'exchangeUrl'> & { readonly ownExchange: boolean };
+  readonly holdings: Omit<NodeReport['holdings'], 'exchangeUrl' | 'experts'> & Shown;
 };
 
 export const nodeSchema = z
@@ -114,7 +118,7 @@ export const groupSchema = z
   .openapi('Group');
 
 type ShownPlan = Omit<GroupPlan, 'members'> & {
-  readonly members: readonly (Omit<GroupPlan['members'][number], 'exchangeUrl'> & { readonly ownExchange: boolean })[];
+  readonly members: readonly (Omit<GroupPlan['members'][number], 'exchangeUrl' | 'experts'> & Shown)[];
 };
 
 export const planSchema = z
@@ -127,7 +131,7 @@ export const planSchema = z
       z.object({
         id: z.string(),
         incarnation: z.string(),
-        experts: expertIds,
+        experts: heldExperts,
         shared: z.boolean(),
         speed: z.number(),
         ownExchange: z.boolean(),
@@ -144,11 +148,18 @@ export const expertsSchema = z
   .object({
     group: z.string(),
     model: z.string(),
-    experts: z.array(z.object({ id: count, heldBy: z.array(z.string()), computedBy: z.array(z.string()) })),
+    experts: z.array(
+      z.object({
+        layer: count.describe('Counted among the layers that have experts.'),
+        expert: count,
+        heldBy: z.array(z.string()),
+        computedBy: z.array(z.string()),
+      }),
+    ),
     load: z
       .array(z.array(z.number().min(0)))
       .nullable()
-      .describe('By layer and expert; 1 is an even share.'),
+      .describe('By layer that has experts, and expert; 1 is an even share.'),
   })
   .openapi('Experts');
 

@@ -71,17 +71,24 @@ async function currentPlan(operations: GatewayParts['operations'], group: string
   return (await operations.plans(group, 1))[0] ?? null;
 }
 
-/** Addresses of an exchange carry its password. */
 function viewNode({ holdings, ...node }: NodeReport) {
-  const { exchangeUrl, ...held } = holdings;
-  return { ...node, holdings: { ...held, ownExchange: exchangeUrl !== null } };
+  return { ...node, holdings: shown(holdings) };
 }
 
 function viewPlan({ members, ...plan }: GroupPlan) {
   return {
     ...plan,
-    members: members.map(({ exchangeUrl, ...member }) => ({ ...member, ownExchange: exchangeUrl !== null })),
+    members: members.map(shown),
   };
+}
+
+/** Addresses of an exchange carry its password, and lists of experts are long. */
+function shown<T extends { readonly exchangeUrl: string | null; readonly experts: readonly number[] }>({
+  exchangeUrl,
+  experts,
+  ...rest
+}: T) {
+  return { ...rest, experts: experts.length, ownExchange: exchangeUrl !== null };
 }
 
 function viewGroup(group: string, nodes: readonly NodeReport[], plan: GroupPlan | null) {
@@ -107,16 +114,33 @@ function viewExperts(
   plan: GroupPlan | null,
   routing: RoutingRecord | null,
 ) {
-  const ids = new Set(nodes.flatMap(({ holdings }) => holdings.experts));
-  const inPlan = (expert: number) => plan?.members.filter(({ experts }) => experts.includes(expert)) ?? [];
-  const experts = [...ids]
+  const heldBy = namesByExpert(nodes.map(({ id, holdings }) => ({ id, experts: holdings.experts })));
+  const computedBy = namesByExpert(plan?.members ?? []);
+  const perLayer = nodes[0]?.holdings.expertsPerLayer ?? 1;
+  const experts = [...heldBy.keys()]
     .sort((a, b) => a - b)
     .map((id) => ({
-      id,
-      heldBy: nodes.filter(({ holdings }) => holdings.experts.includes(id)).map((node) => node.id),
-      computedBy: inPlan(id).map((member) => member.id),
+      layer: Math.floor(id / perLayer),
+      expert: id % perLayer,
+      heldBy: heldBy.get(id) ?? [],
+      computedBy: computedBy.get(id) ?? [],
     }));
   return { group, model, experts, load: routing === null ? null : loadByLayer(routing) };
+}
+
+/** Which nodes have each expert of a layer. */
+function namesByExpert(
+  nodes: readonly { readonly id: string; readonly experts: readonly number[] }[],
+): ReadonlyMap<number, readonly string[]> {
+  const names = new Map<number, string[]>();
+  for (const { id, experts } of nodes) {
+    for (const expert of experts) {
+      const known = names.get(expert);
+      if (known === undefined) names.set(expert, [id]);
+      else known.push(id);
+    }
+  }
+  return names;
 }
 
 function loadByLayer({ layers, experts, counts }: RoutingRecord): readonly (readonly number[])[] {

@@ -110,7 +110,7 @@ const workerSchema = z.strictObject({
   longestPause: z.number().min(1.1).max(1000).default(8),
   /** Memory for weights and KV cache, in bytes; null means 80 % of the memory of the machine or container. */
   memoryBytes: z.int().min(1).nullable().default(null),
-  /** Maximum number of experts on this node; null means as many as fit into its memory. */
+  /** Maximum number of experts of each layer on this node; null means as many as fit into its memory. */
   maxExperts: z.int().min(0).nullable().default(null),
   /** See Topology; `auto` selects decentralized if all nodes support it. */
   topology: z.enum(['auto', ...TOPOLOGIES]).default('auto'),

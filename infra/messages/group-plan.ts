@@ -1,6 +1,8 @@
 // The plan of a group: which nodes take part in its steps and which weights each holds. Written by the leader, read by
 // members and the admin API.
 
+import { decodeHeld, encodeHeld } from './expert-ids.ts';
+
 /**
  * centralized: the leader computes attention and holds the KV cache, the other members compute experts. decentralized: every
  * member computes attention and router on its own KV cache.
@@ -13,7 +15,7 @@ export interface PlanMember {
   readonly id: string;
   /** Random per process. A restarted process has lost its KV cache, so it counts as a different member under the same id. */
   readonly incarnation: string;
-  /** Expert ids, ascending. */
+  /** Ids of experts of layers (expert-ids.ts), ascending. */
   readonly experts: readonly number[];
   /** Holds attention, router and embeddings. */
   readonly shared: boolean;
@@ -40,4 +42,14 @@ export interface GroupPlan {
   readonly reason: string;
   /** Unix time in ms on the leader's clock, for operators. */
   readonly createdAtMs: number;
+}
+
+/** The plan as Redis and the step log hold it. The epoch may be missing: it is given by Redis. */
+export function encodePlan(plan: Omit<GroupPlan, 'epoch'>): string {
+  return JSON.stringify({ ...plan, members: plan.members.map(encodeHeld) });
+}
+
+export function decodePlan(text: string): GroupPlan {
+  const plan = JSON.parse(text);
+  return { ...plan, members: plan.members.map(decodeHeld) };
 }

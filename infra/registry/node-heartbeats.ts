@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { DomainError, toDomainError } from '../errors/domain-error.ts';
+import { decodeHeld, encodeHeld } from '../messages/expert-ids.ts';
 import { isAlive } from '../process/is-alive.ts';
 import { keyOf, singleKeys } from '../redis/keys.ts';
 import { askRedis } from '../redis/script-errors.ts';
@@ -49,12 +50,14 @@ export interface NodeHoldings {
   readonly numericsClass: string;
   /** Memory for weights and KV cache. */
   readonly memoryBytes: number;
-  /** Configured maximum number of experts; null means as many as fit. */
+  /** Configured maximum number of experts of each layer; null means as many as fit. */
   readonly maxExperts: number | null;
   /** Measured bandwidth when reading weights; 0 before the measurement. */
   readonly bytesPerSecond: number;
   readonly kvTokens: number;
-  /** Expert ids, ascending. */
+  /** Experts of a layer: what ids count in; 0 for a dense model. */
+  readonly expertsPerLayer: number;
+  /** Ids of experts of layers (expert-ids.ts), ascending. */
   readonly experts: readonly number[];
   /** Holds attention, router and embeddings. */
   readonly shared: boolean;
@@ -96,7 +99,7 @@ export async function startHeartbeat(
     await runScript(redis, 'beat-node', keys, [
       current.id,
       current.incarnation,
-      JSON.stringify(current),
+      encodeReport(current),
       lifeMs,
       replaces,
     ]);
@@ -129,7 +132,7 @@ async function claimId(
 ): Promise<void> {
   for (let tries = 0; ; tries += 1) {
     const text = await askRedis(redis.get(keyOf('node', mine.id)));
-    const known: NodeReport | null = text === null ? null : JSON.parse(text);
+    const known = text === null ? null : decodeReport(text);
     const dead = known !== null && known.host === hostname() && !isAlive(known.pid);
     try {
       return await beat(dead ? known.incarnation : '');
@@ -147,10 +150,19 @@ function taken({ id, pid, host }: NodeReport, cause: unknown): DomainError {
   return new DomainError('conflict', message, { param: 'node', cause });
 }
 
+function encodeReport(report: NodeReport): string {
+  return JSON.stringify({ ...report, holdings: encodeHeld(report.holdings) });
+}
+
+function decodeReport(text: string): NodeReport {
+  const report = JSON.parse(text);
+  return { ...report, holdings: decodeHeld(report.holdings) };
+}
+
 /** All live nodes, sorted by id. */
 export async function readNodes(redis: Redis): Promise<readonly NodeReport[]> {
   const ids = (await askRedis(redis.zrange(singleKeys.nodes, 0, '-1'))).sort();
   if (ids.length === 0) return [];
   const reports = await askRedis(redis.mget(ids.map((id) => keyOf('node', id))));
-  return reports.flatMap((report) => (report === null ? [] : [JSON.parse(report)]));
+  return reports.flatMap((report) => (report === null ? [] : [decodeReport(report)]));
 }

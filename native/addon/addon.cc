@@ -34,7 +34,7 @@ Napi::Value createSession(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value createAssigner(const Napi::CallbackInfo& info) {
-  return info.Env().GetInstanceData<Constructors>()->expertAssigner.New({info[0], info[1], info[2], info[3]});
+  return info.Env().GetInstanceData<Constructors>()->expertAssigner.New({info[0], info[1], info[2], info[3], info[4]});
 }
 
 Napi::Value createGroupMember(const Napi::CallbackInfo& info) {

@@ -29,21 +29,22 @@ std::vector<double> speedOf(const Napi::Value& value) {
 }
 
 std::unique_ptr<LoadPolicy> policyOf(const Napi::Value& value, std::vector<std::vector<int32_t>> holders,
-                                     std::vector<double> speed) {
+                                     std::vector<double> speed, int32_t layers) {
   const Napi::Object policy = objectOf(value, "policy");
   const std::string name = stringOf(policy.Get("name"), "name");
-  if (name == "least") return std::make_unique<ExpertAssigner>(std::move(holders), std::move(speed));
-  const int32_t topK = int32Of(policy.Get("topK"), "topK"), layers = int32Of(policy.Get("layers"), "layers");
+  if (name == "least") return std::make_unique<ExpertAssigner>(std::move(holders), std::move(speed), layers);
+  const int32_t topK = int32Of(policy.Get("topK"), "topK");
   require(topK >= 1 && layers >= 1, "topK and layers must be at least 1");
-  const int32_t members = static_cast<int32_t>(speed.size());
-  if (name == "deal") return std::make_unique<DealtExperts>(std::move(holders), members, topK);
-  if (name == "busy-full") return std::make_unique<BusyFull>(std::move(holders), members, topK);
-  if (name == "recent") return std::make_unique<LeastRecentlyUsed>(std::move(holders), members, topK, layers);
+  const PaperGroup group{static_cast<int32_t>(speed.size()), topK, layers};
+  holders.resize(holders.size() / static_cast<size_t>(layers));
+  if (name == "deal") return std::make_unique<DealtExperts>(std::move(holders), group);
+  if (name == "busy-full") return std::make_unique<BusyFull>(std::move(holders), group);
+  if (name == "recent") return std::make_unique<LeastRecentlyUsed>(std::move(holders), group);
   require(name == "cold" && policy.Get("files").IsArray(), "there is no such policy");
   const auto objects = policy.Get("files").As<Napi::Array>();
   ColdWeights::Files files;
   for (uint32_t i = 0; i < objects.Length(); ++i) files.push_back(MappedFileObject::fileOf(objects.Get(i)));
-  return std::make_unique<ColdWeights>(std::move(holders), members, topK, std::move(files));
+  return std::make_unique<ColdWeights>(std::move(holders), group, std::move(files));
 }
 
 Napi::Function ExpertAssignerObject::define(Napi::Env env) {
@@ -52,17 +53,21 @@ Napi::Function ExpertAssignerObject::define(Napi::Env env) {
 
 ExpertAssignerObject::ExpertAssignerObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<ExpertAssignerObject>(info) {
-  guarded(info.Env(), [&] { policy_ = policyOf(info[3], holdersOf(info[0], info[1]), speedOf(info[2])); });
+  guarded(info.Env(), [&] {
+    const int32_t layers = int32Of(info[3], "layers");
+    policy_ = policyOf(info[4], holdersOf(info[0], info[1]), speedOf(info[2]), layers);
+  });
 }
 
 void ExpertAssignerObject::assign(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    const auto experts = arrayOf<int32_t>(info[0], napi_int32_array, "experts");
+    const int32_t layer = int32Of(info[0], "layer");
+    const auto experts = arrayOf<int32_t>(info[1], napi_int32_array, "experts");
     const size_t slots = experts.ElementLength();
-    int32_t* members = elementsOf<int32_t>(info[1], napi_int32_array, "members", static_cast<int64_t>(slots));
+    int32_t* members = elementsOf<int32_t>(info[2], napi_int32_array, "members", static_cast<int64_t>(slots));
     // A copy: both arrays may be one, or shared with a thread that writes.
     experts_.assign(experts.Data(), experts.Data() + slots);
-    policy_->assign(experts_, {members, slots});
+    policy_->assign(layer, experts_, {members, slots});
   });
 }
 

@@ -27,6 +27,6 @@ std::vector<std::vector<int32_t>> holdersOf(const Napi::Value& holderOffsets, co
 std::vector<double> speedOf(const Napi::Value& value);
 /** AddonPolicy of addon-types.ts. Throws Failure. */
 std::unique_ptr<LoadPolicy> policyOf(const Napi::Value& policy, std::vector<std::vector<int32_t>> holders,
-                                     std::vector<double> speed);
+                                     std::vector<double> speed, int32_t layers);
 
 }  // namespace conclave

@@ -53,6 +53,7 @@ GroupMemberObject::GroupMemberObject(const Napi::CallbackInfo& info) : Napi::Obj
   guarded(info.Env(), [&] {
     const ModelSessionObject& object = ModelSessionObject::of(info[0]);
     session_ = Napi::Persistent(info[0].As<Napi::Object>());
+    const int32_t layers = object.open().shape().moeLayers;
     const Napi::Object options = objectOf(info[1], "options");
     const auto integer = [&](const char* name) { return int32Of(options.Get(name), name); };
     const GroupMember::Place place{integer("me"), integer("leader"), integer("members")};
@@ -61,7 +62,7 @@ GroupMemberObject::GroupMemberObject(const Napi::CallbackInfo& info) : Napi::Obj
     auto exchange =
         std::make_unique<FrameExchange>(stringOf(options.Get("name"), "name"), uint32Of(options.Get("epoch"), "epoch"),
                                         exchangeStreamsOf(options, place.members));
-    std::unique_ptr<LoadPolicy> policy = policyOf(options.Get("policy"), holders, speed);
+    std::unique_ptr<LoadPolicy> policy = policyOf(options.Get("policy"), holders, speed, layers);
     const bool centralized = options.Get("centralized").ToBoolean();
     // After the options: reading an object may run JavaScript.
     const ModelSession& session = object.open();

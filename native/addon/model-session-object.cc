@@ -66,7 +66,7 @@ Napi::Function ModelSessionObject::define(Napi::Env env) {
   return DefineClass(
       env, "ModelSession",
       {InstanceMethod<&ModelSessionObject::attach>("attach"),
-       InstanceMethod<&ModelSessionObject::detachExpert>("detachExpert"),
+       InstanceMethod<&ModelSessionObject::detachExperts>("detachExperts"),
        InstanceMethod<&ModelSessionObject::step>("step"), InstanceMethod<&ModelSessionObject::groupStep>("groupStep"),
        InstanceMethod<&ModelSessionObject::serveExperts>("serveExperts"),
        InstanceMethod<&ModelSessionObject::numericsClass>("numericsClass"),
@@ -121,8 +121,8 @@ void ModelSessionObject::attach(const Napi::CallbackInfo& info) {
   });
 }
 
-void ModelSessionObject::detachExpert(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { open().detachExpert(int32Of(info[0], "expert")); });
+void ModelSessionObject::detachExperts(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { open().detachExperts(int32sOf(info[0], "ids")); });
 }
 
 ModelSession& ModelSessionObject::idle() const {

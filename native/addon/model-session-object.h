@@ -39,7 +39,7 @@ class ModelSessionObject : public Napi::ObjectWrap<ModelSessionObject> {
   };
 
   void attach(const Napi::CallbackInfo& info);
-  void detachExpert(const Napi::CallbackInfo& info);
+  void detachExperts(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value groupStep(const Napi::CallbackInfo& info);
   Napi::Value serveExperts(const Napi::CallbackInfo& info);

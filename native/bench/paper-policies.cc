@@ -16,18 +16,19 @@ void moveToEnd(std::vector<int32_t>& order, int32_t expert) {
 
 }  // namespace
 
-DealtExperts::DealtExperts(Holders holders, int32_t members, int32_t topK)
-    : holders_(std::move(holders)), members_(members), topK_(topK) {
+DealtExperts::DealtExperts(Holders holders, PaperGroup group)
+    : holders_(std::move(holders)), members_(group.members), topK_(group.topK), layers_(group.layers) {
   std::map<std::vector<int32_t>, size_t> groups;
   for (const std::vector<int32_t>& of : holders_) {
-    require(std::ranges::all_of(of, [&](int32_t member) { return member >= 0 && member < members; }),
+    require(std::ranges::all_of(of, [&](int32_t member) { return member >= 0 && member < members_; }),
             "holders must be members");
     groupOf_.push_back(groups.emplace(of, groups.size()).first->second);
   }
   turn_.resize(groups.size());
 }
 
-void DealtExperts::assign(std::span<const int32_t> experts, std::span<int32_t> members) {
+void DealtExperts::assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) {
+  require(layer >= 0 && layer < layers_, "there is no such layer");
   for (size_t slot = 0; slot < experts.size(); ++slot) {
     if (slot % static_cast<size_t>(topK_) == 0) std::ranges::fill(turn_, 0);
     require(experts[slot] >= 0 && experts[slot] < this->experts(), "there is no such expert");
@@ -55,11 +56,11 @@ std::vector<std::vector<bool>> DealtExperts::given(std::span<const int32_t> expe
   return given;
 }
 
-BusyFull::BusyFull(Holders holders, int32_t members, int32_t topK)
-    : DealtExperts(std::move(holders), members, topK), held_(held()), extra_(held_.size()) {}
+BusyFull::BusyFull(Holders holders, PaperGroup group)
+    : DealtExperts(std::move(holders), group), held_(held()), extra_(held_.size()) {}
 
-void BusyFull::assign(std::span<const int32_t> experts, std::span<int32_t> members) {
-  DealtExperts::assign(experts, members);
+void BusyFull::assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) {
+  DealtExperts::assign(layer, experts, members);
   const auto given = this->given(experts, members);
   extra_ = held_;
   for (size_t member = 0; member < extra_.size(); ++member) {
@@ -67,18 +68,17 @@ void BusyFull::assign(std::span<const int32_t> experts, std::span<int32_t> membe
   }
 }
 
-LeastRecentlyUsed::LeastRecentlyUsed(Holders holders, int32_t members, int32_t topK, int32_t layers)
-    : DealtExperts(std::move(holders), members, topK),
-      order_(static_cast<size_t>(layers), held()),
-      extra_(static_cast<size_t>(members)) {}
+LeastRecentlyUsed::LeastRecentlyUsed(Holders holders, PaperGroup group)
+    : DealtExperts(std::move(holders), group),
+      order_(static_cast<size_t>(group.layers), held()),
+      extra_(static_cast<size_t>(group.members)) {}
 
-void LeastRecentlyUsed::assign(std::span<const int32_t> experts, std::span<int32_t> members) {
-  DealtExperts::assign(experts, members);
+void LeastRecentlyUsed::assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) {
+  DealtExperts::assign(layer, experts, members);
   const auto given = this->given(experts, members);
   const auto countOf = [](const std::vector<bool>& of) { return std::ranges::count(of, true); };
   const auto busiest = countOf(*std::ranges::max_element(given, {}, countOf));
-  Holders& order = order_[layer_];
-  layer_ = (layer_ + 1) % order_.size();
+  Holders& order = order_[static_cast<size_t>(layer)];
   for (size_t member = 0; member < order.size(); ++member) {
     std::vector<int32_t>& recent = order[member];
     for (int32_t expert = 0; expert < this->experts(); ++expert) {
@@ -91,12 +91,12 @@ void LeastRecentlyUsed::assign(std::span<const int32_t> experts, std::span<int32
   }
 }
 
-ColdWeights::ColdWeights(Holders holders, int32_t members, int32_t topK, Files files)
-    : DealtExperts(std::move(holders), members, topK), files_(std::move(files)) {}
+ColdWeights::ColdWeights(Holders holders, PaperGroup group, Files files)
+    : DealtExperts(std::move(holders), group), files_(std::move(files)) {}
 
-void ColdWeights::assign(std::span<const int32_t> experts, std::span<int32_t> members) {
+void ColdWeights::assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) {
   for (const auto& file : files_) file->release(0, file->size());
-  DealtExperts::assign(experts, members);
+  DealtExperts::assign(layer, experts, members);
 }
 
 }  // namespace conclave

@@ -1,5 +1,5 @@
 // The policies of arXiv 2506.23635 that decide what each node computes in a layer, for benches to compare with
-// ExpertAssigner. The experts lie in fixed groups, each held as a whole by every one of its members.
+// ExpertAssigner. The experts lie in fixed groups, each held as a whole by every one of its members, in all layers alike.
 #pragma once
 #include <memory>
 #include <string>
@@ -12,13 +12,18 @@ namespace conclave {
 
 using Holders = std::vector<std::vector<int32_t>>;
 
+struct PaperGroup {
+  int32_t members, topK, layers;
+};
+
 /** L_R's dealing: of each row, the selected experts of a group go to its members in turn. */
 class DealtExperts : public LoadPolicy {
  public:
-  /** Experts with the same holders are a group. Throws Failure invalidArgument for a holder that is no member. */
-  DealtExperts(Holders holders, int32_t members, int32_t topK);
+  /** holders: [experts]. Those with the same are a group. Throws Failure invalidArgument for one that is no member. */
+  DealtExperts(Holders holders, PaperGroup group);
 
-  void assign(std::span<const int32_t> experts, std::span<int32_t> members) override;
+  void assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) override;
+  int32_t layers() const override { return layers_; }
   int32_t experts() const override { return static_cast<int32_t>(holders_.size()); }
   int32_t members() const override { return members_; }
 
@@ -30,7 +35,7 @@ class DealtExperts : public LoadPolicy {
 
  private:
   const Holders holders_;
-  const int32_t members_, topK_;
+  const int32_t members_, topK_, layers_;
   std::vector<size_t> groupOf_;  // [experts]
   std::vector<size_t> turn_;     // [groups]
 };
@@ -38,8 +43,8 @@ class DealtExperts : public LoadPolicy {
 /** L_B, busy full loading: every member computes all that it holds. */
 class BusyFull : public DealtExperts {
  public:
-  BusyFull(Holders holders, int32_t members, int32_t topK);
-  void assign(std::span<const int32_t> experts, std::span<int32_t> members) override;
+  BusyFull(Holders holders, PaperGroup group);
+  void assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) override;
   std::span<const int32_t> extraExperts(int32_t member) const override { return extra_[static_cast<size_t>(member)]; }
 
  private:
@@ -50,14 +55,12 @@ class BusyFull : public DealtExperts {
 /** L_R: every member computes as many experts as the busiest, adding those that it computed longest ago. */
 class LeastRecentlyUsed : public DealtExperts {
  public:
-  /** Is asked about the layers in turn. */
-  LeastRecentlyUsed(Holders holders, int32_t members, int32_t topK, int32_t layers);
-  void assign(std::span<const int32_t> experts, std::span<int32_t> members) override;
+  LeastRecentlyUsed(Holders holders, PaperGroup group);
+  void assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) override;
   std::span<const int32_t> extraExperts(int32_t member) const override { return extra_[static_cast<size_t>(member)]; }
 
  private:
   std::vector<Holders> order_;  // [layers][members][...experts], the one computed longest ago first
-  size_t layer_ = 0;
   Holders extra_;
 };
 
@@ -69,8 +72,8 @@ class LeastRecentlyUsed : public DealtExperts {
 class ColdWeights : public DealtExperts {
  public:
   using Files = std::vector<std::shared_ptr<const MappedFile>>;
-  ColdWeights(Holders holders, int32_t members, int32_t topK, Files files);
-  void assign(std::span<const int32_t> experts, std::span<int32_t> members) override;
+  ColdWeights(Holders holders, PaperGroup group, Files files);
+  void assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) override;
 
  private:
   const Files files_;

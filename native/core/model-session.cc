@@ -43,22 +43,22 @@ ModelSession::~ModelSession() {
 
 void ModelSession::attach(const std::shared_ptr<const MappedFile>& file, const std::vector<WeightSection>& sections) {
   const auto lock = lockWeights();
-  ModelWeights weights = weights_;
-  weights.attach(file, sections);
-  hold(std::move(weights));
+  hold(weights_.attach(file, sections));
 }
 
-void ModelSession::detachExpert(int32_t expert) {
+void ModelSession::detachExperts(std::span<const int32_t> ids) {
   const auto lock = lockWeights();
-  ModelWeights weights = weights_;
-  weights.detachExpert(expert);
-  hold(std::move(weights));
+  hold(weights_.detachExperts(ids));
 }
 
 // What the backend refuses to hold is not attached either.
-void ModelSession::hold(ModelWeights weights) {
-  backend_->hold(weights);
-  weights_ = std::move(weights);
+void ModelSession::hold(ModelWeights::Replaced before) {
+  try {
+    backend_->hold(weights_);
+  } catch (...) {
+    weights_.restore(std::move(before));
+    throw;
+  }
 }
 
 const std::vector<double>& ModelSession::routingCounts() const {
@@ -189,7 +189,7 @@ void ModelSession::checkWork(const ExpertWork& work) const {
           "there are more slots than rows times experts per row");
   for (size_t i = 0; i < work.rows.size(); ++i) {
     require(work.rows[i] >= 0 && work.rows[i] < rows, "there is no row " + std::to_string(work.rows[i]));
-    weights_.requireExpert(work.experts[i]);
+    weights_.requireExpert(work.layer, work.experts[i]);
   }
 }
 

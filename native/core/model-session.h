@@ -54,7 +54,8 @@ class ModelSession {
 
   // Not while a call computes. Throw Failure, and change nothing then.
   void attach(const std::shared_ptr<const MappedFile>& file, const std::vector<WeightSection>& sections);
-  void detachExpert(int32_t expert);
+  /** ids: index of the MoE layer * experts + expert. */
+  void detachExperts(std::span<const int32_t> ids);
   const std::vector<double>& routingCounts() const;
 
   // Each checks its arguments (throws Failure, and changes nothing), then runs on the session's thread. One at a time.
@@ -111,7 +112,7 @@ class ModelSession {
     Done done;
   };
 
-  void hold(ModelWeights weights);
+  void hold(ModelWeights::Replaced before);
   float* memoryFor(const LogitsOutput& output, const StepBatch& batch);
   void use(const LogitsOutput& output, const float* logits);
   void start(std::function<void()> compute, Done done, bool waiting = false);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "failure.h"
 #include "panel-layout.h"
@@ -42,8 +43,7 @@ int64_t bytesOf(const RequiredWeight& weight, const WeightFormat& format) {
 
 }  // namespace
 
-ModelWeights::ModelWeights(const ModelDescription& description)
-    : shape_(description.shape()), expertHere_(static_cast<size_t>(shape_.experts)) {
+ModelWeights::ModelWeights(const ModelDescription& description) : shape_(description.shape()) {
   required_.push_back(modelWeights(description));
   size_t experts = 0;
   for (int32_t layer = 0; layer < shape_.layers; ++layer) {
@@ -51,30 +51,61 @@ ModelWeights::ModelWeights(const ModelDescription& description)
     required_.push_back(layerWeights(description, block));
     requiredOfExperts_.push_back(block.moe() == nullptr ? std::vector<RequiredWeight>()
                                                         : expertWeights(description, *block.moe()));
-    firstExpert_.push_back(experts);
-    if (block.moe() != nullptr) experts += static_cast<size_t>(shape_.experts);
+    firstId_.push_back(experts);
+    if (block.moe() == nullptr) continue;
+    layerOf_.push_back(layer);
+    experts += static_cast<size_t>(shape_.experts);
   }
   shared_.resize(required_.size());
   experts_.resize(experts);
-  findMissing();
+  expertHere_.resize(experts);
+  missing_ = firstMissing();
 }
 
-void ModelWeights::attach(const std::shared_ptr<const MappedFile>& file, const std::vector<WeightSection>& sections) {
+ModelWeights::Replaced ModelWeights::attach(const std::shared_ptr<const MappedFile>& file,
+                                            const std::vector<WeightSection>& sections) {
   for (const WeightSection& section : sections) check(*file, section);
+  Replaced replaced;
   for (const WeightSection& section : sections) {
+    keepOld(section, replaced);
     const int64_t bytes = bytesOf(check(*file, section), section.format);
-    const Weight weight{file->range(section.offset, bytes), section.format, section.outputs, section.inputs, bytes};
-    if (section.expert == noExpert) {
-      Held<weightRoleCount>& held = shared_[static_cast<size_t>(section.layer + 1)];
-      held.byRole[indexOf(section.role)] = weight;
-      held.file = file;
-    } else {
-      Held<expertRoleCount>& held = experts_[expertIndex(section.layer, section.expert)];
-      held.byRole[expertRole(section.role)] = weight;
-      held.file = file;
-    }
+    put(section, file, {file->range(section.offset, bytes), section.format, section.outputs, section.inputs, bytes});
   }
-  findMissing();
+  findMissing(replaced);
+  return replaced;
+}
+
+// Sections of one owner follow each other in a table: what was there is kept once, or more often, the first counting.
+void ModelWeights::keepOld(const WeightSection& section, Replaced& replaced) const {
+  const auto keep = [](auto& kept, size_t owner, const auto& held) {
+    if (kept.empty() || kept.back().first != owner) kept.emplace_back(owner, held);
+  };
+  if (section.expert == noExpert) {
+    const size_t owner = static_cast<size_t>(section.layer + 1);
+    keep(replaced.shared, owner, shared_[owner]);
+  } else {
+    const size_t owner = idOf(section.layer, section.expert);
+    keep(replaced.experts, owner, experts_[owner]);
+  }
+}
+
+void ModelWeights::put(const WeightSection& section, const std::shared_ptr<const MappedFile>& file,
+                       const Weight& weight) {
+  if (section.expert == noExpert) {
+    Held<weightRoleCount>& held = shared_[static_cast<size_t>(section.layer + 1)];
+    held.byRole[indexOf(section.role)] = weight;
+    held.file = file;
+  } else {
+    Held<expertRoleCount>& held = experts_[idOf(section.layer, section.expert)];
+    held.byRole[expertRole(section.role)] = weight;
+    held.file = file;
+  }
+}
+
+void ModelWeights::restore(Replaced&& replaced) {
+  for (auto old = replaced.shared.rbegin(); old != replaced.shared.rend(); ++old) shared_[old->first] = old->second;
+  for (auto old = replaced.experts.rbegin(); old != replaced.experts.rend(); ++old) experts_[old->first] = old->second;
+  findMissing(replaced);
 }
 
 const std::vector<RequiredWeight>& ModelWeights::requiredOf(const WeightSection& section) const {
@@ -108,18 +139,24 @@ const RequiredWeight& ModelWeights::check(const MappedFile& file, const WeightSe
   return *required;
 }
 
-void ModelWeights::detachExpert(int32_t expert) {
-  require(expert >= 0 && expert < shape_.experts, "there is no expert " + std::to_string(expert));
-  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
-    if (hasExperts(layer)) experts_[expertIndex(layer, expert)] = {};
+ModelWeights::Replaced ModelWeights::detachExperts(std::span<const int32_t> ids) {
+  for (const int32_t id : ids) {
+    require(id >= 0 && static_cast<size_t>(id) < experts_.size(), "there is no expert of id " + std::to_string(id));
   }
-  findMissing();
+  Replaced replaced;
+  for (const int32_t id : ids) {
+    const size_t owner = static_cast<size_t>(id);
+    replaced.experts.emplace_back(owner, std::exchange(experts_[owner], {}));
+  }
+  findMissing(replaced);
+  return replaced;
 }
 
 std::vector<std::shared_ptr<const MappedFile>> ModelWeights::files() const {
   std::vector<std::shared_ptr<const MappedFile>> files;
   const auto list = [&](const std::shared_ptr<const MappedFile>& file) {
-    if (file != nullptr && std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
+    if (file == nullptr || (!files.empty() && files.back() == file)) return;
+    if (std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
   };
   for (const auto& held : shared_) list(held.file);
   for (const auto& held : experts_) list(held.file);
@@ -144,9 +181,14 @@ std::vector<WeightFormat> ModelWeights::matrixFormats() const {
   return formats;
 }
 
-void ModelWeights::findMissing() {
-  missing_ = firstMissing();
-  for (int32_t e = 0; e < shape_.experts; ++e) expertHere_[static_cast<size_t>(e)] = isHere(e);
+// Looks where something has changed.
+void ModelWeights::findMissing(const Replaced& replaced) {
+  if (!replaced.shared.empty()) missing_ = firstMissing();
+  for (const auto& [id, old] : replaced.experts) {
+    const bool here = isHere(id);
+    if (here != expertHere_[id]) expertsHere_ += here ? size_t{1} : size_t(-1);
+    expertHere_[id] = here;
+  }
 }
 
 const char* ModelWeights::firstMissing() const {
@@ -158,18 +200,25 @@ const char* ModelWeights::firstMissing() const {
   return nullptr;
 }
 
-bool ModelWeights::isHere(int32_t expert) const {
-  for (int32_t layer = 0; layer < shape_.layers; ++layer) {
-    for (const RequiredWeight& weight : requiredOfExperts_[static_cast<size_t>(layer)]) {
-      if (ofExpert(layer, expert, weight.role).data == nullptr) return false;
-    }
-  }
-  return true;
+bool ModelWeights::isHere(size_t id) const {
+  const size_t layer = static_cast<size_t>(layerOf_[id / static_cast<size_t>(shape_.experts)]);
+  const auto& required = requiredOfExperts_[layer];
+  return std::all_of(required.begin(), required.end(), [&](const RequiredWeight& weight) {
+    return experts_[id].byRole[expertRole(weight.role)].data != nullptr;
+  });
+}
+
+std::string ModelWeights::nameOfId(size_t id) const {
+  const size_t experts = static_cast<size_t>(shape_.experts);
+  return "expert " + std::to_string(id % experts) + " of layer " + std::to_string(layerOf_[id / experts]);
 }
 
 void ModelWeights::requireComplete() const {
   requireShared();
-  for (int32_t e = 0; e < shape_.experts; ++e) requireExpert(e);
+  if (expertsHere_ == experts_.size()) return;
+  const auto absent = std::find(expertHere_.begin(), expertHere_.end(), false);
+  const size_t id = static_cast<size_t>(absent - expertHere_.begin());
+  throw Failure(FailureCode::invalidArgument, nameOfId(id) + " is not attached");
 }
 
 void ModelWeights::requireShared() const {
@@ -178,11 +227,12 @@ void ModelWeights::requireShared() const {
                 std::string("the shared weights are not attached: ") + missing_ + " is missing");
 }
 
-void ModelWeights::requireExpert(int32_t expert) const {
+void ModelWeights::requireExpert(int32_t index, int32_t expert) const {
   const bool exists = expert >= 0 && expert < shape_.experts;
-  if (exists && expertHere_[static_cast<size_t>(expert)]) return;
-  throw Failure(FailureCode::invalidArgument, exists ? "expert " + std::to_string(expert) + " is not attached"
-                                                     : "there is no expert " + std::to_string(expert));
+  const size_t id = exists ? static_cast<size_t>(index * shape_.experts + expert) : 0;
+  if (exists && expertHere_[id]) return;
+  throw Failure(FailureCode::invalidArgument,
+                exists ? nameOfId(id) + " is not attached" : "there is no expert " + std::to_string(expert));
 }
 
 }  // namespace conclave

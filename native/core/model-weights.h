@@ -1,10 +1,14 @@
-// Where a session finds its weights: a table of sections of mapped packs, looked up by layer, expert and role. A
-// session holds the files as long as it points into them.
+// Where a session finds its weights: a table of sections of mapped files, looked up by layer, expert and role. A
+// session holds the files as long as it points into them. The id of an expert is index * experts + expert, where index
+// counts the MoE layers.
 #pragma once
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "mapped-file.h"
@@ -33,20 +37,34 @@ struct Weight {
 };
 
 class ModelWeights {
+  template <size_t Roles>
+  struct Held {
+    std::array<Weight, Roles> byRole;
+    std::shared_ptr<const MappedFile> file;
+  };
+
  public:
   explicit ModelWeights(const ModelDescription& description);
 
-  /** Takes in every section of a pack. Throws Failure naming the section at fault, and changes nothing then. */
-  void attach(const std::shared_ptr<const MappedFile>& file, const std::vector<WeightSection>& sections);
-  /** Forgets an expert in all layers and lets go of its files. Throws Failure when there is no such expert. */
-  void detachExpert(int32_t expert);
+  /** What a change replaced, by owner. */
+  struct Replaced {
+    std::vector<std::pair<size_t, Held<weightRoleCount>>> shared;
+    std::vector<std::pair<size_t, Held<expertRoleCount>>> experts;
+  };
+
+  /** Takes in sections of a file. Throws Failure naming the section at fault, and changes nothing then. */
+  Replaced attach(const std::shared_ptr<const MappedFile>& file, const std::vector<WeightSection>& sections);
+  /** Forgets experts, by id, and lets go of their files. Throws Failure when there is no such expert. */
+  Replaced detachExperts(std::span<const int32_t> ids);
+  /** Undoes the latest change. */
+  void restore(Replaced&& replaced);
 
   /** Throws Failure naming what is missing for a step that runs every layer here. */
   void requireComplete() const;
   /** Throws Failure naming what is missing of everything but experts. */
   void requireShared() const;
-  /** Throws Failure unless there is such an expert and it is here, in every MoE layer. */
-  void requireExpert(int32_t expert) const;
+  /** Throws Failure unless there is such an expert and it is here. index: of a MoE layer, counted among those. */
+  void requireExpert(int32_t index, int32_t expert) const;
 
   /** The packs attached now, each once. */
   std::vector<std::shared_ptr<const MappedFile>> files() const;
@@ -60,37 +78,36 @@ class ModelWeights {
   }
   /** layer: a MoE layer. */
   const Weight& ofExpert(int32_t layer, int32_t expert, WeightRole role) const {
-    return experts_[expertIndex(layer, expert)].byRole[expertRole(role)];
+    return experts_[idOf(layer, expert)].byRole[expertRole(role)];
   }
 
   static constexpr int32_t noLayer = -1, noExpert = -1;
 
  private:
-  template <size_t Roles>
-  struct Held {
-    std::array<Weight, Roles> byRole;
-    std::shared_ptr<const MappedFile> file;
-  };
-
   const std::vector<RequiredWeight>& requiredOf(const WeightSection& section) const;
   const RequiredWeight& check(const MappedFile& file, const WeightSection& section) const;
-  size_t expertIndex(int32_t layer, int32_t expert) const {
-    return firstExpert_[static_cast<size_t>(layer)] + static_cast<size_t>(expert);
+  size_t idOf(int32_t layer, int32_t expert) const {
+    return firstId_[static_cast<size_t>(layer)] + static_cast<size_t>(expert);
   }
   bool hasExperts(int32_t layer) const { return !requiredOfExperts_[static_cast<size_t>(layer)].empty(); }
-  void findMissing();
+  void put(const WeightSection& section, const std::shared_ptr<const MappedFile>& file, const Weight& weight);
+  void keepOld(const WeightSection& section, Replaced& replaced) const;
+  void findMissing(const Replaced& replaced);
   const char* firstMissing() const;
-  bool isHere(int32_t expert) const;
+  bool isHere(size_t id) const;
+  std::string nameOfId(size_t id) const;
 
   ModelShape shape_;
   std::vector<std::vector<RequiredWeight>> required_;           // of the model, then of each layer
   std::vector<std::vector<RequiredWeight>> requiredOfExperts_;  // [layers]; empty for dense ones
-  std::vector<size_t> firstExpert_;                             // [layers]
+  std::vector<int32_t> layerOf_;                                // [MoE layers]: among all
+  std::vector<size_t> firstId_;                                 // [layers]
   std::vector<Held<weightRoleCount>> shared_;                   // of the model, then of each layer
   std::vector<Held<expertRoleCount>> experts_;                  // [MoE layers, experts]
   // What attached sections leave open.
   const char* missing_ = nullptr;
-  std::vector<bool> expertHere_;  // [experts]: in every MoE layer
+  std::vector<bool> expertHere_;  // [MoE layers, experts]
+  size_t expertsHere_ = 0;
 };
 
 }  // namespace conclave

@@ -36,7 +36,7 @@ CentralizedLeader::CentralizedLeader(const ModelShape& shape, Place place, std::
     : GroupMember(shape, place, std::move(policy), std::move(exchange)),
       holders_(std::move(holders)),
       speed_(std::move(speed)),
-      withoutSuspects_(holders_, speed_) {
+      withoutSuspects_(holders_, speed_, shape.moeLayers) {
   requireOfGroup(withoutSuspects_);
 }
 
@@ -45,8 +45,8 @@ void CentralizedLeader::begin(int32_t rows) {
   avoid(order_.suspects);
 }
 
-void CentralizedLeader::assign() {
-  withHolders([&] { work_.assign(policy()); });
+void CentralizedLeader::assign(int32_t layer) {
+  withHolders([&] { work_.assign(layer, policy()); });
 }
 
 void CentralizedLeader::runExperts(const Layer& layer) {
@@ -144,7 +144,7 @@ void CentralizedLeader::handOver(const Layer& layer, const std::vector<int32_t>&
 void CentralizedLeader::reassign(const Layer& layer, const std::vector<int32_t>& slots) {
   std::vector<int32_t> experts, members(slots.size());
   for (const int32_t slot : slots) experts.push_back(work_.experts()[static_cast<size_t>(slot)]);
-  withHolders([&] { policy().assign(experts, members); });
+  withHolders([&] { policy().assign(layer.index, experts, members); });
   for (int32_t member = 0; member < place_.members; ++member) {
     std::vector<int32_t> share;
     for (size_t i = 0; i < slots.size(); ++i) {
@@ -185,7 +185,7 @@ void CentralizedLeader::avoid(std::vector<int32_t> suspects) {
   suspects.erase(std::unique(suspects.begin(), suspects.end()), suspects.end());
   if (suspects == suspects_) return;
   suspects_ = std::move(suspects);
-  withoutSuspects_ = ExpertAssigner(without(holders_, suspects_), speed_);
+  withoutSuspects_ = ExpertAssigner(without(holders_, suspects_), speed_, shape_.moeLayers);
 }
 
 template <typename Assign>

@@ -32,7 +32,7 @@ class CentralizedLeader : public GroupMember {
 
   void begin(int32_t rows) override;
   std::byte* hidden() override { return hidden_.data(); }
-  void assign() override;
+  void assign(int32_t layer) override;
   void runExperts(const Layer& layer) override;
   void giveOut(int32_t layer);
   void send(int32_t layer, int32_t member, std::vector<int32_t> slots, std::span<const int32_t> extra);

@@ -28,8 +28,8 @@ Contribution DecentralizedMember::contribution() const {
   return GroupMember::contribution();
 }
 
-void DecentralizedMember::assign() {
-  work_.assign(*policy_);
+void DecentralizedMember::assign(int32_t layer) {
+  work_.assign(layer, *policy_);
   digest_ = work_.digest();
 }
 

@@ -17,7 +17,7 @@ class DecentralizedMember : public GroupMember {
  private:
   void begin(int32_t rows) override;
   Contribution contribution() const override;
-  void assign() override;
+  void assign(int32_t layer) override;
   void runExperts(const Layer& layer) override;
   void allToAll(const Layer& layer);
   void toLeader(const Layer& layer);

@@ -1,6 +1,7 @@
 #include "expert-assigner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -19,6 +20,11 @@ constexpr size_t most = std::numeric_limits<int32_t>::max();
 int32_t piecesOf(int32_t rows) { return (rows - 1) / pieceRows + 1; }
 
 // Not by require(), which writes its message even where all is well.
+Failure noSuchLayer(int32_t layer, int32_t layers) {
+  return {FailureCode::invalidArgument,
+          "layer " + std::to_string(layer) + " does not exist; there are " + std::to_string(layers)};
+}
+
 Failure wrongSlots(size_t experts, size_t members) {
   return {FailureCode::invalidArgument,
           std::to_string(experts) + " slots cannot have " + std::to_string(members) + " members"};
@@ -31,31 +37,40 @@ Failure noSuchExpert(int32_t expert, size_t experts) {
 
 }  // namespace
 
-ExpertAssigner::ExpertAssigner(std::vector<std::vector<int32_t>> holders, std::vector<double> speed) {
-  const size_t experts = holders.size(), members = speed.size();
-  require(experts <= most && members <= most && experts * members <= most, "there are too many experts and members");
+ExpertAssigner::ExpertAssigner(std::vector<std::vector<int32_t>> holders, std::vector<double> speed, int32_t layers)
+    : holders_(std::move(holders)), layers_(layers) {
+  const size_t all = holders_.size(), members = speed.size();
+  require(layers >= 1 && all % static_cast<size_t>(layers) == 0, "every layer must have as many experts");
+  require(all <= most && members <= most && all * members <= most, "there are too many experts and members");
   for (const double pieces : speed) {
-    require(pieces > 0, "speeds must be positive");
-    members_.push_back({1 / pieces});
+    require(pieces > 0 && std::isfinite(pieces), "speeds must be positive");
+    // Whole numbers where all are alike, whatever the unit.
+    members_.push_back({speed.front() / pieces});
   }
-  for (std::vector<int32_t>& of : holders) {
+  for (const std::vector<int32_t>& of : holders_) {
     for (const int32_t holder : of) {
       require(holder >= 0 && static_cast<size_t>(holder) < members,
               "holders must be members, below " + std::to_string(members) + ", but one is " + std::to_string(holder));
     }
-    experts_.push_back({std::move(of)});
   }
-  pieces_.resize(experts * members);
-  selected_.reserve(experts);
+  experts_.resize(all / static_cast<size_t>(layers));
+  pieces_.resize(experts_.size() * members);
+  selected_.reserve(experts_.size());
   reached_.reserve(members);
 }
 
-void ExpertAssigner::assign(std::span<const int32_t> experts, std::span<int32_t> members) {
+void ExpertAssigner::assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) {
+  if (layer < 0 || layer >= layers_) throw noSuchLayer(layer, layers_);
   if (experts.size() != members.size() || experts.size() > most) throw wrongSlots(experts.size(), members.size());
   forget();
+  ofLayer_ = std::span(holders_).subspan(static_cast<size_t>(layer) * experts_.size(), experts_.size());
   count(experts);
-  for (const int32_t expert : selected_) {
-    for (int32_t piece = piecesOf(expertAt(expert).rows); piece > 0; --piece) place(expert);
+  largest_ = evenShare();
+  // Those without a choice first: the others then go where room is left.
+  for (const bool choice : {false, true}) {
+    for (const int32_t expert : selected_) {
+      if ((holdersOf(expert).size() > 1) == choice) placeAll(expert);
+    }
   }
   for (size_t slot = 0; slot < experts.size(); ++slot) members[slot] = nextMember(experts[slot]);
 }
@@ -76,10 +91,24 @@ void ExpertAssigner::count(std::span<const int32_t> experts) {
   }
 }
 
-// Gives one piece of `expert` to a member, moving others' pieces between their holders where that helps.
+// What each member would take if all were busy for the same time: no assignment does better.
+double ExpertAssigner::evenShare() const {
+  double pieces = 0, speed = 0;
+  for (const int32_t expert : selected_) pieces += piecesOf(experts_[static_cast<size_t>(expert)].rows);
+  for (const Member& member : members_) speed += 1 / member.pieceTime;
+  return members_.empty() ? 0 : pieces / speed;
+}
+
+void ExpertAssigner::placeAll(int32_t expert) {
+  for (int32_t piece = piecesOf(expertAt(expert).rows); piece > 0; --piece) place(expert);
+}
+
+// Gives one piece of `expert` to a member, moving others' pieces between their holders where the largest load would
+// grow otherwise.
 void ExpertAssigner::place(int32_t expert) {
   int32_t member = leastLoaded(expert);
-  if (timeWithOneMore(member) > leastTime()) member = searchFrom(expert);
+  if (timeWithOneMore(member) > largest_ && timeWithOneMore(member) > leastTime()) member = searchFrom(expert);
+  largest_ = std::max(largest_, timeWithOneMore(member));
   ++memberAt(member).load;
   while (memberAt(member).from != startOfPath) {
     const int32_t moved = memberAt(member).by, giver = memberAt(member).from;
@@ -91,7 +120,7 @@ void ExpertAssigner::place(int32_t expert) {
 }
 
 int32_t ExpertAssigner::leastLoaded(int32_t expert) {
-  const std::vector<int32_t>& holders = expertAt(expert).holders;
+  const std::vector<int32_t>& holders = holdersOf(expert);
   if (holders.empty()) {
     throw Failure(FailureCode::unavailable, "No node holds expert " + std::to_string(expert) + ".");
   }
@@ -115,7 +144,8 @@ double ExpertAssigner::leastTime() const {
   return least;
 }
 
-// Breadth first over the members that a piece of `expert` can reach by pushing pieces on; -> the least loaded.
+// Breadth first over the members that a piece of `expert` can reach by pushing pieces on; -> the first that has room
+// without the largest load growing, else the least loaded.
 int32_t ExpertAssigner::searchFrom(int32_t expert) {
   for (Member& member : members_) member.from = notReached;
   reached_.clear();
@@ -124,6 +154,7 @@ int32_t ExpertAssigner::searchFrom(int32_t expert) {
   for (size_t next = 0; next < reached_.size(); ++next) {
     const int32_t member = reached_[next];
     if (timeWithOneMore(member) < timeWithOneMore(best)) best = member;
+    if (timeWithOneMore(best) <= largest_) break;
     for (const int32_t other : selected_) {
       if (piecesAt(other, member) > 0) reach(other, member);
     }
@@ -133,7 +164,7 @@ int32_t ExpertAssigner::searchFrom(int32_t expert) {
 
 // Notes the holders of `expert` not yet reached as reached from `from`.
 void ExpertAssigner::reach(int32_t expert, int32_t from) {
-  for (const int32_t holder : expertAt(expert).holders) {
+  for (const int32_t holder : holdersOf(expert)) {
     Member& member = memberAt(holder);
     if (member.from != notReached) continue;
     member.from = from;
@@ -145,9 +176,10 @@ void ExpertAssigner::reach(int32_t expert, int32_t from) {
 // The member of the expert's next row: its rows in order, dealt out by pieces of the same size to members in order.
 int32_t ExpertAssigner::nextMember(int32_t id) {
   Expert& expert = expertAt(id);
-  int64_t piece = int64_t{expert.done} * piecesOf(expert.rows) / expert.rows;
+  const bool whole = expert.rows <= pieceRows;
+  int64_t piece = whole ? 0 : int64_t{expert.done} * piecesOf(expert.rows) / expert.rows;
   ++expert.done;
-  for (const int32_t member : expert.holders) {
+  for (const int32_t member : holdersOf(id)) {
     piece -= piecesAt(id, member);
     if (piece < 0) return member;
   }

@@ -2,9 +2,11 @@
 // (row, rank). Every node computes the same answer from the same routing, so no announcement is needed.
 //
 // Work comes in pieces: an expert with the rows it computes while its weights are read once. Pieces weigh the same, so
-// this is a semi-matching of pieces to members; adding one piece at a time along the alternating path that ends at the
-// member with the least load keeps the largest load as small as any assignment can make it (Harvey, Ladner, Lovasz,
-// Tamir, "Semi-matchings for bipartite graphs and load balancing", 2006).
+// this is a flow of pieces to members whose capacity is the largest load so far, at first an even share. A piece that
+// finds its holders full takes an augmenting path, along which other pieces move on to their other holders. Without
+// such a path no assignment of the pieces so far has a load as small, and the least loaded member that the search
+// reached takes the piece: its new load is the smallest capacity that lets the piece in. So the largest load ends as
+// small as it can be.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -21,24 +23,21 @@ constexpr int32_t pieceRows = 16;
 class ExpertAssigner : public LoadPolicy {
  public:
   /**
-   * holders[e]: members that hold expert e, ascending. speed: [members], pieces in a unit of time, relative to each
-   * other. Throws Failure invalidArgument when a holder is no member or a speed is not positive.
+   * holders[layer * experts + e]: members that hold expert e of a layer, ascending. speed: [members], pieces in a unit
+   * of time, relative to each other. Throws Failure invalidArgument when a holder is no member, a speed is not
+   * positive, or there are not as many experts in every one of `layers`.
    */
-  ExpertAssigner(std::vector<std::vector<int32_t>> holders, std::vector<double> speed);
+  ExpertAssigner(std::vector<std::vector<int32_t>> holders, std::vector<double> speed, int32_t layers);
 
-  /**
-   * Writes the member of each slot. experts, members: [rows, topK], flat; they may not overlap. Throws Failure
-   * unavailable naming a selected expert without a holder, invalidArgument for one that does not exist.
-   */
-  void assign(std::span<const int32_t> experts, std::span<int32_t> members) override;
+  /** As LoadPolicy. The failure names a selected expert without a holder. */
+  void assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) override;
 
-  // Of the placement.
+  int32_t layers() const override { return layers_; }
   int32_t experts() const override { return static_cast<int32_t>(experts_.size()); }
   int32_t members() const override { return static_cast<int32_t>(members_.size()); }
 
  private:
   struct Expert {
-    std::vector<int32_t> holders;
     int32_t rows = 0;
     int32_t done = 0;  // rows that have their member
   };
@@ -52,6 +51,8 @@ class ExpertAssigner : public LoadPolicy {
 
   void forget();
   void count(std::span<const int32_t> experts);
+  double evenShare() const;
+  void placeAll(int32_t expert);
   void place(int32_t expert);
   int32_t leastLoaded(int32_t expert);
   double timeWithOneMore(int32_t member) const;
@@ -60,6 +61,7 @@ class ExpertAssigner : public LoadPolicy {
   void reach(int32_t expert, int32_t from);
   int32_t nextMember(int32_t expert);
 
+  const std::vector<int32_t>& holdersOf(int32_t expert) const { return ofLayer_[static_cast<size_t>(expert)]; }
   Expert& expertAt(int32_t expert) { return experts_[static_cast<size_t>(expert)]; }
   Member& memberAt(int32_t member) { return members_[static_cast<size_t>(member)]; }
   const Member& memberAt(int32_t member) const { return members_[static_cast<size_t>(member)]; }
@@ -67,6 +69,10 @@ class ExpertAssigner : public LoadPolicy {
     return pieces_[static_cast<size_t>(expert) * members_.size() + static_cast<size_t>(member)];
   }
 
+  std::vector<std::vector<int32_t>> holders_;  // [layers * experts][...members]
+  int32_t layers_;
+  std::span<const std::vector<int32_t>> ofLayer_;  // [experts][...members] of the layer at hand
+  double largest_ = 0;                             // of all members' times so far
   std::vector<Expert> experts_;
   std::vector<Member> members_;
   std::vector<int32_t> pieces_;    // [experts, members]

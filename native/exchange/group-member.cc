@@ -24,8 +24,9 @@ GroupMember::GroupMember(const ModelShape& shape, Place place, std::unique_ptr<L
 }
 
 void GroupMember::requireOfGroup(const LoadPolicy& policy) const {
-  require(policy.members() == place_.members && policy.experts() == shape_.experts,
-          "holders and speed must be of the model's experts and the group's members");
+  require(
+      policy.members() == place_.members && policy.experts() == shape_.experts && policy.layers() == shape_.moeLayers,
+      "holders and speed must be of the model's experts and the group's members");
 }
 
 GroupStepReport GroupMember::step(Backend& backend, const ModelWeights& weights, const StepBatch& batch,
@@ -60,7 +61,7 @@ void GroupMember::runLayers(Backend& backend, const ModelWeights& weights, const
   for (int32_t layer = 0; layer < shape_.moeLayers; ++layer) {
     const Clock::time_point start = Clock::now();
     backend.attend(batch, weights, layer, layer == 0 ? Contribution{} : contribution(), work_.attendResult(hidden()));
-    assign();
+    assign(layer);
     report_.attendSeconds += secondsSince(start);
     runExperts({backend, weights, layer});
   }

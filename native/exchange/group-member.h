@@ -93,7 +93,7 @@ class GroupMember {
   /** What the experts of the layer before contribute. */
   virtual Contribution contribution() const { return {work_.outputs(), nullptr}; }
   /** The layer is attended: who computes which slot. */
-  virtual void assign() = 0;
+  virtual void assign(int32_t layer) = 0;
   /** The layer's experts, here and elsewhere. */
   virtual void runExperts(const Layer& layer) = 0;
 

@@ -34,8 +34,8 @@ void LayerWork::runOwn(Backend& backend, const ModelWeights& weights, int32_t la
   ownSlots_ = slotsOf(me_);
   runRows_.clear();
   runExperts_.clear();
-  for (const int32_t slot : ownSlots_) add(weights, slot / topK_, experts_[static_cast<size_t>(slot)]);
-  for (const int32_t expert : extra) add(weights, 0, expert);
+  for (const int32_t slot : ownSlots_) add(weights, layer, slot / topK_, experts_[static_cast<size_t>(slot)]);
+  for (const int32_t expert : extra) add(weights, layer, 0, expert);
   own_.resize(runRows_.size() * rowBytes_);
   if (!runRows_.empty()) backend.runExperts(weights, layer, {runRows_, runExperts_}, nullptr, 0, own_.data());
   ownSeconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -45,14 +45,14 @@ std::vector<std::byte> LayerWork::run(Backend& backend, const ModelWeights& weig
                                       std::span<const int32_t> slots) {
   runRows_.clear();
   runExperts_.clear();
-  for (const int32_t slot : slots) add(weights, slot / topK_, experts_[static_cast<size_t>(slot)]);
+  for (const int32_t slot : slots) add(weights, layer, slot / topK_, experts_[static_cast<size_t>(slot)]);
   std::vector<std::byte> outputs(slots.size() * rowBytes_);
   backend.runExperts(weights, layer, {runRows_, runExperts_}, nullptr, 0, outputs.data());
   return outputs;
 }
 
-void LayerWork::add(const ModelWeights& weights, int32_t row, int32_t expert) {
-  weights.requireExpert(expert);
+void LayerWork::add(const ModelWeights& weights, int32_t layer, int32_t row, int32_t expert) {
+  weights.requireExpert(layer, expert);
   runRows_.push_back(row);
   runExperts_.push_back(expert);
 }

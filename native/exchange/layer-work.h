@@ -27,7 +27,7 @@ class LayerWork {
   // After attend.
 
   /** Gives each slot to a member. Throws what LoadPolicy::assign throws. */
-  void assign(LoadPolicy& policy) { policy.assign(experts_, members_); }
+  void assign(int32_t layer, LoadPolicy& policy) { policy.assign(layer, experts_, members_); }
   /** FNV-1a over experts and the bits of their weights: whether two members routed the layer alike. */
   uint32_t digest() const;
   /**
@@ -62,7 +62,7 @@ class LayerWork {
   void place(std::span<const int32_t> slots, const std::byte* body);
 
  private:
-  void add(const ModelWeights& weights, int32_t row, int32_t expert);
+  void add(const ModelWeights& weights, int32_t layer, int32_t row, int32_t expert);
   size_t slotCount(int32_t rows) const { return static_cast<size_t>(rows) * static_cast<size_t>(topK_); }
 
   const int32_t topK_, me_;

@@ -10,10 +10,11 @@ class LoadPolicy {
   virtual ~LoadPolicy() = default;
 
   /**
-   * Writes the member of each slot. experts, members: [rows, topK], flat; they may not overlap. Throws Failure
-   * unavailable for an expert that no member holds, invalidArgument for one that does not exist.
+   * Writes the member of each slot of a layer, counted among those with experts. experts, members: [rows, topK], flat;
+   * they may not overlap. Throws Failure unavailable for an expert that no member holds, invalidArgument for a layer or
+   * an expert that does not exist.
    */
-  virtual void assign(std::span<const int32_t> experts, std::span<int32_t> members) = 0;
+  virtual void assign(int32_t layer, std::span<const int32_t> experts, std::span<int32_t> members) = 0;
 
   /**
    * Experts that a member computes beside its slots of the latest assignment, with the step's first row; the outputs
@@ -21,7 +22,8 @@ class LoadPolicy {
    */
   virtual std::span<const int32_t> extraExperts(int32_t /*member*/) const { return {}; }
 
-  // Of the placement.
+  // Of the placement: experts of one layer.
+  virtual int32_t layers() const = 0;
   virtual int32_t experts() const = 0;
   virtual int32_t members() const = 0;
 };

@@ -19,7 +19,8 @@ interface GroupSummary {
 
 interface ExpertsView {
   readonly experts: readonly {
-    readonly id: number;
+    readonly layer: number;
+    readonly expert: number;
     readonly heldBy: readonly string[];
     readonly computedBy: readonly string[];
   }[];
@@ -80,8 +81,8 @@ describe('decentralized nodes that all hold everything', () => {
     await allTakePart(cluster(), 3);
     const { experts, load } = (await cluster().admin('GET', 'groups/main/experts')) as ExpertsView;
     assert.deepEqual(
-      experts.map(({ id }) => id),
-      [0, 1, 2, 3],
+      experts.map(({ layer, expert }) => `${layer} ${expert}`),
+      ['0 0', '0 1', '0 2', '0 3', '1 0', '1 1', '1 2', '1 3'],
     );
     for (const { heldBy, computedBy } of experts) assert.deepEqual([heldBy.length, computedBy.length], [3, 3]);
     assert.deepEqual(load === null ? null : load.map((layer) => layer.length), [4, 4]);

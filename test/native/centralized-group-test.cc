@@ -27,8 +27,8 @@ constexpr StepTimeout generous{20'000, 1, 0}, brief{2'000, 1, 0};
 bool holds(const std::vector<int32_t>& holders, int32_t member) { return std::ranges::count(holders, member) > 0; }
 
 void attachHeld(ModelSession& session, const RandomPack& pack, const Holders& holders, int32_t member) {
-  for (size_t expert = 0; expert < holders.size(); ++expert) {
-    if (holds(holders[expert], member)) pack.attachExpertTo(session, static_cast<int32_t>(expert));
+  for (size_t id = 0; id < holders.size(); ++id) {
+    if (holds(holders[id], member)) pack.attachIdTo(session, static_cast<int32_t>(id));
   }
 }
 
@@ -82,8 +82,8 @@ class Helper {
 
 std::vector<double> speeds(int32_t members) { return std::vector<double>(static_cast<size_t>(members), 1); }
 
-std::unique_ptr<LoadPolicy> leastLoad(const Holders& holders, int32_t members) {
-  return std::make_unique<ExpertAssigner>(holders, speeds(members));
+std::unique_ptr<LoadPolicy> leastLoad(const ModelDescription& model, const Holders& holders, int32_t members) {
+  return std::make_unique<ExpertAssigner>(holders, speeds(members), model.shape().moeLayers);
 }
 
 class Leader {
@@ -91,8 +91,8 @@ class Leader {
   Leader(const FakeRedis& server, const ModelDescription& model, const RandomPack& pack, const Holders& holders,
          int32_t members, std::unique_ptr<LoadPolicy> policy = nullptr)
       : session(model, limits, createCpuBackend(1, "")),
-        member(model.shape(), {0, 0, members}, policy == nullptr ? leastLoad(holders, members) : std::move(policy),
-               holders, speeds(members),
+        member(model.shape(), {0, 0, members},
+               policy == nullptr ? leastLoad(model, holders, members) : std::move(policy), holders, speeds(members),
                std::make_unique<FrameExchange>("leader", epoch, streamsOf(server, 0, members))) {
     pack.attachSharedTo(session);
     attachHeld(session, pack, holders, 0);
@@ -148,7 +148,7 @@ struct Three {
   Random random;
   ModelDescription model;
   RandomPack pack;
-  Holders holders{{1, 2}, {1, 2}};
+  Holders holders = inEveryLayer({{1, 2}, {1, 2}}, 2);
   Sequence sequence = randomSequence(random, model, 3, 0);
   std::vector<Part> parts{{&sequence, 0, 3}};
   std::vector<float> expected;
@@ -174,7 +174,7 @@ TEST("a centralized group's logits have the bits of one session's") {
     const int32_t members = random.between(1, 4), length = 50;
     const Sequence sequence = randomSequence(random, model, length, 0);
     Holders holders;
-    for (int32_t expert = 0; expert < model.shape().experts; ++expert) {
+    for (int32_t id = 0; id < model.shape().moeLayers * model.shape().experts; ++id) {
       std::vector<int32_t>& of = holders.emplace_back();
       for (int32_t member = 0; member < members; ++member) {
         if (random.below(2) == 0) of.push_back(member);
@@ -231,7 +231,7 @@ TEST("members under suspicion get no work") {
 
 TEST("a leader computes itself what others do not answer") {
   Three group;
-  group.holders = {{0, 1}, {0, 2}};
+  group.holders = inEveryLayer({{0, 1}, {0, 2}}, 2);
   Leader leader = group.leader();
   const GroupStepReport report = leader.start(group.parts, {1, brief}).get();
   CHECK(report.trouble == Trouble::none, shown(report));
@@ -241,8 +241,7 @@ TEST("a leader computes itself what others do not answer") {
 TEST("a member that cannot compute reports it, and its share goes to a replica at once") {
   Three group;
   Helper first = group.helper(1), second = group.helper(2);
-  first.session.detachExpert(0);
-  first.session.detachExpert(1);
+  first.session.detachExperts(std::vector<int32_t>{0, 1, 2, 3});
   Leader leader = group.leader();
   const GroupStepReport report = leader.start(group.parts, {1, generous}).get();
   CHECK(report.trouble == Trouble::none && report.replaced.size() == 1, shown(report));
@@ -253,7 +252,7 @@ TEST("a member that cannot compute reports it, and its share goes to a replica a
 
 TEST("an expert that only suspects hold ends the step, and names them") {
   Three group;
-  group.holders = {{1}, {2}};
+  group.holders = inEveryLayer({{1}, {2}}, 2);
   Helper second = group.helper(2);
   Leader leader = group.leader();
   const GroupStepReport late = leader.start(group.parts, {1, brief}).get();
@@ -356,7 +355,7 @@ TEST("a member serves on over a new connection when the old one ends") {
   });
   Helper member(server, group.model, group.pack, group.holders, 1, 2);
   CHECK(member.problem() == "The exchange: the connection was closed", member.problem());
-  group.holders = {{1}, {1}};
+  group.holders = inEveryLayer({{1}, {1}}, 2);
   Leader leader(server, group.model, group.pack, group.holders, 2);
   CHECK(leader.start(group.parts, {1, generous}).get().trouble == Trouble::none, "served");
   CHECK(equal(leader.logits, group.expected), "the bits of one session");
@@ -365,7 +364,7 @@ TEST("a member serves on over a new connection when the old one ends") {
 TEST("experts that a policy computes besides change no bit") {
   Three group;
   Helper first = group.helper(1), second = group.helper(2);
-  Leader leader = group.leader(std::make_unique<BusyFull>(group.holders, 3, 2));
+  Leader leader = group.leader(std::make_unique<BusyFull>(Holders{{1, 2}, {1, 2}}, PaperGroup{3, 2, 2}));
   const GroupStepReport report = leader.start(group.parts, {1, generous}).get();
   CHECK(report.trouble == Trouble::none, shown(report));
   CHECK(equal(leader.logits, group.expected), "the bits of one session");
@@ -375,12 +374,12 @@ TEST("experts that a policy computes besides change no bit") {
 
 TEST("experts come and go while a member waits for work") {
   Three group;
-  group.holders = {{1}, {1}};
-  Helper member(group.server, group.model, group.pack, {{1}, {}}, 1, 3);
+  group.holders = inEveryLayer({{1}, {1}}, 2);
+  Helper member(group.server, group.model, group.pack, {{1}, {}, {1}, {1}}, 1, 3);
   Leader leader = group.leader();
   CHECK(leader.start(group.parts, {1, generous}).get().trouble == Trouble::noHolder, "one is missing");
   member.problem();
-  group.pack.attachExpertTo(member.session, 1);
+  group.pack.attachIdTo(member.session, 1);
   CHECK(leader.start(group.parts, {2, generous}).get().trouble == Trouble::none, "it has come");
   CHECK(equal(leader.logits, group.expected), "the bits of one session");
 }

@@ -15,7 +15,6 @@
 
 using namespace conclave;
 using namespace conclave::test;
-using Holders = std::vector<std::vector<int32_t>>;
 using Trouble = GroupStepReport::Trouble;
 
 namespace {
@@ -32,11 +31,12 @@ class Node {
        int32_t me, int32_t members)
       : session_(model, limits, createCpuBackend(1, "")),
         member_(model.shape(), {me, 0, members},
-                std::make_unique<ExpertAssigner>(holders, std::vector<double>(static_cast<size_t>(members), 1)),
+                std::make_unique<ExpertAssigner>(holders, std::vector<double>(static_cast<size_t>(members), 1),
+                                                 model.shape().moeLayers),
                 std::make_unique<FrameExchange>("member", epoch, streamsOf(server, me, members))) {
     pack.attachSharedTo(session_);
-    for (size_t expert = 0; expert < holders.size(); ++expert) {
-      if (std::ranges::count(holders[expert], me) > 0) pack.attachExpertTo(session_, static_cast<int32_t>(expert));
+    for (size_t id = 0; id < holders.size(); ++id) {
+      if (std::ranges::count(holders[id], me) > 0) pack.attachIdTo(session_, static_cast<int32_t>(id));
     }
   }
 
@@ -96,10 +96,10 @@ struct Group {
   }
 };
 
-// Every member holds about half of the experts, and each expert has a holder.
-Holders randomHolders(Random& random, int32_t experts, int32_t members) {
+// Every member holds about half of the experts, and each expert has a holder; others in every layer.
+Holders randomHolders(Random& random, const ModelShape& shape, int32_t members) {
   Holders holders;
-  for (int32_t expert = 0; expert < experts; ++expert) {
+  for (int32_t id = 0; id < shape.moeLayers * shape.experts; ++id) {
     std::vector<int32_t>& of = holders.emplace_back();
     for (int32_t member = 0; member < members; ++member) {
       if (random.below(2) == 0) of.push_back(member);
@@ -122,7 +122,7 @@ struct Pair {
   RandomPack pack;
   Sequence sequence;
   FakeRedis server;
-  Node leader{server, model, pack, {{0}, {1}}, 0, 2};
+  Node leader{server, model, pack, inEveryLayer({{0}, {1}}, 2), 0, 2};
   std::vector<float> logits = std::vector<float>(static_cast<size_t>(3 * model.vocab));
 
   std::future<Node::Outcome> start(const StepTimeout& timeout = generous) {
@@ -160,7 +160,7 @@ TEST("a group's logits have the bits of one session's, in steps of few rows and 
     ModelSession alone(model, limits, createCpuBackend(1, ""));
     pack.attachTo(alone);
     FakeRedis server;
-    Group group(server, model, pack, randomHolders(random, model.shape().experts, members), members);
+    Group group(server, model, pack, randomHolders(random, model.shape(), members), members);
     uint32_t step = 0;
     for (int32_t from = 0; from < length;) {
       const int32_t to = std::min(length, from + random.of<int32_t>({1, 1, 2, 16, 17, 30}));
@@ -182,7 +182,7 @@ TEST("a group of more members than rows have owners agrees, too") {
   ModelSession alone(model, limits, createCpuBackend(1, ""));
   pack.attachTo(alone);
   FakeRedis server;
-  Group group(server, model, pack, randomHolders(random, model.shape().experts, members), members);
+  Group group(server, model, pack, randomHolders(random, model.shape(), members), members);
   const std::vector<Part> parts{{&sequence, 0, 17}};
   CHECK(equal(group.step(1, parts), conclave::test::step(alone, parts)), "logits");
   // One of them owns no row: it has no sums to spread.
@@ -230,7 +230,7 @@ TEST("a frame that does not fit the layer is refused, with the reason") {
 
 TEST("what the others say of their work is in the report") {
   Pair pair;
-  Node other(pair.server, pair.model, pair.pack, {{0}, {1}}, 1, 2);
+  Node other(pair.server, pair.model, pair.pack, inEveryLayer({{0}, {1}}, 2), 1, 2);
   auto led = pair.start(), followed = other.start(batchOf({{&pair.sequence, 0, 3}}), {7, std::nullopt}, nullptr);
   const GroupStepReport leader = led.get().report, follower = followed.get().report;
   CHECK(leader.members[1].frames == 2 && leader.members[1].slots == 6, "two layers of three rows");
@@ -256,7 +256,7 @@ TEST("a member that leaves in the middle of a step is interrupted, and stays so"
 
 TEST("an expert that is to be here and is not is a failure") {
   Pair pair;
-  pair.leader.session().detachExpert(0);
+  pair.leader.session().detachExperts(std::vector<int32_t>{0});
   const Node::Outcome outcome = pair.start().get();
   CHECK(outcome.failure.has_value() && outcome.failure->code == FailureCode::invalidArgument, shown(outcome));
 }
@@ -266,7 +266,7 @@ TEST("a place in a group of another model or size is refused") {
   const auto refused = [&](const Holders& holders, size_t speeds, GroupMember::Place place) {
     try {
       DecentralizedMember(pair.model.shape(), place,
-                          std::make_unique<ExpertAssigner>(holders, std::vector<double>(speeds, 1)),
+                          std::make_unique<ExpertAssigner>(inEveryLayer(holders, 2), std::vector<double>(speeds, 1), 2),
                           std::make_unique<FrameExchange>("member", epoch, streamsOf(pair.server, 0, 2)));
     } catch (const Failure& failure) {
       return failure.code == FailureCode::invalidArgument;

@@ -1,11 +1,22 @@
 // Names of the streams of a group's members, for the C++ tests.
 #pragma once
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "../../native/exchange/frame-exchange.h"
 #include "fake-redis.h"
 
 namespace conclave::test {
+
+using Holders = std::vector<std::vector<int32_t>>;
+
+// holders: [experts] -> [layers * experts].
+inline Holders inEveryLayer(const Holders& holders, int32_t layers) {
+  Holders all;
+  for (int32_t layer = 0; layer < layers; ++layer) all.insert(all.end(), holders.begin(), holders.end());
+  return all;
+}
 
 inline std::string broadcastOf(int32_t member) { return std::to_string(member) + ">all"; }
 inline std::string directOf(int32_t from, int32_t to) { return std::to_string(from) + ">" + std::to_string(to); }

@@ -151,9 +151,9 @@ TEST("parts out of order, of rows or experts that are not there, are refused") {
   checkRefused([&] { session.runExperts(work(0, -1, 0), ignore); }, "a negative row");
   checkRefused([&] { session.runExperts(work(0, 0, 4), ignore); }, "an expert that is not");
   checkRefused([&] { session.sumOutputs(2, 2, outputs.data(), logits.data(), ignore); }, "sums of rows that are not");
-  session.detachExpert(0);
+  session.detachExperts(std::vector<int32_t>{0});
   checkRefused([&] { session.runExperts(work(0, 0, 0), ignore); }, "an expert that was detached");
-  checkRefused([&] { session.detachExpert(-1); }, "detaching an expert that is not");
-  pack.attachExpertTo(session, 0);
+  checkRefused([&] { session.detachExperts(std::vector<int32_t>{-1}); }, "detaching an expert that is not");
+  pack.attachIdTo(session, 0);
   await([&](ModelSession::Done done) { session.runExperts(work(0, 0, 0), std::move(done)); });
 }

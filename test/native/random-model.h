@@ -191,6 +191,7 @@ class RandomPack {
     for (int32_t layer = 0; layer < model.layers(); ++layer) {
       const Block& block = model.block(layer);
       for (const RequiredWeight& weight : layerWeights(model, block)) add(weight, layer, -1, 1);
+      if (block.moe() != nullptr) moeLayers_.push_back(layer);
       for (int32_t e = 0; block.moe() != nullptr && e < experts_; ++e) {
         for (const RequiredWeight& weight : expertWeights(model, *block.moe())) add(weight, layer, e, 1);
       }
@@ -214,16 +215,28 @@ class RandomPack {
   void attachSharedTo(Holder& holder) const {
     attachExpertTo(holder, -1);
   }
+  /** In every layer. */
   template <typename Holder>
   void attachExpertTo(Holder& holder, int32_t expert) const {
-    std::vector<WeightSection> own;
-    for (const WeightSection& section : sections_) {
-      if (section.expert == expert) own.push_back(section);
-    }
-    holder.attach(std::make_shared<const MappedFile>(path_), own);
+    attachWhere(holder, [&](const WeightSection& section) { return section.expert == expert; });
+  }
+  /** Of one layer: index among the MoE layers * experts + expert. */
+  template <typename Holder>
+  void attachIdTo(Holder& holder, int32_t id) const {
+    const int32_t layer = moeLayers_[static_cast<size_t>(id / experts_)], expert = id % experts_;
+    attachWhere(holder,
+                [&](const WeightSection& section) { return section.layer == layer && section.expert == expert; });
   }
 
  private:
+  template <typename Holder, typename Is>
+  void attachWhere(Holder& holder, const Is& is) const {
+    std::vector<WeightSection> own;
+    for (const WeightSection& section : sections_) {
+      if (is(section)) own.push_back(section);
+    }
+    holder.attach(std::make_shared<const MappedFile>(path_), own);
+  }
   void add(const RequiredWeight& weight, int32_t layer, int32_t expert, float scale) {
     bytes_.resize((bytes_.size() + 63) / 64 * 64);
     const DType format = formatOf(weight, expert);
@@ -266,6 +279,7 @@ class RandomPack {
 
   DType activations_;
   int32_t experts_;
+  std::vector<int32_t> moeLayers_;
   Random random_;
   std::optional<DType> only_;
   DType expertFormat_;

@@ -3,7 +3,7 @@
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 
 /** Version of steps, frames and plans: nodes with different ones cannot understand each other. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** Why `node` cannot compute together with `leader`; null when it can. */
 export function refusalReason(node: NodeReport, leader: NodeReport): string | null {

@@ -12,7 +12,7 @@ export interface GroupView {
   /** Live nodes that may take part, including the leader, by id. */
   readonly nodes: readonly NodeReport[];
   readonly placement: Placement;
-  /** Experts of the model. */
+  /** Experts of all layers of the model: their ids are below. */
   readonly experts: number;
   /** The configured topology. */
   readonly topology: Topology | 'auto';
@@ -21,7 +21,7 @@ export interface GroupView {
 export type PlanChoice =
   /** `changes` describes the differences from the current plan; '' if there are none. */
   | { readonly kind: 'plan'; readonly plan: PlannedGroup; readonly changes: string }
-  /** No plan is possible: `missing` experts have no living holder, or the leader still lacks attention. */
+  /** No plan is possible: the `missing` ids have no living holder, or the leader still lacks attention. */
   | { readonly kind: 'wait'; readonly missing: readonly number[]; readonly lacksShared: boolean };
 
 export interface PlannedGroup {
@@ -46,10 +46,11 @@ function chooseAmong(view: GroupView): PlanChoice {
   return { kind: 'plan', plan, changes: whatChanges(view.active, plan) };
 }
 
-/** Experts that no member holds, ascending. */
+/** Ids below `experts` that no member holds, ascending. */
 export function missingExperts(members: readonly Pick<PlanMember, 'experts'>[], experts: number): readonly number[] {
-  const held = new Set(members.flatMap((member) => member.experts));
-  return Array.from({ length: experts }, (_, expert) => expert).filter((expert) => !held.has(expert));
+  const held = new Uint8Array(experts);
+  for (const member of members) for (const id of member.experts) held[id] = 1;
+  return [...held.keys()].filter((id) => held[id] === 0);
 }
 
 // A node that is still loading keeps its experts of the current plan, so that the plan changes once per move and not with every

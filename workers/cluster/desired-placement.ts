@@ -8,7 +8,7 @@ import { inspectModel } from '../model/inspect-model.ts';
 import type { StoredModel } from '../model/stored-model.ts';
 import { relativeSpeed } from './cached-bandwidth.ts';
 import { expertSlots, sharedBytes } from './memory-slots.ts';
-import { placeExperts } from './place-experts.ts';
+import { placeLayers } from './place-layers.ts';
 
 export interface PlacementRequest {
   readonly model: StoredModel;
@@ -26,36 +26,45 @@ export interface PlacementRequest {
  */
 export function desiredPlacement(request: PlacementRequest): Placement {
   const { model, leader, nodes, counts } = request;
-  const { experts } = expertShape(model);
+  const { experts, layers } = expertShape(model);
   if (experts === 0) return densePlacement(request);
-  const everywhere = nodes.map((node) => slotsOf(model, node, true));
-  const shared = sum(everywhere) >= experts;
-  const slots = shared ? everywhere : nodes.map((node) => slotsOf(model, node, node.id === leader));
-  if (sum(slots) < experts) throw tooSmall(request, slots);
+  const everywhere = expertSlots(
+    model,
+    nodes.map(({ holdings }) => ({ ...holdings, shared: true })),
+  );
+  const shared = fewestSlots(everywhere) >= experts;
+  const slots = shared
+    ? everywhere
+    : expertSlots(
+        model,
+        nodes.map(({ id, holdings }) => ({ ...holdings, shared: id === leader })),
+      );
+  if (fewestSlots(slots) < experts) throw tooSmall(request, slots);
   const ofLeader = nodes.find(({ id }) => id === leader)?.holdings.bytesPerSecond ?? 0;
   const members = nodes.map(({ holdings }, index) => ({
-    slots: slots[index] ?? 0,
+    slots: slots[index] ?? [],
     held: holdings.experts,
     speed: relativeSpeed(holdings.bytesPerSecond, ofLeader),
   }));
-  const placed = placeExperts({ experts, members, counts });
+  const placed = placeLayers({ layers: layers.length, experts, members, counts });
   const wanted = nodes.map(({ id }, index) => ({ id, experts: placed[index] ?? [], shared: shared || id === leader }));
   return { modelHash: nodes[0]?.holdings.modelHash ?? '', nodes: wanted };
 }
 
-function slotsOf(model: StoredModel, { holdings }: NodeReport, shared: boolean): number {
-  const { memoryBytes, kvTokens, maxExperts } = holdings;
-  return Math.min(maxExperts ?? Number.POSITIVE_INFINITY, expertSlots(model, { memoryBytes, kvTokens, shared }));
+/** Slots of all nodes together, in the layer that has the fewest. */
+function fewestSlots(slots: readonly (readonly number[])[]): number {
+  const [first = []] = slots;
+  return Math.min(...first.map((_, layer) => slots.reduce((sum, ofNode) => sum + (ofNode[layer] ?? 0), 0)));
 }
 
-function tooSmall({ model, nodes }: PlacementRequest, slots: readonly number[]): DomainError {
+function tooSmall({ model, nodes }: PlacementRequest, slots: readonly (readonly number[])[]): DomainError {
   const rooms = nodes.map(
-    ({ id, holdings }, index) => `${id} ${slots[index]} (${toGigabytes(holdings.memoryBytes)} GB)`,
+    ({ id, holdings }, index) => `${id} ${Math.min(...(slots[index] ?? []))} (${toGigabytes(holdings.memoryBytes)} GB)`,
   );
   const { bytes } = inspectModel(model, 1);
   return new DomainError(
     'bad_config',
-    `The model's ${expertShape(model).experts} experts of ${toGigabytes(bytes.expert)} GB, attention of ${toGigabytes(bytes.shared)} GB and ` +
+    `The model's ${expertShape(model).experts} experts of ${toGigabytes(bytes.expert)} GB over all layers, attention of ${toGigabytes(bytes.shared)} GB and ` +
       `the KV cache, do not fit into the nodes' memory, which has room for ${rooms.join(', ')}. ` +
       'Add a node with `conclave node --join`, or raise worker.memoryBytes.',
     { param: 'worker.memoryBytes' },
@@ -79,8 +88,4 @@ const NO_ROOM = { memoryBytes: 0, kvTokens: 0, modelHash: '' };
 
 function toGigabytes(bytes: number): number {
   return Number((bytes / 1e9).toPrecision(3));
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

@@ -3,12 +3,13 @@
 import type { Assigner } from '../node/assign-experts.ts';
 import { philox4x32 } from '../sampler/philox.ts';
 
-/** Routings of one layer, all with the same number of rows. */
+/** Routings of a layer each, all with the same number of rows. Draw d is of layer d % layers of those that have experts. */
 export interface Routings {
   /** Selected experts: [draws, rows * topK]. */
   readonly experts: Int32Array;
   /** Rows * topK. */
   readonly slots: number;
+  readonly layers: number;
 }
 
 /** Every choice of `topK` out of `experts` once: what one row selects when all are equally likely. */
@@ -20,7 +21,7 @@ export function everyRouting(experts: number, topK: number): Routings {
     for (let rank = at; rank < topK; rank += 1) chosen[rank] = next + rank - at;
     all.push(...chosen);
   }
-  return { experts: Int32Array.from(all), slots: topK };
+  return { experts: Int32Array.from(all), slots: topK, layers: 1 };
 }
 
 /** The last rank whose expert can still go up; -1 after the last choice. */
@@ -52,7 +53,7 @@ export function drawRoutings({ experts, topK, rows, draws, seed, counts }: Routi
       drawn[at + rank] = take(weights, uniform(seed, at + rank));
     }
   }
-  return { experts: drawn, slots };
+  return { experts: drawn, slots, layers };
 }
 
 /** A number in [0, 1) that depends on its arguments alone. */
@@ -84,13 +85,13 @@ export function expectedLargestLoad(
   members: number,
   speed?: readonly number[],
 ): number {
-  const { experts, slots } = routings;
+  const { experts, slots, layers } = routings;
   const nodes = new Int32Array(slots);
   const draws = experts.length / slots;
   let sum = 0;
   for (let draw = 0; draw < draws; draw += 1) {
     const routing = experts.subarray(draw * slots, (draw + 1) * slots);
-    assigner.assign(routing, nodes);
+    assigner.assign(draw % layers, routing, nodes);
     sum += Math.max(...distinctLoads(routing, nodes, members).map((load, member) => load / (speed?.[member] ?? 1)));
   }
   return sum / draws;

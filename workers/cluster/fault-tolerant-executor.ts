@@ -6,6 +6,7 @@ import type { Logger } from '../../infra/log/logger.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { Mutex } from '../../infra/timing/mutex.ts';
 import { type Repeating, repeatEvery } from '../../infra/timing/repeat-every.ts';
+import type { ModelDescription } from '../../native/model-description.ts';
 import type { StepBatch } from '../../native/model-session.ts';
 import type { StepOutput } from '../../native/row-sampling.ts';
 import { StepFailure } from '../node/step-failure.ts';
@@ -13,12 +14,13 @@ import { KvLost, StepDeferred, type StepExecutor } from '../step/run-step.ts';
 import type { PlanChoice, PlannedGroup } from './choose-plan.ts';
 import { KvCoverage } from './kv-coverage.ts';
 import type { HeldLease } from './lease.ts';
+import { nameExperts } from './name-experts.ts';
 import type { PlanAuthor } from './plan-author.ts';
 
 export interface FaultTolerantExecutorParts {
   readonly author: PlanAuthor;
   readonly lease: HeldLease;
-  readonly vocab: number;
+  readonly model: ModelDescription;
   /** Steps and changes of the session exclude each other. */
   readonly mutex: Mutex;
   /** What runs steps under a plan from now on. Rejects with StepFailure when it cannot be reached. */
@@ -60,7 +62,7 @@ export class FaultTolerantExecutor implements StepExecutor {
   #waitsFor = '';
 
   constructor(parts: FaultTolerantExecutorParts) {
-    this.vocab = parts.vocab;
+    this.vocab = parts.model.vocab;
     this.#parts = parts;
     this.#looking = repeatEvery(
       POLL_MS,
@@ -158,7 +160,7 @@ export class FaultTolerantExecutor implements StepExecutor {
     }
     this.#failedPlans = 0;
     this.#say('');
-    const members = plan.members.map(({ id, experts }) => `${id}: ${experts.length} experts`);
+    const members = plan.members.map(({ id, experts }) => `${id}: ${experts.length} experts of layers`);
     log.info({ epoch: plan.epoch, topology: plan.topology, members, reason }, 'a plan is in force');
   }
 
@@ -174,7 +176,9 @@ export class FaultTolerantExecutor implements StepExecutor {
   // A plan whose member is missing stays in use until a step needs what that member holds.
   #wait({ missing, lacksShared }: Extract<PlanChoice, { kind: 'wait' }>): void {
     if (this.#executor !== null) return;
-    const what = lacksShared ? 'the leader to load attention' : `a node to load experts ${missing.join(', ')}`;
+    const what = lacksShared
+      ? 'the leader to load attention'
+      : `a node to load ${nameExperts(this.#parts.model, missing)}`;
     this.#say(`waits for ${what}`);
   }
 

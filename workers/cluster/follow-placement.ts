@@ -5,8 +5,7 @@ import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import { type DesiredHoldings, readPlacement, readPlan } from '../../infra/registry/group-plans.ts';
 import { repeatEvery } from '../../infra/timing/repeat-every.ts';
 import type { BuildEvents } from '../pack/build-packs.ts';
-import type { PackId } from '../pack/pack-format.ts';
-import type { LoadedModel } from './loaded-model.ts';
+import type { HoldingsChange, LoadedModel } from './loaded-model.ts';
 
 export interface PlacementFollower {
   /** Looks at once. */
@@ -57,7 +56,7 @@ async function applyPlacement({ redis, group, nodeId, held, events, onChange }: 
   // Polled four times a second: the plan matters only for packs that the placement would release.
   if (isMet(wanted, held)) return;
   const { load, drop } = whatToMove(wanted, held, await readPlan(redis, group), nodeId);
-  if (load.length + drop.length === 0) return;
+  if (!load.shared && load.experts.length + drop.length === 0) return;
   await held.load(load, events);
   await held.drop(drop);
   await onChange();
@@ -65,22 +64,21 @@ async function applyPlacement({ redis, group, nodeId, held, events, onChange }: 
 
 function isMet(wanted: DesiredHoldings, held: Holdings): boolean {
   const { load, drop } = whatToMove(wanted, held, null, '');
-  return load.length + drop.length === 0;
+  return !load.shared && load.experts.length + drop.length === 0;
 }
 
-/** Packs to load and to release. Attention is never released: with it the node can lead. */
+/** What to load and what to release. Attention is never released: with it the node can lead. */
 export function whatToMove(
   wanted: DesiredHoldings,
   held: Holdings,
   plan: GroupPlan | null,
   nodeId: string,
-): { readonly load: readonly PackId[]; readonly drop: readonly number[] } {
+): { readonly load: HoldingsChange; readonly drop: readonly number[] } {
   const inUse = new Set(plan?.members.find(({ id }) => id === nodeId)?.experts);
   const has = new Set(held.experts);
-  const load = wanted.experts.filter((expert) => !has.has(expert));
   const wants = new Set(wanted.experts);
   return {
-    load: wanted.shared && !held.shared ? ['shared', ...load] : load,
+    load: { shared: wanted.shared && !held.shared, experts: wanted.experts.filter((expert) => !has.has(expert)) },
     drop: held.experts.filter((expert) => !wants.has(expert) && !inUse.has(expert)),
   };
 }

@@ -1,8 +1,9 @@
-// What of the model this node holds: packs mapped and attached to its session. In: what it is to hold. Out: a session with
-// that attached. Packs come and go between steps; steps never wait for loading.
+// What of the model this node holds: weights mapped and attached to its session. In: what it is to hold. Out: a session with
+// that attached. Experts of layers come and go between steps; steps never wait for loading.
 import { setTimeout as delay } from 'node:timers/promises';
 import { Mutex } from '../../infra/timing/mutex.ts';
 import type { MappedFile } from '../../native/mapped-file.ts';
+import { placeOfExpert } from '../../native/model-description.ts';
 import type { ModelSession } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
 import type { ModelSource } from '../model/model-source.ts';
@@ -14,12 +15,21 @@ import type { PackId } from '../pack/pack-format.ts';
 /** A member's session is busy for parts of steps only: it is asked again so much later. */
 const BUSY_MS = 1;
 
+/** What is to be held in addition. */
+export interface HoldingsChange {
+  /** Attention, router and embeddings. */
+  readonly shared: boolean;
+  /** Ids of experts of layers. */
+  readonly experts: readonly number[];
+}
+
 export class LoadedModel {
   readonly source: ModelSource;
   readonly session: ModelSession;
   /** Mutex for exclusive use of the session: by a leader for each step, by loading for each pack. */
   readonly mutex = new Mutex();
   readonly #open = new Map<PackId, OpenedPacks>();
+  readonly #experts = new Set<number>();
 
   /** `session` has nothing attached yet. */
   constructor(source: ModelSource, session: ModelSession) {
@@ -27,9 +37,9 @@ export class LoadedModel {
     this.session = session;
   }
 
-  /** Experts held, ascending. */
+  /** Ids of the experts of layers held, ascending. */
   get experts(): readonly number[] {
-    return [...this.#open.keys()].filter((pack) => pack !== 'shared').sort((a, b) => a - b);
+    return [...this.#experts].sort((a, b) => a - b);
   }
 
   /** Whether attention, router and embeddings are held. */
@@ -49,22 +59,30 @@ export class LoadedModel {
    * Loads what is not held yet. What was loaded before a failure stays. Throws what ModelSource.provide
    * throws, and `bad_config` when the session has no room.
    */
-  async load(packs: readonly PackId[], events: BuildEvents): Promise<void> {
-    const missing = packs.filter((pack) => !this.#open.has(pack));
-    if (missing.length === 0) return;
-    await this.source.provide(missing, events);
-    // One by one, so that each can be released alone.
-    for (const pack of missing) {
-      await this.#attach(pack, await openPacks(this.source.packFolder, [pack], events.onProgress));
+  async load({ shared, experts }: HoldingsChange, events: BuildEvents): Promise<void> {
+    const missing = experts.filter((id) => !this.#experts.has(id));
+    const byPack = new Map<PackId, number[]>();
+    for (const id of missing) byPack.set(this.#packOf(id), [...(byPack.get(this.#packOf(id)) ?? []), id]);
+    const packs: PackId[] = [...(shared && !this.shared ? (['shared'] as const) : []), ...byPack.keys()];
+    await this.source.provide(
+      packs.filter((pack) => !this.#open.has(pack)),
+      events,
+    );
+    for (const pack of packs) {
+      const opened = this.#open.get(pack) ?? (await openPacks(this.source.packFolder, [pack], events.onProgress));
+      await this.#attach(pack, opened, byPack.get(pack) ?? []);
     }
   }
 
-  /** Releases packs, which no step may need any more. */
-  async drop(packs: readonly PackId[]): Promise<void> {
-    for (const pack of packs) {
-      const opened = this.#open.get(pack);
-      if (opened === undefined || pack === 'shared') continue;
-      await this.mutex.runExclusive(() => whenIdle(() => this.session.detachExpert(pack)));
+  /** Releases experts of layers, which no step may need any more. */
+  async drop(experts: readonly number[]): Promise<void> {
+    const held = experts.filter((id) => this.#experts.has(id));
+    if (held.length === 0) return;
+    await this.mutex.runExclusive(() => whenIdle(() => this.session.detachExperts(held)));
+    for (const id of held) this.#experts.delete(id);
+    const used = new Set([...this.#experts].map((id) => this.#packOf(id)));
+    for (const [pack, opened] of this.#open) {
+      if (pack === 'shared' || used.has(pack)) continue;
       this.#open.delete(pack);
       opened.close();
     }
@@ -76,18 +94,29 @@ export class LoadedModel {
     this.#open.clear();
   }
 
-  async #attach(pack: PackId, opened: OpenedPacks): Promise<void> {
+  async #attach(pack: PackId, opened: OpenedPacks, ids: readonly number[]): Promise<void> {
+    const layers = new Set(ids.map((id) => placeOfExpert(this.source.description, id).layer));
     const attach = (): void => {
-      if (opened.shared !== null) this.session.attach('shared', opened.shared.file, opened.shared.sections);
-      for (const [expert, { file, sections }] of opened.experts) this.session.attach(expert, file, sections);
+      if (opened.shared !== null) this.session.attach(opened.shared.file, opened.shared.sections);
+      for (const { file, sections } of opened.experts.values()) {
+        this.session.attach(
+          file,
+          sections.filter(({ layer }) => layer !== null && layers.has(layer)),
+        );
+      }
     };
     try {
       await this.mutex.runExclusive(() => whenIdle(attach));
     } catch (thrown) {
-      opened.close();
+      if (!this.#open.has(pack)) opened.close();
       throw refusedByNative(thrown);
     }
     this.#open.set(pack, opened);
+    for (const id of ids) this.#experts.add(id);
+  }
+
+  #packOf(id: number): number {
+    return placeOfExpert(this.source.description, id).expert;
   }
 }
 

@@ -1,5 +1,5 @@
-// Which member of a group holds which experts. In: the room of each member and what the router chose so far. Out: the
-// experts of each member. Pure and deterministic. An expert is placed with all its layers, as its pack holds it.
+// Which member of a group holds which experts of one layer. In: the room of each member and what the layer's router chose so
+// far. Out: the experts of each member. Pure and deterministic. place-layers.ts does it for every layer of a model.
 //
 // Replicas serve two ends: a member may be lost, and the assignment of each layer has a choice. The choice is widest when
 // the holders of two experts overlap in as few members as possible, so replicas are spread over all pairs of members
@@ -7,7 +7,7 @@
 import { DomainError } from '../../infra/errors/domain-error.ts';
 
 export interface PlacementMember {
-  /** Experts that its memory has room for. */
+  /** Experts of the layer that its memory has room for. */
   readonly slots: number;
   /** How fast it computes experts, relative to the others; default 1. */
   readonly speed?: number;
@@ -18,7 +18,7 @@ export interface PlacementMember {
 export interface PlacementInput {
   readonly experts: number;
   readonly members: readonly PlacementMember[];
-  /** Rows that each expert was given, [layers, experts], flat; null: nothing known, all alike. */
+  /** Rows that each expert was given, [experts]; null: nothing known, all alike. */
   readonly counts: Float64Array | null;
 }
 
@@ -30,7 +30,7 @@ export interface PlacementInput {
 export function placeExperts({ experts, members, counts }: PlacementInput): readonly (readonly number[])[] {
   const slots = members.map((member) => Math.min(member.slots, experts));
   const total = slots.reduce((sum, count) => sum + count, 0);
-  if (total < experts) throw tooSmall(experts, total);
+  refuseTooFewSlots(experts, total);
   const loads = expertLoads(counts, experts);
   const least = total >= 2 * experts ? 2 : 1;
   const order = loads.map((_, expert) => expert).sort((left, right) => (loads[right] ?? 0) - (loads[left] ?? 0));
@@ -41,17 +41,19 @@ export function placeExperts({ experts, members, counts }: PlacementInput): read
   return draft.experts();
 }
 
-/** The members that hold each expert, ascending: a placement as the assignment reads it. */
-export function holdersOf(placement: readonly (readonly number[])[], experts: number): readonly (readonly number[])[] {
-  const holders = Array.from({ length: experts }, (): number[] => []);
+/** The members that hold each of `count` experts, ascending: a placement, of a layer or of all, as the assignment reads it. */
+export function holdersOf(placement: readonly (readonly number[])[], count: number): readonly (readonly number[])[] {
+  const holders = Array.from({ length: count }, (): number[] => []);
   for (const [member, held] of placement.entries()) for (const expert of held) holders[expert]?.push(member);
   return holders;
 }
 
-function tooSmall(experts: number, slots: number): DomainError {
-  return new DomainError(
+/** Throws DomainError `bad_config` when the members have fewer slots in a layer than it has experts. */
+export function refuseTooFewSlots(experts: number, slots: number): void {
+  if (slots >= experts) return;
+  throw new DomainError(
     'bad_config',
-    `The nodes together have room for ${slots} experts, but the model has ${experts}. Add a node or memory.`,
+    `The nodes together have room for ${slots} experts of a layer, but the model has ${experts}. Add a node or memory.`,
   );
 }
 
@@ -59,19 +61,11 @@ function membersWithRoom(slots: readonly number[]): number {
   return slots.filter((count) => count > 0).length;
 }
 
-/** Share of each expert in the rows, averaged over layers, relative to an even share: [experts]. */
+/** Share of each expert in the rows, relative to an even share: [experts]. */
 function expertLoads(counts: Float64Array | null, experts: number): number[] {
-  if (counts === null) return new Array<number>(experts).fill(1);
-  const layers = counts.length / experts;
-  const loads = new Array<number>(experts).fill(0);
-  for (let layer = 0; layer < layers; layer += 1) {
-    const ofLayer = counts.subarray(layer * experts, (layer + 1) * experts);
-    const sum = ofLayer.reduce((rows, count) => rows + count, 0);
-    for (const [expert, count] of ofLayer.entries()) {
-      loads[expert] = (loads[expert] ?? 0) + (sum > 0 ? (count / sum) * experts : 1) / layers;
-    }
-  }
-  return loads;
+  const sum = counts?.reduce((rows, count) => rows + count, 0) ?? 0;
+  if (counts === null || sum === 0) return new Array<number>(experts).fill(1);
+  return Array.from(counts, (count) => (count / sum) * experts);
 }
 
 /** `least` for each expert, then one more for the expert with the most load per replica while slots remain. */
@@ -113,6 +107,8 @@ class PlacementDraft {
   readonly #room: number[];
   readonly #loads: readonly number[];
   readonly #wanted: readonly number[];
+  /** Load of the experts that two members both hold, each divided among the replicas it is to have: [members][members]. */
+  readonly #sharedLoad: number[][];
 
   constructor(
     members: readonly PlacementMember[],
@@ -120,6 +116,7 @@ class PlacementDraft {
     loads: readonly number[],
     wanted: readonly number[],
   ) {
+    this.#sharedLoad = members.map(() => new Array<number>(members.length).fill(0));
     this.#members = members;
     this.#room = [...slots];
     this.#loads = loads;
@@ -134,7 +131,8 @@ class PlacementDraft {
   /** Leaves each member what it holds, the most used first, as far as its room goes. */
   keepHeld(order: readonly number[]): void {
     for (const [member, { held = [] }] of this.#members.entries()) {
-      const kept = order.filter((expert) => held.includes(expert)).slice(0, this.#room[member]);
+      const has = new Set(held);
+      const kept = order.filter((expert) => has.has(expert)).slice(0, this.#room[member]);
       for (const expert of kept) this.#add(expert, member);
     }
   }
@@ -167,22 +165,24 @@ class PlacementDraft {
 
   /** The member with room that a replica of `expert` unbalances least; null when there is none. */
   #bestMember(expert: number): number | null {
-    const holders = [...(this.#holders[expert] ?? [])];
+    const holders = this.#holders[expert];
     return bestOf(this.#members.keys(), (member) => {
-      if ((this.#room[member] ?? 0) === 0 || holders.includes(member)) return null;
-      const overlap = holders.reduce((sum, holder) => sum + this.#load((of) => of.has(member) && of.has(holder)), 0);
-      const load = this.#load((of) => of.has(member));
-      return (load + OVERLAP_WEIGHT * overlap) / (this.#members[member]?.speed ?? 1);
+      if ((this.#room[member] ?? 0) === 0 || holders?.has(member)) return null;
+      const shared = this.#sharedLoad[member] ?? [];
+      let load = shared[member] ?? 0;
+      for (const holder of holders ?? []) load += OVERLAP_WEIGHT * (shared[holder] ?? 0);
+      return load / (this.#members[member]?.speed ?? 1);
     });
   }
 
-  /** Load of the experts whose holders are as `chosen` says, each divided among the replicas it is to have. */
-  #load(chosen: (holders: ReadonlySet<number>) => boolean): number {
-    return this.#holders.reduce(
-      (sum, holders, expert) =>
-        sum + (chosen(holders) ? (this.#loads[expert] ?? 0) / Math.max(holders.size, this.#wanted[expert] ?? 1) : 0),
-      0,
-    );
+  /** Adds the expert's load to that of its holders, or takes it from them (-1). */
+  #weigh(expert: number, sign: 1 | -1): void {
+    const holders = this.#holders[expert] ?? new Set();
+    const load = (sign * (this.#loads[expert] ?? 0)) / Math.max(holders.size, this.#wanted[expert] ?? 1);
+    for (const one of holders) {
+      const row = this.#sharedLoad[one];
+      if (row !== undefined) for (const other of holders) row[other] = (row[other] ?? 0) + load;
+    }
   }
 
   #makeRoom(expert: number, least: number): number {
@@ -221,12 +221,16 @@ class PlacementDraft {
   }
 
   #add(expert: number, member: number): void {
+    this.#weigh(expert, -1);
     this.#holders[expert]?.add(member);
+    this.#weigh(expert, 1);
     this.#room[member] = (this.#room[member] ?? 0) - 1;
   }
 
   #remove(expert: number, member: number): void {
+    this.#weigh(expert, -1);
     this.#holders[expert]?.delete(member);
+    this.#weigh(expert, 1);
     this.#room[member] = (this.#room[member] ?? 0) + 1;
   }
 }

@@ -4,10 +4,10 @@ import type { Redis } from 'ioredis';
 import type { GroupPlan, Topology } from '../../infra/messages/group-plan.ts';
 import { type Placement, publishPlacement, publishPlan } from '../../infra/registry/group-plans.ts';
 import { type NodeReport, readNodes } from '../../infra/registry/node-heartbeats.ts';
-import { expertShape } from '../../native/model-description.ts';
+import { countExperts } from '../../native/model-description.ts';
 import type { StoredModel } from '../model/stored-model.ts';
 import { admitNodes } from './admit-nodes.ts';
-import { choosePlan, type PlanChoice, type PlannedGroup } from './choose-plan.ts';
+import { choosePlan, missingExperts, type PlanChoice, type PlannedGroup } from './choose-plan.ts';
 import { desiredPlacement } from './desired-placement.ts';
 import type { HeldLease } from './lease.ts';
 import { Suspects } from './suspects.ts';
@@ -73,7 +73,7 @@ export class PlanAuthor {
       ({ id }) => !alone || id === leader,
     );
     this.#nodes = admitted.filter((node) => node.id === leader || !this.#suspects.has(node, now()));
-    const { experts } = expertShape(model);
+    const experts = countExperts(model);
     const placement = await this.#place();
     return choosePlan({ leader, active: this.#active, nodes: this.#nodes, placement, experts, topology });
   }
@@ -123,8 +123,8 @@ export class PlanAuthor {
       return false;
     }
     this.#leftAtMs ??= this.#parts.now();
-    const held = new Set(nodes.flatMap(({ holdings }) => holdings.experts));
-    const lacks = held.size < expertShape(this.#parts.model).experts;
+    const held = nodes.map(({ holdings }) => holdings);
+    const lacks = missingExperts(held, countExperts(this.#parts.model)).length > 0;
     return lacks || this.#parts.now() - this.#leftAtMs > REPLACE_AFTER_MS;
   }
 

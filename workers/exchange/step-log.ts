@@ -1,6 +1,6 @@
 // Entries of a group's step log: the plan of an epoch, then its steps, each as the fields of a stream entry. Pure.
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import { decodePlan, encodePlan, type GroupPlan } from '../../infra/messages/group-plan.ts';
 import { decodeStepJob, encodeStepJob, type StepJob } from '../../infra/messages/step-job.ts';
 import type { EntryFields } from './stream-reader.ts';
 
@@ -19,7 +19,7 @@ export function logFields(entry: LogEntry): {
   readonly payload: Buffer;
 } {
   if (entry.kind === 'plan') {
-    return { epoch: entry.plan.epoch, step: 0, field: 'plan', payload: Buffer.from(JSON.stringify(entry.plan)) };
+    return { epoch: entry.plan.epoch, step: 0, field: 'plan', payload: Buffer.from(encodePlan(entry.plan)) };
   }
   const { epoch, step } = entry;
   const prefix = Buffer.alloc(STEP_PREFIX_BYTES);
@@ -31,7 +31,7 @@ export function logFields(entry: LogEntry): {
 /** Throws DomainError `internal` for what logFields did not write. */
 export function readLogEntry([field, payload]: EntryFields): LogEntry {
   const kind = field?.toString();
-  if (kind === 'plan' && payload !== undefined) return { kind: 'plan', plan: JSON.parse(payload.toString()) };
+  if (kind === 'plan' && payload !== undefined) return { kind: 'plan', plan: decodePlan(payload.toString()) };
   if (kind === 'step' && payload !== undefined && payload.byteLength > STEP_PREFIX_BYTES) {
     const job = decodeStepJob(payload.subarray(STEP_PREFIX_BYTES));
     return { kind: 'step', epoch: payload.readUInt32LE(0), step: payload.readUInt32LE(4), job };

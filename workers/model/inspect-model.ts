@@ -2,7 +2,7 @@
 // are those of the sections, without the packs' padding.
 import { expertShape, type ModelDescription } from '../../native/model-description.ts';
 import type { WeightRole } from '../../native/weight-sections.ts';
-import { expertSectionShapes, type SectionShape, sharedSectionShapes } from './section-shapes.ts';
+import { expertSectionShapes, layerExpertShapes, type SectionShape, sharedSectionShapes } from './section-shapes.ts';
 import { formatOf, type StoredModel, type WeightFormats, weightBytes } from './stored-model.ts';
 
 /** A number for each part of a model, summed over the layers. */
@@ -65,6 +65,20 @@ export function inspectModel(model: StoredModel, nodes: number): ModelReport {
     },
     share: { nodes, expertsPerNode, bytesPerNode: size.shared + expertsPerNode * size.parts.expert },
   };
+}
+
+/** Bytes of the largest expert of each layer that has experts, and how many there are in a layer. */
+export function layerExpertBytes(model: StoredModel): {
+  readonly perLayer: readonly number[];
+  readonly experts: number;
+} {
+  const { layers, experts } = expertShape(model);
+  const bytesOf = (layer: number, expert: number): number =>
+    layerExpertShapes(model, layer, expert)
+      .map((shape) => weightBytes({ ...shape, format: formatOf(model.formats, shape) }))
+      .reduce((sum, bytes) => sum + bytes, 0);
+  const all = Array.from({ length: experts }, (_, expert) => expert);
+  return { perLayer: layers.map((layer) => Math.max(...all.map((expert) => bytesOf(layer, expert)))), experts };
 }
 
 function sumParts(model: StoredModel, measure: (section: SectionShape) => number): SummedParts {

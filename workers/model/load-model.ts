@@ -57,8 +57,8 @@ function wantedPacks(request: LoadRequest, model: StoredModel): readonly PackId[
 export async function createModelSession(packs: OpenedPacks, options: SessionOptions): Promise<ModelSession> {
   const session = ModelSession.create(packs.description, options);
   try {
-    if (packs.shared !== null) session.attach('shared', packs.shared.file, packs.shared.sections);
-    for (const [expert, { file, sections }] of packs.experts) session.attach(expert, file, sections);
+    if (packs.shared !== null) session.attach(packs.shared.file, packs.shared.sections);
+    for (const { file, sections } of packs.experts.values()) session.attach(file, sections);
     return session;
   } catch (thrown) {
     await session.close();

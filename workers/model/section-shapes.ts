@@ -61,10 +61,13 @@ export function sharedSectionShapes(model: ModelOutline): readonly SectionShape[
 
 /** The sections of one expert in every MoE layer. */
 export function expertSectionShapes(model: ModelOutline, expert: number): readonly SectionShape[] {
-  return model.blockOfLayer.flatMap((_, layer) => {
-    const { mlp } = blockOf(model, layer);
-    return mlp.kind === 'moe' ? gatedMlpShapes(shaper(layer, expert), mlp.expert, model.dModel) : [];
-  });
+  return model.blockOfLayer.flatMap((_, layer) => layerExpertShapes(model, layer, expert));
+}
+
+/** The sections of one expert of one layer; none in a dense one. */
+export function layerExpertShapes(model: ModelOutline, layer: number, expert: number): readonly SectionShape[] {
+  const { mlp } = blockOf(model, layer);
+  return mlp.kind === 'moe' ? gatedMlpShapes(shaper(layer, expert), mlp.expert, model.dModel) : [];
 }
 
 /** The kind of block that a layer is. */

@@ -4,7 +4,7 @@
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { StepJob } from '../../infra/messages/step-job.ts';
 import type { LoadPolicy } from '../../native/load-policy.ts';
-import { expertShape } from '../../native/model-description.ts';
+import { countExperts, expertShape } from '../../native/model-description.ts';
 import type { ModelSession } from '../../native/model-session.ts';
 import { EpochSignal, Superseded } from '../exchange/epoch-signal.ts';
 import { ExchangeLink } from '../exchange/exchange-link.ts';
@@ -108,7 +108,7 @@ class Follower {
     this.#epoch = plan.epoch;
     this.#lastStep = 0;
     this.#jobs = [];
-    this.#view = viewGroup(plan, this.#options, expertShape(session.description).experts);
+    this.#view = viewGroup(plan, this.#options, countExperts(session.description));
     this.#node.epochs.begin();
     this.#native = null;
     if (this.#view !== null) this.#join(this.#view);

@@ -1,28 +1,29 @@
 // A plan as one of its members sees it. Pure.
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
+import { holdersOf } from '../cluster/place-experts.ts';
 
 export interface GroupView {
   readonly plan: GroupPlan;
   /** Indices into plan.members. */
   readonly me: number;
   readonly leader: number;
-  /** Members that hold each expert, ascending: [experts][...members]. */
+  /** Members that hold each expert of each layer, ascending: [layers * experts][...members]. */
   readonly holders: readonly (readonly number[])[];
   readonly speed: readonly number[];
 }
 
-/** Null when the plan does not name this very process. */
+/** Null when the plan does not name this very process. count: experts of all layers. */
 export function viewGroup(
   plan: GroupPlan,
   node: { readonly nodeId: string; readonly incarnation: string },
-  experts: number,
+  count: number,
 ): GroupView | null {
   const me = plan.members.findIndex(({ id, incarnation }) => id === node.nodeId && incarnation === node.incarnation);
   const leader = plan.members.findIndex(({ id }) => id === plan.leader);
   if (me === -1 || leader === -1) return null;
-  const members = [...plan.members.entries()];
-  const holders = Array.from({ length: experts }, (_, expert) =>
-    members.filter(([, member]) => member.experts.includes(expert)).map(([index]) => index),
+  const holders = holdersOf(
+    plan.members.map(({ experts }) => experts),
+    count,
   );
   return { plan, me, leader, holders, speed: plan.members.map(({ speed }) => speed) };
 }

@@ -3,7 +3,7 @@
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { LoadPolicy } from '../../native/load-policy.ts';
-import { expertShape } from '../../native/model-description.ts';
+import { countExperts, nameExpert } from '../../native/model-description.ts';
 import type { ModelSession, StepBatch } from '../../native/model-session.ts';
 import type { StepOutput } from '../../native/row-sampling.ts';
 import { EpochSignal } from '../exchange/epoch-signal.ts';
@@ -19,7 +19,7 @@ import { StepFailure } from './step-failure.ts';
 import { type MemberStatistics, type StepSeconds, StepStatistics } from './step-statistics.ts';
 
 export interface GroupExecutorOptions {
-  /** With the shared pack and the experts that the plans give this node. */
+  /** With the shared pack and the experts of layers that the plans give this node. */
   readonly session: ModelSession;
   readonly group: string;
   readonly nodeId: string;
@@ -108,10 +108,11 @@ class LeadingExecutor implements GroupExecutor {
 
   async usePlan(plan: GroupPlan): Promise<void> {
     const { session } = this.#options;
-    const view = viewGroup(plan, this.#options, expertShape(session.description).experts);
+    const view = viewGroup(plan, this.#options, countExperts(session.description));
     if (view === null || view.me !== view.leader) throw new TypeError('The plan does not name this process as leader.');
     const orphan = view.holders.findIndex((holders) => holders.length === 0);
-    if (orphan !== -1) throw new StepFailure('no_holder', `No member of the plan holds expert ${orphan}.`);
+    if (orphan !== -1)
+      throw new StepFailure('no_holder', `No member of the plan holds ${nameExpert(session.description, orphan)}.`);
     this.#epoch = plan.epoch;
     this.#superseded = false;
     this.#step = 0;

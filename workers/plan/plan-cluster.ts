@@ -5,8 +5,9 @@ import { expertShape } from '../../native/model-description.ts';
 import { drawRoutings, everyRouting, type Routings } from '../cluster/expected-load.ts';
 import { expertSlots, sharedBytes } from '../cluster/memory-slots.ts';
 import { disjointPlacement, groupPlacement, paperGroups } from '../cluster/paper-groups.ts';
-import { holdersOf, placeExperts } from '../cluster/place-experts.ts';
-import { inspectModel } from '../model/inspect-model.ts';
+import { holdersOf } from '../cluster/place-experts.ts';
+import { expertsByLayer, inEveryLayer, placeLayers } from '../cluster/place-layers.ts';
+import { layerExpertBytes } from '../model/inspect-model.ts';
 import { refuseDenseGroup } from '../model/refuse-dense-group.ts';
 import type { StoredModel } from '../model/stored-model.ts';
 import { type Assigner, ExpertAssigner } from '../node/assign-experts.ts';
@@ -43,7 +44,8 @@ export interface ClusterInput {
 export interface PlannedMember {
   readonly name: string;
   readonly host: string;
-  readonly experts: readonly number[];
+  /** Of each layer that has experts: [layers][...experts]. */
+  readonly experts: readonly (readonly number[])[];
   readonly shared: boolean;
   readonly usedBytes: number;
   readonly memoryBytes: number;
@@ -53,7 +55,7 @@ export interface ClusterPlan {
   readonly topology: Topology;
   readonly policy: Policy;
   readonly members: readonly PlannedMember[];
-  /** Every expert has a second holder. */
+  /** Every expert of every layer has a second holder. */
   readonly survivesAnyLoss: boolean;
   readonly step: StepPrediction;
 }
@@ -85,40 +87,52 @@ function planTopology(input: ClusterInput, topology: Topology, routings: Routing
   const { model, nodes, policy } = input;
   const kvTokens = input.streams * input.context;
   const shared = nodes.map((_, node) => topology === 'decentralized' || node === 0);
-  const slots = nodes.map(({ memoryBytes, maxExperts }, node) =>
-    Math.min(maxExperts ?? Infinity, expertSlots(model, { memoryBytes, kvTokens, shared: shared[node] ?? true })),
+  const slots = expertSlots(
+    model,
+    nodes.map(({ memoryBytes, maxExperts }, node) => ({
+      ...{ memoryBytes, maxExperts, kvTokens },
+      shared: shared[node] ?? true,
+    })),
   );
-  const { experts } = expertShape(model);
+  const { experts, layers } = expertShape(model);
   refuseDenseGroup(model, nodes.length);
   if (experts === 0) refuseDenseTooLarge(input, kvTokens);
   const placement = place(input, slots);
-  const holders = holdersOf(placement, experts);
+  const holders = holdersOf(placement, layers.length * experts);
   const assigner = assignerOf(input, holders);
-  const alwaysComputed = policy === 'busy-full' ? placement : null;
+  const alwaysComputed = policy === 'busy-full' ? groupPlacement(paperGroups(experts, nodes.length)) : null;
   const step = predictStep({ ...input, topology, rows: input.streams, assigner, alwaysComputed, routings });
-  const expertBytes = inspectModel(model, 1).bytes.expert;
+  const { perLayer } = layerExpertBytes(model);
   const members = nodes.map(({ name, host, memoryBytes }, node) => {
-    const [experts, holdsShared] = [placement[node] ?? [], shared[node] ?? true];
-    const usedBytes = experts.length * expertBytes + sharedBytes(model, { kvTokens, shared: holdsShared });
-    return { name, host, experts, shared: holdsShared, usedBytes, memoryBytes };
+    const held = expertsByLayer(placement[node] ?? [], layers.length, experts);
+    const holdsShared = shared[node] ?? true;
+    const expertBytes = held.reduce((sum, { length }, layer) => sum + length * (perLayer[layer] ?? 0), 0);
+    const usedBytes = expertBytes + sharedBytes(model, { kvTokens, shared: holdsShared });
+    return { name, host, experts: held, shared: holdsShared, usedBytes, memoryBytes };
   });
   return { topology, policy, members, survivesAnyLoss: experts > 0 && holders.every(({ length }) => length > 1), step };
 }
 
-function place({ model, nodes, policy, counts }: ClusterInput, slots: readonly number[]) {
-  const { experts } = expertShape(model);
+/** The ids of each node. */
+function place({ model, nodes, policy, counts }: ClusterInput, slots: readonly (readonly number[])[]) {
+  const { experts, layers } = expertShape(model);
   if (policy === 'overlap') {
-    const members = nodes.map(({ bytesPerSecond }, node) => ({ slots: slots[node] ?? 0, speed: bytesPerSecond }));
-    return placeExperts({ experts, members, counts });
+    const fastest = Math.max(...nodes.map(({ bytesPerSecond }) => bytesPerSecond));
+    const members = nodes.map(({ bytesPerSecond }, node) => ({
+      slots: slots[node] ?? [],
+      speed: bytesPerSecond / fastest,
+    }));
+    return placeLayers({ layers: layers.length, experts, members, counts });
   }
   const placement =
     policy === 'disjoint'
       ? disjointPlacement(experts, nodes.length)
       : groupPlacement(paperGroups(experts, nodes.length));
   for (const [node, { length }] of placement.entries()) {
-    if (length > (slots[node] ?? 0)) throw tooFull(nodes[node], length, slots[node] ?? 0);
+    const room = Math.min(...(slots[node] ?? []));
+    if (length > room) throw tooFull(nodes[node], length, room);
   }
-  return placement;
+  return inEveryLayer(placement, layers.length, experts);
 }
 
 /** One node computes a dense model, if it has the memory. */
@@ -136,13 +150,12 @@ function tooFull(node: PlannedNode | undefined, wanted: number, slots: number): 
 }
 
 function assignerOf({ model, nodes, policy }: ClusterInput, holders: readonly (readonly number[])[]): Assigner {
-  if (policy === 'groups' || policy === 'busy-full') {
-    const { experts, topK, layers } = expertShape(model);
-    const placed = groupPlacement(paperGroups(experts, nodes.length));
-    const dealt = { name: 'deal', topK, layers: layers.length } as const;
-    return new ExpertAssigner({ holders: holdersOf(placed, experts), members: nodes.length, policy: dealt });
-  }
-  return new ExpertAssigner({ holders, members: nodes.length, speed: nodes.map((node) => node.bytesPerSecond) });
+  const { topK, layers } = expertShape(model);
+  // A dense model has nothing to assign.
+  const group = { holders, members: nodes.length, layers: Math.max(1, layers.length) };
+  if (policy === 'groups' || policy === 'busy-full')
+    return new ExpertAssigner({ ...group, policy: { name: 'deal', topK } });
+  return new ExpertAssigner({ ...group, speed: nodes.map((node) => node.bytesPerSecond) });
 }
 
 /** More choices than this are drawn instead of enumerated. */
@@ -156,8 +169,12 @@ function routingsFor({ model, streams, counts }: ClusterInput): Routings {
   if (counts !== null && counts.length !== layers.length * experts) {
     throw new DomainError('bad_config', `Expected routing counts of ${layers.length} layers and ${experts} experts.`);
   }
-  if (counts === null && streams === 1 && choices(experts, topK) <= MAX_ROUTINGS) return everyRouting(experts, topK);
-  return drawRoutings({ experts, topK, rows: streams, draws: DRAWS, seed: SEED, counts });
+  const routings =
+    counts === null && streams === 1 && choices(experts, topK) <= MAX_ROUTINGS
+      ? everyRouting(experts, topK)
+      : drawRoutings({ experts, topK, rows: streams, draws: DRAWS, seed: SEED, counts });
+  // Layers whose routers are not known choose alike, but may be placed differently.
+  return { ...routings, layers: Math.max(1, layers.length) };
 }
 
 /** Ways to choose `topK` of `experts`. */

@@ -20,6 +20,8 @@ export interface StepPrediction {
   readonly communicationShare: number;
   /** E[max]: experts that the busiest node computes in a layer. */
   readonly busiestExperts: number;
+  /** Over an even share of what the nodes compute in a layer; 1 is perfectly balanced, and what there is without experts. */
+  readonly busiestShare: number;
 }
 
 export function predictStep(input: StepInput): StepPrediction {
@@ -42,6 +44,7 @@ export function predictStep(input: StepInput): StepPrediction {
     tokensPerSecond: rows / totalSeconds,
     communicationShare: (seconds.latency + seconds.transfer) / totalSeconds,
     busiestExperts: experts.busiestExperts,
+    busiestShare: experts.busiestShare,
   };
 }
 
@@ -106,22 +109,23 @@ function slowestHost(nodes: readonly PlannedNode[], work: readonly Work[], what:
 
 interface ExpertSeconds extends PhaseSeconds {
   readonly busiestExperts: number;
+  readonly busiestShare: number;
   readonly exchanges: ExchangeTally;
 }
 
 /** The experts of a layer, averaged over the routings. */
 function expertSeconds(input: StepInput): ExpertSeconds {
-  const { experts, slots } = input.routings;
+  const { experts, slots, layers: routed } = input.routings;
   const exchanges = new ExchangeTally(input);
-  if (slots === 0) return { load: 0, compute: 0, busiestExperts: 0, exchanges };
+  if (slots === 0) return { load: 0, compute: 0, busiestExperts: 0, busiestShare: 1, exchanges };
   const draws = experts.length / slots;
   const { parameters, bytes } = inspectModel(input.model, 1);
   const layers = expertShape(input.model).layers.length;
   const nodes = new Int32Array(slots);
-  const sum = { load: 0, compute: 0, busiestExperts: 0 };
+  const sum = { load: 0, compute: 0, busiestExperts: 0, evenExperts: 0 };
   for (let draw = 0; draw < draws; draw += 1) {
     const routing = experts.subarray(draw * slots, (draw + 1) * slots);
-    input.assigner.assign(routing, nodes);
+    input.assigner.assign(draw % routed, routing, nodes);
     const computed = computedBy(input, routing, nodes);
     const work = computed.map(({ experts, slots }) => ({
       bytes: (experts * bytes.expert) / layers,
@@ -131,12 +135,14 @@ function expertSeconds(input: StepInput): ExpertSeconds {
     sum.load += load;
     sum.compute += compute;
     sum.busiestExperts += Math.max(...computed.map(({ experts }) => experts));
+    sum.evenExperts += computed.reduce((all, { experts }) => all + experts, 0) / computed.length;
     exchanges.count(computed.map(({ slots }) => slots));
   }
   return {
     load: sum.load / draws,
     compute: sum.compute / draws,
     busiestExperts: sum.busiestExperts / draws,
+    busiestShare: sum.busiestExperts / sum.evenExperts,
     exchanges,
   };
 }

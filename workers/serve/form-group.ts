@@ -92,7 +92,7 @@ function createFaultTolerantExecutor(
   return new FaultTolerantExecutor({
     author,
     lease,
-    vocab: held.source.description.vocab,
+    model: held.source.description,
     mutex: held.mutex,
     executorFor: (plan) => executors.use(plan),
     check: (executor, plan) => canary.check(executor, plan),

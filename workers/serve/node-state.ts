@@ -6,6 +6,7 @@ import type { Logger } from '../../infra/log/logger.ts';
 import { VERSION } from '../../infra/package-facts.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
 import type { Backend } from '../../native/choose-backend.ts';
+import { expertShape } from '../../native/model-description.ts';
 import { PROTOCOL_VERSION } from '../cluster/admit-nodes.ts';
 import type { LoadedModel } from '../cluster/loaded-model.ts';
 import { mainFormat } from '../model/stored-model.ts';
@@ -88,6 +89,7 @@ export class NodeState {
       maxExperts: config.worker.maxExperts,
       bytesPerSecond: this.bytesPerSecond,
       kvTokens: size.kvTokens,
+      expertsPerLayer: expertShape(description).experts,
       experts: held.experts,
       shared: held.shared,
       packsUrl,

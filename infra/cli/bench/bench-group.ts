@@ -4,7 +4,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { expertShape, type ModelDescription } from '../../../native/model-description.ts';
 import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
+import { inEveryLayer } from '../../../workers/cluster/place-layers.ts';
 import { createModelSession, loadModel } from '../../../workers/model/load-model.ts';
 import { refuseDenseGroup } from '../../../workers/model/refuse-dense-group.ts';
 import type { StoredModel } from '../../../workers/model/stored-model.ts';
@@ -25,7 +27,7 @@ export interface BenchGroupOptions {
   /** Computing threads of each node. */
   readonly threads: number;
   readonly topology: Topology;
-  /** Experts of each node; the first leads. */
+  /** Experts of each node, the same in all layers; the first leads. */
   readonly placement: readonly (readonly number[])[];
   readonly policy: BenchPolicy;
   /** URL of the exchange; else one is started. */
@@ -152,7 +154,7 @@ async function lead<T>(
     deadlines: PATIENT,
   });
   try {
-    await executor.usePlan(planOf(orders));
+    await executor.usePlan(planOf(orders, packs.description));
     return await use(executor);
   } finally {
     await executor.close();
@@ -169,14 +171,15 @@ export function createBenchSession(order: BenchNodeConfig, packs: OpenedPacks) {
   return createModelSession(held, { backend: 'cpu', threads, maxRows, kvBlocks, variant: '' });
 }
 
-function planOf(orders: readonly BenchNodeConfig[]): GroupPlan {
+function planOf(orders: readonly BenchNodeConfig[], model: ModelDescription): GroupPlan {
+  const { layers, experts: count } = expertShape(model);
   const [leader] = orders;
   if (leader === undefined) throw new TypeError('A plan has at least one member.');
   const members = orders.map(
     ({ nodeId, incarnation, experts, shared }): PlanMember => ({
       id: nodeId,
       incarnation,
-      experts,
+      experts: inEveryLayer([experts], layers.length, count)[0] ?? [],
       shared,
       exchangeUrl: null,
       speed: 1,

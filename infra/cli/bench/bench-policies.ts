@@ -7,9 +7,8 @@ import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
 export type BenchPolicy = LoadPolicy['name'];
 
 export function benchPolicy(name: BenchPolicy, { description, experts }: OpenedPacks): LoadPolicy {
-  const { topK, layers } = expertShape(description);
-  const sizes = { topK, layers: layers.length };
+  const { topK } = expertShape(description);
   if (name === 'least') return { name };
-  if (name !== 'cold') return { name, ...sizes };
-  return { name, ...sizes, files: [...experts.values()].map(({ file }) => file) };
+  if (name !== 'cold') return { name, topK };
+  return { name, topK, files: [...new Set([...experts.values()].map(({ file }) => file))] };
 }

@@ -64,10 +64,10 @@ function describePlacement(plan: ClusterPlan): string {
     name,
     host === name ? '' : host,
     `${formatBytes(usedBytes)} of ${formatBytes(memoryBytes)}`,
-    `${shared ? 'attention and ' : ''}${experts.length} experts: ${listRanges(experts)}`,
+    `${shared ? 'attention and ' : ''}${describeExperts(experts)}`,
   ]);
   const losses = survivesAnyLoss
-    ? 'The group survives the loss of any one node: every expert has a second holder.'
+    ? 'The group survives the loss of any one node: every expert of every layer has a second holder.'
     : 'Some experts have a single holder: if it is lost, streams wait until another node has loaded them.';
   return `${topologyText(plan)}, experts placed by ${policy}\n\n${formatTable(['node', 'host', 'memory', 'holds'], rows)}\n${losses}\n`;
 }
@@ -86,7 +86,7 @@ function describeStep({ streams, context, link, software }: ClusterInput, { step
   const who = streams === 1 ? 'one stream' : `${streams} streams together`;
   return (
     formatTable([`${who}, ${context} tokens of context, ${link.name}`, 'a step', ''], [total, ...rows]) +
-    `  communication ${percent(step.communicationShare)}; the busiest node computes ${step.busiestExperts.toFixed(3)} experts a layer\n` +
+    `  communication ${percent(step.communicationShare)}; the busiest node computes ${step.busiestExperts.toFixed(3)} experts a layer, ${step.busiestShare.toFixed(3)} of an even share\n` +
     (software.layerSeconds + software.stepSeconds > 0 ? '' : UPPER_BOUND_NOTE)
   );
 }
@@ -106,6 +106,16 @@ function describeCost(cost: CostReport): string {
 
 function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
+}
+
+/** Which, where they are the same in all layers; else how many. experts: [layers][...experts]. */
+function describeExperts(experts: readonly (readonly number[])[]): string {
+  const counts = experts.map(({ length }) => length);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const [first = []] = experts;
+  if (new Set(experts.map((own) => own.join())).size <= 1) return `${first.length} experts: ${listRanges(first)}`;
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return `${least === most ? '' : `${least} to `}${most} experts of each layer, ${total} in all`;
 }
 
 /** [0, 1, 2, 5] is "0-2, 5". */

@@ -25,7 +25,7 @@ test('plans what a file describes, flags above it', async (t) => {
   const [plan] = JSON.parse(stdout).plans;
   assert.equal(plan.nodes, 3);
   assert.deepEqual(
-    new Set(plan.members.flatMap((member: { experts: number[] }) => member.experts)),
+    new Set(plan.members.flatMap((member: { experts: number[][] }) => member.experts.flat())),
     new Set(Array(16).keys()),
   );
   for (const { usedBytes, memoryBytes } of plan.members) assert.ok(usedBytes <= memoryBytes);
@@ -38,13 +38,13 @@ test('plans what a file describes, flags above it', async (t) => {
 test('compares several sizes in a table, with the reason why one does not fit', () => {
   const { status, stdout } = runConclave('plan', '--model', 'dbrx', '--machine', 'm2-ultra', '--nodes', '1,4');
   assert.equal(status, 0);
-  assert.match(stdout, /^1 +The nodes together have room for 8 experts, but the model has 16/m);
-  assert.match(stdout, /^4 +decentralized +yes +1\.160/m);
+  assert.match(stdout, /^1 +The nodes together have room for 8 experts of a layer, but the model has 16/m);
+  assert.match(stdout, /^4 +decentralized +yes +1\.128/m);
 });
 
 test("shows the paper's cluster, predicted beside published", () => {
   const { stdout } = runConclave('plan', '--paper');
-  assert.match(stdout, /^4 +1\.569 +11\.9 +23\.3 +7\.0 +7\.0 +27 % +33 % +1\.160 +7\.4$/m);
+  assert.match(stdout, /^4 +1\.569 +11\.9 +23\.3 +7\.0 +7\.0 +27 % +33 % +1\.126 +7\.5$/m);
   assert.match(stdout, /full text was not available/);
 });
 
@@ -58,7 +58,7 @@ test('refuses, naming what is wrong and what there is', async (t) => {
     [/Unknown machine "pc": expected one of m1, .*, m5-max\./, '--model', 'dbrx', '--machine', 'pc'],
     [/Unknown link "string": expected one of 10gbe/, '--model', 'dbrx', '--machine', 'm2-ultra', '--link', 'string'],
     [/The folder \.\/nowhere does not exist/, '--model', './nowhere', '--machine', 'm2-ultra'],
-    [/room for 8 experts, but the model has 16/, '--model', 'dbrx', '--machine', 'm2-ultra'],
+    [/room for 8 experts of a layer, but the model has 16/, '--model', 'dbrx', '--machine', 'm2-ultra'],
   ];
   for (const [message, ...args] of refusals) {
     const { status, stderr } = runConclave('plan', ...args);

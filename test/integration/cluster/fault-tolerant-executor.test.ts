@@ -4,10 +4,12 @@ import { after, before, beforeEach, test } from 'node:test';
 import type { Redis } from 'ioredis';
 import { DomainError } from '../../../infra/errors/domain-error.ts';
 import { createLogger } from '../../../infra/log/logger.ts';
+import { encodeHeld } from '../../../infra/messages/expert-ids.ts';
 import type { GroupPlan } from '../../../infra/messages/group-plan.ts';
 import { connectRedis } from '../../../infra/redis/connect.ts';
 import type { NodeReport } from '../../../infra/registry/node-heartbeats.ts';
 import { Mutex } from '../../../infra/timing/mutex.ts';
+import { countExperts } from '../../../native/model-description.ts';
 import type { StepBatch } from '../../../native/model-session.ts';
 import { FaultTolerantExecutor } from '../../../workers/cluster/fault-tolerant-executor.ts';
 import { acquireLease, type HeldLease } from '../../../workers/cluster/lease.ts';
@@ -26,8 +28,8 @@ const BATCH: StepBatch = {
   blockTableWidth: 1,
   logitRows: Int32Array.of(0),
 };
-const experts = [0, 1, 2];
 const model = SMALL_MODEL;
+const experts = [...Array(countExperts(model)).keys()];
 
 const closing: (() => Promise<void>)[] = [];
 let redis: Redis;
@@ -71,7 +73,7 @@ async function scriptedGroup(): Promise<Scripted> {
     ...{
       author,
       lease,
-      vocab: 4,
+      model,
       mutex: new Mutex(),
       late: () => [],
       giveUp: giveUp.signal,
@@ -90,7 +92,9 @@ async function scriptedGroup(): Promise<Scripted> {
       // All at once: the group looks by itself, too.
       const change = redis.multi().del('cv:nodes');
       for (const node of nodes) {
-        change.set(`cv:node:${node.id}`, JSON.stringify(node)).zadd('cv:nodes', Date.now(), node.id);
+        change
+          .set(`cv:node:${node.id}`, JSON.stringify({ ...node, holdings: encodeHeld(node.holdings) }))
+          .zadd('cv:nodes', Date.now(), node.id);
       }
       await change.exec();
     },
@@ -156,8 +160,8 @@ test('a step waits, with a reason, until a node holds what was lost, and is defe
   const group = await scriptedGroup();
   t.after(() => group.close());
   const [left, right] = [
-    nodeReport('a', { experts: [0, 1], maxExperts: 2 }),
-    nodeReport('b', { experts: [2], maxExperts: 1 }),
+    nodeReport('a', { experts: [0, 1, 3, 4], maxExperts: 2 }),
+    nodeReport('b', { experts: [2, 5], maxExperts: 1 }),
   ];
   await group.report(left, right);
   await group.kept.formed();

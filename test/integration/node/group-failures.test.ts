@@ -23,6 +23,8 @@ import { syntheticModel } from '../../synthetic-model.ts';
 import { SMALL_OUTLINE } from '../../unit/model/small-model.ts';
 
 const ALL = [0, 1, 2];
+/** In both layers. */
+const ALL_IDS = [0, 1, 2, 3, 4, 5];
 const deadlines = { floorMs: 300, factor: 4 };
 const redis = await startRedis({ after }, 'exchange');
 const home = await mkdtemp(join(tmpdir(), 'cv-failures-'));
@@ -87,12 +89,12 @@ test('centralized: with no other holder the step fails and says who was lost', a
 test('centralized: a member that cannot compute says so, and others do it at once', async (t) => {
   const group = await open(t, { deadlines: { floorMs: 60_000, factor: 4 } });
   await group.use();
-  for (const expert of ALL) group.nodes[1]?.session.detachExpert(expert);
+  group.nodes[1]?.session.detachExperts(ALL_IDS);
   assert.deepEqual(await stepOn(group.executor), expected);
   assert.deepEqual(group.executor.observations().suspects, ['node-1']);
   const first = async () => group.nodes[1]?.problems[0];
   const problem = await eventually('the member reports it', first, (reported) => reported !== undefined);
-  assert.match(String(problem), /expert \d is not attached/);
+  assert.match(String(problem), /expert \d of layer \d is not attached/);
 });
 
 test('decentralized: a member that is gone is named, and the group goes on without it', async (t) => {
@@ -107,7 +109,7 @@ test('decentralized: a member that is gone is named, and the group goes on witho
 test('decentralized: a member that cannot go on says why, without waiting for the deadline', async (t) => {
   const group = await open(t, { topology: 'decentralized', deadlines: { floorMs: 60_000, factor: 4 } });
   await group.use();
-  for (const expert of ALL) group.nodes[1]?.session.detachExpert(expert);
+  group.nodes[1]?.session.detachExperts(ALL_IDS);
   await assert.rejects(stepOn(group.executor), { reason: 'member', lost: ['node-1'], message: /is not attached/ });
 });
 

@@ -92,7 +92,8 @@ TEST("a GPU that is lost in mid-step fails the step, and every call after it") {
   CHECK(!stepFailure(*session, sequence).has_value(), "the first step runs");
   CHECK_SAYS(stepFailure(*session, sequence), FailureCode::deviceLost, "restart this node");
   CHECK_SAYS(failureOf([&] { stepFailure(*session, sequence); }), FailureCode::deviceLost, "only a new session");
-  CHECK_SAYS(failureOf([&] { session->detachExpert(0); }), FailureCode::deviceLost, "only a new session");
+  CHECK_SAYS(failureOf([&] { session->detachExperts(std::vector<int32_t>{0}); }), FailureCode::deviceLost,
+             "only a new session");
 
   const auto next = sessionOn({}, model);
   pack.attachTo(*next);
@@ -184,7 +185,7 @@ TEST("a pack that the GPU has no room for is not attached, and those before it a
       return outcomeOf([&](ModelSession::Done done) { session->runExperts(std::move(work), std::move(done)); });
     };
     CHECK(!run(0).has_value(), "the first expert computes");
-    CHECK_SAYS(failureOf([&] { run(1); }), FailureCode::invalidArgument, "expert 1 is not attached");
+    CHECK_SAYS(failureOf([&] { run(1); }), FailureCode::invalidArgument, "expert 1 of layer 0 is not attached");
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { expertShape } from '../../../native/model-description.ts';
+import { countExperts, expertShape } from '../../../native/model-description.ts';
 import { desiredPlacement } from '../../../workers/cluster/desired-placement.ts';
 import { sharedBytes } from '../../../workers/cluster/memory-slots.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
@@ -12,6 +12,7 @@ import { SMALL_MODEL, SMALL_SIZES } from '../model/small-model.ts';
 
 const model = SMALL_MODEL;
 const { experts } = expertShape(model);
+const count = countExperts(model);
 const expertBytes = inspectModel(model, 1).bytes.expert;
 const shared = sharedBytes(model, { kvTokens: 4_096, shared: true });
 
@@ -26,7 +27,7 @@ function wanted(...nodes: readonly ReturnType<typeof node>[]) {
 }
 
 test('nodes with room enough hold everything', () => {
-  const whole = Array.from({ length: experts }, (_, expert) => expert);
+  const whole = [...Array(count).keys()];
   const expected = ['a', 'b'].map((id) => ({ id, experts: whole, shared: true }));
   assert.deepEqual(wanted(node('a', experts), node('b', experts + 5)), expected);
 });
@@ -35,7 +36,7 @@ test('experts are divided where they have to be, none left out', () => {
   const placed = wanted(node('a', experts - 1), node('b', 1));
   assert.deepEqual(
     placed.flatMap((each) => each.experts).sort((a, b) => a - b),
-    Array.from({ length: experts }, (_, expert) => expert),
+    [...Array(count).keys()],
   );
   assert.deepEqual(
     placed.map((each) => each.shared),
@@ -51,11 +52,11 @@ test('attention stays with the leader where it would take room that experts need
     placed.map((each) => each.shared),
     [true, false],
   );
-  assert.equal(placed[1]?.experts.length, experts);
+  assert.equal(placed[1]?.experts.length, count);
 });
 
 test('an operator may want a node to hold less than fits', () => {
-  assert.equal(wanted(node('a', experts), node('b', experts, 1))[1]?.experts.length, 1);
+  assert.equal(wanted(node('a', experts), node('b', experts, 1))[1]?.experts.length, 2, 'one of each layer');
 });
 
 test('a dense model is with the leader alone, and refused where it does not fit', () => {
@@ -81,7 +82,7 @@ test('a model that does not fit is refused with its size and the room of each no
   assert.throws(() => wanted(...nodes), {
     code: 'bad_config',
     message: new RegExp(
-      `^The model's ${experts} experts of ${sizes}, attention of ${sizes} and the KV cache, do not fit into the nodes' ` +
+      `^The model's ${experts} experts of ${sizes} over all layers, attention of ${sizes} and the KV cache, do not fit into the nodes' ` +
         `memory, which has room for a 1 \\(${sizes}\\), b 0 \\(${sizes}\\)\\. ` +
         'Add a node with `conclave node --join`, or raise worker\\.memoryBytes\\.$',
     ),

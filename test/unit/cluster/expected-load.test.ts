@@ -40,8 +40,10 @@ test('chooses in proportion to the counts', () => {
 });
 
 test('an expert that several rows give to one member counts once, and a quick member carries more', () => {
-  const routings = { experts: Int32Array.of(0, 0, 1, 1), slots: 4 };
-  const toMember = (of: readonly number[]) => ({ assign: (_: Int32Array, nodes: Int32Array) => nodes.set(of) });
+  const routings = { experts: Int32Array.of(0, 0, 1, 1), slots: 4, layers: 1 };
+  const toMember = (of: readonly number[]) => ({
+    assign: (_layer: number, _: Int32Array, nodes: Int32Array) => nodes.set(of),
+  });
   assert.equal(expectedLargestLoad(toMember([0, 0, 0, 0]), routings, 2), 2);
   assert.equal(expectedLargestLoad(toMember([0, 0, 1, 1]), routings, 2), 1);
   assert.equal(expectedLargestLoad(toMember([0, 0, 0, 0]), routings, 2, [4, 1]), 0.5);

@@ -19,7 +19,7 @@ const inputs: fc.Arbitrary<PlacementInput> = fc.integer({ min: 1, max: 24 }).cha
     ),
     counts: fc.option(
       fc
-        .array(fc.integer({ min: 0, max: 1000 }), { minLength: 2 * experts, maxLength: 2 * experts })
+        .array(fc.integer({ min: 0, max: 1000 }), { minLength: experts, maxLength: experts })
         .map((counts) => Float64Array.from(counts)),
     ),
   }),
@@ -109,7 +109,7 @@ test('says how much room is missing', () => {
   const members = [{ slots: 3 }, { slots: 20 }];
   assert.throws(() => placeExperts({ experts: 24, members, counts: null }), {
     code: 'bad_config',
-    message: /room for 23 experts, but the model has 24/,
+    message: /room for 23 experts of a layer, but the model has 24/,
   });
   assert.throws(() => placeExperts({ experts: 2, members: [], counts: null }), { code: 'bad_config' });
 });

@@ -23,7 +23,7 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
   ModelSession: [
     'attach',
     'close',
-    'detachExpert',
+    'detachExperts',
     'groupStep',
     'numericsClass',
     'routingCounts',
@@ -39,7 +39,9 @@ function methodsOf(object: object): string[] {
 
 /** Expert 0 is on both members, expert 1 on member 0. */
 function twoMembers(): AddonExpertAssigner {
-  return addon.createAssigner(Int32Array.of(0, 2, 3), Int32Array.of(0, 1, 0), Float64Array.of(1, 1), { name: 'least' });
+  return addon.createAssigner(Int32Array.of(0, 2, 3), Int32Array.of(0, 1, 0), Float64Array.of(1, 1), 1, {
+    name: 'least',
+  });
 }
 
 test('exports what addon-types.ts says, nothing more', async () => {
@@ -80,17 +82,17 @@ test('a step of zeros gives zeros', async () => {
 
 test('an assignment leaves what is behind its slots as it was, and may take the place of the experts', () => {
   const members = new Int32Array(3).fill(7);
-  twoMembers().assign(Int32Array.of(0, 1), members);
+  twoMembers().assign(0, Int32Array.of(0, 1), members);
   assert.deepEqual([...members], [1, 0, 7]);
   const both = Int32Array.of(0, 1, 0, 1);
-  twoMembers().assign(both, both);
+  twoMembers().assign(0, both, both);
   assert.deepEqual([...both], [1, 0, 1, 0]);
 });
 
 test('an assigner refuses invalid experts and members', () => {
   const refused = (call: () => unknown, message: RegExp) => assert.throws(call, { code: 'invalid_argument', message });
   const create = (offsets: number[], holders: number[], speed: number[]) =>
-    addon.createAssigner(Int32Array.from(offsets), Int32Array.from(holders), Float64Array.from(speed), {
+    addon.createAssigner(Int32Array.from(offsets), Int32Array.from(holders), Float64Array.from(speed), 1, {
       name: 'least',
     });
   refused(() => create([], [], [1]), /holderOffsets/);
@@ -101,10 +103,10 @@ test('an assigner refuses invalid experts and members', () => {
   refused(() => create([0, 1], [1], [1]), /below 1, but one is 1/);
   refused(() => create([0, 1], [0], [Number.NaN]), /speeds must be positive/);
   const two = new Int32Array(2);
-  refused(() => twoMembers().assign(two, new Int32Array(1)), /members must have 2 elements but has 1/);
-  for (const expert of [-1, 2]) refused(() => twoMembers().assign(two.fill(expert), two), /there are 2/);
+  refused(() => twoMembers().assign(0, two, new Int32Array(1)), /members must have 2 elements but has 1/);
+  for (const expert of [-1, 2]) refused(() => twoMembers().assign(0, two.fill(expert), two), /there are 2/);
   const empty = create([0, 0], [], []);
-  for (const _ of [1, 2]) assert.throws(() => empty.assign(two.fill(0), two), { code: 'unavailable' });
+  for (const _ of [1, 2]) assert.throws(() => empty.assign(0, two.fill(0), two), { code: 'unavailable' });
 });
 
 test('a second step while one runs is refused', async () => {
@@ -233,25 +235,37 @@ test('no description or limit does worse than a coded error', async () => {
 test('no placement or routing does worse than a coded error', async () => {
   const ids = (most: number) => fc.array(fc.integer({ min: 0, max: 2 }), { maxLength: most });
   const placement = fc.array(ids(4), { minLength: 3, maxLength: 6 });
-  const speed = fc.array(fc.constantFrom(1, 2.5, Infinity, 5e-324), { minLength: 3, maxLength: 5 });
+  const speed = fc.array(fc.constantFrom(1, 1.5, 2.5, 3, 1e300, 1e-300, 5e-324), { minLength: 3, maxLength: 5 });
+  const place = fc.constantFrom([1, 0], [1, 0], [1, 0], [1, 1], [2, 1], [3, 0], [0, 0], [-1, -1]) as fc.Arbitrary<
+    [number, number]
+  >;
   const wrong = fc.record({ array: fc.nat(5), at: fc.nat(6), value: fc.constantFrom(-1, 0, 1, 7, 2 ** 31 - 1) });
   let assigned = 0;
   await fc.assert(
-    fc.asyncProperty(placement, speed, ids(60), wrong, async (holders, speeds, routing, { array, at, value }) => {
-      const offsets = [0, ...holders.map((_, expert) => holders.slice(0, expert + 1).flat().length)];
-      const given = [offsets, holders.flat(), routing];
-      if (given[array]?.[at] !== undefined) given[array][at] = value;
-      const [first, flat, experts] = given.map((values) => Int32Array.from(values)) as [
-        Int32Array,
-        Int32Array,
-        Int32Array,
-      ];
-      const call = () => {
-        addon.createAssigner(first, flat, Float64Array.from(speeds), { name: 'least' }).assign(experts, experts);
-        assigned += 1;
-      };
-      await survives({ call }, 'call', []);
-    }),
+    fc.asyncProperty(
+      placement,
+      speed,
+      ids(60),
+      place,
+      wrong,
+      async (holders, speeds, routing, [layers, layer], { array, at, value }) => {
+        const offsets = [0, ...holders.map((_, expert) => holders.slice(0, expert + 1).flat().length)];
+        const given = [offsets, holders.flat(), routing];
+        if (given[array]?.[at] !== undefined) given[array][at] = value;
+        const [first, flat, experts] = given.map((values) => Int32Array.from(values)) as [
+          Int32Array,
+          Int32Array,
+          Int32Array,
+        ];
+        const call = () => {
+          addon
+            .createAssigner(first, flat, Float64Array.from(speeds), layers, { name: 'least' })
+            .assign(layer, experts, experts);
+          assigned += 1;
+        };
+        await survives({ call }, 'call', []);
+      },
+    ),
     { numRuns: 3000, seed: 14 },
   );
   assert.ok(assigned > 500, `${assigned} were right`);

@@ -43,8 +43,8 @@ function openAuto(warnings: string[] = []): FallbackSession<AddonModelSession> {
 }
 
 function attachAll(session: FallbackSession<AddonModelSession>, file: () => AddonMappedFile): void {
-  session.attach('shared', (raw) => raw.attach(file(), sharedTable(SIZES)));
-  for (const expert of [0, 1]) session.attach(expert, (raw) => raw.attach(file(), expertTable(SIZES, expert)));
+  session.attach((raw) => raw.attach(file(), sharedTable(SIZES)));
+  for (const expert of [0, 1]) session.attach((raw) => raw.attach(file(), expertTable(SIZES, expert)));
 }
 
 async function oneStep(session: FallbackSession<AddonModelSession>): Promise<void> {
@@ -95,11 +95,11 @@ test('a GPU that has no room for the second expert is replaced, and the CPU gets
 test('a GPU that has computed is not replaced', () => {
   addon.setEmulatedGpu({ ...WHOLE_GPU, workingSetBytes: 3 * PACK_BYTES });
   const session = openAuto();
-  session.attach('shared', (raw) => raw.attach(addon.mapFile(packPath), sharedTable(SIZES)));
-  session.attach(0, (raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 0)));
+  session.attach((raw) => raw.attach(addon.mapFile(packPath), sharedTable(SIZES)));
+  session.attach((raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 0)));
   session.use();
   assert.throws(
-    () => session.attach(1, (raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 1))),
+    () => session.attach((raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 1))),
     (thrown) => toNativeError(thrown).code === 'out_of_memory',
   );
   assert.equal(session.backend, 'metal-emulated');
@@ -108,7 +108,7 @@ test('a GPU that has computed is not replaced', () => {
 test('an argument that is wrong everywhere is no reason to try the CPU', () => {
   const warnings: string[] = [];
   const session = openAuto(warnings);
-  assert.throws(() => session.attach(7, (raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 7))));
+  assert.throws(() => session.attach((raw) => raw.attach(addon.mapFile(packPath), expertTable(SIZES, 7))));
   assert.deepEqual([session.backend, warnings], ['metal-emulated', []]);
 });
 

@@ -128,7 +128,7 @@ test('a member that computes experts for its leader serves until it leaves, and 
   const waits = heard();
   const serving = session.serveExperts(member);
   await waits;
-  session.detachExpert(1);
+  session.detachExperts(Int32Array.of(1));
   assert.throws(() => void oneRow(session), { code: 'busy' });
   member.leave();
   await assert.rejects(serving, { code: 'interrupted' });

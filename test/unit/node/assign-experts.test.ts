@@ -38,7 +38,7 @@ function smallestLargestTime(input: ExpertHolders, experts: readonly number[]): 
 
 function assign(input: ExpertHolders, experts: readonly number[]): Int32Array {
   const nodes = new Int32Array(experts.length);
-  new ExpertAssigner(input).assign(Int32Array.from(experts), nodes);
+  new ExpertAssigner(input).assign(0, Int32Array.from(experts), nodes);
   return nodes;
 }
 
@@ -116,9 +116,9 @@ test('answers the same on every node, whatever was assigned before', () => {
     fc.property(routed(40), ({ input, experts }) => {
       const used = new ExpertAssigner(input);
       const [first, second] = [new Int32Array(experts.length), new Int32Array(experts.length)];
-      used.assign(Int32Array.from(experts.toReversed()), second);
-      used.assign(Int32Array.from(experts), second);
-      new ExpertAssigner(input).assign(Int32Array.from(experts), first);
+      used.assign(0, Int32Array.from(experts.toReversed()), second);
+      used.assign(0, Int32Array.from(experts), second);
+      new ExpertAssigner(input).assign(0, Int32Array.from(experts), first);
       assert.deepEqual(second, first);
     }),
   );

@@ -29,14 +29,14 @@ const rate = (changes: Partial<ClusterInput>): number => plan(changes).step.toke
 test('holds to the memory of every node, and says so', () => {
   for (const { usedBytes, memoryBytes, experts } of plan({}).members) {
     assert.ok(usedBytes <= memoryBytes);
-    assert.equal(experts.length, 8);
+    for (const ofLayer of experts) assert.ok(ofLayer.length === 8 || ofLayer.length === 9);
   }
   assert.equal(plan({}).survivesAnyLoss, true);
   assert.equal(plan({ nodes: plannedNodes(3) }).survivesAnyLoss, false);
 });
 
 test('a longer context takes the place of experts', () => {
-  assert.equal(plan({ context: 100_000 }).members[0]?.experts.length, 7);
+  assert.equal(plan({ context: 100_000 }).members[0]?.experts.at(-1)?.length, 7);
 });
 
 test('adds up: causes make the whole, and communication is latency and transfer', () => {
@@ -76,7 +76,8 @@ test('centralized costs two exchanges a layer, and frees memory of the others', 
     central.members.map(({ shared }) => shared),
     [true, false, false, false],
   );
-  assert.ok((central.members[1]?.experts.length ?? 0) > (decentral.members[1]?.experts.length ?? 0));
+  const held = ({ members }: ClusterPlan): number => members[1]?.experts.flat().length ?? 0;
+  assert.ok(held(central) > held(decentral));
 });
 
 test('a layer whose experts are all where they are wanted waits for no exchange', () => {
@@ -109,9 +110,11 @@ test("policies line up as the paper's do: busy full, groups, then overlapping re
 
 test('routing counts shift replicas to the experts used most', () => {
   const counts = new Float64Array(40 * 16).fill(1);
-  for (let layer = 0; layer < 40; layer += 1) counts[layer * 16 + 5] = 200;
+  counts[7 * 16 + 5] = 200;
   const { members } = plan({ nodes: plannedNodes(3), counts });
-  assert.ok(members.filter(({ experts }) => experts.includes(5)).length > 1);
+  const holders = (layer: number): number => members.filter(({ experts }) => experts[layer]?.includes(5)).length;
+  assert.equal(holders(7), 3);
+  assert.ok(holders(8) < 3, 'only in the layer where it is hot');
 });
 
 test('a better machine, link or residual never decodes slower', () => {
