@@ -37,7 +37,7 @@ export interface AnswerTraits {
   readonly calls: string | null;
   readonly reasoning: string | null;
   /** The special tokens among the marks of these formats. */
-  readonly shownTokens: readonly number[];
+  readonly specialMarks: readonly { readonly id: number; readonly text: string }[];
   /** Whether the template renders tools. */
   readonly takesTools: boolean;
 }

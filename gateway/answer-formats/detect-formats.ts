@@ -4,10 +4,30 @@ import type { AddedToken } from '../../infra/tokenizer/tokenizer.ts';
 import type { AnswerTraits } from '../parts.ts';
 import { CALL_FORMATS, REASONING_FORMATS } from './formats.ts';
 
-/** What only templates of the format contain; the first that applies counts. */
-const CALL_SIGNS: readonly (readonly [sign: string, format: string])[] = [['<tool_call>', 'hermes']];
+/** Words that only templates of the format contain, all of them; the first sign that applies counts. */
+type Sign = readonly [words: string, format: string];
 
-const REASONING_SIGNS: readonly (readonly [sign: string, format: string])[] = [['</think>', 'think']];
+const CALL_SIGNS: readonly Sign[] = [
+  ['<|channel|>', 'harmony'],
+  ['<minimax:tool_call>', 'minimax'],
+  ['<|tool_calls_section_begin|>', 'kimi'],
+  ['<｜tool▁sep｜> ```json', 'deepseek_v3'],
+  ['<｜tool▁sep｜>', 'deepseek_v31'],
+  ['[ARGS]', 'mistral'],
+  ['[TOOL_CALLS]', 'mistral_list'],
+  ['<|tool_call_start|>', 'pythonic'],
+  ['<arg_key>', 'glm'],
+  ['<function=', 'qwen_xml'],
+  ['<tool_call>', 'hermes'],
+  ['<|tool_call|>', 'granite_list'],
+  ['<|python_tag|>', 'llama_json'],
+  ['"parameters":', 'llama_json'],
+];
+
+const REASONING_SIGNS: readonly Sign[] = [
+  ['</think>', 'think'],
+  ['[/THINK]', 'mistral'],
+];
 
 /** `added`: the tokenizer's added tokens. */
 export function detectFormats(templates: Iterable<string>, added: readonly AddedToken[]): AnswerTraits {
@@ -18,13 +38,13 @@ export function detectFormats(templates: Iterable<string>, added: readonly Added
   return {
     calls,
     reasoning,
-    shownTokens: added.filter(({ text, special }) => special && marks.has(text)).map(({ id }) => id),
+    specialMarks: added.filter(({ text, special }) => special && marks.has(text)).map(({ id, text }) => ({ id, text })),
     takesTools: /\btools\b/u.test(all),
   };
 }
 
-function firstSign(template: string, signs: readonly (readonly [string, string])[]): string | null {
-  return signs.find(([sign]) => template.includes(sign))?.[1] ?? null;
+function firstSign(template: string, signs: readonly Sign[]): string | null {
+  return signs.find(([words]) => words.split(' ').every((word) => template.includes(word)))?.[1] ?? null;
 }
 
 function marksOfCalls(name: string | null): readonly string[] {

@@ -1,6 +1,7 @@
-// `<tool_call>{"name": ..., "arguments": ...}</tool_call>`, one after the other: Hermes, Qwen 2.5 and 3, Granite, and our demo model.
+// `<tool_call>{"name": ..., "arguments": ...}</tool_call>`, one after the other: Hermes, Qwen 2.5 and 3, and our demo model.
+import { alternatives, literal, NOTHING, optional, sequence } from '../constraint/expression.ts';
 import type { CallFormat } from './answer-format.ts';
-import { closeCall, readJsonCall } from './json-call.ts';
+import { closeCall, jsonCall, readJsonCall } from './json-call.ts';
 
 const OPEN = '<tool_call>';
 const CLOSE = '</tool_call>';
@@ -10,6 +11,16 @@ export const hermes: CallFormat = {
   marks: [CLOSE],
   argumentsAs: 'object',
   writesBareText: false,
+  call: (tools, mark) => {
+    const newLine = optional(literal('\n'));
+    const call = alternatives(...tools.map((tool) => jsonCall(tool, 'arguments')));
+    return {
+      before: NOTHING,
+      call: sequence(mark(OPEN), newLine, call, newLine, mark(CLOSE)),
+      between: newLine,
+      after: NOTHING,
+    };
+  },
   *read(input, out) {
     for (;;) {
       const mark = yield* input.until([OPEN], out.text);

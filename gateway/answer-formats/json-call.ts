@@ -1,8 +1,14 @@
 // Calls written as a JSON object, `{"name": "get_weather", "arguments": {"city": "Oslo"}}`, as most families do. The call begins when
 // its name is known, and its arguments are passed on as they come.
-import type { AnswerSink } from './answer-format.ts';
+import { type Expression, literal, sequence } from '../constraint/expression.ts';
+import type { AnswerSink, CallableTool } from './answer-format.ts';
 import { type JsonEnd, scanJsonValue } from './scan-json.ts';
 import type { Routine, TextReader } from './text-reader.ts';
+
+/** What a call must look like, in the spacing of json.dumps. */
+export function jsonCall({ name, arguments: json }: CallableTool, key: 'arguments' | 'parameters'): Expression {
+  return sequence(literal(`{"name": ${JSON.stringify(name)}, "${key}": `), json, literal('}'));
+}
 
 const ARGUMENTS: ReadonlySet<string> = new Set(['arguments', 'parameters']);
 

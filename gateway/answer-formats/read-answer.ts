@@ -89,12 +89,15 @@ class PartSink implements AnswerSink {
 
   readonly text = (text: string): void => this.#add('text', this.#text.push(text));
 
-  readonly reasoning = (text: string): void => this.#add('reasoning', this.#reasoning.push(text));
+  readonly reasoning = (text: string): void => {
+    this.isReasoning = true;
+    this.#add('reasoning', this.#reasoning.push(text));
+  };
 
-  endReasoning(): void {
+  readonly endReasoning = (): void => {
     this.isReasoning = false;
     this.#text.cut();
-  }
+  };
 
   readonly beginCall = (name: string): void => {
     this.#text.cut();

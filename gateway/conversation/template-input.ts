@@ -1,18 +1,38 @@
 // A conversation -> what chat templates expect: OpenAI's messages and tools. Pure. Values that are absent are left out, because a
 // template would take them for defined.
 import type { ChatInput } from '../../infra/tokenizer/chat-template.ts';
+import type { CallFormat } from '../answer-formats/answer-format.ts';
 import type { ChatMessage, Conversation, ToolCall, ToolDefinition } from './conversation.ts';
 
-/** `argumentsAs`: in which form the template expects the arguments of earlier calls. */
-export function templateInput(conversation: Conversation, argumentsAs: 'object' | 'text'): ChatInput {
+/** `format`: how the model writes calls; undefined if it does not. */
+export function templateInput(conversation: Conversation, format: CallFormat | undefined): ChatInput {
   const { messages, tools, ending, variables } = conversation;
+  const argumentsAs = format?.argumentsAs ?? 'object';
   return {
-    messages: messages.map((message) => templateMessage(message, argumentsAs)),
+    messages: withTemplateIds(messages, format).map((message) => templateMessage(message, argumentsAs)),
     tools: tools.length === 0 ? null : tools.map(templateTool),
     addGenerationPrompt: ending === 'answer',
     continuesLast: ending === 'open_message',
     variables,
   };
+}
+
+/** Ids in the form that belongs to the format; a result follows its call. */
+function withTemplateIds(messages: readonly ChatMessage[], format: CallFormat | undefined): readonly ChatMessage[] {
+  const idOf = format?.templateCallId;
+  if (idOf === undefined) return messages;
+  const ids = new Map<string, string>();
+  let number = 0;
+  return messages.map((message) => {
+    if (message.role === 'tool') return { ...message, toolCallId: ids.get(message.toolCallId) ?? message.toolCallId };
+    if (message.role !== 'assistant' || message.toolCalls === undefined) return message;
+    const toolCalls = message.toolCalls.map((call) => {
+      ids.set(call.id, idOf(call, number));
+      number += 1;
+      return { ...call, id: ids.get(call.id) ?? call.id };
+    });
+    return { ...message, toolCalls };
+  });
 }
 
 function templateMessage(message: ChatMessage, argumentsAs: 'object' | 'text'): ChatInput['messages'][number] {

@@ -35,8 +35,7 @@ export function limitedTemplate(
     };
   }
   let broken: DomainError | undefined;
-  const argumentsAs = CALL_FORMATS.get(traits.calls ?? '')?.argumentsAs ?? 'object';
-  const inputOf = (conversation: Conversation) => templateInput(conversation, argumentsAs);
+  const inputOf = (conversation: Conversation) => templateInput(conversation, CALL_FORMATS.get(traits.calls ?? ''));
   return (conversation) => {
     if (broken !== undefined) throw broken;
     try {
@@ -66,7 +65,7 @@ export function brokenTemplate(model: string, limit: string): DomainError {
 
 function canRenderAny(ms: number, template: ChatTemplate): boolean {
   try {
-    renderWithin(ms, template, templateInput(SHORTEST_CONVERSATION, 'object'));
+    renderWithin(ms, template, templateInput(SHORTEST_CONVERSATION, undefined));
     return true;
   } catch (thrown) {
     return !(thrown instanceof LimitExceeded);

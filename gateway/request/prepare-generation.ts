@@ -9,6 +9,7 @@ import { findModel } from './admit-generation.ts';
 import { buildGenerationRequest, type RequestContext } from './build-generation-request.ts';
 import { type ChatCompletionBody, chatCompletionSchema } from './chat-completion-schema.ts';
 import { type CompletionBody, completionSchema } from './completion-schema.ts';
+import { constrainTools } from './constrain-tools.ts';
 import { isFields, OPENAI_FIELDS } from './drop-idle-fields.ts';
 import { parseGenerationBody } from './parse-body.ts';
 import { jsonBodyOf } from './read-ahead.ts';
@@ -78,7 +79,9 @@ export async function prepareConversation(
   const { tokens, reasoningOpen } = await model.encodeChat(conversation, admitted.principal.tenant);
   const reading = readingOf(tools, model.traits, reasoningOpen);
   const prompts = [{ field: 'messages', tokens }];
-  const answer = { reading, shownTokens: reading === null ? [] : model.traits.shownTokens, constraint: null };
+  const constraint = constrainTools(tools, model.traits, reasoningOpen, null);
+  const shownTokens = reading === null ? [] : model.traits.specialMarks.map(({ id }) => id);
+  const answer = { reading, shownTokens, constraint };
   const input = { kind, prompts, maxTokens, fitMaxTokens, logprobs, echo: false, ...answer } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes });
 }

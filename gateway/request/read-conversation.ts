@@ -3,11 +3,11 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { AnswerReading } from '../../infra/messages/answer-reading.ts';
 import { CALL_FORMATS } from '../answer-formats/formats.ts';
 import type { Conversation, JsonObject } from '../conversation/conversation.ts';
+import { textParametersOf } from '../conversation/text-parameters.ts';
 import type { AnswerTraits } from '../parts.ts';
 import type { ChatCompletionBody } from './chat-completion-schema.ts';
 import { readMessages } from './read-messages.ts';
 import { type RequestedTools, readTools } from './read-tools.ts';
-import { textParametersOf } from './text-parameters.ts';
 
 export interface ReadConversation {
   readonly conversation: Conversation;
@@ -30,9 +30,10 @@ export function readingOf(
   traits: AnswerTraits,
   reasoningOpen: boolean,
 ): AnswerReading | null {
-  const calls = choice.kind === 'none' ? null : traits.calls;
+  const format = CALL_FORMATS.get(traits.calls ?? '');
+  const calls = choice.kind === 'none' && format?.framesAnswer !== true ? null : traits.calls;
   if (calls === null && traits.reasoning === null) return null;
-  const isBare = CALL_FORMATS.get(calls ?? '')?.writesBareText ?? false;
+  const isBare = format?.writesBareText ?? false;
   const textParameters = isBare ? tools.map(({ name, parameters }) => [name, textParametersOf(parameters)]) : [];
   const { reasoning } = traits;
   return { calls, reasoning, reasoningOpen, textParameters: Object.fromEntries(textParameters), legacyFunctions };

@@ -31,7 +31,7 @@ const BYTE_MODEL: ServedModel = {
   maxContext: MAX_CONTEXT,
   vocab: 257,
   eosTokenIds: [256],
-  traits: { calls: 'hermes', reasoning: null, shownTokens: [], takesTools: true },
+  traits: { calls: 'hermes', reasoning: null, specialMarks: [], takesTools: true },
   encodeChat: async ({ messages }) => {
     const [first] = messages;
     if (first?.role === 'assistant') {

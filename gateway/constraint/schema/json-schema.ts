@@ -6,7 +6,7 @@ import { arrayExpression } from './array-expression.ts';
 import { literalExpression } from './literal-expression.ts';
 import { numberAutomaton } from './number-text.ts';
 import { objectExpression } from './object-expression.ts';
-import { atKeyword, SchemaFault } from './schema-fault.ts';
+import { atKeyword, MalformedSchema, SchemaFault } from './schema-fault.ts';
 import { SchemaShapes } from './schema-shapes.ts';
 import { type Conjunction, conjunctionKey, type Shape } from './shapes.ts';
 import { stringExpression } from './string-text.ts';
@@ -22,8 +22,26 @@ export function jsonSchema(schema: unknown, path: string): Expression {
     return new SchemaCompiler(schema, path).compile();
   } catch (thrown) {
     if (!(thrown instanceof SchemaFault)) throw thrown;
-    throw new DomainError('invalid_request', `Invalid '${thrown.path}': ${thrown.message}.`, { param: thrown.path });
+    throw refusal(thrown);
   }
+}
+
+/**
+ * As jsonSchema; any object where the schema cannot be enforced.
+ * @throws DomainError `invalid_request` for what is no schema
+ */
+export function jsonSchemaIfPossible(schema: unknown, path: string): Expression {
+  try {
+    return new SchemaCompiler(schema, path).compile();
+  } catch (thrown) {
+    if (thrown instanceof MalformedSchema) throw refusal(thrown);
+    if (thrown instanceof SchemaFault) return jsonObject();
+    throw thrown;
+  }
+}
+
+function refusal({ path, message }: SchemaFault): DomainError {
+  return new DomainError('invalid_request', `Invalid '${path}': ${message}.`, { param: path });
 }
 
 /** JSON text of any object. */

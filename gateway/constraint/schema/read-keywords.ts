@@ -1,6 +1,6 @@
 // The keywords of one schema, checked: known names, values of the right kind. A keyword is never ignored silently.
 import { KEYWORDS } from './keywords.ts';
-import { SchemaFault, within } from './schema-fault.ts';
+import { MalformedSchema, SchemaFault, within } from './schema-fault.ts';
 import type { Json } from './shapes.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -31,29 +31,29 @@ export function countAt(schema: Fields, name: string, path: string): number | nu
   const value = schema[name];
   if (value === undefined) return null;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new SchemaFault(within(path, name), 'expected a whole number of 0 or more');
+  throw new MalformedSchema(within(path, name), 'expected a whole number of 0 or more');
 }
 
 export function numberAt(schema: Fields, name: string, path: string): number | null {
   const value = schema[name];
   if (value === undefined) return null;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw new SchemaFault(within(path, name), 'expected a number');
+  throw new MalformedSchema(within(path, name), 'expected a number');
 }
 
 export function textAt(schema: Fields, name: string, path: string): string | null {
   const value = schema[name];
   if (value === undefined) return null;
   if (typeof value === 'string' && value.isWellFormed()) return value;
-  throw new SchemaFault(within(path, name), 'expected text');
+  throw new MalformedSchema(within(path, name), 'expected text');
 }
 
 export function fieldsAt(schema: Fields, name: string, path: string): readonly (readonly [string, unknown])[] {
   const value = schema[name];
   if (value === undefined) return [];
-  if (!isFields(value)) throw new SchemaFault(within(path, name), 'expected an object');
+  if (!isFields(value)) throw new MalformedSchema(within(path, name), 'expected an object');
   for (const key of Object.keys(value))
-    if (!key.isWellFormed()) throw new SchemaFault(within(path, name), 'expected Unicode text as keys');
+    if (!key.isWellFormed()) throw new MalformedSchema(within(path, name), 'expected Unicode text as keys');
   return Object.entries(value);
 }
 
@@ -61,7 +61,7 @@ export function listAt(schema: Fields, name: string, path: string): readonly unk
   const value = schema[name];
   if (value === undefined) return null;
   if (Array.isArray(value)) return value;
-  throw new SchemaFault(within(path, name), 'expected a list');
+  throw new MalformedSchema(within(path, name), 'expected a list');
 }
 
 const TYPES = ['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'] as const;
@@ -74,7 +74,7 @@ export function typesAt(schema: Fields, path: string): readonly TypeName[] | nul
   const names = Array.isArray(type) ? type : [type];
   const isType = (name: unknown): name is TypeName => TYPES.some((known) => known === name);
   if (names.length > 0 && names.every(isType)) return names;
-  throw new SchemaFault(within(path, 'type'), `expected ${TYPES.join(', ')} or a list of them`);
+  throw new MalformedSchema(within(path, 'type'), `expected ${TYPES.join(', ')} or a list of them`);
 }
 
 const MOST_VALUES = 5_000;

@@ -12,6 +12,9 @@ export class SchemaFault extends ConstraintFault {
   }
 }
 
+/** It is no schema at all, rather than one that cannot be enforced. */
+export class MalformedSchema extends SchemaFault {}
+
 /** Runs what may throw a PatternFault. @throws SchemaFault instead, at a keyword */
 export function atKeyword<T>(path: string, build: () => T): T {
   try {

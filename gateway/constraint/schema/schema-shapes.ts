@@ -19,7 +19,7 @@ import {
   valuesAt,
 } from './read-keywords.ts';
 import { SchemaDocument } from './resolve-reference.ts';
-import { atKeyword, SchemaFault, within } from './schema-fault.ts';
+import { atKeyword, MalformedSchema, SchemaFault, within } from './schema-fault.ts';
 import {
   type Conjunction,
   conjunctionKey,
@@ -75,7 +75,7 @@ export class SchemaShapes implements ShapeSource {
   #expand({ schema, path }: Located, above: readonly string[]): readonly Shape[] {
     if (schema === true) return anyShapes(path);
     if (schema === false) return [];
-    if (!isFields(schema)) throw new SchemaFault(path, 'expected a schema: an object or a boolean');
+    if (!isFields(schema)) throw new MalformedSchema(path, 'expected a schema: an object or a boolean');
     if (above.length > MOST_DEPTH) throw new SchemaFault(path, 'schemas that apply to one value are nested too deeply');
     checkKeywords(schema, path);
     if ('$id' in schema && path !== this.document.root.path) {
@@ -250,7 +250,7 @@ function anyShapes(path: string): readonly Shape[] {
 function requiredAt(schema: Fields, path: string): readonly string[] {
   const names = listAt(schema, 'required', path) ?? [];
   if (names.every((name) => typeof name === 'string' && name.isWellFormed())) return [...new Set(names as string[])];
-  throw new SchemaFault(within(path, 'required'), 'expected a list of names');
+  throw new MalformedSchema(within(path, 'required'), 'expected a list of names');
 }
 
 function numberBounds(schema: Fields, path: string) {
@@ -260,7 +260,7 @@ function numberBounds(schema: Fields, path: string) {
   };
   const multiple = numberAt(schema, 'multipleOf', path);
   if (multiple !== null && multiple <= 0)
-    throw new SchemaFault(within(path, 'multipleOf'), 'expected a number above 0');
+    throw new MalformedSchema(within(path, 'multipleOf'), 'expected a number above 0');
   return {
     least: Math.max(...exclusive('minimum', (value) => value), ...exclusive('exclusiveMinimum', nextAbove)),
     most: Math.min(

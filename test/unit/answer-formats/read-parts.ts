@@ -39,5 +39,5 @@ function join(parts: readonly AnswerPart[]): ReadAnswer {
 
 /** One character at a time: every possible cut at once. */
 export function characters(text: string): string[] {
-  return Array.from({ length: text.length }, (_, at) => text.charAt(at));
+  return Array.from(text);
 }

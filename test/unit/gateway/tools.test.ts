@@ -189,7 +189,7 @@ test('variables of the template and the effort of reasoning reach it', async () 
 });
 
 test('a model that cannot be given tools refuses them, and takes a conversation without', async () => {
-  const traits = { calls: null, reasoning: null, shownTokens: [], takesTools: false };
+  const traits = { calls: null, reasoning: null, specialMarks: [], takesTools: false };
   const gateway = await createScriptedGateway({ model: { traits } });
   const response = await gateway.post(CHAT, chatBody({ tools: [WEATHER] }));
   const { error } = (await response.json()) as { error: { param: string; code: string } };
@@ -198,7 +198,7 @@ test('a model that cannot be given tools refuses them, and takes a conversation 
 });
 
 test('reasoning is apart from content, whole and streamed, and counted', async () => {
-  const traits = { calls: 'hermes', reasoning: 'think', shownTokens: [7], takesTools: true };
+  const traits = { calls: 'hermes', reasoning: 'think', specialMarks: [{ id: 7, text: '<think>' }], takesTools: true };
   const gateway = await createScriptedGateway({
     ...answering(['<think>', 'Hm', '.</think>\n', '\nHi']),
     model: { traits },

@@ -1,6 +1,6 @@
 // Which parameters of a tool have text as their value, by its JSON Schema. Formats that write values without quotes need it: `007` is
 // text for one parameter and a number for another. Pure.
-import type { JsonObject } from '../conversation/conversation.ts';
+import type { JsonObject } from './conversation.ts';
 
 /** Names of the properties whose values are strings. */
 export function textParametersOf({ properties }: JsonObject): readonly string[] {

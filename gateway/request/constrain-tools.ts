@@ -1,0 +1,59 @@
+// The tools of a request -> the constraint of its answer: with it, arguments always are JSON, and fit their schema where it can be
+// enforced.
+import { DomainError } from '../../infra/errors/domain-error.ts';
+import type { Constraint } from '../../infra/messages/constraint.ts';
+import { constrainAnswer } from '../answer-formats/constrain-answer.ts';
+import { compileConstraint } from '../constraint/compile-constraint.ts';
+import { ConstraintFault } from '../constraint/constraint-fault.ts';
+import type { Expression } from '../constraint/expression.ts';
+import { jsonObject, jsonSchema, jsonSchemaIfPossible } from '../constraint/schema/json-schema.ts';
+import type { ToolDefinition } from '../conversation/conversation.ts';
+import type { AnswerTraits } from '../parts.ts';
+import type { RequestedTools } from './read-tools.ts';
+
+/**
+ * Null if the answer is free. Schemas too large to be enforced together are not, except those of strict tools.
+ * @throws DomainError `invalid_request` for parameters that are no schema, or cannot be enforced though the tool is strict
+ */
+export function constrainTools(
+  tools: RequestedTools,
+  traits: AnswerTraits,
+  reasoningOpen: boolean,
+  content: Expression | null,
+): Constraint | null {
+  const compile = (argumentsOf: ArgumentsOf) => {
+    const { choice, parallel } = tools;
+    const rules = { tools: callable(tools, argumentsOf), choice: choice.kind, parallel, reasoningOpen, content };
+    const expression = constrainAnswer(rules, traits);
+    return expression === null ? null : compileConstraint(expression);
+  };
+  try {
+    return compile(fitting);
+  } catch (thrown) {
+    if (!(thrown instanceof ConstraintFault)) throw thrown;
+  }
+  try {
+    return compile(fittingIfStrict);
+  } catch (thrown) {
+    if (!(thrown instanceof ConstraintFault)) throw thrown;
+    const message = `Invalid 'tools': they cannot be enforced together: ${thrown.message}.`;
+    throw new DomainError('invalid_request', message, { param: 'tools' });
+  }
+}
+
+type ArgumentsOf = (tool: ToolDefinition, path: string) => Expression;
+
+const fitting: ArgumentsOf = ({ parameters, strict }, path) =>
+  strict ? jsonSchema(parameters, path) : jsonSchemaIfPossible(parameters, path);
+
+const fittingIfStrict: ArgumentsOf = ({ parameters, strict }, path) =>
+  strict ? jsonSchema(parameters, path) : jsonObject();
+
+function callable({ tools, choice, schemaPath }: RequestedTools, argumentsOf: ArgumentsOf) {
+  if (choice.kind === 'none') return [];
+  const allowed = new Set(choice.names);
+  return tools.flatMap((tool, at) => {
+    const { name, parameters } = tool;
+    return allowed.has(name) ? [{ name, parameters, arguments: argumentsOf(tool, schemaPath(at)) }] : [];
+  });
+}
