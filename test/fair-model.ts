@@ -1,10 +1,13 @@
 // Fair dispatch as a pure model: what the Lua scripts must do, and the claim about it. Used as an oracle.
 import { REBASE_ABOVE } from '../infra/redis/fair-limits.ts';
+import { whoGivesWay } from '../workers/scheduler/who-gives-way.ts';
 
 export interface FairJob {
   readonly queue: string;
   readonly reserved: number;
   used: number;
+  /** Its queue was charged what it reserves. */
+  isCharged?: boolean;
 }
 
 interface FairQueue {
@@ -54,13 +57,39 @@ export class FairModel {
 
   take(): FairJob | null {
     this.#rebase();
-    const ready = [...this.#queues].filter(([, { waiting }]) => waiting.length > 0);
-    const [first] = ready.sort(([a, one], [b, other]) => one.counter - other.counter || (a < b ? -1 : 1));
-    const job = first?.[1].waiting.shift();
-    if (first === undefined || job === undefined) return null;
-    this.#virtualTime = Math.max(this.#virtualTime, first[1].counter);
-    first[1].counter += job.reserved / first[1].weight;
+    const queue = this.#next()?.[1];
+    const job = queue?.waiting.shift();
+    if (queue === undefined || job === undefined) return null;
+    if (job.isCharged === true) return job;
+    this.#virtualTime = Math.max(this.#virtualTime, queue.counter);
+    queue.counter += job.reserved / queue.weight;
+    job.isCharged = true;
     return job;
+  }
+
+  /** Puts a job that was taken back to the front of its queue. */
+  giveBack(job: FairJob): void {
+    const queue = this.#of(job.queue);
+    if (queue.waiting.length === 0) queue.counter = Math.max(queue.counter, this.#virtualTime);
+    queue.waiting.unshift(job);
+  }
+
+  /** Of `running`, what gives way to the next in line when all `slots` are taken; in this order. */
+  whoGivesWay<Job extends FairJob>(running: readonly Job[], slots: number): readonly Job[] {
+    const [queue, { weight, counter }] = this.#next() ?? ['', { weight: 1, counter: 0 }];
+    const holdings = running.map((job, index) => {
+      const of = this.#of(job.queue);
+      const isLater = counter < of.counter || (counter === of.counter && queue < job.queue);
+      return { id: String(index), queue: job.queue, weight: of.weight, isLater, amount: 1 };
+    });
+    if (queue === '' || running.length < slots) return [];
+    const leaving = whoGivesWay({ queue, weight, amount: 1, lacking: 1 }, holdings, slots);
+    return leaving.flatMap((id) => running[Number(id)] ?? []);
+  }
+
+  #next(): [string, FairQueue] | undefined {
+    const ready = [...this.#queues].filter(([, { waiting }]) => waiting.length > 0);
+    return ready.sort(([a, one], [b, other]) => one.counter - other.counter || (a < b ? -1 : 1))[0];
   }
 
   settle(job: FairJob): void {

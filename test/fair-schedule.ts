@@ -41,9 +41,9 @@ export function fairSchedules(length: number): fc.Arbitrary<FairSchedule> {
     steps: fc.array(
       fc.oneof(
         { weight: 4, arbitrary: arrive },
-        { weight: 4, arbitrary: take },
+        { weight: 6, arbitrary: take },
         { weight: 1, arbitrary: use },
-        { weight: 3, arbitrary: finish },
+        { weight: 2, arbitrary: finish },
         { weight: 1, arbitrary: reweigh },
       ),
       { minLength: length / 2, maxLength: length },

@@ -26,6 +26,7 @@ const WORKER_SERIES: Readonly<Record<string, string>> = {
   promptTokens: 'Tokens of the prompts of ended requests.',
   cachedTokens: 'Of these, tokens found in the prefix cache.',
   starts: 'Requests taken from the queue.',
+  gaveWay: 'Requests given back to their queue for a tenant that held less than its share.',
   queueWaitSeconds: 'Seconds that requests waited from acceptance to dispatch.',
   failures: 'Generations that failed.',
   running: 'Running sequences.',

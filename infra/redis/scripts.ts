@@ -28,6 +28,7 @@ export const SCRIPT_NAMES = [
   'mark-alive',
   'publish-plan',
   'read-credential',
+  'read-line',
   'read-positions',
   'read-responses',
   'reap-gateways',

@@ -20,8 +20,8 @@ describe('requests that share the engine', () => {
     return new OpenAI({ baseURL: `${cluster().url}/v1`, apiKey, maxRetries: 0 });
   }
 
-  async function ask(api: OpenAI, content: string, seed: number) {
-    const sampling = { max_tokens: MAX_TOKENS, temperature: 0.8, seed, logit_bias: { ...NEVER_END } };
+  async function ask(api: OpenAI, content: string, seed: number, maxTokens = MAX_TOKENS) {
+    const sampling = { max_tokens: maxTokens, temperature: 0.8, seed, logit_bias: { ...NEVER_END } };
     const messages = [{ role: 'user' as const, content }];
     const { choices, usage } = await api.chat.completions.create({ model: 'tiny', messages, ...sampling });
     return {
@@ -56,14 +56,34 @@ describe('requests that share the engine', () => {
     assert.ok(stepsTogether.steps - stepsAlone.steps < stepsAlone.steps - stepsBefore.steps, 'requests shared steps');
   });
 
+  test('answers that fill the engine give way to another tenant, and are the same in the end', async () => {
+    const few = clientOf(await cluster().newTenant('few'));
+    const askAll = () =>
+      Array.from({ length: 33 }, async (_, seed) => (await ask(client, `Tale ${seed}?`, seed, 200)).text);
+    const undisturbed = await Promise.all(askAll());
+    const before = (await readStats())['gaveWay'] ?? 0;
+    const disturbed = holdQueue(33, askAll);
+    // A short answer that comes before every place is taken needs none.
+    const askShortly = async () => {
+      await ask(few, 'Short?', 1, 4);
+      return (await readStats())['gaveWay'] ?? 0;
+    };
+    await eventually('an answer gave way', askShortly, (gaveWay) => gaveWay > before);
+    assert.deepEqual(await disturbed, undisturbed);
+  });
+
   /** What the worker counted once it has generated `tokens`. */
   async function stepsAfter(tokens: number): Promise<{ readonly steps: number; readonly tokens: number }> {
     const read = async () => {
-      const { data } = (await cluster().admin('GET', 'nodes')) as { readonly data: readonly NodeReport[] };
-      const stats = data[0]?.stats ?? {};
+      const stats = await readStats();
       return { steps: stats['steps'] ?? 0, tokens: stats['tokens'] ?? 0 };
     };
     return eventually(`${tokens} tokens`, read, (now) => now.tokens >= tokens);
+  }
+
+  async function readStats(): Promise<Readonly<Record<string, number>>> {
+    const { data } = (await cluster().admin('GET', 'nodes')) as { readonly data: readonly NodeReport[] };
+    return data[0]?.stats ?? {};
   }
 
   /** Lets none of the requests start before all of them wait. */

@@ -8,6 +8,7 @@ import { keyOf } from '../../infra/redis/keys.ts';
 import { AssignedJobs } from './assigned-jobs.ts';
 import { startQueueMaintenance } from './maintain-queues.ts';
 import { OwnedJobs } from './owned-jobs.ts';
+import { type Line, readLine } from './read-line.ts';
 import { recoverGenerations } from './recover-generations.ts';
 import { takeNext } from './take-next.ts';
 import type { TakenGeneration } from './taken-generation.ts';
@@ -27,6 +28,11 @@ export interface GenerationSource {
   done(id: string, failedReason: string | null): Promise<void>;
   /** Returns a request to the front of its queue, for instance at shutdown; another group continues it. Throws `fenced`. */
   release(id: string): Promise<void>;
+  /**
+   * The next in line beside all that this group owns; null if no request waits. `waitingHere`: a request that was taken and waits
+   * for room, which is then the next. Never throws `unavailable`.
+   */
+  readLine(waitingHere: string | null): Promise<Line | null>;
   /** What this group already owns, for a new leader; its locks are taken over. */
   recover(): Promise<readonly TakenGeneration[]>;
   /** True if new work may have arrived since the last call of this or of `waitForWork`. Needs no round trip. */
@@ -67,6 +73,7 @@ export function openGenerationSource(options: GenerationSourceOptions): Generati
     refuse: () => given.refuse(),
     done: (id, failedReason) => owned.done(id, failedReason),
     release: (id) => owned.release(id),
+    readLine: (waitingHere) => readLine(parts, waitingHere),
     recover: () => recoverGenerations(parts, true),
     heardOfWork: () => wake.take(),
     waitForWork: (timeoutMs) => wake.wait(timeoutMs),

@@ -28,6 +28,11 @@ export class OwnedJobs {
     this.token = `${LOCK_TOKEN}${group}`;
   }
 
+  /** Queue by job id, in the order in which they were taken. */
+  get jobs(): ReadonlyMap<string, string> {
+    return this.#jobs;
+  }
+
   has(id: string): boolean {
     return this.#jobs.has(id);
   }

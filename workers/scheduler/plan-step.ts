@@ -91,6 +91,11 @@ export function blocksFor(tokens: number, blockTokens: number): number {
   return Math.ceil(tokens / blockTokens);
 }
 
+/** Blocks that `head` lacks beside `running` sequences, each of which may need one soon; a head that is alone may have them all. */
+export function lackingBlocks({ takesBlocks }: WaitingSequence, running: number, available: number): number {
+  return takesBlocks + running - available;
+}
+
 export function planStep(view: SchedulerView): StepPlan {
   const answers = addDrafts(view, planAnswers(view));
   const prompts = planPrompts(view, answers);
@@ -183,8 +188,7 @@ function planPrompts(view: SchedulerView, answers: AnswerPlan): PromptPlan {
   let available = answers.available;
   const mayAdmit = (): boolean => budget > 0 && staying.length + admit.length < limits.maxSequences;
   for (const head of answers.preempted.size === 0 && mayAdmit() ? waiting : []) {
-    // Every running sequence may need a block soon; a head that is alone may have them all.
-    if (head.takesBlocks + staying.length + admit.length > available) break;
+    if (lackingBlocks(head, staying.length + admit.length, available) > 0) break;
     available -= head.takesBlocks;
     admit.push(head.id);
     take(head, head.cachedTokens, head.length - head.cachedTokens);

@@ -7,6 +7,7 @@ import type { KvBlockPool, PrefixMatch } from './kv-block-pool.ts';
 import type { DraftOffer } from './plan-drafts.ts';
 import {
   blocksFor,
+  lackingBlocks,
   type PlannedRows,
   planStep,
   type RunningSequence,
@@ -17,6 +18,19 @@ import {
 import { type Sequence, wantsPromptLogits } from './sequence.ts';
 import type { CostShape } from './step-cost.ts';
 import { countDraftRows, countRows, type StepRows } from './step-rows.ts';
+
+/** Places among the running sequences, and KV blocks. */
+export interface Held {
+  readonly places: number;
+  readonly blocks: number;
+}
+
+/** What keeps the head of the waiting line from starting. */
+export interface Lack extends Held {
+  readonly head: Sequence;
+  /** Blocks that it takes; `blocks` of them are not available. */
+  readonly takesBlocks: number;
+}
 
 const NO_OFFER: DraftOffer = { chance: 0, most: 0 };
 const NO_DRAFT: readonly number[] = [];
@@ -58,6 +72,29 @@ export class Scheduler {
   /** Share of the KV blocks that sequences hold, 0..1. */
   get kvUse(): number {
     return 1 - this.#pool.available / this.#pool.capacity;
+  }
+
+  /** Of everything that sequences hold. */
+  get capacity(): Held {
+    return { places: this.#limits.maxSequences, blocks: this.#pool.capacity };
+  }
+
+  /** What the head of the waiting line lacks, if it could start but for that; null if nothing. */
+  lackOfHead(): Lack | null {
+    const view: WaitingSequence | undefined = this.#viewWaiting().next().value;
+    const [head] = this.#waiting;
+    if (view === undefined || head === undefined) return null;
+    const { takesBlocks } = view;
+    if (this.#running.length >= this.#limits.maxSequences) return { head, takesBlocks, places: 1, blocks: 0 };
+    const blocks = lackingBlocks(view, this.#running.length, this.#pool.available);
+    return blocks > 0 ? { head, takesBlocks, places: 0, blocks } : null;
+  }
+
+  /** What these sequences hold; of blocks, those that become available when they leave. */
+  heldBy(sequences: readonly Sequence[]): Held {
+    const running = sequences.filter((sequence) => this.#running.includes(sequence));
+    const blocks = running.reduce((sum, sequence) => sum + this.#pool.countOwned(sequence.blocks), 0);
+    return { places: running.length, blocks };
   }
 
   /** True when a sequence of this many tokens can run here at all, alone. */

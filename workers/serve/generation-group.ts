@@ -15,6 +15,7 @@ import type { Sequence } from '../scheduler/sequence.ts';
 import { runStep, type StepExecutor, type StepResult } from '../step/run-step.ts';
 import type { GeneratedToken } from '../step/sample-rows.ts';
 import type { TokenAppend, TokenWriter } from '../tokens/append-tokens.ts';
+import { findWhoLeaves } from './make-room.ts';
 import { type Ending, StepPublisher } from './step-publisher.ts';
 
 export interface GroupParts {
@@ -41,6 +42,8 @@ export interface GroupObserver {
   stepped?(step: ObservedStep): void;
   ended?(generation: Generation, reason: FinishReason): void;
   failed?(generation: Generation, cause: unknown): void;
+  /** Given back to its queue, where it waits for its turn: another tenant holds less than its share. */
+  gaveWay?(generation: Generation): void;
   /** Given up without an end: another leader goes on, or it ended elsewhere. */
   abandoned?(generation: Generation): void;
 }
@@ -71,10 +74,13 @@ export class GenerationGroup {
   readonly #publisher: StepPublisher;
   readonly #ending: Ending[] = [];
   /** Parts of prompts that are to be published before what the step yields. */
-  readonly #echoes: TokenAppend[] = [];
+  #echoes: TokenAppend[] = [];
   /** The queue was not found empty since there last may have been work. */
   #mayHaveWork = true;
   #foundEmptyMs = 0;
+  /** A tenant may wait that holds less than its share; asked again after a while, since shares change. */
+  #mayMakeRoom = true;
+  #askedForRoomMs = 0;
 
   constructor(parts: GroupParts) {
     this.#parts = parts;
@@ -108,10 +114,7 @@ export class GenerationGroup {
     const deadline = performance.now() + drainMs;
     await this.#runWhile(() => this.size > 0 && performance.now() < deadline, false);
     await this.#publisher.flush();
-    for (const [id, generation] of this.#generations) {
-      await this.#parts.source.release(id);
-      this.#giveUp(generation);
-    }
+    for (const generation of this.#generations.values()) await this.#giveBack(generation);
   }
 
   async #runWhile(goesOn: () => boolean, admits: boolean): Promise<void> {
@@ -132,11 +135,42 @@ export class GenerationGroup {
     const heard = this.#parts.source.heardOfWork();
     const longAgo = performance.now() - this.#foundEmptyMs > MAX_WAIT_MS;
     this.#mayHaveWork ||= heard || longAgo;
+    this.#mayMakeRoom ||= heard || performance.now() - this.#askedForRoomMs > MAX_WAIT_MS;
     return this.#mayHaveWork;
   }
 
-  // Only a head that waits for room stays out of the queue's hands: fairness is decided when a request is taken.
   async #admit(): Promise<void> {
+    do await this.#take();
+    while (await this.#makeRoom());
+  }
+
+  async #makeRoom(): Promise<boolean> {
+    if (!this.#mayMakeRoom) return false;
+    const leaving = await findWhoLeaves(this.#parts, this.#generations);
+    this.#mayMakeRoom = leaving.length > 0;
+    this.#askedForRoomMs = performance.now();
+    if (leaving.length > 0) await this.#publisher.flush();
+    for (const id of leaving) await this.#giveWay(id);
+    return leaving.length > 0;
+  }
+
+  async #giveWay(id: string): Promise<void> {
+    const generation = this.#generations.get(id);
+    if (generation === undefined) return;
+    this.#tell((observer) => observer.gaveWay?.(generation));
+    await this.#giveBack(generation);
+  }
+
+  /** What was not published is computed again by the group that takes it. */
+  async #giveBack(generation: Generation): Promise<void> {
+    const { id } = generation.request;
+    this.#echoes = this.#echoes.filter((append) => append.id !== id);
+    await this.#parts.source.release(id);
+    this.#giveUp(generation);
+  }
+
+  // Only a head that waits for room stays out of the queue's hands: fairness is decided when a request is taken.
+  async #take(): Promise<void> {
     while (this.#generations.size < this.#parts.maxGenerations && this.#parts.scheduler.waiting === 0) {
       const taken = await this.#parts.source.takeNext(this.#generations.size === 0);
       if (taken !== null) await this.#start(taken);
@@ -152,6 +186,7 @@ export class GenerationGroup {
     const { masks, fault } = this.#compileConstraint(request);
     const generation = new Generation(request, published, this.#parts.tokenizer, masks);
     this.#generations.set(request.id, generation);
+    this.#mayMakeRoom = true;
     this.#tell((observer) => observer.started?.(generation, attempt));
     if (cancelled) return this.#end(generation, { outcome: 'cancelled', error: null, cachedTokens: 0 });
     if (fault !== null) return this.#fail(generation, fault);

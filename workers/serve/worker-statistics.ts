@@ -20,6 +20,7 @@ export class WorkerStatistics implements GroupObserver {
   #cachedTokens = 0;
   #failures = 0;
   #starts = 0;
+  #gaveWay = 0;
   #queueWaitSeconds = 0;
 
   constructor(log: Logger) {
@@ -43,6 +44,7 @@ export class WorkerStatistics implements GroupObserver {
       promptTokens: this.#promptTokens,
       cachedTokens: this.#cachedTokens,
       starts: this.#starts,
+      gaveWay: this.#gaveWay,
       queueWaitSeconds: this.#queueWaitSeconds,
       failures: this.#failures,
       running: this.#scheduler?.running ?? 0,
@@ -58,6 +60,11 @@ export class WorkerStatistics implements GroupObserver {
     // Clocks of two machines may differ by a little.
     if (attempt === 1) this.#queueWaitSeconds += Math.max(0, Date.now() - createdAtMs) / 1000;
     this.#log.info({ id, tenant, promptTokens, attempt, resumedAt: completionTokens }, 'started');
+  }
+
+  gaveWay({ request, completionTokens }: Generation): void {
+    this.#gaveWay += 1;
+    this.#log.info({ id: request.id, tenant: request.tenant, completionTokens }, 'gave way');
   }
 
   stepped({ rows, tokens, guessed, accepted, milliseconds }: ObservedStep): void {

@@ -7,7 +7,10 @@ import { encodeQueueName } from '../../../infra/queue/queue-name.ts';
 import { repairCounters } from '../../../infra/queue/reap-generations.ts';
 import { REBASE_ABOVE } from '../../../infra/redis/fair-limits.ts';
 import { runScript } from '../../../infra/redis/scripts.ts';
+import { OwnedJobs } from '../../../workers/queue/owned-jobs.ts';
+import { type HeldJob, readLine } from '../../../workers/queue/read-line.ts';
 import { takeNext } from '../../../workers/queue/take-next.ts';
+import { type Holding, whoGivesWay } from '../../../workers/scheduler/who-gives-way.ts';
 import { type FairJob, FairModel, FairnessMonitor } from '../../fair-model.ts';
 import { type FairSchedule, fairSchedules, SEED } from '../../fair-schedule.ts';
 import {
@@ -52,6 +55,7 @@ async function run(schedule: FairSchedule, queue: GenerationQueue, leader: Leade
       witness.reweigh(name, step.weight);
       await runScript(leader.parts.redis, 'set-weight', [`cv:fair:${model}`], [model, name, step.weight]);
     } else if (step.kind === 'take') {
+      await makeRoom(running, oracle, leader, schedule.slots);
       if (running.length < schedule.slots) await take(running, oracle, leader);
     } else {
       const job = running[step.job % Math.max(1, running.length)];
@@ -76,6 +80,26 @@ async function take(running: RunningJob[], oracle: FairModel, leader: Leader): P
   assert.equal(taken.request.maxTokens, expected.reserved);
   // The model settles the object that it handed out.
   running.push(Object.assign(expected, { id: taken.request.id, seq: 0 }));
+}
+
+/** What the model would have give way does. */
+async function makeRoom(running: RunningJob[], oracle: FairModel, leader: Leader, slots: number): Promise<void> {
+  const expected = oracle.whoGivesWay(running, slots);
+  const line = running.length < slots ? null : await readLine(leader.parts, null);
+  const leaving = line === null ? [] : whoGivesWay({ ...line, amount: 1, lacking: 1 }, ofOne(line.held), slots);
+  assert.deepEqual(
+    leaving,
+    expected.map(({ id }) => id),
+  );
+  for (const job of expected) {
+    running.splice(running.indexOf(job), 1);
+    oracle.giveBack(job);
+    await leader.parts.owned.release(job.id);
+  }
+}
+
+function ofOne(held: readonly HeldJob[]): readonly Holding[] {
+  return held.map((job) => ({ ...job, amount: 1 }));
 }
 
 async function use(job: RunningJob, part: number, leader: Leader): Promise<number> {
@@ -103,10 +127,64 @@ test('the scripts choose what the model chooses, and the bound holds, under adve
   await fc.assert(
     fc.asyncProperty(fairSchedules(60), async (schedule) => {
       runs += 1;
-      await run(schedule, queue, { ...leader, parts: { ...leader.parts, model: `model-${runs}` } });
+      const { redis, queues, group, fence } = leader.parts;
+      const owned = new OwnedJobs(redis, queues, group, fence);
+      await run(schedule, queue, { ...leader, parts: { ...leader.parts, owned, model: `model-${runs}` } });
     }),
     { seed: SEED, numRuns: 25, endOnFailure: true },
   );
+});
+
+test('answers of a tenant that took every place give way to others, newest first, and are taken again in their order', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const queue = fixture.gatewayQueue();
+  const { parts } = await fixture.lead('g');
+  const enqueue = async (tenant: string): Promise<string> => {
+    const request = makeRequest({ tenant });
+    await queue.enqueue({ request, waitingLimit: 100, idempotency: null });
+    return request.id;
+  };
+  const take = async (): Promise<string | undefined> => (await takeNext(parts))?.request.id;
+  const [first, second, third, fourth] = [
+    await enqueue('many'),
+    await enqueue('many'),
+    await enqueue('many'),
+    await enqueue('many'),
+  ];
+  assert.deepEqual([await take(), await take(), await take()], [first, second, third]);
+  const few = [await enqueue('few'), await enqueue('few')];
+  await controlQueues(fixture.redis).setWeight('demo@few', 2);
+  for (const expected of [third, second]) {
+    const line = await readLine(parts, null);
+    assert.equal(line?.queue, 'demo@few');
+    const leaving = line === null ? [] : whoGivesWay({ ...line, amount: 1, lacking: 1 }, ofOne(line.held), 3);
+    assert.deepEqual(leaving, [expected]);
+    await parts.owned.release(expected ?? '');
+    assert.ok(few.includes((await take()) ?? ''));
+  }
+  assert.deepEqual([await take(), await take(), await take()], [second, third, fourth]);
+  const counters = await fixture.redis.hgetall('cv:fair:demo');
+  assert.equal(Number(counters['c:demo@many']), 4 * 13, 'charged once for each');
+});
+
+test('the line of a request that waits in the group is its own', async (t) => {
+  const fixture = await startQueueFixture(t);
+  const queue = fixture.gatewayQueue();
+  const { parts } = await fixture.lead('g');
+  assert.equal(await readLine(parts, null), null);
+  for (const tenant of ['a', 'b']) {
+    await queue.enqueue({ request: makeRequest({ tenant }), waitingLimit: 100, idempotency: null });
+  }
+  const [a, b] = [(await takeNext(parts))?.request.id ?? '', (await takeNext(parts))?.request.id ?? ''];
+  assert.equal(await readLine(parts, null), null);
+  assert.deepEqual(await readLine(parts, b), {
+    queue: 'demo@b',
+    weight: 1,
+    held: [
+      { id: a, queue: 'demo@a', weight: 1, isLater: false },
+      { id: b, queue: 'demo@b', weight: 1, isLater: false },
+    ],
+  });
 });
 
 test('two leaders that take at the same moment share the queues without losing or repeating a request', async (t) => {

@@ -5,6 +5,8 @@ import { MAX_WEIGHT, MIN_WEIGHT, REBASE_ABOVE } from '../../../infra/redis/fair-
 import { type FairJob, FairModel, FairnessMonitor } from '../../fair-model.ts';
 import { type FairSchedule, fairSchedules, SEED } from '../../fair-schedule.ts';
 
+let gaveWay = 0;
+
 /** Runs a schedule on the model; returns the first broken pair, or null. */
 function run(schedule: FairSchedule): string | null {
   const weights = new Map(schedule.weights.map((weight, index) => [`q${index}`, weight]));
@@ -28,6 +30,11 @@ function run(schedule: FairSchedule): string | null {
       model.reweigh(queue, step.weight);
       witness.reweigh(queue, step.weight);
     } else if (step.kind === 'take') {
+      for (const leaving of model.whoGivesWay(running, schedule.slots)) {
+        running.splice(running.indexOf(leaving), 1);
+        model.giveBack(leaving);
+        gaveWay += 1;
+      }
       const job = running.length < schedule.slots ? model.take() : null;
       if (job !== null) running.push(job);
     } else {
@@ -52,6 +59,7 @@ test('tokens served to two backlogged queues stay within (slots + 1) x their lar
     }),
     { seed: SEED, numRuns: 2_000 },
   );
+  assert.ok(gaveWay > 1_000, `${gaveWay} answers gave way`);
 });
 
 test('counters stay small over a long history at the smallest and the largest weight', () => {

@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { GenerationRequest } from '../../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../../infra/messages/token-event.ts';
+import type { HeldJob, Line } from '../../../workers/queue/read-line.ts';
+import type { TakenGeneration } from '../../../workers/queue/taken-generation.ts';
 import { StepDeferred } from '../../../workers/step/run-step.ts';
 import { bytesOf } from '../../byte-tokenizer.ts';
 import { makeRequest } from '../../queue-fixture.ts';
@@ -232,4 +235,56 @@ test('a takeover at any step changes no token of any choice', async () => {
       assert.deepEqual(of(events), of(undisturbed), `choice ${choice}, taken over after step ${cut}`);
     }
   }
+});
+
+/** The line of a tenant that waits beside what the group holds of others; null when nothing of it is in the queue. */
+function lineOf(tenant: string, held: readonly TakenGeneration[]) {
+  return (_waitingHere: string | null, queue: readonly TakenGeneration[]): Line | null =>
+    queue.some(({ request }) => request.tenant === tenant)
+      ? { queue: tenant, weight: 1, held: held.map(({ request }) => jobOf(request)) }
+      : null;
+}
+
+function jobOf({ id, tenant }: GenerationRequest): HeldJob {
+  return { id, queue: tenant, weight: 1, isLater: true };
+}
+
+test('in a full group the newest answer gives way, and goes on with the same text when it is taken again', async () => {
+  const [old, newest] = [taken('a', { maxTokens: 6 }), taken('k', { maxTokens: 6 })];
+  const other = taken('x', { maxTokens: 2, tenant: 'other' });
+  const published: Record<string, readonly TokensEvent[]> = {};
+  const group = await runGroup({
+    taken: [old, newest],
+    arrivals: new Map([[3, other]]),
+    published,
+    maxGenerations: 2,
+    readLine: lineOf('other', [old, newest]),
+    onRelease: (id, queue, streams) => {
+      published[id] = streams.get(id)?.events.splice(0) ?? [];
+      queue.push({ ...newest, lastSeq: published[id]?.length ?? 0 });
+    },
+  });
+  assert.deepEqual(group.released, [newest.request.id]);
+  assert.equal(textOf(group.streams.get(old.request.id)), 'bcdefg');
+  assert.equal(textOf(group.streams.get(other.request.id)), 'yz');
+  const before = (published[newest.request.id] ?? []).map(({ text }) => text).join('');
+  assert.equal(before + textOf(group.streams.get(newest.request.id)), 'lmnopq');
+  assertIdle(group);
+});
+
+test('an answer gives its blocks to a prompt that has no room beside answers above their share', async () => {
+  const held = [taken('aaaaaaaaaaaa', { maxTokens: 20 }), taken('kkkkkkkkkkkk', { maxTokens: 20 })];
+  const other = taken('xxxxxxxx', { maxTokens: 2, tenant: 'other' });
+  const group = await runGroup({
+    taken: held,
+    arrivals: new Map([[3, other]]),
+    kvBlocks: 10,
+    readLine: (waitingHere) =>
+      waitingHere === other.request.id
+        ? { queue: 'other', weight: 1, held: held.map(({ request }) => jobOf(request)) }
+        : null,
+  });
+  assert.deepEqual(group.released, [held[1]?.request.id]);
+  assert.equal(textOf(group.streams.get(other.request.id)), 'yz');
+  assert.equal(textOf(group.streams.get(held[0]?.request.id ?? '')).length, 20);
 });

@@ -6,6 +6,7 @@ import type { GenerationRequest } from '../../../infra/messages/generation-reque
 import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import type { FinishReason } from '../../../infra/queue/finish-generation.ts';
 import type { Generation } from '../../../workers/generation/generation.ts';
+import type { Line } from '../../../workers/queue/read-line.ts';
 import type { TakenGeneration } from '../../../workers/queue/taken-generation.ts';
 import { createConstraintCompiler } from '../../../workers/sampler/constraint-compiler.ts';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
@@ -38,6 +39,14 @@ export interface GroupScript {
   readonly kvBlocks?: number;
   readonly maxRows?: number;
   readonly maxSequences?: number;
+  /** Without it, sixteen or as many as there may be sequences. */
+  readonly maxGenerations?: number;
+  /** Who is next in line; no tenant without it. `queue`: what can be taken. */
+  readonly readLine?: (waitingHere: string | null, queue: readonly TakenGeneration[]) => Line | null;
+  /** May put the request back into `queue`. */
+  readonly onRelease?: (id: string, queue: TakenGeneration[], streams: ScriptedGroup['streams']) => void;
+  /** Requests that come while step n is computed. */
+  readonly arrivals?: ReadonlyMap<number, TakenGeneration>;
   /** What computes; without it the next token is the last one + 1. */
   readonly executor?: StepExecutor;
   readonly createDrafter?: () => Drafter;
@@ -76,7 +85,10 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
   const cancelled: string[] = [];
   const gone = new Set<string>();
   const streams = new Map<string, ScriptedStream>(
-    queue.map(({ request }) => [request.id, { events: [], end: null, writes: 0, job: undefined }]),
+    [...queue, ...(script.arrivals?.values() ?? [])].map(({ request }) => [
+      request.id,
+      { events: [], end: null, writes: 0, job: undefined },
+    ]),
   );
   const scheduler = new ConstantTimeScheduler(
     new KvBlockPool(script.kvBlocks ?? 64, BLOCK_TOKENS),
@@ -124,7 +136,11 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
       done: async (id, failedReason) => {
         streamOf(id).job = failedReason;
       },
-      release: async (id) => void group.released.push(id),
+      release: async (id) => {
+        group.released.push(id);
+        script.onRelease?.(id, queue, streams);
+      },
+      readLine: async (waitingHere) => script.readLine?.(waitingHere, queue) ?? null,
       recover: async () => [],
       heardOfWork: () => true,
       waitForWork: async () => group.stop(),
@@ -155,12 +171,14 @@ export async function runGroup(script: GroupScript): Promise<ScriptedGroup> {
     scheduler,
     executor: beforeEachStep(script.executor ?? COUNTING, async () => {
       steps += 1;
+      const arrived = script.arrivals?.get(steps);
+      if (arrived !== undefined) queue.push(arrived);
       await script.onStep?.(steps, group);
     }),
     tokenizer: byteTokenizer,
     compileConstraint: createConstraintCompiler(byteTokenizer, VOCAB),
     readPublished: async (id) => script.published?.[id] ?? [],
-    maxGenerations: Math.max(16, script.maxSequences ?? 16),
+    maxGenerations: script.maxGenerations ?? Math.max(16, script.maxSequences ?? 16),
     eventIntervalMs: script.eventIntervalMs ?? 0,
     observers: [observer],
   });

@@ -58,9 +58,12 @@ local function take(model, group)
   local queue, id = take_fairly(model, group)
   if not queue then return {0} end
   local counter = counter_of(model, queue)
-  redis.call('HSET', P.fair .. model, 'v', number_text(math.max(virtual_time(model), counter)))
   local job = read_job(id)
   local charge = 0
+  -- What was charged before is no progress: it moves neither the counter nor the virtual time.
+  if not job or job.charged == 0 then
+    redis.call('HSET', P.fair .. model, 'v', number_text(math.max(virtual_time(model), counter)))
+  end
   if job and job.state ~= 'ended' and job.charged == 0 then
     charge = job.reserved / weight_of(model, queue)
     redis.call('HSET', P.job .. id, 'charged', job.reserved)
