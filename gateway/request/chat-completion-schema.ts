@@ -1,5 +1,6 @@
 // Zod schema of the body of POST /v1/chat/completions. Fields that it does not list are refused by name.
 import { z } from '@hono/zod-openapi';
+import { formatFields } from './requested-format.ts';
 import { samplingFields, text } from './sampling-schema.ts';
 import { callFields, toolFields } from './tool-schema.ts';
 
@@ -28,6 +29,7 @@ export const chatCompletionSchema = z
   .strictObject({
     ...samplingFields,
     ...toolFields,
+    ...formatFields,
     messages: z.array(messageSchema).min(1),
     max_completion_tokens: z.int().min(1).nullish().describe('Newer name of max_tokens.'),
     logprobs: z.boolean().nullish(),
@@ -45,7 +47,6 @@ export const chatCompletionSchema = z
       .boolean()
       .nullish()
       .describe("Extension: the answer continues the last message, which is an assistant's."),
-    response_format: z.strictObject({ type: z.literal('text').optional() }).nullish(),
   })
   .openapi('ChatCompletionRequest');
 

@@ -1,5 +1,6 @@
 // Zod schema of the body of POST /v1/completions. Fields that it does not list are refused by name.
 import { z } from '@hono/zod-openapi';
+import { formatFields } from './requested-format.ts';
 import { samplingFields, text } from './sampling-schema.ts';
 
 const tokenIds = z.array(z.int().min(0)).min(1);
@@ -7,6 +8,7 @@ const tokenIds = z.array(z.int().min(0)).min(1);
 export const completionSchema = z
   .strictObject({
     ...samplingFields,
+    ...formatFields,
     prompt: z
       .union([text, tokenIds, z.array(text).min(1), z.array(tokenIds).min(1)])
       .describe('Text, token ids, or a list of either: each prompt gets `n` answers.'),

@@ -3,6 +3,7 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GenerationRequest, LogprobsOptions } from '../../infra/messages/generation-request.ts';
 import { readTraceparent } from '../../infra/trace/trace-context.ts';
 import type { Caller } from '../auth/principal.ts';
+import { compileConstraint } from '../constraint/compile-constraint.ts';
 import type { GatewayContext } from '../environment.ts';
 import type { GatewayParts, ServedModel } from '../parts.ts';
 import { findModel } from './admit-generation.ts';
@@ -18,6 +19,7 @@ import { readConversation, readingOf } from './read-conversation.ts';
 import { withExactSeed } from './read-exact-seed.ts';
 import { readPrompts } from './read-prompts.ts';
 import { type GenerationKind, makeRequestId } from './request-id.ts';
+import { faultsOf, requestedFormat } from './requested-format.ts';
 import type { SharedFields } from './sampling-schema.ts';
 
 /** As OpenAI's API has it; conversations have no such default. */
@@ -95,6 +97,8 @@ export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, 
   const prompts = await readPrompts(body, model, admitted.principal.tenant, parts.config.limits.answers);
   const logprobs = body.logprobs === undefined || body.logprobs === null ? null : { top: body.logprobs };
   const maxTokens = tokenLimit('max_tokens', body.max_tokens ?? DEFAULT_COMPLETION_TOKENS);
+  const format = requestedFormat(body);
+  const constraint = format === null ? null : faultsOf(format.path, () => compileConstraint(format.expression));
   const input = {
     kind: 'text',
     prompts,
@@ -103,6 +107,7 @@ export async function prepareCompletion(parts: GatewayParts, c: GatewayContext, 
     logprobs,
     echo: body.echo ?? false,
     ...PLAIN_TEXT,
+    constraint,
   } as const;
   return finish(parts, c, admitted, { ...input, model, body, bytes: json.bytes });
 }

@@ -79,12 +79,6 @@ export const UNSERVED_FIELDS: readonly UnservedField[] = [
   refused(MESSAGE, 'audio', [], 'the model would not hear it'),
   refusedValues(TOOL, 'type', ['custom'], 'its input is free text or a grammar, and its calls have another form'),
   refusedValues(PART, 'type', ['image_url', 'input_audio', 'file', 'refusal'], 'the model would see the text only'),
-  refusedValues(
-    ['response_format'],
-    'type',
-    ['json_object', 'json_schema'],
-    'the client would parse text that is not JSON',
-  ),
 ];
 
 /** See Treatment. */

@@ -268,11 +268,10 @@ testRefusals([
     message: "Unrecognized request argument supplied: '__proto__'.",
   },
   {
-    title: 'a JSON schema',
+    title: 'a format without its schema',
     body: chatBody({ response_format: { type: 'json_schema' } }),
-    code: 'unsupported_parameter',
-    param: 'response_format.type',
-    message: "Unsupported parameter: 'response_format.type' is not supported.",
+    param: 'response_format.json_schema',
+    message: "Invalid 'response_format.json_schema': expected object but received nothing.",
   },
   {
     title: 'no prompt',

@@ -40,7 +40,6 @@ const SAMPLES: Readonly<Record<string, Samples>> = {
   'tool.type': { refused: ['custom'] },
   'call.type': { refused: ['custom'] },
   'part.type': { refused: ['image_url', 'input_audio', 'file', 'refusal'] },
-  'response_format.type': { refused: ['json_object', 'json_schema'] },
 };
 
 const messageWith = (fields: object) => ({ messages: [{ role: 'user', content: 'Hi', ...fields }] });
