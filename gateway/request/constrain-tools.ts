@@ -10,6 +10,7 @@ import { jsonObject, jsonSchema, jsonSchemaIfPossible } from '../constraint/sche
 import type { ToolDefinition } from '../conversation/conversation.ts';
 import type { AnswerTraits } from '../parts.ts';
 import type { RequestedTools } from './read-tools.ts';
+import { faultsOf, type RequestedFormat } from './requested-format.ts';
 
 /**
  * Null if the answer is free. Schemas too large to be enforced together are not, except those of strict tools.
@@ -19,14 +20,18 @@ export function constrainTools(
   tools: RequestedTools,
   traits: AnswerTraits,
   reasoningOpen: boolean,
-  content: Expression | null,
+  format: RequestedFormat | null,
 ): Constraint | null {
   const compile = (argumentsOf: ArgumentsOf) => {
     const { choice, parallel } = tools;
+    const content = format?.expression ?? null;
     const rules = { tools: callable(tools, argumentsOf), choice: choice.kind, parallel, reasoningOpen, content };
     const expression = constrainAnswer(rules, traits);
     return expression === null ? null : compileConstraint(expression);
   };
+  if (format !== null && (tools.choice.kind === 'none' || tools.tools.length === 0)) {
+    return faultsOf(format.path, () => compile(fitting));
+  }
   try {
     return compile(fitting);
   } catch (thrown) {

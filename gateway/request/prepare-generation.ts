@@ -77,11 +77,12 @@ export async function prepareConversation(
   const logprobs = chatLogprobsOptions(body);
   const maxTokens = chatMaxTokens(body);
   const model = await findModel(parts, admitted.policy, body.model);
+  const format = requestedFormat(body);
   const { conversation, tools } = readConversation(body, model.traits);
   const { tokens, reasoningOpen } = await model.encodeChat(conversation, admitted.principal.tenant);
   const reading = readingOf(tools, model.traits, reasoningOpen);
   const prompts = [{ field: 'messages', tokens }];
-  const constraint = constrainTools(tools, model.traits, reasoningOpen, null);
+  const constraint = constrainTools(tools, model.traits, reasoningOpen, format);
   const shownTokens = reading === null ? [] : model.traits.specialMarks.map(({ id }) => id);
   const answer = { reading, shownTokens, constraint };
   const input = { kind, prompts, maxTokens, fitMaxTokens, logprobs, echo: false, ...answer } as const;

@@ -11,7 +11,7 @@ import { isFields } from './drop-idle-fields.ts';
 import { text } from './sampling-schema.ts';
 
 const MOST_CHOICES = 5_000;
-const choices = z.array(text.min(1)).min(1).max(MOST_CHOICES);
+const choices = z.array(text.min(1)).max(MOST_CHOICES);
 const schema = z.unknown().describe('A JSON Schema, or its text.');
 
 const structuredOutputs = z.strictObject({
@@ -108,7 +108,8 @@ function given<T>(
   value: T | null | undefined,
   build: (value: T, path: string) => Expression,
 ): (readonly [string, Build])[] {
-  return value === null || value === undefined ? [] : [[path, () => build(value, path)]];
+  const isGiven = value !== null && value !== undefined && !(Array.isArray(value) && value.length === 0);
+  return !isGiven ? [] : [[path, () => build(value, path)]];
 }
 
 function oneOf(texts: readonly string[]): Expression {

@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import OpenAI from 'openai';
+import { zodResponseFormat } from 'openai/helpers/zod';
+import { z } from 'zod';
 import { type Ask, answerAll, serverAsk } from '../../infra/cli/demo-eval/ask-server.ts';
 import { type HeldOutPrompt, readHeldOut, readRecordedAnswers } from '../../infra/cli/demo-eval/held-out.ts';
 import { pointsApart, scoreAnswers } from '../../infra/cli/demo-eval/score-answers.ts';
@@ -34,6 +37,52 @@ describe('the demo model', () => {
     const messages = [{ role: 'user' as const, content: 'Count from 1 to 100.' }];
     const prompt = { id: 'hundred', skill: 'counting', kind: 'count', messages, expected } as const;
     assert.equal(await ask({ ...prompt, check: 'exact', value: null }), expected);
+  });
+
+  test('answers in the form that is asked for, whatever it knows of the matter', async () => {
+    const client = new OpenAI({ baseURL: `${cluster().url}/v1`, apiKey: cluster().apiKey, maxRetries: 0 });
+    const Person = z.strictObject({
+      name: z.string().max(20),
+      age: z.int().min(0).max(150),
+      kind: z.enum(['friend', 'colleague']),
+      tags: z.array(z.string().max(8)).max(3),
+    });
+    const questions = ['Who is Ann?', 'What is 2 + 3?', 'Sort these: 3 1 2', 'Tell me a story.'];
+    const asked = questions.flatMap((content, at) => [0, 1].map((temperature) => ({ content, temperature, seed: at })));
+    const answers = asked.map(async ({ content, ...sampling }) => {
+      const body = {
+        model: 'demo',
+        messages: [{ role: 'user' as const, content }],
+        response_format: zodResponseFormat(Person, 'person'),
+        max_tokens: 200,
+        ...sampling,
+      };
+      const whole = (await client.chat.completions.parse(body)).choices[0];
+      const streamed = (await client.chat.completions.stream({ ...body, logprobs: true }).finalChatCompletion())
+        .choices[0];
+      assert.equal(whole?.finish_reason, 'stop');
+      assert.deepEqual(whole?.message.parsed, Person.parse(JSON.parse(whole?.message.content ?? '')));
+      assert.equal(streamed?.message.content, whole?.message.content);
+    });
+    assert.equal((await Promise.all(answers)).length, asked.length);
+  });
+
+  test('chooses, follows a pattern and a grammar', async () => {
+    const client = new OpenAI({ baseURL: `${cluster().url}/v1`, apiKey: cluster().apiKey, maxRetries: 0 });
+    const complete = async (structured: object, n = 3) => {
+      const body = { model: 'demo', prompt: 'The answer:', max_tokens: 40, temperature: 1, seed: 5, n };
+      const { choices } = await client.completions.create({ ...body, ...structured });
+      return choices.map(({ text, finish_reason }) => {
+        assert.equal(finish_reason, 'stop');
+        return text;
+      });
+    };
+    for (const text of await complete({ structured_outputs: { choice: ['red', 'green', 'grey'] } })) {
+      assert.ok(['red', 'green', 'grey'].includes(text), text);
+    }
+    for (const text of await complete({ guided_regex: '[a-c]{2,5}-\\d{3}' })) assert.match(text, /^[a-c]{2,5}-\d{3}$/);
+    const grammar = 'root ::= "(" root? ")" | [xy]';
+    for (const text of await complete({ structured_outputs: { grammar } })) assert.match(text, /^\(*[xy]?\)*$/);
   });
 
   test("holds the README's conversations as they stand there", async () => {

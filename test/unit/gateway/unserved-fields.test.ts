@@ -134,14 +134,14 @@ describe('unknown fields', () => {
     test(`${level}: take what asks for nothing, refuse the rest by name`, async () => {
       const gateway = await createScriptedGateway();
       for (const nothing of NOTHING) {
-        assert.equal((await gateway.post(path, body({ guided_choice: nothing }))).status, 200);
+        assert.equal((await gateway.post(path, body({ guided_whitespace: nothing }))).status, 200);
       }
       for (const value of [false, 0, '', ['a'], [null], { a: null, b: 1 }]) {
-        const response = await gateway.post(path, body({ guided_choice: value }));
+        const response = await gateway.post(path, body({ guided_whitespace: value }));
         const { error } = (await response.json()) as { error: { param: string; code: string } };
         assert.deepEqual(
           [response.status, error.param, error.code],
-          [400, `${prefix}guided_choice`, 'invalid_request'],
+          [400, `${prefix}guided_whitespace`, 'invalid_request'],
         );
       }
     });
