@@ -13,6 +13,7 @@
 #include "../core/failure.h"
 #include "command-budget.h"
 #include "command-failure.h"
+#include "emulated/kernels.h"
 #include "gpu-limits.h"
 
 namespace conclave {
@@ -36,8 +37,8 @@ class AppleBuffer final : public GpuBuffer {
 
 class ApplePipeline final : public GpuPipeline {
  public:
-  ApplePipeline(id<MTLComputePipelineState> state, int32_t groupThreads)
-      : GpuPipeline(groupThreads, {static_cast<int64_t>([state maxTotalThreadsPerThreadgroup]),
+  ApplePipeline(id<MTLComputePipelineState> state, int32_t groupThreads, uint32_t writtenBuffers)
+      : GpuPipeline(groupThreads, writtenBuffers, {static_cast<int64_t>([state maxTotalThreadsPerThreadgroup]),
                                    static_cast<int64_t>([state staticThreadgroupMemoryLength])}),
         metal(state) {}
   const id<MTLComputePipelineState> metal;
@@ -50,20 +51,31 @@ std::unique_ptr<GpuBuffer> bufferOf(id<MTLBuffer> buffer, int64_t bytes) {
   return std::make_unique<AppleBuffer>(buffer);
 }
 
+class AppleEvent final : public GpuEvent {
+ public:
+  explicit AppleEvent(id<MTLSharedEvent> event) : metal(event) {}
+  uint64_t signalled() const override { return [metal signaledValue]; }
+  void sleepUntil(uint64_t value, std::chrono::milliseconds atMost) override {
+    [metal waitUntilSignaledValue:value timeoutMS:static_cast<uint64_t>(atMost.count())];
+  }
+  const id<MTLSharedEvent> metal;
+};
+
+// References are not retained, as every one would cost time: what commands name is kept by who encodes them.
 class AppleCommands final : public GpuCommands {
  public:
-  explicit AppleCommands(id<MTLCommandQueue> queue)
-      : buffer_([queue commandBuffer]), encoder_([buffer_ computeCommandEncoder]) {}
+  explicit AppleCommands(id<MTLCommandQueue> queue) : buffer_([queue commandBufferWithUnretainedReferences]) {}
 
   ~AppleCommands() override {
     @autoreleasepool {
-      if (encoder_ != nil) [encoder_ endEncoding];
+      endEncoder();
       if (submitted_) [buffer_ waitUntilCompleted];
     }
   }
 
   void dispatch(const GpuDispatch& dispatch) override {
     @autoreleasepool {
+      beginEncoder();
       [encoder_ setComputePipelineState:static_cast<const ApplePipeline*>(dispatch.pipeline)->metal];
       if (dispatch.threadgroupBytes > 0) {
         [encoder_ setThreadgroupMemoryLength:static_cast<NSUInteger>(dispatch.threadgroupBytes) atIndex:0];
@@ -81,10 +93,19 @@ class AppleCommands final : public GpuCommands {
     }
   }
 
+  void barrier() override { [encoder_ memoryBarrierWithScope:MTLBarrierScopeBuffers]; }
+
+  // Between two encoders.
+  void signal(GpuEvent& event, uint64_t value) override {
+    @autoreleasepool {
+      endEncoder();
+      [buffer_ encodeSignalEvent:static_cast<AppleEvent&>(event).metal value:value];
+    }
+  }
+
   void submit() override {
     @autoreleasepool {
-      [encoder_ endEncoding];
-      encoder_ = nil;
+      endEncoder();
       [buffer_ commit];
       submitted_ = true;
     }
@@ -99,9 +120,19 @@ class AppleCommands final : public GpuCommands {
     }
   }
 
+  bool haveEnded() const override { return [buffer_ status] >= MTLCommandBufferStatusCompleted; }
+
   double gpuSeconds() const override { return [buffer_ GPUEndTime] - [buffer_ GPUStartTime]; }
 
  private:
+  void beginEncoder() {
+    if (encoder_ == nil) encoder_ = [buffer_ computeCommandEncoderWithDispatchType:MTLDispatchTypeConcurrent];
+  }
+  void endEncoder() {
+    [encoder_ endEncoding];
+    encoder_ = nil;
+  }
+
   id<MTLCommandBuffer> buffer_;
   id<MTLComputeCommandEncoder> encoder_;
   bool submitted_ = false;
@@ -212,7 +243,7 @@ class AppleDevice final : public GpuDevice {
         throw Failure(FailureCode::unavailable, "this GPU's simdgroups do not have 32 threads");
       }
       requireThreads(kernel, static_cast<int64_t>([state maxTotalThreadsPerThreadgroup]), threads);
-      return std::make_unique<ApplePipeline>(state, threads);
+      return std::make_unique<ApplePipeline>(state, threads, emulated::writtenBuffers(kernel));
     }
   }
 
@@ -225,6 +256,14 @@ class AppleDevice final : public GpuDevice {
   std::unique_ptr<GpuCommands> commands() override {
     @autoreleasepool {
       return std::make_unique<AppleCommands>(queue_);
+    }
+  }
+
+  std::unique_ptr<GpuEvent> event() override {
+    @autoreleasepool {
+      id<MTLSharedEvent> event = [device_ newSharedEvent];
+      if (event == nil) throw Failure(FailureCode::unavailable, "this GPU gave no event");
+      return std::make_unique<AppleEvent>(event);
     }
   }
 

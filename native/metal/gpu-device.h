@@ -2,6 +2,7 @@
 // answers with Metal; emulated/ runs the same kernels on this CPU and refuses what the real thing would refuse or leave
 // undefined. Every call throws Failure: outOfMemory, unavailable (no such device, function or limit), deviceLost.
 #pragma once
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -77,12 +78,23 @@ struct PipelineLimits {
 
 class GpuPipeline {
  public:
-  GpuPipeline(int32_t groupThreads, const PipelineLimits& pipelineLimits)
-      : threads(groupThreads), limits(pipelineLimits) {}
+  GpuPipeline(int32_t groupThreads, uint32_t writtenBuffers, const PipelineLimits& pipelineLimits)
+      : threads(groupThreads), writes(writtenBuffers), limits(pipelineLimits) {}
   virtual ~GpuPipeline() = default;
 
   const int32_t threads;  // of a threadgroup
+  const uint32_t writes;  // bit i: buffer i + 1 may be written
   const PipelineLimits limits;
+};
+
+// A number that commands raise as they go, and the host reads: results are there to be taken while commands still run.
+class GpuEvent {
+ public:
+  virtual ~GpuEvent() = default;
+  /** The latest value, without waiting. What the GPU wrote before it was signalled can be read. */
+  virtual uint64_t signalled() const = 0;
+  /** Sleeps until that value is signalled, or as long as given. */
+  virtual void sleepUntil(uint64_t value, std::chrono::milliseconds atMost) = 0;
 };
 
 struct GpuGrid {
@@ -99,15 +111,24 @@ struct GpuDispatch {
   GpuWork work = {};             // at most
 };
 
-// One command buffer: dispatches run in order, each sees all that earlier ones wrote.
+// One command buffer. Command buffers run in the order of their submission. Buffers, pipelines and events that commands
+// name must live until the commands have ended or are gone: nothing here keeps them.
 class GpuCommands {
  public:
   /** Waits for commands that were submitted. */
   virtual ~GpuCommands() = default;
+  /** Runs at the same time as the dispatches before it, back to the last barrier. */
   virtual void dispatch(const GpuDispatch& dispatch) = 0;
-  /** Hands the commands to the GPU and returns. Buffers in use must not be touched until wait() returns. */
+  /** What comes after it runs later than all dispatches before it, and sees what they wrote. */
+  virtual void barrier() = 0;
+  /** Raises the event once all before has run; what comes after it runs later. Values ascend. */
+  virtual void signal(GpuEvent& event, uint64_t value) = 0;
+  /** Hands the commands to the GPU and returns. What they use must not be touched until they have ended. */
   virtual void submit() = 0;
+  /** Until they have ended. Throws Failure when they ended badly. */
   virtual void wait() = 0;
+  /** Whether they have ended, well or badly, without waiting. */
+  virtual bool haveEnded() const = 0;
   /** How long the GPU ran, after wait(). */
   virtual double gpuSeconds() const = 0;
 };
@@ -139,6 +160,8 @@ class GpuDevice {
   /** What the compiler said of the kernels for weights of that type, although they compiled. */
   virtual std::string warnings(DType weights) = 0;
   virtual std::unique_ptr<GpuCommands> commands() = 0;
+  /** At zero. */
+  virtual std::unique_ptr<GpuEvent> event() = 0;
   /** An empty set, one of at most mostResidencySets at a time. */
   virtual std::unique_ptr<GpuResidencySet> residencySet() = 0;
 };

@@ -1,5 +1,7 @@
 #include "sized-commands.h"
 
+#include <algorithm>
+
 namespace conclave {
 
 SizedCommands::SizedCommands(GpuDevice& device, const CommandBudget& budget, Submission submission)
@@ -12,8 +14,22 @@ void SizedCommands::dispatch(const GpuDispatch& dispatch) {
   waiting_.push_back({dispatch, {bytes, bytes + dispatch.argumentBytes}});
 }
 
+void SizedCommands::barrier() {
+  open_->barrier();
+  pending_.clear();
+}
+
+void SizedCommands::signal(GpuEvent& event, uint64_t value) {
+  if (waiting_.empty()) return encodeSignal(event, value);
+  waiting_.push_back({{}, {}, &event, value});
+}
+
 void SizedCommands::submit() {
   for (Waiting& each : waiting_) {
+    if (each.event != nullptr) {
+      encodeSignal(*each.event, each.value);
+      continue;
+    }
     each.dispatch.arguments = each.arguments.data();
     encode(each.dispatch);
   }
@@ -23,6 +39,10 @@ void SizedCommands::submit() {
 
 void SizedCommands::wait() {
   for (const auto& commands : submitted_) commands->wait();
+}
+
+bool SizedCommands::haveEnded() const {
+  return std::all_of(submitted_.begin(), submitted_.end(), [](const auto& commands) { return commands->haveEnded(); });
 }
 
 double SizedCommands::gpuSeconds() const {
@@ -46,9 +66,17 @@ void SizedCommands::encode(const GpuDispatch& dispatch) {
     submitOpen();
     open_ = device_.commands();
     openSeconds_ = 0;
+    pending_.clear();
   }
+  if (pending_.collideWith(dispatch)) barrier();
+  pending_.add(dispatch);
   open_->dispatch(dispatch);
   openSeconds_ += budget_.predicted(dispatch.work);
+}
+
+void SizedCommands::encodeSignal(GpuEvent& event, uint64_t value) {
+  open_->signal(event, value);
+  pending_.clear();
 }
 
 void SizedCommands::submitOpen() {

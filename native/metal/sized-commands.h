@@ -1,6 +1,8 @@
-// Commands that go to the GPU in as many command buffers as the budget asks for.
+// Commands that go to the GPU in as many command buffers as the budget asks for. Barriers come of themselves, where a
+// dispatch touches what another writes since the last one.
 #pragma once
 #include "command-budget.h"
+#include "pending-accesses.h"
 
 namespace conclave {
 
@@ -14,20 +16,27 @@ class SizedCommands final : public GpuCommands {
   SizedCommands(GpuDevice& device, const CommandBudget& budget, Submission submission);
 
   void dispatch(const GpuDispatch& dispatch) override;
+  void barrier() override;
+  void signal(GpuEvent& event, uint64_t value) override;
   void submit() override;
   void wait() override;
+  bool haveEnded() const override;
   double gpuSeconds() const override;
   /** Of each command buffer, in their order; after wait(). */
   std::vector<double> secondsOfBuffers() const;
 
  private:
   struct Waiting {
-    GpuDispatch dispatch;
-    std::vector<std::byte> arguments;
+    GpuDispatch dispatch = {};
+    std::vector<std::byte> arguments = {};
+    // Instead of a dispatch.
+    GpuEvent* event = nullptr;
+    uint64_t value = 0;
   };
 
   bool fits(const GpuDispatch& dispatch) const;
   void encode(const GpuDispatch& dispatch);
+  void encodeSignal(GpuEvent& event, uint64_t value);
   void submitOpen();
 
   GpuDevice& device_;
@@ -35,6 +44,7 @@ class SizedCommands final : public GpuCommands {
   Submission submission_;
   std::unique_ptr<GpuCommands> open_;
   double openSeconds_ = 0;
+  PendingAccesses pending_;
   std::vector<Waiting> waiting_;
   std::vector<std::unique_ptr<GpuCommands>> submitted_;
 };

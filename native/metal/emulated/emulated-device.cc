@@ -18,14 +18,21 @@ namespace conclave {
 namespace {
 
 using emulated::Kernel;
+using emulated::Lifetimes;
 using emulated::ShadowMemory;
 
 // Shadow memory appears only where a kernel has written: most of a buffer may never be touched.
 class EmulatedBuffer final : public GpuBuffer {
  public:
-  explicit EmulatedBuffer(int64_t bytes) : memory_(bytes), data_(memory_.data()), bytes_(bytes), shadow(bytes) {}
-  EmulatedBuffer(const std::byte* pages, int64_t bytes)
-      : data_(const_cast<std::byte*>(pages)), bytes_(bytes), readOnly(true), shadow(bytes) {}
+  EmulatedBuffer(int64_t bytes, std::shared_ptr<Lifetimes> lifetimes)
+      : memory_(bytes), data_(memory_.data()), bytes_(bytes), lifetimes_(std::move(lifetimes)), shadow(bytes) {}
+  EmulatedBuffer(const std::byte* pages, int64_t bytes, std::shared_ptr<Lifetimes> lifetimes)
+      : data_(const_cast<std::byte*>(pages)),
+        bytes_(bytes),
+        lifetimes_(std::move(lifetimes)),
+        readOnly(true),
+        shadow(bytes) {}
+  ~EmulatedBuffer() override { lifetimes_->end(this, "buffer"); }
 
   std::byte* contents() const override { return data_; }
   int64_t bytes() const override { return bytes_; }
@@ -34,6 +41,7 @@ class EmulatedBuffer final : public GpuBuffer {
   ZeroedMemory memory_;
   std::byte* data_;
   int64_t bytes_;
+  std::shared_ptr<Lifetimes> lifetimes_;
 
  public:
   const bool readOnly = false;
@@ -44,51 +52,31 @@ class EmulatedBuffer final : public GpuBuffer {
 
 class EmulatedPipeline final : public GpuPipeline {
  public:
-  EmulatedPipeline(const Kernel& kernel, int32_t groupThreads, int64_t mostThreads)
-      : GpuPipeline(groupThreads, {mostThreads, 0}), kernel(kernel) {}
+  EmulatedPipeline(const Kernel& kernel, int32_t groupThreads, int64_t mostThreads,
+                   std::shared_ptr<Lifetimes> lifetimes)
+      : GpuPipeline(groupThreads, kernel.writes, {mostThreads, 0}), kernel(kernel), lifetimes_(std::move(lifetimes)) {}
+  ~EmulatedPipeline() override { lifetimes_->end(this, "pipeline"); }
   const Kernel& kernel;
-};
-
-// Dispatches wait here with a copy of their arguments, as in a command buffer.
-class EmulatedCommands final : public GpuCommands {
- public:
-  explicit EmulatedCommands(EmulatedDevice& device) : device_(device) {}
-
-  void dispatch(const GpuDispatch& dispatch) override {
-    require(!submitted_, "commands that were submitted take no more dispatches");
-    require(dispatch.argumentBytes >= 0 && dispatch.argumentBytes <= mostInlineBytes,
-            "arguments of " + std::to_string(dispatch.argumentBytes) + " bytes; there is room for " +
-                std::to_string(mostInlineBytes));
-    const auto* bytes = static_cast<const std::byte*>(dispatch.arguments);
-    arguments_.emplace_back(bytes, bytes + dispatch.argumentBytes);
-    dispatches_.push_back(dispatch);
-  }
-
-  void submit() override { submitted_ = true; }
-
-  void wait() override {
-    require(submitted_, "commands are waited for that were not submitted");
-    const std::vector<GpuDispatch> dispatches = std::exchange(dispatches_, {});
-    for (size_t i = 0; i < dispatches.size(); ++i) {
-      seconds_ += device_.secondsOf(dispatches[i]);
-      if (seconds_ > device_.watchdogSeconds()) throwCommandFailure(CommandError::timeout, "Caused GPU Timeout Error");
-      GpuDispatch dispatch = dispatches[i];
-      dispatch.arguments = arguments_[i].data();
-      device_.run(dispatch);
-    }
-  }
-
-  double gpuSeconds() const override { return seconds_; }
 
  private:
-  EmulatedDevice& device_;
-  double seconds_ = 0;
-  std::vector<GpuDispatch> dispatches_;
-  std::vector<std::vector<std::byte>> arguments_;
-  bool submitted_ = false;
+  std::shared_ptr<Lifetimes> lifetimes_;
 };
 
 const EmulatedBuffer& bufferOf(const GpuView& view) { return static_cast<const EmulatedBuffer&>(*view.buffer); }
+
+const Kernel& kernelOf(const GpuDispatch& dispatch) {
+  return static_cast<const EmulatedPipeline*>(dispatch.pipeline)->kernel;
+}
+
+BufferList writtenBy(const std::vector<GpuDispatch>& dispatches) {
+  BufferList written;
+  for (const GpuDispatch& dispatch : dispatches) {
+    for (size_t i = 0; i < dispatch.buffers.size(); ++i) {
+      if ((kernelOf(dispatch).writes >> i & 1) != 0) written.push_back(dispatch.buffers[i].buffer);
+    }
+  }
+  return written;
+}
 
 // The running threadgroup is found through a global variable: one dispatch at a time in a process.
 std::mutex& theCpu() {
@@ -134,7 +122,9 @@ EmulatedDevice::EmulatedDevice(const EmulatedOptions& options)
                   options.largestBufferBytes,
                   options.pageBytes > 0 ? options.pageBytes : sysconf(_SC_PAGESIZE),
                   options.rates},
-      threadgroup_(options.seed, options.skippedBarrier) {}
+      queue_([this](const auto& dispatches, double& seconds) { runScope(dispatches, seconds); }, lifetimes_),
+      threadgroup_(options.seed, options.skippedBarrier),
+      shuffle_(options.seed) {}
 
 void EmulatedDevice::checkSize(int64_t bytes) const {
   require(bytes > 0, "a buffer of no bytes");
@@ -145,7 +135,7 @@ void EmulatedDevice::checkSize(int64_t bytes) const {
 
 std::unique_ptr<GpuBuffer> EmulatedDevice::allocate(int64_t bytes) {
   checkSize(bytes);
-  return std::make_unique<EmulatedBuffer>(bytes);
+  return std::make_unique<EmulatedBuffer>(bytes, lifetimes_);
 }
 
 std::unique_ptr<GpuBuffer> EmulatedDevice::wrap(const std::byte* pages, int64_t bytes) {
@@ -153,7 +143,7 @@ std::unique_ptr<GpuBuffer> EmulatedDevice::wrap(const std::byte* pages, int64_t 
   const auto page = static_cast<uintptr_t>(properties_.pageBytes);
   require(reinterpret_cast<uintptr_t>(pages) % page == 0 && static_cast<uintptr_t>(bytes) % page == 0,
           "memory that is wrapped without a copy must begin and end on a page boundary");
-  return std::make_unique<EmulatedBuffer>(pages, bytes);
+  return std::make_unique<EmulatedBuffer>(pages, bytes, lifetimes_);
 }
 
 std::unique_ptr<GpuPipeline> EmulatedDevice::pipeline(DType weights, const std::string& kernel, int32_t threads) {
@@ -163,12 +153,18 @@ std::unique_ptr<GpuPipeline> EmulatedDevice::pipeline(DType weights, const std::
   require(threads > 0 && threads % simdgroupThreads == 0,
           kernel + " in threadgroups of " + std::to_string(threads) + " threads, which are no whole simdgroups");
   for (const Kernel& known : emulated::kernelsFor(weights)) {
-    if (kernel == known.name) return std::make_unique<EmulatedPipeline>(known, threads, most);
+    if (kernel == known.name) return std::make_unique<EmulatedPipeline>(known, threads, most, lifetimes_);
   }
   throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);
 }
 
-std::unique_ptr<GpuCommands> EmulatedDevice::commands() { return std::make_unique<EmulatedCommands>(*this); }
+std::unique_ptr<GpuCommands> EmulatedDevice::commands() {
+  return std::make_unique<emulated::QueuedCommands>(queue_, lifetimes_);
+}
+
+std::unique_ptr<GpuEvent> EmulatedDevice::event() {
+  return std::make_unique<emulated::QueuedEvent>(queue_, lifetimes_);
+}
 
 std::unique_ptr<GpuResidencySet> EmulatedDevice::residencySet() {
   require(sets_.size() < mostResidencySets,
@@ -200,14 +196,32 @@ double EmulatedDevice::secondsOf(const GpuDispatch& dispatch) const {
 }
 
 void EmulatedDevice::run(const GpuDispatch& dispatch) {
-  const Kernel& kernel = static_cast<const EmulatedPipeline*>(dispatch.pipeline)->kernel;
-  checkDispatch(dispatch, kernel);
+  double seconds = 0;
+  runScope({dispatch}, seconds);
+}
+
+// Each dispatch as a whole, but in any order. What one of them writes has a shadow for all.
+void EmulatedDevice::runScope(const std::vector<GpuDispatch>& dispatches, double& seconds) {
+  std::vector<const GpuDispatch*> order;
+  for (const GpuDispatch& dispatch : dispatches) order.push_back(&dispatch);
   const std::lock_guard lock(theCpu());
+  shuffle_(order);
+  threadgroup_.beginScope();
+  const BufferList written = writtenBy(dispatches);
+  for (const GpuDispatch* dispatch : order) {
+    seconds += secondsOf(*dispatch);
+    if (seconds > options_.watchdogSeconds) throwCommandFailure(CommandError::timeout, "Caused GPU Timeout Error");
+    runInScope(*dispatch, written);
+  }
+}
+
+void EmulatedDevice::runInScope(const GpuDispatch& dispatch, const BufferList& written) {
+  const Kernel& kernel = kernelOf(dispatch);
+  checkDispatch(dispatch, kernel);
   if (dispatches_++ >= options_.dispatchesUntilLost) throwCommandFailure(CommandError::other, "the device was removed");
   const FlushDenormals flush;
-  const emulated::Bindings bindings = bind(dispatch, kernel);
   try {
-    threadgroup_.runGrid(kernel, bindings, dispatch.groups, dispatch.pipeline->threads);
+    threadgroup_.runGrid(kernel, bind(dispatch, written), dispatch.groups, dispatch.pipeline->threads);
   } catch (const emulated::Violation& violation) {
     throw Failure(FailureCode::deviceLost, std::string(kernel.name) + ": " + violation.message);
   }
@@ -238,11 +252,7 @@ void EmulatedDevice::checkDispatch(const GpuDispatch& dispatch, const Kernel& ke
   }
 }
 
-emulated::Bindings EmulatedDevice::bind(const GpuDispatch& dispatch, const Kernel& kernel) {
-  std::vector<const GpuBuffer*> written;
-  for (size_t i = 0; i < dispatch.buffers.size(); ++i) {
-    if ((kernel.writes >> i & 1) != 0) written.push_back(dispatch.buffers[i].buffer);
-  }
+emulated::Bindings EmulatedDevice::bind(const GpuDispatch& dispatch, const BufferList& written) {
   emulated::Bindings bindings{static_cast<const std::byte*>(dispatch.arguments), {}, dispatch.threadgroupBytes};
   for (const GpuView& view : dispatch.buffers) {
     bufferOf(view).usedAfter = evictions_.load();

@@ -1,11 +1,12 @@
 // A GPU that is this CPU: runs the kernels thread by thread and refuses, as Failure deviceLost naming the kernel, what
-// a real one would refuse or leave undefined. Commands run when they are waited for: a host that looks earlier sees
-// nothing.
+// a real one would refuse or leave undefined: dispatches that run at the same time must not touch what one of them writes,
+// and nothing may be freed that commands still name. Commands run when they are waited for (command-queue.h).
 #pragma once
 #include <atomic>
 
 #include "../command-budget.h"
 #include "../gpu-device.h"
+#include "command-queue.h"
 #include "threadgroup.h"
 
 namespace conclave {
@@ -45,11 +46,11 @@ class EmulatedDevice final : public GpuDevice {
   std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) override;
   std::string warnings(DType) override { return options_.refusedKernel.empty() ? options_.compilerLog : ""; }
   std::unique_ptr<GpuCommands> commands() override;
+  std::unique_ptr<GpuEvent> event() override;
   std::unique_ptr<GpuResidencySet> residencySet() override;
 
   /** How long the dispatch is pretended to take. */
   double secondsOf(const GpuDispatch& dispatch) const;
-  double watchdogSeconds() const { return options_.watchdogSeconds; }
   /** Runs one dispatch now. Throws Failure. */
   void run(const GpuDispatch& dispatch);
 
@@ -70,13 +71,18 @@ class EmulatedDevice final : public GpuDevice {
  private:
   class ResidencySet;
 
+  void runScope(const std::vector<GpuDispatch>& dispatches, double& seconds);
+  void runInScope(const GpuDispatch& dispatch, const BufferList& written);
   void checkSize(int64_t bytes) const;
   void checkDispatch(const GpuDispatch& dispatch, const emulated::Kernel& kernel) const;
-  emulated::Bindings bind(const GpuDispatch& dispatch, const emulated::Kernel& kernel);
+  emulated::Bindings bind(const GpuDispatch& dispatch, const BufferList& written);
 
   EmulatedOptions options_;
   GpuProperties properties_;
+  std::shared_ptr<emulated::Lifetimes> lifetimes_ = std::make_shared<emulated::Lifetimes>();
+  emulated::CommandQueue queue_;
   emulated::Threadgroup threadgroup_;
+  emulated::Shuffle shuffle_;  // of dispatches that run at the same time
   std::atomic<int64_t> dispatches_ = 0;
   std::atomic<int64_t> evictions_ = 0;  // sets are asked for from another thread
   std::vector<ResidencySet*> sets_;

@@ -1,5 +1,6 @@
 #include "kernels.h"
 
+#include "../../core/failure.h"
 #include "../kernels/kernel-args.h"
 #include "metal-language.h"
 
@@ -27,6 +28,13 @@ namespace conclave::emulated {
 const std::vector<Kernel>& kernelsFor(DType weights) {
   static const std::vector<Kernel> kernels[] = {f32::listKernels(), f16::listKernels(), bf16::listKernels()};
   return kernels[static_cast<size_t>(weights)];
+}
+
+uint32_t writtenBuffers(const std::string& kernel) {
+  for (const Kernel& known : kernelsFor(DType::f32)) {
+    if (kernel == known.name) return known.writes;
+  }
+  throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);
 }
 
 }  // namespace conclave::emulated

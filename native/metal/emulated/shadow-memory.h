@@ -1,8 +1,8 @@
 // Who touched each piece of memory last: finds races whatever order the emulated threads happen to run in.
 //
-// Time is counted in intervals: a new one begins with every dispatch, threadgroup and threadgroup barrier. Threadgroups
-// run one after the other, so those of an earlier group of the same dispatch are told by their interval alone, and no
-// barrier orders them before the group at hand.
+// Time is counted in intervals: a new one begins with every threadgroup and threadgroup barrier, and with every scope:
+// the dispatches between two barriers of their commands. Threadgroups run one after the other, so those of an earlier
+// group of the same scope are told by their interval alone, and no barrier orders them before the group at hand.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +15,7 @@ constexpr uint32_t simdgroupActor(uint32_t simdgroup) { return 256 + simdgroup; 
 // One access, and what is known to have happened before it.
 struct Access {
   uint32_t interval;       // now
-  uint32_t dispatchBegan;  // first interval of this dispatch
+  uint32_t scopeBegan;  // first interval since the last barrier between dispatches
   uint32_t groupBegan;     // first interval of this threadgroup
   uint32_t orderedSince;   // accesses of this group before this interval are behind a barrier for this kind of memory
   uint32_t actor;
@@ -39,10 +39,10 @@ class ShadowMemory {
     bool alone = true;
     Piece* const end = pieceAt(offset + bytes);
     for (Piece* piece = pieceAt(offset); piece < end; ++piece) {
-      if (isOfThisDispatch(piece->write, access)) alone = alone && !isConcurrent(piece->write, access);
+      if (isOfThisScope(piece->write, access)) alone = alone && !isConcurrent(piece->write, access);
       const uint64_t stamp = access.stamp();
       if (piece->read == stamp || isReadByAll(piece->read, access)) continue;
-      piece->read = isOfThisDispatch(piece->read, access) ? joinReaders(piece->read, access) : stamp;
+      piece->read = isOfThisScope(piece->read, access) ? joinReaders(piece->read, access) : stamp;
     }
     return alone;
   }
@@ -50,8 +50,8 @@ class ShadowMemory {
     bool alone = true;
     Piece* const end = pieceAt(offset + bytes);
     for (Piece* piece = pieceAt(offset); piece < end; ++piece) {
-      if (isOfThisDispatch(piece->write, access)) alone = alone && !isConcurrent(piece->write, access);
-      if (isOfThisDispatch(piece->read, access)) alone = alone && !isReadAtTheSameTime(piece->read, access);
+      if (isOfThisScope(piece->write, access)) alone = alone && !isConcurrent(piece->write, access);
+      if (isOfThisScope(piece->read, access)) alone = alone && !isReadAtTheSameTime(piece->read, access);
       piece->write = access.stamp();
     }
     return alone;
@@ -77,14 +77,14 @@ class ShadowMemory {
   static uint32_t actorOf(uint64_t stamp) { return static_cast<uint32_t>(stamp >> 16) & 0x7fffu; }
   static uint32_t simdgroupOf(uint32_t actor);
   static uint32_t intervalOf(uint64_t stamp) { return static_cast<uint32_t>(stamp >> 32); }
-  static bool isOfThisDispatch(uint64_t stamp, const Access& access) {
-    return intervalOf(stamp) >= access.dispatchBegan;
+  static bool isOfThisScope(uint64_t stamp, const Access& access) {
+    return intervalOf(stamp) >= access.scopeBegan;
   }
   // Then one reader more changes nothing.
   static bool isReadByAll(uint64_t stamp, const Access& access) {
     return intervalOf(stamp) == access.interval && actorOf(stamp) == severalSimdgroups;
   }
-  // Of stamps of this dispatch.
+  // Of stamps of this scope.
   static bool isConcurrent(uint64_t stamp, const Access& access);
   static bool isReadAtTheSameTime(uint64_t stamp, const Access& access);
   static uint64_t joinReaders(uint64_t earlier, const Access& access);

@@ -39,7 +39,6 @@ void Threadgroup::runGrid(const Kernel& kernel, const Bindings& bindings, const 
   kernel_ = &kernel;
   bindings_ = &bindings;
   violation_.clear();
-  dispatchBegan_ = ++interval_;
   std::vector<int64_t> order(static_cast<size_t>(int64_t{grid.x} * grid.y * grid.z));
   std::iota(order.begin(), order.end(), 0);
   shuffle_(order);
@@ -198,7 +197,7 @@ uint32_t Threadgroup::simd(SimdOperation operation, uint32_t payload, uint32_t o
 Access Threadgroup::accessOf(const Thread& thread, Memory memory) const {
   const Position& at = thread.position;
   // Threadgroup memory is reset for every group.
-  const uint32_t began = memory == threadgroupMemory ? groupBegan_ : dispatchBegan_;
+  const uint32_t began = memory == threadgroupMemory ? groupBegan_ : scopeBegan_;
   return {interval_,
           began,
           groupBegan_,

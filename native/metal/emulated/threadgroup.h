@@ -88,7 +88,9 @@ class Threadgroup {
   Threadgroup(uint32_t seed, const Site& skippedBarrier);
   ~Threadgroup();
 
-  /** Runs all groups of the grid, each of `threads` threads. Throws Violation. */
+  /** What ran before is behind a barrier; what follows may run at the same time, until this is called again. */
+  void beginScope() { scopeBegan_ = ++interval_; }
+  /** Runs all groups of the grid, each of `threads` threads; in a scope. Throws Violation. */
   void runGrid(const Kernel& kernel, const Bindings& bindings, const GpuGrid& grid, int32_t threads);
 
   /** Barriers that all threads, or those of a simdgroup, have passed, each once. */
@@ -161,7 +163,7 @@ class Threadgroup {
   Site skippedBarrier_;
   std::vector<Site> barriers_;
   uint32_t interval_ = 0;  // the clock (shadow-memory.h)
-  uint32_t dispatchBegan_ = 0, groupBegan_ = 0;
+  uint32_t scopeBegan_ = 0, groupBegan_ = 0;
   uint32_t orderedSince_[3] = {};  // per Memory
 };
 

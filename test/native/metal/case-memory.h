@@ -11,6 +11,7 @@
 #include "../../../native/core/float-bits.h"
 #include "../../../native/core/panel-layout.h"
 #include "../../../native/metal/metal-kernels.h"
+#include "../../../native/metal/sized-commands.h"
 #include "kernel-cases.h"
 
 namespace conclave::test {
@@ -96,10 +97,10 @@ auto onDevice(DType dtype, ProductKind kind, Encode encode) {
     MetalKernels kernels(device, activationType(dtype), kind, budget);
     kernels.compileFor(dtype);
     Memory memory(device);
-    const auto commands = device.commands();
-    const std::function<Values()> read = encode(kernels, memory, *commands);
-    commands->submit();
-    commands->wait();
+    SizedCommands commands(device, budget, Submission::early);
+    const std::function<Values()> read = encode(kernels, memory, commands);
+    commands.submit();
+    commands.wait();
     return read();
   };
 }

@@ -41,8 +41,11 @@ struct Counted {
 class Recorded final : public GpuCommands {
  public:
   void dispatch(const GpuDispatch& dispatch) override { dispatches.push_back(dispatch); }
+  void barrier() override {}
+  void signal(GpuEvent&, uint64_t) override {}
   void submit() override {}
   void wait() override {}
+  bool haveEnded() const override { return true; }
   double gpuSeconds() const override { return 0; }
   std::vector<GpuDispatch> dispatches;
 };

@@ -10,6 +10,9 @@ namespace conclave::test {
 struct Interception {
   /** `index` counts the dispatches of the same commands. */
   std::function<void(GpuDispatch& dispatch, size_t index)> dispatch = [](GpuDispatch&, size_t) {};
+  /** Whether it stays. `index` counts the barriers of all commands. */
+  std::function<bool(size_t index)> barrier = [](size_t) { return true; };
+  std::function<void()> signal = [] {};
   std::function<void()> submit = [] {};
   std::function<void()> wait = [] {};
   /** After commands ran. */
@@ -18,12 +21,19 @@ struct Interception {
 
 class InterceptedCommands final : public GpuCommands {
  public:
-  InterceptedCommands(std::unique_ptr<GpuCommands> commands, const Interception& interception)
-      : commands_(std::move(commands)), interception_(interception) {}
+  InterceptedCommands(std::unique_ptr<GpuCommands> commands, const Interception& interception, size_t& barriers)
+      : commands_(std::move(commands)), interception_(interception), barriers_(barriers) {}
   void dispatch(const GpuDispatch& dispatch) override {
     GpuDispatch changed = dispatch;
     interception_.dispatch(changed, count_++);
     commands_->dispatch(changed);
+  }
+  void barrier() override {
+    if (interception_.barrier(barriers_++)) commands_->barrier();
+  }
+  void signal(GpuEvent& event, uint64_t value) override {
+    interception_.signal();
+    commands_->signal(event, value);
   }
   void submit() override {
     interception_.submit();
@@ -34,11 +44,13 @@ class InterceptedCommands final : public GpuCommands {
     commands_->wait();
     interception_.ran();
   }
+  bool haveEnded() const override { return commands_->haveEnded(); }
   double gpuSeconds() const override { return commands_->gpuSeconds(); }
 
  private:
   std::unique_ptr<GpuCommands> commands_;
   const Interception& interception_;
+  size_t& barriers_;
   size_t count_ = 0;
 };
 
@@ -54,8 +66,9 @@ class InterceptedDevice final : public GpuDevice {
   }
   std::string warnings(DType weights) override { return device_.warnings(weights); }
   std::unique_ptr<GpuCommands> commands() override {
-    return std::make_unique<InterceptedCommands>(device_.commands(), interception_);
+    return std::make_unique<InterceptedCommands>(device_.commands(), interception_, barriers_);
   }
+  std::unique_ptr<GpuEvent> event() override { return device_.event(); }
   std::unique_ptr<GpuResidencySet> residencySet() override { return device_.residencySet(); }
 
   const EmulatedDevice& emulated() const { return device_; }
@@ -63,6 +76,7 @@ class InterceptedDevice final : public GpuDevice {
  private:
   EmulatedDevice device_;
   Interception interception_;
+  size_t barriers_ = 0;
 };
 
 }  // namespace conclave::test

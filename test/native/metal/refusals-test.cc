@@ -101,6 +101,7 @@ std::string refusalOf(const Kernel& kernel) {
                             kernel.name == std::string("reads_beyond") ? 256 : 768, 0, &shadow, 1}}};
   Threadgroup threadgroup(1, {});
   try {
+    threadgroup.beginScope();
     threadgroup.runGrid(kernel, bindings, {3, 1, 1}, 64);
     return "";
   } catch (const Violation& violation) {

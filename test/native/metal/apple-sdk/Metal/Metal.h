@@ -30,6 +30,9 @@ typedef enum MTLMathFloatingPointFunctions : NSInteger {
 
 @protocol MTLAllocation
 @end
+typedef enum MTLDispatchType : NSUInteger { MTLDispatchTypeSerial, MTLDispatchTypeConcurrent } MTLDispatchType;
+typedef enum MTLBarrierScope : NSUInteger { MTLBarrierScopeBuffers = 1 << 0 } MTLBarrierScope;
+
 @protocol MTLResource <MTLAllocation>
 @end
 @protocol MTLBuffer <MTLResource>
@@ -57,13 +60,23 @@ typedef enum MTLMathFloatingPointFunctions : NSInteger {
 - (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index;
 - (void)setThreadgroupMemoryLength:(NSUInteger)length atIndex:(NSUInteger)index;
 - (void)dispatchThreadgroups:(MTLSize)threadgroups threadsPerThreadgroup:(MTLSize)threads;
+- (void)memoryBarrierWithScope:(MTLBarrierScope)scope;
 @end
+
+@protocol MTLEvent
+@end
+@protocol MTLSharedEvent <MTLEvent>
+@property(readwrite) uint64_t signaledValue;
+- (BOOL)waitUntilSignaledValue:(uint64_t)value timeoutMS:(uint64_t)milliseconds API_AVAILABLE(macos(12.0));
+@end
+
 @protocol MTLCommandBuffer
 @property(readonly) MTLCommandBufferStatus status;
 @property(readonly) NSError *error;
 @property(readonly) CFTimeInterval GPUStartTime;
 @property(readonly) CFTimeInterval GPUEndTime;
-- (id<MTLComputeCommandEncoder>)computeCommandEncoder;
+- (id<MTLComputeCommandEncoder>)computeCommandEncoderWithDispatchType:(MTLDispatchType)type;
+- (void)encodeSignalEvent:(id<MTLEvent>)event value:(uint64_t)value;
 - (void)commit;
 - (void)waitUntilCompleted;
 @end
@@ -82,7 +95,7 @@ API_AVAILABLE(macos(15.0))
 @end
 
 @protocol MTLCommandQueue
-- (id<MTLCommandBuffer>)commandBuffer;
+- (id<MTLCommandBuffer>)commandBufferWithUnretainedReferences;
 - (void)addResidencySet:(id<MTLResidencySet>)set API_AVAILABLE(macos(15.0));
 - (void)removeResidencySet:(id<MTLResidencySet>)set API_AVAILABLE(macos(15.0));
 @end
@@ -102,6 +115,7 @@ API_AVAILABLE(macos(15.0))
 @property(readonly) NSUInteger maxBufferLength;
 - (BOOL)supportsFamily:(MTLGPUFamily)family;
 - (id<MTLCommandQueue>)newCommandQueue;
+- (id<MTLSharedEvent>)newSharedEvent;
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options;
 - (id<MTLBuffer>)newBufferWithBytesNoCopy:(void *)pointer
                                    length:(NSUInteger)length
