@@ -48,8 +48,9 @@ class ExpertEncoder {
 
   void encode() const {
     const StepMemory& memory = context_.memory;
-    context_.kernels.groupSlots(to_, {slots_.slots, moe_.router.experts, tileRows_},
-                                {slots_.experts, slots_.rowsOfSlots, memory.places, memory.placeRows, memory.tiles});
+    context_.kernels.groupSlots(
+        to_, {slots_.slots, moe_.router.experts, tileRows_},
+        {slots_.experts, slots_.rowsOfSlots, slots_.table, memory.places, memory.placeRows, memory.tiles});
     for (int32_t first = 0; first < moe_.router.experts; first += expertsPerDispatch) {
       const int32_t present = firstPresent(first);
       if (present < std::min(first + expertsPerDispatch, moe_.router.experts)) encode(first, present);
@@ -146,20 +147,20 @@ void encodeMlp(const EncodingContext& context, GpuCommands& to, const ModelWeigh
   const StepMemory& memory = context.memory;
   const int32_t rows = context.extent.rows, dModel = context.description.dModel;
   const int32_t tileRows = context.kernels.tileRows(rows);
+  const GpuView inner = run.shared ? memory.sharedInner : memory.inner;
   const Weight& gateUp = of(WeightRole::gateUp, WeightRole::sharedGateUp);
   const Weight& down = of(WeightRole::down, WeightRole::sharedDown);
   std::vector<GpuView> buffers(static_cast<size_t>(expertsPerDispatch), context.viewOf({}));
   buffers.front() = context.viewOf(gateUp);
   const GpuView gateBias = context.viewOf(of(WeightRole::gateBias, WeightRole::sharedGateBias));
   const GpuView upBias = context.viewOf(of(WeightRole::upBias, WeightRole::sharedUpBias));
-  buffers.insert(buffers.end(), {memory.rowTiles, memory.everyRow, memory.normalized, gateBias, upBias, memory.inner});
+  buffers.insert(buffers.end(), {memory.rowTiles, memory.everyRow, memory.normalized, gateBias, upBias, inner});
   context.kernels.gateUp(to, gateUp.format.plain(), gateUpArguments(run.mlp, dModel, 0), tileRows,
                          (rows + tileRows - 1) / tileRows, buffers);
   const MatrixPart part{static_cast<int32_t>(panelCount(dModel)), dModel, 0};
-  const int32_t inner = padded(run.mlp.width);
-  context.kernels.multiply(
-      to, down.format.plain(), {inner, rows, inner, dModel, {part, {}, {}}},
-      {memory.everyRow, memory.inner, context.viewOf(down), context.viewOf({}), context.viewOf({}), y});
+  const int32_t width = padded(run.mlp.width);
+  context.kernels.multiply(to, down.format.plain(), {width, rows, width, dModel, {part, {}, {}}},
+                           {memory.everyRow, inner, context.viewOf(down), context.viewOf({}), context.viewOf({}), y});
 }
 
 }  // namespace conclave

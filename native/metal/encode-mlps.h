@@ -5,10 +5,11 @@
 
 namespace conclave {
 
-// Slots to compute: `experts` and `rows` are i32 [slots] on the GPU, x holds the rows.
+// Slots to compute: `experts` and `rows` are i32 [slots] on the GPU, x holds the rows; `table`, i32 [experts], is
+// negative where those of an expert are left out.
 struct SlotViews {
   int32_t slots, rows;
-  GpuView experts, rowsOfSlots, x;
+  GpuView experts, rowsOfSlots, table, x;
 };
 
 /** Throws Failure where experts of one layer have matrices of different formats. */

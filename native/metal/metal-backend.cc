@@ -63,6 +63,12 @@ void put(const GpuView& view, const std::vector<int32_t>& values) {
   std::memcpy(hostOf<int32_t>(view), values.data(), values.size() * sizeof(int32_t));
 }
 
+// 0 where `has`, else -1.
+template <typename Has>
+void fillTable(const GpuView& table, int32_t experts, const Has& has) {
+  for (int32_t e = 0; e < experts; ++e) hostOf<int32_t>(table)[e] = has(e) ? 0 : -1;
+}
+
 // Rows of `width` bytes between one row stride and another.
 void copyRows(std::byte* to, int64_t toStride, const std::byte* from, int64_t fromStride, int64_t width, int64_t rows) {
   for (int64_t r = 0; r < rows; ++r) std::memcpy(to + r * toStride, from + r * fromStride, static_cast<size_t>(width));
@@ -80,8 +86,10 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelDescrip
       kernels_(*device_, shape_.activations, productKind(variant, device_->properties()), budget_),
       memory_(*device_, description, limits),
       weightMemory_(*device_, shape_.activations, largestMatrix(description)),
+      presumed_(shape_.moeLayers, shape_.experts),
       routingCounts_(static_cast<size_t>(shape_.moeLayers) * static_cast<size_t>(shape_.experts)),
-      threads_(threads) {
+      threads_(threads),
+      event_(device_->event()) {
   for (int32_t layer = 0; layer < shape_.layers; ++layer) {
     const AttentionDescription& attention = description.block(layer).attention;
     const int64_t bytes =
@@ -103,13 +111,32 @@ void MetalBackend::hold(const ModelWeights& weights) {
     kernels_.compileFor(format.plain());
   }
   holdFiles(weights.files());
+  const auto isHere = [&](int32_t index, int32_t expert) {
+    return weights.ofExpert(program_.layerOf(index), expert, WeightRole::gateUp).data != nullptr;
+  };
+  presumed_.hold(isHere);
+  for (int32_t index = 0; index < shape_.moeLayers; ++index) {
+    fillTable(ofLayer(memory_.presentExperts, index), shape_.experts, [&](int32_t e) { return isHere(index, e); });
+  }
 }
 
 void MetalBackend::holdFiles(const std::vector<std::shared_ptr<const MappedFile>>& files) {
-  next_.reset();
+  forgetCommands();
+  weightMemory_.hold(files, besideWeights());
+}
+
+BesideWeights MetalBackend::besideWeights() const {
   BesideWeights beside{{}, memory_.buffers()};
   for (const auto& cache : cache_) beside.cache.push_back(cache.get());
-  weightMemory_.hold(files, beside);
+  return beside;
+}
+
+// Waits for those that run.
+void MetalBackend::forgetCommands() {
+  next_.reset();
+  behind_.reset();
+  ended_.reset();
+  outputsOf_ = -1;
 }
 
 void MetalBackend::step(const StepBatch& batch, const ModelWeights& weights, float* logits) {
@@ -126,7 +153,6 @@ void MetalBackend::submitStep(const ModelWeights& weights) {
   auto to = commands(Submission::early);
   int32_t next = 0;  // the layer that has not begun
   for (int32_t index = 0; index <= shape_.moeLayers; ++index) {
-    if (index > 0) encode(*to, weights, program_.beside(index - 1), ExpertResults::places);
     for (const Passage& passage : program_.piece(index)) {
       const bool begins = passage.layer == next;
       if (begins) ++next;
@@ -136,7 +162,10 @@ void MetalBackend::submitStep(const ModelWeights& weights) {
       }
       encode(*to, weights, passage, ExpertResults::places);
     }
-    if (index < shape_.moeLayers) encodeOwnExperts(*to, weights, index);
+    if (index == shape_.moeLayers) break;
+    // Before the experts, as much of it may run while slots are sorted.
+    encode(*to, weights, program_.beside(index), ExpertResults::places);
+    encodeOwnExperts(*to, weights, index, ofLayer(memory_.presentExperts, index));
   }
   to->submit();
   submitted.push_back(std::move(to));
@@ -157,7 +186,7 @@ void MetalBackend::untilInTime(const Attempt& attempt) {
   }
 }
 
-std::unique_ptr<GpuCommands> MetalBackend::commands(Submission submission) const {
+std::unique_ptr<SizedCommands> MetalBackend::commands(Submission submission) const {
   return std::make_unique<SizedCommands>(*device_, budget_, submission);
 }
 
@@ -180,47 +209,79 @@ void MetalBackend::attend(const StepBatch& /*batch*/, const ModelWeights& weight
 
 void MetalBackend::runExperts(const ModelWeights& weights, int32_t layer, const ExpertSlots& slots,
                               const std::byte* hidden, int32_t hiddenRows, std::byte* outputs) {
-  const int32_t count = static_cast<int32_t>(slots.rows.size());
-  if (count == 0) return;
+  if (slots.rows.empty()) return;
   const int64_t width = shape_.dModel * activationBytes(), stride = paddedInputs(shape_.dModel) * activationBytes();
-  std::copy(slots.rows.begin(), slots.rows.end(), hostOf<int32_t>(memory_.slotRows));
-  std::copy(slots.experts.begin(), slots.experts.end(), hostOf<int32_t>(memory_.slotExperts));
-  if (hidden != nullptr) copyRows(hostOf<std::byte>(memory_.received), stride, hidden, width, width, hiddenRows);
-  const GpuView x = hidden == nullptr ? memory_.normalized : memory_.received;
-  untilInTime([&] {
-    const auto to = commands(Submission::early);
-    encodeExperts(context(), *to, weights, program_.layerOf(layer),
-                  {count, count, memory_.slotExperts, memory_.slotRows, x});
-    finish(*to);
-  });
-  const int32_t* places = hostOf<int32_t>(memory_.places);
-  for (int32_t i = 0; i < count; ++i) {
-    std::memcpy(outputs + i * width, hostOf<std::byte>(memory_.outputs) + places[i] * width,
+  if (hidden != nullptr) {
+    copyRows(hostOf<std::byte>(memory_.received), stride, hidden, width, width, hiddenRows);
+    return computeSlots(weights, layer, slots, memory_.received, outputs);
+  }
+  finishBehindRouter(weights);
+  std::vector<int32_t> rows, experts;
+  std::vector<size_t> missing;
+  for (size_t i = 0; i < slots.rows.size(); ++i) {
+    const int32_t slot = chosenSlot(layer, slots.rows[i], slots.experts[i]);
+    if (slot >= 0) wanted_[static_cast<size_t>(slot)] = true;
+    const bool isThere = slot >= 0 && outputsOf_ == layer &&
+                         hostOf<int32_t>(ofLayer(memory_.presumedExperts, layer))[slots.experts[i]] >= 0;
+    if (isThere) {
+      copyOutput(slot, outputs + static_cast<int64_t>(i) * width);
+      continue;
+    }
+    rows.push_back(slots.rows[i]);
+    experts.push_back(slots.experts[i]);
+    missing.push_back(i);
+  }
+  if (missing.empty()) return;
+  std::vector<std::byte> computed(missing.size() * static_cast<size_t>(width));
+  computeSlots(weights, layer, {rows, experts}, memory_.normalized, computed.data());
+  for (size_t i = 0; i < missing.size(); ++i) {
+    std::memcpy(outputs + static_cast<int64_t>(missing[i]) * width, computed.data() + static_cast<int64_t>(i) * width,
                 static_cast<size_t>(width));
   }
 }
 
-// What it reads stays until the next part, and running it again writes the same.
-void MetalBackend::runBeside(const ModelWeights& weights, int32_t layer) {
-  const Passage passage = program_.beside(layer);
-  if (besideDone_ == layer || passage.operations.empty()) return;
+// The place of an expert of a row among the layer's slots, or -1 where the router has not chosen it.
+int32_t MetalBackend::chosenSlot(int32_t index, int32_t row, int32_t expert) const {
+  const std::span<const int32_t> chosen = chosenBy(index);
+  for (int32_t slot = row * shape_.topK; slot < (row + 1) * shape_.topK; ++slot) {
+    if (chosen[static_cast<size_t>(slot)] == expert) return slot;
+  }
+  return -1;
+}
+
+void MetalBackend::copyOutput(int32_t slot, std::byte* to) const {
+  const int64_t width = shape_.dModel * activationBytes();
+  const int32_t place = hostOf<int32_t>(memory_.places)[slot];
+  std::memcpy(to, hostOf<std::byte>(memory_.outputs) + place * width, static_cast<size_t>(width));
+}
+
+void MetalBackend::computeSlots(const ModelWeights& weights, int32_t index, const ExpertSlots& slots, GpuView x,
+                                std::byte* outputs) {
+  outputsOf_ = -1;
+  const int32_t count = static_cast<int32_t>(slots.rows.size());
+  std::copy(slots.rows.begin(), slots.rows.end(), hostOf<int32_t>(memory_.slotRows));
+  std::copy(slots.experts.begin(), slots.experts.end(), hostOf<int32_t>(memory_.slotExperts));
   untilInTime([&] {
     const auto to = commands(Submission::early);
-    encode(*to, weights, passage, ExpertResults::places);
+    encodeExperts(context(), *to, weights, program_.layerOf(index),
+                  {count, count, memory_.slotExperts, memory_.slotRows, ofLayer(memory_.presentExperts, index), x});
     finish(*to);
   });
-  besideDone_ = layer;
+  for (int32_t i = 0; i < count; ++i) copyOutput(i, outputs + i * shape_.dModel * activationBytes());
 }
+
+// It runs behind the router of the layer's part.
+void MetalBackend::runBeside(const ModelWeights& /*weights*/, int32_t /*layer*/) {}
 
 void MetalBackend::sumOutputs(int32_t firstRow, int32_t rows, const std::byte* outputs, float* sums) {
   if (rows == 0) return;
   const int64_t slots = int64_t{rows} * shape_.topK, skipped = int64_t{firstRow} * shape_.topK * 4;
   const GpuView weights = memory_.routingWeights.part(skipped, memory_.routingWeights.bytes - skipped);
-  std::memcpy(hostOf<std::byte>(memory_.outputs), outputs,
+  std::memcpy(hostOf<std::byte>(memory_.contributed), outputs,
               static_cast<size_t>(slots * shape_.dModel * activationBytes()));
   untilInTime([&] {
     const auto to = commands(Submission::early);
-    kernels_.sumOutputs(*to, {shape_.dModel, shape_.topK}, rows, memory_.everyRow, weights, memory_.outputs,
+    kernels_.sumOutputs(*to, {shape_.dModel, shape_.topK}, rows, memory_.everyRow, weights, memory_.contributed,
                         memory_.sums);
     finish(*to);
   });
@@ -236,34 +297,80 @@ void MetalBackend::project(const StepBatch& /*batch*/, const ModelWeights& weigh
 // Runs a piece of the program, and encodes the one after it meanwhile: between the two lies an exchange with other
 // nodes, which the GPU's host should not lengthen.
 void MetalBackend::runPart(const ModelWeights& weights, int32_t index, Contribution before) {
-  if (index > 0) runBeside(weights, index - 1);
+  finishBehindRouter(weights);
+  outputsOf_ = -1;
+  if (index > 0) presumed_.learn(index - 1, chosenBy(index - 1), wanted_);
+  wanted_.assign(static_cast<size_t>(extent_.rows) * static_cast<size_t>(shape_.topK), false);
   const bool sums = before.sums != nullptr;
   putContribution(before);
-  // A part adds to the residual rows and ends with the next routing weights: one that was ended may have done so
-  // already.
-  float* residual = hostOf<float>(memory_.residual);
-  float* routing = hostOf<float>(memory_.routingWeights);
-  residualBefore_.assign(residual, residual + int64_t{extent_.rows} * shape_.dModel);
-  routingBefore_.assign(routing, routing + int64_t{extent_.rows} * shape_.topK);
+  keepOverwritten();
   untilInTime([&] {
-    std::copy(residualBefore_.begin(), residualBefore_.end(), residual);
-    std::copy(routingBefore_.begin(), routingBefore_.end(), routing);
+    restoreOverwritten();
     if (!next_.has_value() || next_->index != index || next_->sums != sums) next_ = encodedPart(weights, index, sums);
-    const auto commands = std::move(next_->commands);
+    Part part = std::move(*next_);
     next_.reset();
-    commands->submit();
+    part.commands->submit();
     // Whether the next contribution will be outputs or sums, this one says.
     if (index < shape_.moeLayers) next_ = encodedPart(weights, index + 1, sums);
-    commands->wait();
+    part.commands->awaitSignal(*event_, part.pieceDone);
+    behind_ = std::move(part);
   });
 }
 
+// A piece adds to the residual rows with what is computed behind the router before it, and its own part overwrites
+// that: one that was ended may have done so already.
+void MetalBackend::keepOverwritten() {
+  const int64_t rows = extent_.rows;
+  const std::pair<GpuView, int64_t> views[] = {{memory_.residual, rows * shape_.dModel},
+                                               {memory_.routingWeights, rows * shape_.topK},
+                                               {memory_.shared, rows * shape_.dModel},
+                                               {memory_.sharedGate, rows}};
+  overwritten_.clear();
+  for (const auto& [view, count] : views) {
+    const std::byte* bytes = hostOf<std::byte>(view);
+    overwritten_.push_back({view, {bytes, bytes + count * int64_t{sizeof(float)}}});
+  }
+}
+
+void MetalBackend::restoreOverwritten() const {
+  for (const Overwritten& each : overwritten_) {
+    std::copy(each.bytes.begin(), each.bytes.end(), hostOf<std::byte>(each.view));
+  }
+}
+
+// Commands that signalled their end are let go a part later, when they have nothing left to wait for. What the watchdog
+// ended behind the router runs again alone: it reads what is still there.
+void MetalBackend::finishBehindRouter(const ModelWeights& weights) {
+  if (!behind_.has_value()) return;
+  ended_ = std::exchange(behind_, std::nullopt);
+  if (ended_->index == shape_.moeLayers) return;
+  bool again = false;
+  untilInTime([&] {
+    if (!std::exchange(again, true)) return ended_->commands->awaitSignal(*event_, ended_->behindDone);
+    const auto to = commands(Submission::early);
+    encodeBehindRouter(*to, weights, ended_->index);
+    finish(*to);
+  });
+  outputsOf_ = ended_->index;
+}
+
 MetalBackend::Part MetalBackend::encodedPart(const ModelWeights& weights, int32_t index, bool sums) {
-  Part part{index, sums, commands(Submission::together)};
+  Part part{index, sums, ++latestValue_, ++latestValue_, commands(Submission::together)};
   for (const Passage& passage : program_.piece(index)) {
     encode(*part.commands, weights, passage, sums ? ExpertResults::sums : ExpertResults::slots);
   }
+  part.commands->signal(*event_, part.pieceDone);
+  if (index == shape_.moeLayers) return part;
+  fillTable(ofLayer(memory_.presumedExperts, index), shape_.experts,
+            [&](int32_t e) { return presumed_.has(index, e); });
+  encodeBehindRouter(*part.commands, weights, index);
+  part.commands->signal(*event_, part.behindDone);
   return part;
+}
+
+void MetalBackend::encodeBehindRouter(GpuCommands& to, const ModelWeights& weights, int32_t index) const {
+  encode(to, weights, program_.beside(index), ExpertResults::places);
+  if (presumed_.any(index)) encodeOwnExperts(to, weights, index, ofLayer(memory_.presumedExperts, index));
 }
 
 void MetalBackend::encode(GpuCommands& to, const ModelWeights& weights, const Passage& passage,
@@ -272,10 +379,11 @@ void MetalBackend::encode(GpuCommands& to, const ModelWeights& weights, const Pa
   PassageEncoder(with, to, weights, passage, before).encode();
 }
 
-// All slots, in the experts that the router has chosen.
-void MetalBackend::encodeOwnExperts(GpuCommands& to, const ModelWeights& weights, int32_t index) const {
-  encodeExperts(context(), to, weights, program_.layerOf(index),
-                {extent_.rows * shape_.topK, extent_.rows, chosenOf(index), memory_.rowOfSlot, memory_.normalized});
+// Slots of the experts that the router has chosen and the table has.
+void MetalBackend::encodeOwnExperts(GpuCommands& to, const ModelWeights& weights, int32_t index, GpuView table) const {
+  encodeExperts(
+      context(), to, weights, program_.layerOf(index),
+      {extent_.rows * shape_.topK, extent_.rows, chosenOf(index), memory_.rowOfSlot, table, memory_.normalized});
 }
 
 EncodingContext MetalBackend::context() const {
@@ -288,8 +396,7 @@ std::string MetalBackend::numericsClass() const {
 }
 
 void MetalBackend::upload(const StepBatch& batch) {
-  next_.reset();
-  besideDone_ = -1;
+  forgetCommands();
   extent_.rows = batch.rows();
   extent_.logitRows = static_cast<int32_t>(batch.logitRows.size());
   put(memory_.tokens, batch.tokens);
@@ -301,8 +408,17 @@ void MetalBackend::upload(const StepBatch& batch) {
   extent_.blockTableWidth = batch.blockTableWidth;
   extent_.mostBlocks = *std::max_element(batch.positions.begin(), batch.positions.end()) / kvBlockTokens + 1;
   if (extent_.logitRows > 0) extent_.logits = memory_.logits.of(int64_t{extent_.logitRows} * shape_.vocab * 4);
+  keepGrown();
   uploadAngles(batch);
   cutRows();
+}
+
+// A buffer that replaces a smaller one takes its place in the residency sets before that is freed.
+void MetalBackend::keepGrown() {
+  if (!memory_.blockTables.hasGrown() && !memory_.logits.hasGrown()) return;
+  weightMemory_.keepBeside(besideWeights());
+  memory_.blockTables.forgetSmaller();
+  memory_.logits.forgetSmaller();
 }
 
 // As the CPU computes them: the same bits.
@@ -335,7 +451,7 @@ void MetalBackend::putContribution(Contribution before) {
   const size_t width = static_cast<size_t>(extent_.rows) * static_cast<size_t>(shape_.dModel);
   if (before.sums != nullptr) std::memcpy(hostOf<float>(memory_.sums), before.sums, width * sizeof(float));
   if (before.outputs == nullptr) return;
-  std::memcpy(hostOf<std::byte>(memory_.outputs), before.outputs,
+  std::memcpy(hostOf<std::byte>(memory_.contributed), before.outputs,
               width * static_cast<size_t>(shape_.topK * activationBytes()));
 }
 
@@ -344,10 +460,13 @@ void MetalBackend::finish(GpuCommands& commands) {
   commands.wait();
 }
 
+std::span<const int32_t> MetalBackend::chosenBy(int32_t index) const {
+  return {hostOf<int32_t>(chosenOf(index)), static_cast<size_t>(extent_.rows) * static_cast<size_t>(shape_.topK)};
+}
+
 void MetalBackend::count(int32_t index) {
-  const int32_t* chosen = hostOf<int32_t>(chosenOf(index));
   double* counts = routingCounts_.data() + int64_t{index} * shape_.experts;
-  for (int32_t i = 0; i < extent_.rows * shape_.topK; ++i) counts[chosen[i]] += 1;
+  for (const int32_t expert : chosenBy(index)) counts[expert] += 1;
 }
 
 void MetalBackend::readLogits(float* logits) const {

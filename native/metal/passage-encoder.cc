@@ -251,9 +251,11 @@ void PassageEncoder::addContribution(float scale) {
   if (before_ == ExpertResults::sums) {
     context_.kernels.addRows(to_, {dModel, shared_, scale}, rows(), {memory.sums, memory.shared, memory.sharedGate, x});
   } else {
-    const GpuView places = before_ == ExpertResults::places ? memory.places : memory.everyRow;
+    const bool here = before_ == ExpertResults::places;
+    const GpuView places = here ? memory.places : memory.everyRow;
+    const GpuView outputs = here ? memory.outputs : memory.contributed;
     context_.kernels.addOutputs(to_, {dModel, block().moe()->router.topK, shared_, scale}, rows(),
-                                {places, memory.routingWeights, memory.outputs, memory.shared, memory.sharedGate, x});
+                                {places, memory.routingWeights, outputs, memory.shared, memory.sharedGate, x});
   }
   combines_ = false;
   shared_ = noSharedPart;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "await-signal.h"
+
 namespace conclave {
 
 SizedCommands::SizedCommands(GpuDevice& device, const CommandBudget& budget, Submission submission)
@@ -45,6 +47,13 @@ bool SizedCommands::haveEnded() const {
   return std::all_of(submitted_.begin(), submitted_.end(), [](const auto& commands) { return commands->haveEnded(); });
 }
 
+void SizedCommands::awaitSignal(GpuEvent& event, uint64_t value) {
+  conclave::awaitSignal(event, value, *this);
+  const auto signalled =
+      std::find_if(signals_.begin(), signals_.end(), [&](const auto& s) { return s.value == value; });
+  for (size_t i = 0; i < signalled->buffersBefore; ++i) submitted_[i]->wait();
+}
+
 double SizedCommands::gpuSeconds() const {
   double seconds = 0;
   for (const double each : secondsOfBuffers()) seconds += each;
@@ -76,6 +85,7 @@ void SizedCommands::encode(const GpuDispatch& dispatch) {
 
 void SizedCommands::encodeSignal(GpuEvent& event, uint64_t value) {
   open_->signal(event, value);
+  signals_.push_back({value, submitted_.size()});
   pending_.clear();
 }
 

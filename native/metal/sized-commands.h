@@ -21,6 +21,11 @@ class SizedCommands final : public GpuCommands {
   void submit() override;
   void wait() override;
   bool haveEnded() const override;
+  /**
+   * Returns once that value, which these commands signal, is there. Throws Failure when the commands before it ended
+   * badly: a command buffer that fails does not keep the next from running.
+   */
+  void awaitSignal(GpuEvent& event, uint64_t value);
   double gpuSeconds() const override;
   /** Of each command buffer, in their order; after wait(). */
   std::vector<double> secondsOfBuffers() const;
@@ -32,6 +37,11 @@ class SizedCommands final : public GpuCommands {
     // Instead of a dispatch.
     GpuEvent* event = nullptr;
     uint64_t value = 0;
+  };
+
+  struct Signalled {
+    uint64_t value;
+    size_t buffersBefore;
   };
 
   bool fits(const GpuDispatch& dispatch) const;
@@ -47,6 +57,7 @@ class SizedCommands final : public GpuCommands {
   PendingAccesses pending_;
   std::vector<Waiting> waiting_;
   std::vector<std::unique_ptr<GpuCommands>> submitted_;
+  std::vector<Signalled> signals_;
 };
 
 }  // namespace conclave

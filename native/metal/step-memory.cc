@@ -1,6 +1,7 @@
 #include "step-memory.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "../core/panel-layout.h"
 
@@ -26,8 +27,12 @@ int64_t queryWidth(const Block& block) { return block.attention.queryWidth(); }
 int64_t innerElements(const Block& block, int64_t rows) {
   const MoeMlp* moe = block.moe();
   if (moe == nullptr) return rows * paddedInputs(std::get<DenseMlp>(block.mlp).mlp.width);
-  const int64_t shared = moe->shared.has_value() ? rows * paddedInputs(moe->shared->mlp.width) : 0;
-  return std::max(shared, rows * moe->router.topK * paddedInputs(moe->expert.width));
+  return rows * moe->router.topK * paddedInputs(moe->expert.width);
+}
+
+int64_t sharedInnerElements(const Block& block, int64_t rows) {
+  const MoeMlp* moe = block.moe();
+  return moe != nullptr && moe->shared.has_value() ? rows * paddedInputs(moe->shared->mlp.width) : 0;
 }
 
 int64_t partialElements(const ModelDescription& description, const Block& block, int64_t rows) {
@@ -47,10 +52,16 @@ int32_t blocksSeen(const AttentionDescription& attention, int64_t positions) {
 
 GpuView GrowingBuffer::of(int64_t bytes) {
   if (buffer_ == nullptr || buffer_->bytes() < bytes) {
-    buffer_ = nullptr;
-    buffer_ = device_.allocate(bytes);
+    auto larger = device_.allocate(bytes);
+    smaller_ = std::exchange(buffer_, std::move(larger));
+    hasGrown_ = true;
   }
   return {buffer_.get(), 0, bytes};
+}
+
+void GrowingBuffer::forgetSmaller() {
+  smaller_.reset();
+  hasGrown_ = false;
 }
 
 StepMemory::StepMemory(GpuDevice& device, const ModelDescription& description, const StepLimits& limits)
@@ -93,14 +104,21 @@ void StepMemory::allocateSlots(const ModelDescription& description, int64_t rows
   }
   everyRow = allocate(std::max(slots, rows), word);
   for (int32_t layer = 0; layer < shape.layers; ++layer) {
-    chosen.push_back(description.block(layer).moe() == nullptr ? GpuView{} : allocate(slots, word));
+    const bool moe = description.block(layer).moe() != nullptr;
+    chosen.push_back(moe ? allocate(slots, word) : GpuView{});
+    for (auto* tables : {&presentExperts, &presumedExperts}) {
+      tables->push_back(moe ? allocate(shape.experts, word) : GpuView{});
+    }
   }
   tiles = allocate(1 + 3 * slots, word);
   gateBias = allocate(biased, word);
   upBias = allocate(biased, word);
   downBias = allocate(biased > 0 ? slots * shape.dModel : 0, word);
   inner = allocate(most(description, [&](const Block& block) { return innerElements(block, rows); }), activation);
+  sharedInner =
+      allocate(most(description, [&](const Block& block) { return sharedInnerElements(block, rows); }), activation);
   outputs = allocate(slots * shape.dModel, activation);
+  contributed = allocate(slots * shape.dModel, activation);
   for (int32_t i = 0; i < std::max(slots, rows); ++i) hostOf<int32_t>(everyRow)[i] = i;
   for (int32_t i = 0; i < slots; ++i) hostOf<int32_t>(rowOfSlot)[i] = i / shape.topK;
 }
@@ -114,6 +132,9 @@ GpuView StepMemory::allocate(int64_t count, int64_t elementBytes) {
 BufferList StepMemory::buffers() const {
   BufferList list;
   for (const auto& buffer : buffers_) list.push_back(buffer.get());
+  for (const GrowingBuffer* growing : {&blockTables, &logits}) {
+    if (growing->buffer() != nullptr) list.push_back(growing->buffer());
+  }
   return list;
 }
 

@@ -17,16 +17,21 @@ class GrowingBuffer {
 
   GpuView of(int64_t bytes);
   std::byte* contents() const { return buffer_->contents(); }
+  /** Null before the first use. */
+  const GpuBuffer* buffer() const { return buffer_.get(); }
+  /** Whether a smaller one is still kept, until forgetSmaller(): it may be in a residency set. */
+  bool hasGrown() const { return hasGrown_; }
+  void forgetSmaller();
 
  private:
   GpuDevice& device_;
-  std::unique_ptr<GpuBuffer> buffer_;
+  std::unique_ptr<GpuBuffer> buffer_, smaller_;
+  bool hasGrown_ = false;
 };
 
 struct StepMemory {
   StepMemory(GpuDevice& device, const ModelDescription& description, const StepLimits& limits);
 
-  /** All but what grows. */
   BufferList buffers() const;
 
  private:
@@ -62,7 +67,11 @@ struct StepMemory {
   GpuView rowTiles;                                 // i32 [1 + 3 rows]: of an MLP that all rows go through
   GpuView gateBias, upBias, downBias;               // f32 [places, width]: of each place's expert
   GpuView inner;                                    // activations [places or rows, width stride]
+  GpuView sharedInner;                              // activations [rows, width stride]: of the shared expert
   GpuView outputs;                                  // activations [places, dModel]
+  GpuView contributed;                              // activations [slots, dModel]: outputs in the slots' order
+  std::vector<GpuView> presentExperts;              // [layers]: i32 [experts] of MoE layers, -1 where one is not here
+  std::vector<GpuView> presumedExperts;             // the same of those computed behind the router
   GpuView partial;                                  // f32 [few rows, heads, blocks, headDim + 2]
   GrowingBuffer blockTables, logits;
 };

@@ -16,18 +16,24 @@ void WeightMemory::hold(const std::vector<std::shared_ptr<const MappedFile>>& fi
   int64_t wanted = bytesOf(beside.cache) + bytesOf(beside.step);
   for (const auto& file : files) wanted += file->size();
   requireRoom(device_.properties(), wanted);
-  std::map<const std::byte*, Held> held;
+  HeldFiles held;
   for (const auto& file : files) {
     const std::byte* first = file->range(0, file->size());
     const auto known = held_.find(first);
     held[first] = known != held_.end() && known->second.file == file ? known->second : wrapped(file);
   }
+  keep(held, beside);
+  held_ = std::move(held);
+}
+
+void WeightMemory::keepBeside(const BesideWeights& beside) { keep(held_, beside); }
+
+void WeightMemory::keep(const HeldFiles& held, const BesideWeights& beside) {
   BufferList buffers = beside.cache;
   for (const auto& [first, entry] : held) {
     for (const auto& buffer : entry.buffers) buffers.push_back(buffer.get());
   }
   residency_.keep(buffers, beside.step);
-  held_ = std::move(held);
 }
 
 // A mapping goes on to the end of its last page.

@@ -31,6 +31,9 @@ class WeightMemory {
    */
   void hold(const std::vector<std::shared_ptr<const MappedFile>>& files, const BesideWeights& beside = {});
 
+  /** The files stay, beside others than before. Throws like hold. */
+  void keepBeside(const BesideWeights& beside);
+
   /** The view of [data, data + bytes), which lies in a held file; of nothing when data is null. */
   GpuView view(const void* data, int64_t bytes) const;
 
@@ -41,12 +44,15 @@ class WeightMemory {
     std::vector<std::shared_ptr<const GpuBuffer>> buffers;  // [ranges]
   };
 
+  using HeldFiles = std::map<const std::byte*, Held>;  // by the file's first byte
+
+  void keep(const HeldFiles& held, const BesideWeights& beside);
   Held wrapped(const std::shared_ptr<const MappedFile>& file);
 
   GpuDevice& device_;
   int64_t largestBytes_;
-  std::map<const std::byte*, Held> held_;  // by the file's first byte
-  std::unique_ptr<GpuBuffer> nothing_;     // what an expert that is not here is bound to
+  HeldFiles held_;
+  std::unique_ptr<GpuBuffer> nothing_;  // what an expert that is not here is bound to
   Residency residency_;
 };
 

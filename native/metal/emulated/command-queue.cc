@@ -7,7 +7,7 @@ namespace conclave::emulated {
 QueuedEvent::QueuedEvent(CommandQueue& queue, std::shared_ptr<Lifetimes> lifetimes)
     : queue_(queue), lifetimes_(std::move(lifetimes)) {}
 
-QueuedEvent::~QueuedEvent() { lifetimes_->end(this, "event"); }
+QueuedEvent::~QueuedEvent() { lifetimes_->end(this, "an event"); }
 
 uint64_t QueuedEvent::signalled() const {
   const uint64_t before = value_;
@@ -21,8 +21,8 @@ void QueuedEvent::sleepUntil(uint64_t value, std::chrono::milliseconds /*atMost*
 
 void QueuedEvent::noteEncoded(const CommandQueue& queue, uint64_t value) {
   require(&queue == &queue_, "the event is another device's");
-  require(value > encoded_, "an event's values ascend: " + std::to_string(value) + " comes after " +
-                                std::to_string(encoded_));
+  require(value > encoded_,
+          "an event's values ascend: " + std::to_string(value) + " comes after " + std::to_string(encoded_));
   encoded_ = value;
 }
 

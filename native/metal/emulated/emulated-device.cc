@@ -32,7 +32,7 @@ class EmulatedBuffer final : public GpuBuffer {
         lifetimes_(std::move(lifetimes)),
         readOnly(true),
         shadow(bytes) {}
-  ~EmulatedBuffer() override { lifetimes_->end(this, "buffer"); }
+  ~EmulatedBuffer() override { lifetimes_->end(this, "a buffer"); }
 
   std::byte* contents() const override { return data_; }
   int64_t bytes() const override { return bytes_; }
@@ -55,7 +55,7 @@ class EmulatedPipeline final : public GpuPipeline {
   EmulatedPipeline(const Kernel& kernel, int32_t groupThreads, int64_t mostThreads,
                    std::shared_ptr<Lifetimes> lifetimes)
       : GpuPipeline(groupThreads, kernel.writes, {mostThreads, 0}), kernel(kernel), lifetimes_(std::move(lifetimes)) {}
-  ~EmulatedPipeline() override { lifetimes_->end(this, "pipeline"); }
+  ~EmulatedPipeline() override { lifetimes_->end(this, "a pipeline"); }
   const Kernel& kernel;
 
  private:

@@ -1,6 +1,6 @@
 // A GPU that is this CPU: runs the kernels thread by thread and refuses, as Failure deviceLost naming the kernel, what
-// a real one would refuse or leave undefined: dispatches that run at the same time must not touch what one of them writes,
-// and nothing may be freed that commands still name. Commands run when they are waited for (command-queue.h).
+// a real one would refuse or leave undefined: dispatches that run at the same time must not touch what one of them
+// writes, and nothing may be freed that commands still name. Commands run when they are waited for (command-queue.h).
 #pragma once
 #include <atomic>
 

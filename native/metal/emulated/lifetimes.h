@@ -23,7 +23,7 @@ class Lifetimes {
   void end(const void* object, const char* kind) {
     const std::lock_guard lock(mutex_);
     if (uses_.contains(object)) {
-      violation_ = std::string("a ") + kind + " was freed before the commands that use it had ended";
+      violation_ = std::string(kind) + " was freed before the commands that use it had ended";
     }
   }
   /** What was freed too early; empty if nothing was. */

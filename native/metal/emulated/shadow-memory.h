@@ -14,10 +14,10 @@ constexpr uint32_t simdgroupActor(uint32_t simdgroup) { return 256 + simdgroup; 
 
 // One access, and what is known to have happened before it.
 struct Access {
-  uint32_t interval;       // now
-  uint32_t scopeBegan;  // first interval since the last barrier between dispatches
-  uint32_t groupBegan;     // first interval of this threadgroup
-  uint32_t orderedSince;   // accesses of this group before this interval are behind a barrier for this kind of memory
+  uint32_t interval;      // now
+  uint32_t scopeBegan;    // first interval since the last barrier between dispatches
+  uint32_t groupBegan;    // first interval of this threadgroup
+  uint32_t orderedSince;  // accesses of this group before this interval are behind a barrier for this kind of memory
   uint32_t actor;
   uint32_t simdgroup;
   uint32_t simdgroupTurn;  // barriers for this kind of memory that the simdgroup has passed, modulo 2^16
@@ -77,9 +77,7 @@ class ShadowMemory {
   static uint32_t actorOf(uint64_t stamp) { return static_cast<uint32_t>(stamp >> 16) & 0x7fffu; }
   static uint32_t simdgroupOf(uint32_t actor);
   static uint32_t intervalOf(uint64_t stamp) { return static_cast<uint32_t>(stamp >> 32); }
-  static bool isOfThisScope(uint64_t stamp, const Access& access) {
-    return intervalOf(stamp) >= access.scopeBegan;
-  }
+  static bool isOfThisScope(uint64_t stamp, const Access& access) { return intervalOf(stamp) >= access.scopeBegan; }
   // Then one reader more changes nothing.
   static bool isReadByAll(uint64_t stamp, const Access& access) {
     return intervalOf(stamp) == access.interval && actorOf(stamp) == severalSimdgroups;

@@ -171,17 +171,18 @@ KERNEL(choose_experts)(ARGUMENTS(RouteArguments), BUFFER(1, float, logits), BUFF
 // Gives every slot, one expert of one row, a place, sorted by expert. One threadgroup.
 //   chosen:    [slots] the slot's expert
 //   rows:      [slots] the slot's row
+//   table:     [experts] negative where slots of the expert get no place
 //   places:    [slots] where the slot went
 //   place_rows: [slots] which row a place holds
 //   tiles:     their number, then (expert, first place, places) of each: at most tileRows places of one expert
 //   begins:    [2, experts] each expert's first place, then its first tile
 KERNEL(group_slots)(ARGUMENTS(GroupArguments), BUFFER(1, const int, chosen), BUFFER(2, const int, rows),
-                    BUFFER(3, int, places), BUFFER(4, int, place_rows), BUFFER(5, int, tiles),
-                    THREADGROUP_ARGUMENT(int, begins), POSITION) {
+                    BUFFER(3, const int, table), BUFFER(4, int, places), BUFFER(5, int, place_rows),
+                    BUFFER(6, int, tiles), THREADGROUP_ARGUMENT(int, begins), POSITION) {
   THREADGROUP(int) tile_begins = begins + args.experts;
   for (int e = (int)thread_index; e < args.experts; e += 256) {
     int count = 0;
-    for (int i = 0; i < args.slots; ++i) count += chosen[i] == e ? 1 : 0;
+    for (int i = 0; i < args.slots && table[e] >= 0; ++i) count += chosen[i] == e ? 1 : 0;
     begins[e] = count;
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -200,7 +201,7 @@ KERNEL(group_slots)(ARGUMENTS(GroupArguments), BUFFER(1, const int, chosen), BUF
   for (int e = (int)thread_index; e < args.experts; e += 256) {
     const int begin = begins[e];
     int next = begin;
-    for (int i = 0; i < args.slots; ++i) {
+    for (int i = 0; i < args.slots && table[e] >= 0; ++i) {
       if (chosen[i] != e) continue;
       places[i] = next;
       place_rows[next] = rows[i];

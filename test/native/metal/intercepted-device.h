@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "../../../native/metal/emulated/emulated-device.h"
 
@@ -15,8 +16,26 @@ struct Interception {
   std::function<void()> signal = [] {};
   std::function<void()> submit = [] {};
   std::function<void()> wait = [] {};
-  /** After commands ran. */
-  std::function<void()> ran = [] {};
+  /** A value of an event is seen for the first time. */
+  std::function<void()> seen = [] {};
+};
+
+class InterceptedEvent final : public GpuEvent {
+ public:
+  InterceptedEvent(std::unique_ptr<GpuEvent> event, const Interception& interception)
+      : event_(std::move(event)), interception_(interception) {}
+  uint64_t signalled() const override {
+    const uint64_t value = event_->signalled();
+    if (value > std::exchange(seen_, value)) interception_.seen();
+    return value;
+  }
+  void sleepUntil(uint64_t value, std::chrono::milliseconds atMost) override { event_->sleepUntil(value, atMost); }
+  GpuEvent& inner() { return *event_; }
+
+ private:
+  std::unique_ptr<GpuEvent> event_;
+  const Interception& interception_;
+  mutable uint64_t seen_ = 0;
 };
 
 class InterceptedCommands final : public GpuCommands {
@@ -33,7 +52,7 @@ class InterceptedCommands final : public GpuCommands {
   }
   void signal(GpuEvent& event, uint64_t value) override {
     interception_.signal();
-    commands_->signal(event, value);
+    commands_->signal(static_cast<InterceptedEvent&>(event).inner(), value);
   }
   void submit() override {
     interception_.submit();
@@ -42,7 +61,6 @@ class InterceptedCommands final : public GpuCommands {
   void wait() override {
     interception_.wait();
     commands_->wait();
-    interception_.ran();
   }
   bool haveEnded() const override { return commands_->haveEnded(); }
   double gpuSeconds() const override { return commands_->gpuSeconds(); }
@@ -68,7 +86,9 @@ class InterceptedDevice final : public GpuDevice {
   std::unique_ptr<GpuCommands> commands() override {
     return std::make_unique<InterceptedCommands>(device_.commands(), interception_, barriers_);
   }
-  std::unique_ptr<GpuEvent> event() override { return device_.event(); }
+  std::unique_ptr<GpuEvent> event() override {
+    return std::make_unique<InterceptedEvent>(device_.event(), interception_);
+  }
   std::unique_ptr<GpuResidencySet> residencySet() override { return device_.residencySet(); }
 
   const EmulatedDevice& emulated() const { return device_; }

@@ -126,7 +126,7 @@ TEST("any model in matrices on the emulated GPU is close to the CPU, with the sa
   }
 }
 
-// What a session asked of its GPU since `events` was cleared: d a dispatch, s a submission, w a wait.
+// What a session asked of its GPU since `events` was cleared: d a dispatch, e a signal, s a submission, w a wait.
 struct Watched {
   std::string events;
   std::unique_ptr<ModelSession> session;
@@ -134,6 +134,7 @@ struct Watched {
   Watched(const ModelDescription& model, const StepLimits& limits) {
     Interception interception;
     interception.dispatch = [this](GpuDispatch&, size_t) { events += 'd'; };
+    interception.signal = [this] { events += 'e'; };
     interception.submit = [this] { events += 's'; };
     interception.wait = [this] { events += 'w'; };
     session = std::make_unique<ModelSession>(model, limits, [&](const ModelDescription&, const StepLimits&) {
@@ -143,7 +144,7 @@ struct Watched {
   }
 };
 
-TEST("weights, KV cache and step memory are resident, all but what grows with a step") {
+TEST("weights, KV cache and step memory are resident") {
   Random random(37);
   const ModelDescription model = plainModel(random);
   const RandomPack pack(model, 1, 1.0f, formatOf(model));
@@ -166,8 +167,8 @@ TEST("weights, KV cache and step memory are resident, all but what grows with a 
   step(*session, {{&sequence, 0, 3}});
   const size_t caches = static_cast<size_t>(model.layers()), packs = static_cast<size_t>(model.shape().experts) + 1;
   CHECK(resident.size() > caches + packs, std::to_string(resident.size()) + " resident buffers");
-  // Block tables and logits; and, where there are fewer experts than a dispatch takes, the page in place of one.
-  CHECK(others.size() == 2 + (model.shape().experts % expertsPerDispatch != 0 ? 1 : 0),
+  // Where there are fewer experts than a dispatch takes, the page in place of one.
+  CHECK(others.size() == (model.shape().experts % expertsPerDispatch != 0 ? 1 : 0),
         std::to_string(others.size()) + " others");
 }
 
@@ -196,11 +197,12 @@ TEST("while the GPU runs a part of a step, the next part is encoded, and an exch
     for (int32_t e = 0; e < 4; ++e) pack.attachExpertTo(*other, e);
     watched.events.clear();
     stepInParts(*watched.session, *other, batchOf({{&sequence, 0, 3}}), sums);
-    // Embedding and attention to the router; then with the experts' contribution; then norm and logits.
-    const std::string first(9, 'd'), second(9, 'd'), logits(3, 'd');
-    const std::string whole = first + 's' + second + 'w' + 's' + logits + 'w' + "sw";
+    // Embedding and attention to the router, and nothing behind it; then with the experts' contribution; then norm and
+    // logits. No part is waited for: its signals are.
+    const std::string first = std::string(9, 'd') + "ee", second = first, logits = "ddde";
+    const std::string whole = first + 's' + second + 's' + logits + 's';
     // That rows are to be summed by their owners shows after the first layer.
-    const std::string owners = first + 's' + second + 'w' + "dsw" + second + 's' + logits + 'w' + "dsw" + "sw";
+    const std::string owners = first + 's' + second + "dsw" + second + 's' + logits + "dsw" + "s";
     CHECK(watched.events == (sums ? owners : whole), watched.events);
   }
 }
@@ -237,7 +239,40 @@ TEST("a step in parts on the emulated GPU, with experts elsewhere, has the bits 
                other = emulatedSession(model, {4, 128}, variant, 3);
     pack.attachSharedTo(*leader);
     for (int32_t e = 0; e < 4; ++e) pack.attachExpertTo(*other, e);
-    const std::vector<float> parts = stepInParts(*leader, *other, batchOf({{&sequence, 0, length}}), trial % 2 == 0);
-    CHECK(equal(parts, expected), "trial " + std::to_string(trial));
+    // None of the experts is the leader's; or some are, of which one has a replica.
+    const int32_t own = trial / 2 % 3;
+    for (int32_t e = 0; e < own; ++e) pack.attachExpertTo(*leader, e);
+    const IsOwn isOwn = [&](int32_t row, int32_t expert) { return expert < own && (expert > 0 || row % 2 == 0); };
+    for (int again = 0; again < 2; ++again) {
+      const std::vector<float> parts =
+          stepInParts(*leader, *other, batchOf({{&sequence, 0, length}}), trial % 2 == 0, isOwn);
+      CHECK(equal(parts, expected), "trial " + std::to_string(trial));
+    }
   }
+}
+
+TEST("a node's own experts are computed behind the router, but for those that have a replica") {
+  Random random(38);
+  const ModelDescription model = plainModel(random, 2, 4, 4);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  const Sequence sequence = randomSequence(random, model, 2, 0);
+  Watched watched(model, {4, 128});
+  const auto other = emulatedSession(model, {4, 128}, "lanes", 1);
+  pack.attachSharedTo(*watched.session);
+  for (const int32_t e : {0, 1, 2}) pack.attachExpertTo(*watched.session, e);
+  for (const int32_t e : {0, 3}) pack.attachExpertTo(*other, e);
+  const IsOwn isOwn = [](int32_t row, int32_t expert) {
+    return expert == 1 || expert == 2 || (expert == 0 && row == 1);
+  };
+  const auto run = [&] {
+    watched.events.clear();
+    stepInParts(*watched.session, *other, batchOf({{&sequence, 0, 2}}), false, isOwn);
+    return watched.events;
+  };
+  const std::string piece(9, 'd'), experts(3, 'd'), part = piece + 'e' + experts + 'e', last = "ddde";
+  const std::string first = part + 's' + part + 's' + last + 's';
+  CHECK(run() == first, watched.events);
+  // The rest of the replica's rows apart.
+  const std::string replica = experts + "sw";
+  CHECK(run() == part + 's' + part + replica + 's' + last + replica + 's', watched.events);
 }

@@ -109,20 +109,42 @@ KernelCase routeCase(Random& random, DType dtype, const RouterCase& router) {
           expected, toleranceOf(DType::f32)};
 }
 
+// Slots of that expert get no place: theirs stays 0, as buffers begin.
+Grouped without(int32_t expert, const Grouped& all, int32_t tileRows) {
+  Ids experts, rows;
+  for (size_t i = 0; i < all.experts.size(); ++i) {
+    if (all.experts[i] == expert) continue;
+    experts.push_back(all.experts[i]);
+    rows.push_back(all.rows[i]);
+  }
+  Grouped rest = grouped(experts, rows, tileRows);
+  Ids places;
+  for (size_t i = 0, next = 0; i < all.experts.size(); ++i) {
+    places.push_back(all.experts[i] == expert ? 0 : rest.places[next++]);
+  }
+  return {all.experts, all.rows, places, rest.placeRows, rest.placeExperts, rest.tiles};
+}
+
 KernelCase groupCase(Random& random, DType dtype) {
   const int32_t slots = 21, experts = 5, tileRows = 3;
-  const Grouped g = randomGroups(random, slots, 7, experts, tileRows);
+  const Grouped all = randomGroups(random, slots, 7, experts, tileRows);
+  // Not the last slot's, which says whether the buffers are as long as they must be.
+  const int32_t left = (all.experts.back() + 1) % experts;
+  Ids table(static_cast<size_t>(experts));
+  table[static_cast<size_t>(left)] = -1;
+  const Grouped g = without(left, all, tileRows);
+  const int64_t placed = static_cast<int64_t>(g.placeRows.size());
   std::vector<double> expected(g.places.begin(), g.places.end());
   expected.insert(expected.end(), g.placeRows.begin(), g.placeRows.end());
   expected.insert(expected.end(), g.tiles.begin(), g.tiles.end());
   return {titled("group_slots", dtype),
           onDevice(dtype, ProductKind::lanes,
                    [=](const MetalKernels& kernels, Memory& memory, GpuCommands& to) {
-                     const GpuView places = memory.empty(slots * 4), placeRows = memory.empty(slots * 4);
+                     const GpuView places = memory.empty(slots * 4), placeRows = memory.empty(placed * 4);
                      const GpuView tiles = memory.empty(static_cast<int64_t>(g.tiles.size()) * 4);
                      kernels.groupSlots(to, {slots, experts, tileRows},
-                                        {memory.holding(bytesOf(g.experts)), memory.holding(bytesOf(g.rows)), places,
-                                         placeRows, tiles});
+                                        {memory.holding(bytesOf(g.experts)), memory.holding(bytesOf(g.rows)),
+                                         memory.holding(bytesOf(table)), places, placeRows, tiles});
                      return [=] {
                        Values all = Memory::readIds(places);
                        for (const GpuView& view : {placeRows, tiles}) {
