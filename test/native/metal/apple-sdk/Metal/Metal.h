@@ -2,6 +2,8 @@
 #pragma once
 #import <Foundation/Foundation.h>
 
+#include <stdint.h>
+
 typedef struct {
   NSUInteger width, height, depth;
 } MTLSize;
@@ -75,6 +77,7 @@ typedef enum MTLBarrierScope : NSUInteger { MTLBarrierScopeBuffers = 1 << 0 } MT
 @property(readonly) NSError *error;
 @property(readonly) CFTimeInterval GPUStartTime;
 @property(readonly) CFTimeInterval GPUEndTime;
+- (id<MTLComputeCommandEncoder>)computeCommandEncoder;
 - (id<MTLComputeCommandEncoder>)computeCommandEncoderWithDispatchType:(MTLDispatchType)type;
 - (void)encodeSignalEvent:(id<MTLEvent>)event value:(uint64_t)value;
 - (void)commit;
@@ -95,6 +98,7 @@ API_AVAILABLE(macos(15.0))
 @end
 
 @protocol MTLCommandQueue
+- (id<MTLCommandBuffer>)commandBuffer;
 - (id<MTLCommandBuffer>)commandBufferWithUnretainedReferences;
 - (void)addResidencySet:(id<MTLResidencySet>)set API_AVAILABLE(macos(15.0));
 - (void)removeResidencySet:(id<MTLResidencySet>)set API_AVAILABLE(macos(15.0));
