@@ -21,6 +21,7 @@ const DTYPE_BYTES: Readonly<Record<string, number>> = {
   I8: 1,
   F8_E4M3: 1,
   F8_E5M2: 1,
+  F8_E8M0: 1,
   U16: 2,
   I16: 2,
   F16: 2,
@@ -32,6 +33,11 @@ const DTYPE_BYTES: Readonly<Record<string, number>> = {
   I64: 8,
   F64: 8,
 };
+
+/** Of an element; NaN for a type whose elements are not whole bytes. */
+export function dtypeBytes(dtype: string): number {
+  return DTYPE_BYTES[dtype] ?? Number.NaN;
+}
 
 /** One tensor of a safetensors file. `dtype` is the file's own name; which ones are usable is decided where it is used. */
 export interface SafetensorsEntry {

@@ -5,7 +5,8 @@ import type { ModelSizes } from '../../../workers/model/families/model-family.ts
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
 import { sizeModel } from '../../../workers/model/size-config.ts';
 import { uniformModel } from '../../../workers/model/stored-model.ts';
-import { DEFAULT_SHARD_BYTES, synthesizeCheckpoint } from '../../../workers/model/synthesize-checkpoint.ts';
+import { synthesizeCheckpoint } from '../../../workers/model/synthesize-checkpoint.ts';
+import { DEFAULT_SHARD_BYTES } from '../../../workers/model/write-weights.ts';
 import { formatBytes } from '../format-bytes.ts';
 import { loadDisplay } from '../load-events.ts';
 
