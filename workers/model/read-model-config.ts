@@ -55,6 +55,10 @@ async function withModelOpt(folder: string, config: ModelConfig): Promise<ModelC
 
 function unreadable(folder: string, path: string, cause: unknown): DomainError {
   const { code } = cause as Partial<NodeJS.ErrnoException>;
+  if (code === 'ENOTDIR' && folder.endsWith('.gguf')) {
+    const message = `${folder} is a GGUF file; convert it with \`conclave model import ${folder} --out FOLDER\``;
+    return new DomainError('bad_config', message, { param: folder, cause });
+  }
   if (code === 'ENOTDIR') {
     return new DomainError('bad_config', `${folder} is a file; name the folder of the model`, { param: folder, cause });
   }

@@ -30,7 +30,10 @@ export async function synthesizeCheckpoint(request: SynthesisRequest): Promise<v
   const { family, config, outline } = request.model;
   await prepareFolder(folder);
   const tokenizer = synthesizeTokenizer(outline.vocab, outline.maxContext);
-  const groups = randomTensors(sourcedSections(family, outline, () => false), request);
+  const groups = randomTensors(
+    sourcedSections(family, outline, () => false),
+    request,
+  );
   await writeWeights({ ...request, groups, format: 'pt' });
   await writeJson(folder, 'tokenizer.json', tokenizer.tokenizer);
   await writeJson(folder, 'tokenizer_config.json', tokenizer.config);

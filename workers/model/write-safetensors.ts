@@ -63,6 +63,13 @@ function layOut(groups: readonly TensorGroup[], format: string): { header: Buffe
   const header = Buffer.alloc(8 + length, ' ');
   header.writeBigUInt64LE(BigInt(length));
   header.write(json, 8);
-  const offsets = entries.map(([name, { data_offsets: [begin = 0] }]) => [name, header.length + begin] as const);
+  const offsets = entries.map(
+    ([
+      name,
+      {
+        data_offsets: [begin = 0],
+      },
+    ]) => [name, header.length + begin] as const,
+  );
   return { header, offsets: new Map(offsets) };
 }

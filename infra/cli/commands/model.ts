@@ -1,17 +1,18 @@
-// `conclave model …`: the options of its subcommands. What they do is in model-inspect.ts, model-synth.ts, model-verify.ts
-// and model-export-gguf.ts.
+// `conclave model …`: the options of its subcommands. What they do is in files beside this one.
 import { type Command, Option } from 'commander';
 import { parseNonNegativeInteger, parsePositiveInteger } from '../parse-option.ts';
 import type { ExportGgufOptions } from './model-export-gguf.ts';
+import type { ImportOptions } from './model-import.ts';
 import type { InspectOptions } from './model-inspect.ts';
 import type { SynthOptions } from './model-synth.ts';
 import type { VerifyOptions } from './model-verify.ts';
 
 export function addModelCommand(program: Command): void {
-  const model = program.command('model').description('inspect, verify, create and export model folders');
+  const model = program.command('model').description('inspect, verify, create, import and export model folders');
   addInspect(model);
   addSynth(model);
   addVerify(model);
+  addImport(model);
   addExportGguf(model);
 }
 
@@ -71,6 +72,20 @@ function addVerify(model: Command): void {
     .action(async (folder: string, options: VerifyOptions) => {
       const { verifyCommand } = await import('./model-verify.ts');
       await verifyCommand(folder, options);
+    });
+}
+
+function addImport(model: Command): void {
+  model
+    .command('import')
+    .description('convert a GGUF file to a checkpoint folder, without loss')
+    .argument('<file>', 'GGUF file')
+    .requiredOption('--out <folder>', 'output folder, new or empty')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  conclave model import ./Qwen3-30B-A3B-Q4_K_M.gguf --out ./qwen3-30b-a3b')
+    .action(async (file: string, options: ImportOptions) => {
+      const { importCommand } = await import('./model-import.ts');
+      await importCommand(file, options);
     });
 }
 
