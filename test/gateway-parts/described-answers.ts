@@ -155,6 +155,7 @@ type Validate = (pointer: string, value: unknown, title: string) => void;
 function createValidator(description: ApiDescription): Validate {
   const ajv = new Ajv2020({ strict: false, validateSchema: false });
   ajv.addFormat('int64', true);
+  ajv.addFormat('date-time', true);
   ajv.addSchema(closed(description) as object, 'api');
   const compiled = new Map<string, ValidateFunction>();
   return (pointer, value, title) => {
