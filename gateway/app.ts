@@ -15,10 +15,13 @@ import { addMessagesRoutes } from './apis/messages/routes.ts';
 import { addOllamaRoutes } from './apis/ollama/routes.ts';
 import { addResponsesRoutes } from './apis/responses/routes.ts';
 import { readCredential } from './auth/authenticate.ts';
+import type { Caller } from './auth/principal.ts';
+import { addBatchRoutes } from './batches/routes.ts';
 import { allowOrigins } from './cors.ts';
 import type { GatewayContext, GatewayEnv } from './environment.ts';
 import { errorAnswer } from './errors/error-answer.ts';
 import { errorHeaders, httpStatus, thrownToDomainError } from './errors/error-to-http.ts';
+import { addFileRoutes } from './files/routes.ts';
 import type { GatewayParts } from './parts.ts';
 import { publicPath } from './public-address.ts';
 import { makeHttpRequestId, readClientRequestId } from './request/http-request-id.ts';
@@ -61,6 +64,8 @@ export function createApp(parts: GatewayParts): App {
   addMessagesRoutes(app, parts, generations);
   addResponsesRoutes(app, parts, generations);
   addOllamaRoutes(app, parts, generations);
+  addFileRoutes(app, parts);
+  addBatchRoutes(app, parts);
   addStreamRoutes(app, parts);
   addModelRoutes(app, parts);
   addMetricsRoute(app, parts);
@@ -139,15 +144,24 @@ function authenticateCaller(parts: GatewayParts): MiddlewareHandler<GatewayEnv> 
   return async (c, next) => {
     const known = c.get('principal') as GatewayEnv['Variables']['principal'] | undefined;
     if (known === undefined) {
-      const { principal, policy } = await parts.authenticator(
-        readCredential((name) => c.req.header(name)),
-        parts.clock(),
-      );
+      const { principal, policy } = await callerOf(parts, c);
       c.set('principal', principal);
       c.set('policy', policy);
     }
     await next();
   };
+}
+
+/** `c.env` is undefined for requests that no server has passed on. */
+function callerOf(parts: GatewayParts, c: GatewayContext): Promise<Caller> | Caller {
+  const internal = (c.env as GatewayEnv['Bindings'] | undefined)?.internalCaller;
+  return (
+    internal ??
+    parts.authenticator(
+      readCredential((name) => c.req.header(name)),
+      parts.clock(),
+    )
+  );
 }
 
 function addAdmin(app: App, parts: GatewayParts): void {

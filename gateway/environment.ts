@@ -1,7 +1,7 @@
 // Per-request state of the Hono app.
 import type { Context } from 'hono';
 import type { TenantPolicy } from '../infra/tenants/tenant-store.ts';
-import type { Principal } from './auth/principal.ts';
+import type { Caller, Principal } from './auth/principal.ts';
 import type { JsonBody } from './request/read-json-body.ts';
 
 export interface QueuedGeneration {
@@ -13,6 +13,11 @@ export interface QueuedGeneration {
 }
 
 export interface GatewayEnv {
+  /** What the process itself hands to the app; requests from outside cannot. */
+  Bindings: {
+    /** Takes the place of a credential. */
+    readonly internalCaller?: Caller;
+  };
   Variables: {
     /** Sent to the client as x-request-id and written to every log line. */
     requestId: string;

@@ -20,7 +20,9 @@ import type { ResponseStore } from './apis/responses/response-store.ts';
 import type { Authenticator } from './auth/authenticate.ts';
 import type { RequestRateLimit } from './auth/limit-request-rate.ts';
 import type { Sessions } from './auth/sessions.ts';
+import type { BatchStore } from './batches/batch-store.ts';
 import type { Conversation } from './conversation/conversation.ts';
+import type { FileStore } from './files/file-store.ts';
 import type { GenerationQueue } from './queue/enqueue-generation.ts';
 import type { StreamFollower } from './stream/follow-streams.ts';
 
@@ -101,6 +103,8 @@ export interface GatewayParts {
   readonly operations: Operations;
   /** Responses that the Responses API keeps. */
   readonly responses: ResponseStore;
+  readonly files: FileStore;
+  readonly batches: BatchStore;
   readonly jobBoard: JobBoard;
   /** Reasons why this gateway is not ready; empty if it is. */
   readonly unreadyReasons: () => Promise<readonly string[]>;

@@ -33,6 +33,10 @@ import { createEndedSessions } from './auth/ended-sessions.ts';
 import { createRequestRateLimit } from './auth/limit-request-rate.ts';
 import { createSessions } from './auth/sessions.ts';
 import { createJwtVerifier } from './auth/verify-jwt.ts';
+import { createBatchStore } from './batches/batch-store.ts';
+import { startBatches } from './batches/run-batches.ts';
+import type { CallApp } from './batches/run-line.ts';
+import { createFileStore } from './files/file-store.ts';
 import { listen } from './listen.ts';
 import { createServedModels, type ModelsWithEncoders } from './models/served-models.ts';
 import type { GatewayParts, Operations } from './parts.ts';
@@ -77,15 +81,19 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   // The caller awaits this later; until then a rejection must not end the process.
   connected.catch(() => {});
   const settling = startSettling(parts, onProblem);
-  const server = await listen(createApp(parts).fetch, config, log);
+  const app = createApp(parts);
+  const call: CallApp = async (request, internalCaller) => app.fetch(request, { internalCaller });
+  const batches = startBatches({ parts, gatewayId, call, onProblem });
+  const server = await listen(app.fetch, config, log);
   log.info({ address: server.url, gatewayId }, 'listening');
   const close = async () => {
     late.draining = true;
+    const stopped = batches.stop();
     await server.shutDown(config.drainSeconds * 1000, async () => late.follower?.close());
     await Promise.all([late.cards?.close(), queue.close(), parts.jobBoard.close()]);
     models.close();
     redis.disconnect();
-    await Promise.all([settling.stop(), rewriting?.stop()]);
+    await Promise.all([stopped, settling.stop(), rewriting?.stop()]);
     // Where Redis never was, connections still wait for it.
     giveUp.abort();
   };
@@ -161,6 +169,8 @@ function createParts(config: Config, log: Logger, { redis, queue, late, models }
     findReading: (id) => readAnswerReading(redis, id),
     operations: createOperations(redis, queue, tenants),
     responses: createResponseStore(redis, config.responses),
+    files: createFileStore(redis, config.files),
+    batches: createBatchStore(redis, config),
     jobBoard: createJobBoard({
       redis,
       queueNames: async () => (await askRedis(redis.smembers(singleKeys.queues))).sort(),

@@ -16,7 +16,8 @@ export function readAhead(limits: Limits): MiddlewareHandler<GatewayEnv> {
   return async (c, next) => {
     const announced = Number(c.req.header('content-length'));
     const isSmall = announced <= LARGEST_BYTES && c.req.header('content-encoding') === undefined;
-    if (c.req.method === 'POST' && isSmall) {
+    const isForm = c.req.header('content-type')?.startsWith('multipart/') === true;
+    if (c.req.method === 'POST' && isSmall && !isForm) {
       const body = readJsonBody(c.req.raw, limits, ANY_TYPE.test(c.req.path));
       // The rejection is handled where the body is used; if authentication fails, it is irrelevant.
       body.catch(() => {});

@@ -58,6 +58,27 @@ const responsesSchema = z.strictObject({
   tenantBytes: count(64 * 1024 * 1024),
 });
 
+/** Files that tenants upload for batches, and that batches make. */
+const filesSchema = z.strictObject({
+  retentionSeconds: z
+    .number()
+    .positive()
+    .max(31_536_000)
+    .default(30 * 86_400),
+  fileBytes: count(200 * 1024 * 1024),
+  /** Bytes of the files of a tenant. */
+  tenantBytes: count(512 * 1024 * 1024),
+});
+
+const batchesSchema = z.strictObject({
+  /** Maximum number of lines of a batch. */
+  lines: count(100_000),
+  /** Maximum number of lines of all batches in the queues at the same time. */
+  window: count(16),
+  /** Maximum number of batches of a tenant that have not ended. */
+  open: count(32),
+});
+
 /** An origin exactly as browsers send it, without a path: `https://app.example`, `http://localhost:5173`. */
 const originSchema = z
   .string()
@@ -167,6 +188,8 @@ export const configSchema = z.strictObject({
   limits: section(limitsSchema),
   stream: section(streamSchema),
   responses: section(responsesSchema),
+  files: section(filesSchema),
+  batches: section(batchesSchema),
   tenants: section(tenantDefaultsSchema),
   /** Interval at which the append-only file is rewritten, which removes ended prompts from disk; 0 leaves it to Redis. */
   appendOnlyRewriteSeconds: z.number().min(0).max(604_800).default(3600),

@@ -5,7 +5,7 @@ import type { RedisRole } from './redis-role.ts';
 export interface KeyInfo {
   /** `*` stands for an id. */
   readonly pattern: string;
-  readonly type: 'string' | 'hash' | 'set' | 'zset' | 'stream' | 'channel' | 'bullmq';
+  readonly type: 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream' | 'channel' | 'bullmq';
   readonly role: RedisRole;
   readonly holds: string;
   readonly writer: string;
@@ -319,6 +319,71 @@ export const KEYS: readonly KeyInfo[] = [
     'empties',
     'one each',
   ),
+  durable('cv:file:*', 'hash', 'a file: tenant, JSON', 'gateway', 'gateway', 'files.retentionSeconds', '500 B'),
+  durable(
+    'cv:file-data:*',
+    'list',
+    'chunks of a file',
+    'gateway',
+    'gateway',
+    'with the file; an upload that is not completed: 1 h',
+    'files.fileBytes',
+  ),
+  durable(
+    'cv:files:*',
+    'zset',
+    'files of a tenant, by expiry',
+    'gateway',
+    'gateway',
+    'with the last one',
+    'one a file',
+  ),
+  durable(
+    'cv:file-sizes:*',
+    'hash',
+    'bytes of each file of a tenant, and of all under the empty name',
+    'gateway',
+    'gateway',
+    'with the last one',
+    'one a file',
+  ),
+  durable(
+    'cv:batch:*',
+    'hash',
+    'a batch: tenant, JSON, status, times, counts, errors',
+    'gateway',
+    'gateway',
+    'files.retentionSeconds',
+    '16 KiB',
+  ),
+  durable(
+    'cv:batch-done:*',
+    'string',
+    'a bit for each line of a batch that has its result',
+    'gateway',
+    'gateway',
+    'files.retentionSeconds',
+    'a bit a line',
+  ),
+  durable(
+    'cv:batches:*',
+    'zset',
+    'batches of a tenant, by creation',
+    'gateway',
+    'gateway',
+    'with the last one',
+    'one a batch',
+  ),
+  durable(
+    'cv:open-batches',
+    'zset',
+    'batches that have not ended, by creation',
+    'gateway',
+    'gateway',
+    'empties',
+    'one a batch',
+  ),
+  durable('cv:batching', 'string', 'the gateway that feeds batches', 'gateway', 'gateway', '10 s', '30 B'),
   durable('cv:rate:*', 'string', 'requests of a tenant per minute', 'gateway', 'gateway', '1 min', '20 B'),
   durable(
     'cv:rewriting',
@@ -399,6 +464,13 @@ export const prefixes = {
   response: 'cv:response:',
   responses: 'cv:responses:',
   responseSizes: 'cv:response-sizes:',
+  file: 'cv:file:',
+  fileData: 'cv:file-data:',
+  files: 'cv:files:',
+  fileSizes: 'cv:file-sizes:',
+  batch: 'cv:batch:',
+  batchDone: 'cv:batch-done:',
+  batches: 'cv:batches:',
   toGateway: 'cv:to-gateway:',
   wake: 'cv:wake:',
   given: 'cv:given:',
@@ -422,6 +494,8 @@ export const singleKeys = {
   reaping: 'cv:reaping',
   probe: 'cv:probe',
   openResponses: 'cv:open-responses',
+  openBatches: 'cv:open-batches',
+  batching: 'cv:batching',
   rewriting: 'cv:rewriting',
   cards: 'cv:cards',
 } as const;

@@ -1,4 +1,5 @@
 // A gateway of real modules with a scripted worker and in-memory stores.
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { Hono } from 'hono';
 import { createApp } from '../../gateway/app.ts';
@@ -105,6 +106,9 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
       retry: async () => 'chatcmpl-again',
     },
     responses: createMemoryResponses(),
+    // Tests of files and batches have a Redis.
+    files: absent<GatewayParts['files']>(),
+    batches: absent<GatewayParts['batches']>(),
     jobBoard: { app: new Hono().get('/', (c) => c.text('board')), refresh: async () => {}, close: async () => {} },
     unreadyReasons: async () => [],
     clock: () => time.nowMs,
@@ -138,6 +142,12 @@ export async function createScriptedGateway(options: GatewayOptions = {}) {
     post: (path: string, body: unknown, headers?: Record<string, string>) => send('POST', path, body, headers),
     get: (path: string, headers?: Record<string, string>) => send('GET', path, undefined, headers),
   };
+}
+
+/** A part that no test of this gateway uses. */
+function absent<Part extends object>(): Part {
+  const use = () => assert.fail('this part is absent');
+  return new Proxy({} as Part, { get: () => use });
 }
 
 let checker: ReturnType<typeof describedAnswers> | undefined;

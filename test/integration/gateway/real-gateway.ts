@@ -91,6 +91,7 @@ export async function start(t: TestContext, config: object = {}) {
     admin,
     call: caller(gateway.url, key.text),
     /** The first job in a state, and the job of an id. */
+    newKey,
     job: async (state: string) => (await read(`/jobs?state=${state}`)).data[0],
     record: (id: string) => read(`/jobs/${id}`),
     work: async (options: { paced?: boolean } = {}) => {
