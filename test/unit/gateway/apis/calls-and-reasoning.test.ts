@@ -26,7 +26,7 @@ async function open() {
       finished(),
     ],
     model: {
-      traits: { calls: 'hermes', reasoning: 'think', shownTokens: [], takesTools: true },
+      traits: { calls: 'hermes', reasoning: 'think', specialMarks: [], takesTools: true },
       encodeChat: async (conversation) => {
         seen.push(conversation);
         return { tokens: [1], reasoningOpen: false };
