@@ -1,6 +1,6 @@
 // Values between marks, without quotes: text as it is, everything else as JSON. In: the text up to the closing mark. Out: JSON text.
 import { alternatives, type Expression, literal } from '../constraint/expression.ts';
-import { jsonSchemaIfPossible } from '../constraint/schema/json-schema.ts';
+import { jsonSchemaIfPossible, jsonValue } from '../constraint/schema/json-schema.ts';
 import type { JsonObject } from '../conversation/conversation.ts';
 import type { AnswerSink } from './answer-format.ts';
 import type { Routine, TextReader } from './text-reader.ts';
@@ -57,7 +57,7 @@ function jsonOf(text: string): string {
 
 /** What a value must look like: text of an enumeration literally, other text freely up to the mark, everything else as JSON. */
 export function bareValue(schema: unknown, isText: boolean, freely: Expression): Expression {
-  if (!isText) return jsonSchemaIfPossible(schema, '');
+  if (!isText) return jsonSchemaIfPossible(schema, '', jsonValue);
   const values = (schema as JsonObject)['enum'];
   const texts = Array.isArray(values) ? values.filter((value): value is string => typeof value === 'string') : [];
   return texts.length > 0 ? alternatives(...texts.map(literal)) : freely;

@@ -1,6 +1,6 @@
 // `[get_weather(city="Oslo", days=3), get_time()]`: calls as a list of Python. LFM2 puts marks around it. Values are Python's literals.
 import { alternatives, type Expression, literal, optional, repeat, sequence } from '../constraint/expression.ts';
-import { jsonSchemaIfPossible } from '../constraint/schema/json-schema.ts';
+import { jsonSchemaIfPossible, jsonValue } from '../constraint/schema/json-schema.ts';
 import type { AnswerSink, CallableTool, CallFormat } from './answer-format.ts';
 import { collectUntil } from './bare-value.ts';
 import { readPythonValue } from './python-value.ts';
@@ -92,7 +92,7 @@ function callOf({ name, parameters }: CallableTool): Expression {
 }
 
 function argumentOf(schema: unknown): Expression {
-  const json = jsonSchemaIfPossible(schema, '');
+  const json = jsonSchemaIfPossible(schema, '', jsonValue);
   const isBoolean = typeof schema === 'object' && schema !== null && Reflect.get(schema, 'type') === 'boolean';
   return isBoolean ? alternatives(json, literal('True'), literal('False')) : json;
 }

@@ -5,18 +5,44 @@ import type { Constraint } from '../../infra/messages/constraint.ts';
 import { constrainAnswer } from '../answer-formats/constrain-answer.ts';
 import { compileConstraint } from '../constraint/compile-constraint.ts';
 import { ConstraintFault } from '../constraint/constraint-fault.ts';
-import type { Expression } from '../constraint/expression.ts';
-import { jsonObject, jsonSchema, jsonSchemaIfPossible } from '../constraint/schema/json-schema.ts';
-import type { ToolDefinition } from '../conversation/conversation.ts';
 import type { AnswerTraits } from '../parts.ts';
 import type { RequestedTools } from './read-tools.ts';
 import { faultsOf, type RequestedFormat } from './requested-format.ts';
+import { type ArgumentsOf, fittingArguments, fittingIfStrict } from './tool-arguments.ts';
+
+/** Constraints of a model's latest requests: an agent sends the same tools with every turn, and compiling takes milliseconds for each. */
+const latest = new WeakMap<AnswerTraits, Map<string, Constraint | null>>();
+const MOST_LATEST = 32;
 
 /**
  * Null if the answer is free. Schemas too large to be enforced together are not, except those of strict tools.
  * @throws DomainError `invalid_request` for parameters that are no schema, or cannot be enforced though the tool is strict
  */
 export function constrainTools(
+  requested: RequestedTools,
+  traits: AnswerTraits,
+  reasoningOpen: boolean,
+  format: RequestedFormat | null,
+): Constraint | null {
+  const { tools, choice, parallel } = requested;
+  if (format !== null || tools.length === 0) return compileTools(requested, traits, reasoningOpen, format);
+  const key = JSON.stringify([
+    choice,
+    parallel,
+    reasoningOpen,
+    tools.map(({ name, parameters, strict }) => [name, parameters, strict]),
+  ]);
+  const known = latest.get(traits) ?? new Map<string, Constraint | null>();
+  latest.set(traits, known);
+  const constraint = known.get(key) ?? compileTools(requested, traits, reasoningOpen, null);
+  // Deleted first, so that the order of insertion is the order of use.
+  known.delete(key);
+  known.set(key, constraint);
+  for (const oldest of known.keys()) if (known.size > MOST_LATEST) known.delete(oldest);
+  return constraint;
+}
+
+function compileTools(
   tools: RequestedTools,
   traits: AnswerTraits,
   reasoningOpen: boolean,
@@ -30,10 +56,10 @@ export function constrainTools(
     return expression === null ? null : compileConstraint(expression);
   };
   if (format !== null && (tools.choice.kind === 'none' || tools.tools.length === 0)) {
-    return faultsOf(format.path, () => compile(fitting));
+    return faultsOf(format.path, () => compile(fittingArguments()));
   }
   try {
-    return compile(fitting);
+    return compile(fittingArguments());
   } catch (thrown) {
     if (!(thrown instanceof ConstraintFault)) throw thrown;
   }
@@ -45,14 +71,6 @@ export function constrainTools(
     throw new DomainError('invalid_request', message, { param: 'tools' });
   }
 }
-
-type ArgumentsOf = (tool: ToolDefinition, path: string) => Expression;
-
-const fitting: ArgumentsOf = ({ parameters, strict }, path) =>
-  strict ? jsonSchema(parameters, path) : jsonSchemaIfPossible(parameters, path);
-
-const fittingIfStrict: ArgumentsOf = ({ parameters, strict }, path) =>
-  strict ? jsonSchema(parameters, path) : jsonObject();
 
 function callable({ tools, choice, schemaPath }: RequestedTools, argumentsOf: ArgumentsOf) {
   if (choice.kind === 'none') return [];

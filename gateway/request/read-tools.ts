@@ -20,13 +20,16 @@ export function readTools(body: ToolFields): RequestedTools {
     throw invalid('functions', "it cannot be combined with 'tools', its newer form");
   }
   const tools = legacyFunctions ? (body.functions ?? []).map(definitionOf) : toolsOf(body);
+  const schemaPath = (at: number) =>
+    legacyFunctions ? `functions[${at}].parameters` : `tools[${at}].function.parameters`;
+  refuseOtherTypes(tools, schemaPath);
   refuseRepeatedNames(tools, legacyFunctions ? (at) => `functions[${at}].name` : (at) => `tools[${at}].function.name`);
   return {
     tools,
     choice: legacyFunctions ? functionChoice(body, tools) : toolChoice(body, tools),
     parallel: !legacyFunctions && (body.parallel_tool_calls ?? true),
     legacyFunctions,
-    schemaPath: (at) => (legacyFunctions ? `functions[${at}].parameters` : `tools[${at}].function.parameters`),
+    schemaPath,
   };
 }
 
@@ -43,6 +46,12 @@ function definitionOf(declared: NonNullable<ToolFields['tools']>[number]['functi
     parameters: Object.keys(schema).length === 0 ? NO_ARGUMENTS : schema,
     strict: strict ?? false,
   };
+}
+
+/** Arguments are an object, whatever else a schema says of them. */
+function refuseOtherTypes(tools: readonly ToolDefinition[], pathOf: (at: number) => string): void {
+  const at = tools.findIndex(({ parameters: { type } }) => type !== undefined && type !== 'object');
+  if (at !== -1) throw invalid(`${pathOf(at)}.type`, "expected 'object'");
 }
 
 function refuseRepeatedNames(tools: readonly ToolDefinition[], pathOf: (at: number) => string): void {

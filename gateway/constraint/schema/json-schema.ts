@@ -27,21 +27,26 @@ export function jsonSchema(schema: unknown, path: string): Expression {
 }
 
 /**
- * As jsonSchema; any object where the schema cannot be enforced.
+ * As jsonSchema; `otherwise` where the schema cannot be enforced.
  * @throws DomainError `invalid_request` for what is no schema
  */
-export function jsonSchemaIfPossible(schema: unknown, path: string): Expression {
+export function jsonSchemaIfPossible(schema: unknown, path: string, otherwise: () => Expression): Expression {
   try {
     return new SchemaCompiler(schema, path).compile();
   } catch (thrown) {
     if (thrown instanceof MalformedSchema) throw refusal(thrown);
-    if (thrown instanceof SchemaFault) return jsonObject();
+    if (thrown instanceof SchemaFault) return otherwise();
     throw thrown;
   }
 }
 
 function refusal({ path, message }: SchemaFault): DomainError {
   return new DomainError('invalid_request', `Invalid '${path}': ${message}.`, { param: path });
+}
+
+/** JSON text of any value. */
+export function jsonValue(): Expression {
+  return jsonSchema(true, '');
 }
 
 /** JSON text of any object. */

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Conversation } from '../../../gateway/conversation/conversation.ts';
+import { ConstraintWalker } from '../../constraint-walker.ts';
 import { CHAT, testRefusals } from '../../gateway-parts/bad-requests.ts';
 import { chatBody, createScriptedGateway } from '../../gateway-parts/scripted-gateway.ts';
 import { finished, tokens } from '../../gateway-parts/scripted-worker.ts';
@@ -212,6 +213,55 @@ test('reasoning is apart from content, whole and streamed, and counted', async (
   assert.deepEqual(gateway.worker.requests[0]?.shownTokens, [7]);
 });
 
+const withParameters = (parameters: object) => ({ ...TIME, function: { name: 'a', parameters } });
+
+const acceptsAnswer = async (changes: object, text: string): Promise<boolean> => {
+  const gateway = await createScriptedGateway({ config: { limits: { bodyBytes: 1_000_000 } } });
+  const response = await gateway.post(CHAT, chatBody(changes));
+  assert.equal(response.status, 200, await response.text());
+  const { constraint } = gateway.worker.requests[0] ?? assert.fail('nothing was queued');
+  const walker = new ConstraintWalker(constraint ?? assert.fail('the answer is free'));
+  return walker.pushText(text) && walker.mayEnd;
+};
+
+const written = (name: string, json: string) => `<tool_call>\n{"name": "${name}", "arguments": ${json}}\n</tool_call>`;
+
+test('arguments have to fit, of tools that may be called only, and as often as the client allows', async () => {
+  const oslo = written('get_weather', '{"city": "Oslo"}');
+  const [auto, one] = [{ tools: [WEATHER, TIME] }, { tools: [WEATHER, TIME], parallel_tool_calls: false }];
+  const named = { ...auto, tool_choice: { type: 'function', function: { name: 'get_time' } } };
+  const allowed = {
+    ...auto,
+    tool_choice: {
+      type: 'allowed_tools',
+      allowed_tools: { mode: 'auto', tools: [{ type: 'function', function: { name: 'get_time' } }] },
+    },
+  };
+  const cases: readonly (readonly [object, string, boolean])[] = [
+    [auto, 'Hello', true],
+    [auto, oslo, true],
+    [auto, `Hello\n${oslo}\n${oslo}`, true],
+    [auto, `${oslo}Hello`, false],
+    [auto, written('get_weather', '{"town": "Oslo"}'), false],
+    [auto, written('get_weather', '{"city": "Oslo", "more": 1}'), false],
+    [auto, '<tool_call>Hello', false],
+    [one, oslo, true],
+    [one, `${oslo}\n${oslo}`, false],
+    [named, written('get_time', '{}'), true],
+    [named, 'Hello', false],
+    [named, oslo, false],
+    [allowed, 'Hello', true],
+    [allowed, oslo, false],
+  ];
+  for (const [changes, text, expected] of cases) assert.equal(await acceptsAnswer(changes, text), expected, text);
+});
+
+test('a parameter that cannot be enforced may be anything, unless the tool is strict', async () => {
+  const tools = [withParameters({ type: 'object', properties: { a: { not: { type: 'null' } } } })];
+  assert.ok(await acceptsAnswer({ tools }, written('a', '{"a": [null]}')));
+  assert.ok(!(await acceptsAnswer({ tools }, written('a', '[]'))));
+});
+
 const names = (count: number) =>
   Array.from({ length: count }, (_, at) => ({ ...TIME, function: { name: `tool_${at}` } }));
 
@@ -248,6 +298,24 @@ testRefusals([
     { tools: [{ ...TIME, function: { name: 'a', parameters: ['x'] } }] },
     'tools[0].function.parameters',
     'expected record but received array',
+  ),
+  invalid(
+    'parameters of another type',
+    { tools: [withParameters({ type: 'string' })] },
+    'tools[0].function.parameters.type',
+    "expected 'object'",
+  ),
+  invalid(
+    'parameters that are no schema',
+    { tools: [withParameters({ type: 'object', properties: { a: { type: 'banana' } } })] },
+    'tools[0].function.parameters.properties.a.type',
+    'expected null, boolean, integer, number, string, array, object or a list of them',
+  ),
+  invalid(
+    'a strict tool whose parameters cannot be enforced',
+    { tools: [{ ...TIME, function: { name: 'a', strict: true, parameters: { type: 'object', not: {} } } }] },
+    'tools[0].function.parameters.not',
+    "keyword 'not' is not supported: everything but something cannot be written down in general",
   ),
   invalid('a choice without tools', { tool_choice: 'required' }, 'tool_choice', "it requires 'tools'"),
   invalid(
