@@ -57,6 +57,11 @@ async function readShards(folder: string): Promise<CheckpointIndex> {
   return { folder, sources: [indexPath, ...shardNames.map((name) => join(folder, name))].sort(), tensors };
 }
 
+/** Files that an index places tensors in, sorted. Throws DomainError `bad_checkpoint` for a damaged index. */
+export async function readShardNames(indexPath: string): Promise<readonly string[]> {
+  return [...new Set((await readWeightMap(indexPath)).values())].sort();
+}
+
 async function readShard(folder: string, name: string): Promise<ReadonlyMap<string, SafetensorsEntry>> {
   const indexPath = join(folder, INDEX_FILE);
   // A name with a path in it could point anywhere on the machine.

@@ -16,25 +16,29 @@ export type LockOwner = z.infer<typeof ownerSchema>;
 
 /**
  * Waits until this process owns the folder's lock, calling `onWait` once if another does; resolves with its release. Throws
- * DomainError `unavailable` where files cannot be locked.
+ * DomainError `unavailable` with the remedy where files cannot be locked.
  */
-export async function acquirePackLock(folder: string, onWait: (owner: LockOwner) => void): Promise<() => void> {
+export async function acquirePackLock(
+  folder: string,
+  onWait: (owner: LockOwner) => void,
+  remedy = 'Packs are built there: use a folder on a local disk (--home).',
+): Promise<() => void> {
   const path = join(folder, LOCK_FILE);
   let told = false;
   for (;;) {
-    const lock = tryLock(path);
+    const lock = tryLock(path, remedy);
     if (lock !== null) return () => lock.release();
     if (!told) told = tellOwner(path, onWait);
     await delay(POLL_MS);
   }
 }
 
-function tryLock(path: string): FileLock | null {
+function tryLock(path: string, remedy: string): FileLock | null {
   try {
     return FileLock.tryAcquire(path, JSON.stringify({ pid: process.pid, host: hostname() } satisfies LockOwner));
   } catch (thrown) {
     if (!(thrown instanceof NativeError)) throw thrown;
-    const message = `${thrown.message}. Packs are built there: use a folder on a local disk (--home).`;
+    const message = `${thrown.message}. ${remedy}`;
     throw new DomainError('unavailable', message, { param: path, cause: thrown });
   }
 }

@@ -15,6 +15,7 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { namingFolder, readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
 import { withLocalEngine } from '../open-local-engine.ts';
 import { type LocalGroupFlags, withLocalGroup } from '../open-local-group.ts';
+import { provideModel } from '../provide-model.ts';
 
 export interface GenerateOptions extends LocalGroupFlags {
   readonly prompt: string;
@@ -31,7 +32,8 @@ interface Computer {
   readonly executor: StepExecutor;
 }
 
-export async function generateCommand(options: GenerateOptions): Promise<void> {
+export async function generateCommand(flags: GenerateOptions): Promise<void> {
+  const options = { ...flags, model: (await provideModel(flags.model)).folder };
   const { tokenizer, request } = await prepareRequest(options);
   await withComputer(options, (computer) => generate(options, computer, tokenizer, request));
 }

@@ -42,7 +42,7 @@ export function addLogitsCommand(program: Command): void {
 
 function addEngineOptions(command: Command): Command {
   return command
-    .requiredOption('--model <folder>', 'folder of a checkpoint or of packs')
+    .requiredOption('--model <folder>', 'folder of a checkpoint or of packs, or a name on a hub')
     .option('--home <folder>', 'folder in which packs are stored (default: $CONCLAVE_HOME or .conclave)')
     .option('--threads <count>', 'compute threads (default: one per core)', parsePositiveInteger)
     .addOption(new Option('--backend <backend>', 'compute backend').choices(BACKENDS).default('auto'))

@@ -8,6 +8,7 @@ import { DomainError } from '../../errors/domain-error.ts';
 import type { EngineFlags } from '../engine-flags.ts';
 import { npyHeader } from '../npy-header.ts';
 import { withLocalEngine } from '../open-local-engine.ts';
+import { provideModel } from '../provide-model.ts';
 
 export interface LogitsOptions extends EngineFlags {
   readonly tokens: string;
@@ -18,7 +19,8 @@ export interface LogitsOptions extends EngineFlags {
 /** Tokens per step: bounds the logits held at once. */
 const CHUNK = 64;
 
-export async function logitsCommand(options: LogitsOptions): Promise<void> {
+export async function logitsCommand(flags: LogitsOptions): Promise<void> {
+  const options = { ...flags, model: (await provideModel(flags.model)).folder };
   const tokens = parseTokens(options.tokens);
   checkTokens(tokens, await describeModel(options.model));
   const kvTokens = tokens.length;

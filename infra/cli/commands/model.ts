@@ -4,16 +4,34 @@ import { parseNonNegativeInteger, parsePositiveInteger } from '../parse-option.t
 import type { ExportGgufOptions } from './model-export-gguf.ts';
 import type { ImportOptions } from './model-import.ts';
 import type { InspectOptions } from './model-inspect.ts';
+import type { PullOptions } from './model-pull.ts';
 import type { SynthOptions } from './model-synth.ts';
 import type { VerifyOptions } from './model-verify.ts';
 
 export function addModelCommand(program: Command): void {
-  const model = program.command('model').description('inspect, verify, create, import and export model folders');
+  const model = program.command('model').description('download, inspect, verify, create, import and export models');
+  addPull(model);
   addInspect(model);
   addSynth(model);
   addVerify(model);
   addImport(model);
   addExportGguf(model);
+}
+
+function addPull(model: Command): void {
+  model
+    .command('pull')
+    .description('download a model from a hub; goes on where an earlier download stopped')
+    .argument('<name>', 'owner/name, or owner/name@revision')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nReads HF_ENDPOINT, HF_TOKEN, HF_HUB_CACHE, HF_HUB_OFFLINE and HTTPS_PROXY.\n\nExample:\n  conclave model pull Qwen/Qwen3-30B-A3B',
+    )
+    .action(async (name: string, options: PullOptions) => {
+      const { pullCommand } = await import('./model-pull.ts');
+      await pullCommand(name, options);
+    });
 }
 
 function addInspect(model: Command): void {

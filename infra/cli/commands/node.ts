@@ -10,7 +10,10 @@ export function addNodeCommand(program: Command): void {
     .option('--join <url>', 'Redis URL of the group; on a command line all users of the machine can see it')
     .option('--join-file <file>', 'file with that URL (default: $CONCLAVE_JOIN, $REDIS_URL or conclave.yaml)')
     .option('--group <name>', 'name of the group (default: main)')
-    .option('--model <folder>', 'folder of a checkpoint or of packs (default: fetched from the nodes of the group)')
+    .option(
+      '--model <folder>',
+      'folder of a checkpoint or of packs, or a name on a hub (default: fetched from the nodes of the group)',
+    )
     .option('--served-model-name <name>', "model name that clients use (default: the name of the model's folder)")
     .option('--node <id>', 'id of this node (default: host name and process id)')
     .option('--threads <count>', 'compute threads (default: one per core)', parsePositiveInteger)

@@ -1,13 +1,15 @@
 // `conclave start`: runs this machine's cluster until it receives a stop signal.
 import { once } from 'node:events';
+import type { Config } from '../../config/config-schema.ts';
 import { type ConfigFlags, readConfig } from '../../config/read-config.ts';
 import { exitBySignal, stopRequest } from '../../process/stop-request.ts';
+import { provideModel } from '../provide-model.ts';
 import { type ReadyFile, type RunningCluster, runCluster } from '../supervise/run-cluster.ts';
 
 export type StartOptions = ConfigFlags;
 
 export async function startCommand(options: StartOptions): Promise<void> {
-  const config = readConfig(options);
+  const config = await withModel(readConfig(options));
   const say = (line: string) => process.stderr.write(`${line}\n`);
   // When the terminal closes, it sends SIGHUP and writes to it fail.
   process.stderr.on('error', () => {});
@@ -21,6 +23,14 @@ export async function startCommand(options: StartOptions): Promise<void> {
   await cluster.stop();
   // Node aborts at its usual exit when the terminal is gone.
   if (asked.reason === 'SIGHUP') exitBySignal(asked);
+}
+
+/** A model on a hub is downloaded, and served under its name there. */
+async function withModel(config: Config): Promise<Config> {
+  if (config.model === undefined) return config;
+  const { folder, repository } = await provideModel(config.model);
+  const servedModelName = config.servedModelName ?? repository ?? undefined;
+  return { ...config, model: folder, ...(servedModelName !== undefined && { servedModelName }) };
 }
 
 /** Null if the start was interrupted, which is then the reason for its failure. */

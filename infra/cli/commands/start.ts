@@ -10,7 +10,10 @@ export function addStartCommand(program: Command): void {
     .option('--port <port>', 'port of the gateway; 0 picks a free one (default: 8080)', parsePort)
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--nodes <count>', 'number of nodes that share the model (default: 1)', parsePositiveInteger)
-    .option('--model <folder>', 'folder of a checkpoint or of packs (default: the demo model)')
+    .option(
+      '--model <folder>',
+      'folder of a checkpoint or of packs, or a name on a hub such as Qwen/Qwen3-30B-A3B (default: the demo model)',
+    )
     .option('--served-model-name <name>', "model name that clients use (default: the name of the model's folder)")
     .option('--home <folder>', 'folder of keys, packs, queues and logs (default: $CONCLAVE_HOME or .conclave)')
     .option('--config <file>', 'configuration file (default: conclave.yaml, if it exists)')
