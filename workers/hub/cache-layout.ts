@@ -6,10 +6,12 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { DomainError } from '../../infra/errors/domain-error.ts';
 import { CONFIG_FILE } from '../model/read-model-config.ts';
 import type { HubName } from './model-name.ts';
 
@@ -62,9 +64,39 @@ function readRevision(folder: string, revision: string): string | null {
   return existsSync(path) ? readFileSync(path, 'utf8').trim() : null;
 }
 
-/** Repositories in the cache, sorted by name. */
-export function listRepositories(cache: string): readonly string[] {
+export interface CachedModel {
+  readonly repository: string;
+  /** Branches and tags whose download ended. */
+  readonly revisions: readonly string[];
+  /** On disk, unfinished downloads included. */
+  readonly bytes: number;
+}
+
+/** Models in the cache, sorted by name. */
+export function listModels(cache: string): readonly CachedModel[] {
   if (!existsSync(cache)) return [];
-  const names = readdirSync(cache).map((name) => FOLDER.exec(name));
-  return names.flatMap((match) => (match === null ? [] : [`${match[1]}/${match[2]}`])).sort();
+  const names = readdirSync(cache).flatMap((name) => FOLDER.exec(name)?.slice(1).join('/') ?? []);
+  return names.sort().map((repository) => describeModel(cache, repository));
+}
+
+function describeModel(cache: string, repository: string): CachedModel {
+  const folder = repositoryFolder(cache, repository);
+  const whole = filesIn(join(folder, 'refs')).filter(
+    (revision) => findSnapshot(cache, { repository, revision }) !== null,
+  );
+  // Blocks, not sizes: an unfinished file has its full size from the beginning.
+  const bytes = filesIn(join(folder, 'blobs')).map((name) => lstatSync(join(folder, 'blobs', name)).blocks * 512);
+  return { repository, revisions: whole.sort(), bytes: bytes.reduce((sum, each) => sum + each, 0) };
+}
+
+function filesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+/** Deletes a model with all its revisions. Throws DomainError `not_found`. */
+export function removeModel(cache: string, repository: string): void {
+  const folder = repositoryFolder(cache, repository);
+  if (!existsSync(folder))
+    throw new DomainError('not_found', `${cache} has no ${repository}. See \`conclave model list\`.`);
+  rmSync(folder, { recursive: true });
 }

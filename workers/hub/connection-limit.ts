@@ -1,4 +1,4 @@
-// At most so many pieces of work at once; the others wait in their order.
+// At most `most` pieces of work at once; the others wait in their order.
 export function connectionLimit(most: number): (work: () => Promise<void>) => Promise<void> {
   let free = most;
   const waiting: (() => void)[] = [];

@@ -49,7 +49,7 @@ export class HubClient {
     return this.#agent.destroy();
   }
 
-  /** Throws DomainError: `not_found`, `unavailable`, or `bad_checkpoint` for an answer that is none. */
+  /** Throws DomainError: `not_found`, or `unavailable`, also for an answer that is no list. */
   async readRevision({ repository, revision }: HubName): Promise<HubRevision> {
     const path = `/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
     const what = revision === 'main' ? repository : `${repository}@${revision}`;

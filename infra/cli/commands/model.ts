@@ -1,6 +1,7 @@
 // `conclave model …`: the options of its subcommands. What they do is in files beside this one.
 import { type Command, Option } from 'commander';
 import { parseNonNegativeInteger, parsePositiveInteger } from '../parse-option.ts';
+import type { CacheOptions } from './model-cache.ts';
 import type { ExportGgufOptions } from './model-export-gguf.ts';
 import type { ImportOptions } from './model-import.ts';
 import type { InspectOptions } from './model-inspect.ts';
@@ -11,6 +12,7 @@ import type { VerifyOptions } from './model-verify.ts';
 export function addModelCommand(program: Command): void {
   const model = program.command('model').description('download, inspect, verify, create, import and export models');
   addPull(model);
+  addCache(model);
   addInspect(model);
   addSynth(model);
   addVerify(model);
@@ -31,6 +33,25 @@ function addPull(model: Command): void {
     .action(async (name: string, options: PullOptions) => {
       const { pullCommand } = await import('./model-pull.ts');
       await pullCommand(name, options);
+    });
+}
+
+function addCache(model: Command): void {
+  model
+    .command('list')
+    .description('list the models that were downloaded from hubs')
+    .option('--json', 'print one JSON object')
+    .action(async (options: CacheOptions) => {
+      const { listCommand } = await import('./model-cache.ts');
+      await listCommand(options);
+    });
+  model
+    .command('rm')
+    .description('delete a model that was downloaded, with all its revisions')
+    .argument('<name>', 'owner/name')
+    .action(async (name: string) => {
+      const { removeCommand } = await import('./model-cache.ts');
+      await removeCommand(name);
     });
 }
 

@@ -10,7 +10,7 @@ import { startConclave } from '../../start-conclave.ts';
 
 const NAME = 'acme/tiny';
 
-test('a model is served by its name on a hub, and pulled again without a word', async (t) => {
+test('a model is served by its name on a hub, and pulled again silently', async (t) => {
   const cleanup = cleanupInReverse({ after: (close) => t.after(close) });
   const prepared = await prepareHome(cleanup);
   const hub = await startHub(cleanup, NAME, prepared.modelFolder);
@@ -29,9 +29,13 @@ test('a model is served by its name on a hub, and pulled again without a word', 
   const again = await runConclaveBeside('model', 'pull', NAME, '--json');
   assert.deepEqual([again.status, again.stderr], [0, '']);
   assert.deepEqual(Object.keys(JSON.parse(again.stdout)), ['repository', 'revision', 'commit', 'folder']);
+  assert.match((await runConclaveBeside('model', 'list')).stdout, /^acme\/tiny +main +\d/m);
+  assert.equal((await runConclaveBeside('model', 'rm', NAME)).status, 0);
+  const missing = await runConclaveBeside('model', 'rm', NAME);
+  assert.match(missing.stderr, /has no acme\/tiny\. See `conclave model list`\.$/m);
 });
 
-test('a name that is none, or that no hub has, is an error of one line', async (t) => {
+test('what is no name, and a name that no hub has, are errors of one line', async (t) => {
   const cleanup = cleanupInReverse({ after: (close) => t.after(close) });
   const prepared = await prepareHome(cleanup);
   const hub = await startHub(cleanup, NAME, prepared.modelFolder);
