@@ -33,7 +33,8 @@ export function openAllPacks(folder: string, home: string): Promise<OpenedPacks>
 
 /** A session with the shared pack and some of the experts. */
 function openSession(packs: OpenedPacks, experts: readonly number[]): Promise<ModelSession> {
-  const held = new Map([...packs.experts].filter(([expert]) => experts.includes(expert)));
+  const count = expertShape(packs.description).experts;
+  const held = new Map([...packs.experts].filter(([id]) => experts.includes(id % count)));
   return createModelSession({ ...packs, experts: held }, LIMITS);
 }
 

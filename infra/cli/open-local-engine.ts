@@ -1,4 +1,5 @@
 // Opens the model that a command names, showing progress, and closes it when the command is done.
+import { removeOldPacks } from '../../workers/pack/pack-folder.ts';
 import { DEFAULT_ENGINE, type Engine, type EngineOptions, openEngine } from '../../workers/serve/open-engine.ts';
 import type { EngineFlags } from './engine-flags.ts';
 import { homeFolder } from './home-folder.ts';
@@ -20,6 +21,8 @@ export async function withLocalEngine<T>(
   const { backend, variant } = flags;
   const settings = { ...DEFAULT_ENGINE, backend, variant, threads: flags.threads ?? null, ...options };
   const engine = await openEngine(load, settings).finally(display.end);
+  for (const old of await removeOldPacks(load.home))
+    process.stderr.write(`Deleted packs of an older version: ${old}\n`);
   try {
     return await use(engine);
   } finally {

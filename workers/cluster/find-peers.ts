@@ -4,10 +4,10 @@ import type { Redis } from 'ioredis';
 import { singleKeys } from '../../infra/redis/keys.ts';
 import { askRedis } from '../../infra/redis/script-errors.ts';
 import { type NodeReport, readNodes } from '../../infra/registry/node-heartbeats.ts';
-import type { FindPeers } from '../model/model-source.ts';
+import type { FindPeers } from '../pack/fetch-pack.ts';
 import type { PackId } from '../pack/pack-format.ts';
 
-/** Finds nodes of a group other than `nodeId`. One without the pack says so. */
+/** Finds nodes of a group other than `nodeId`. */
 export function findPeersIn(redis: Redis, group: string, nodeId: string): FindPeers {
   return async (pack) => {
     const [nodes, token] = await Promise.all([readNodes(redis), readPackToken(redis)]);
@@ -24,5 +24,5 @@ export async function readPackToken(redis: Redis): Promise<string> {
 
 function holds({ holdings }: NodeReport, pack: PackId | null): boolean {
   if (pack === null) return true;
-  return pack === 'shared' ? holdings.shared : holdings.experts.length > 0;
+  return pack === 'shared' ? holdings.shared : holdings.experts.includes(pack);
 }

@@ -3,13 +3,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Mutex } from '../../infra/timing/mutex.ts';
 import type { MappedFile } from '../../native/mapped-file.ts';
-import { placeOfExpert } from '../../native/model-description.ts';
 import type { ModelSession } from '../../native/model-session.ts';
 import { NativeError } from '../../native/native-error.ts';
+import { attachPacks } from '../model/load-model.ts';
 import type { ModelSource } from '../model/model-source.ts';
 import { refusedByNative } from '../model/native-failures.ts';
 import type { BuildEvents } from '../pack/build-packs.ts';
-import { type OpenedPacks, openPacks } from '../pack/open-packs.ts';
+import { FolderUse } from '../pack/folder-use.ts';
+import { FolderFiles, filesOf, type OpenedPack, openParts } from '../pack/open-packs.ts';
 import type { PackId } from '../pack/pack-format.ts';
 
 /** A member's session is busy for parts of steps only: it is asked again so much later. */
@@ -26,10 +27,13 @@ export interface HoldingsChange {
 export class LoadedModel {
   readonly source: ModelSource;
   readonly session: ModelSession;
-  /** Mutex for exclusive use of the session: by a leader for each step, by loading for each pack. */
+  /** Mutex for exclusive use of the session: by a leader for each step, by loading for what was loaded. */
   readonly mutex = new Mutex();
-  readonly #open = new Map<PackId, OpenedPacks>();
-  readonly #experts = new Set<number>();
+  readonly #files = new FolderFiles();
+  /** Null in a folder that is not there yet or cannot be written. */
+  #use: FolderUse | null = null;
+  #shared: OpenedPack | null = null;
+  readonly #experts = new Map<number, OpenedPack>();
 
   /** `session` has nothing attached yet. */
   constructor(source: ModelSource, session: ModelSession) {
@@ -39,20 +43,17 @@ export class LoadedModel {
 
   /** Ids of the experts of layers held, ascending. */
   get experts(): readonly number[] {
-    return [...this.#experts].sort((a, b) => a - b);
+    return [...this.#experts.keys()].sort((a, b) => a - b);
   }
 
   /** Whether attention, router and embeddings are held. */
   get shared(): boolean {
-    return this.#open.has('shared');
+    return this.#shared !== null;
   }
 
-  /** Files of the packs held. */
+  /** The files that what is held lies in. */
   get files(): readonly MappedFile[] {
-    return [...this.#open.values()].flatMap(({ shared, experts }) => [
-      ...(shared === null ? [] : [shared.file]),
-      ...[...experts.values()].map(({ file }) => file),
-    ]);
+    return filesOf({ shared: this.#shared, experts: this.#experts });
   }
 
   /**
@@ -61,62 +62,48 @@ export class LoadedModel {
    */
   async load({ shared, experts }: HoldingsChange, events: BuildEvents): Promise<void> {
     const missing = experts.filter((id) => !this.#experts.has(id));
-    const byPack = new Map<PackId, number[]>();
-    for (const id of missing) byPack.set(this.#packOf(id), [...(byPack.get(this.#packOf(id)) ?? []), id]);
-    const packs: PackId[] = [...(shared && !this.shared ? (['shared'] as const) : []), ...byPack.keys()];
-    await this.source.provide(
-      packs.filter((pack) => !this.#open.has(pack)),
-      events,
-    );
-    for (const pack of packs) {
-      const opened = this.#open.get(pack) ?? (await openPacks(this.source.packFolder, [pack], events.onProgress));
-      await this.#attach(pack, opened, byPack.get(pack) ?? []);
-    }
+    const packs: PackId[] = [...(shared && !this.shared ? (['shared'] as const) : []), ...missing];
+    if (packs.length === 0) return;
+    const { packFolder } = this.source;
+    this.#use ??= FolderUse.register(packFolder);
+    const keep = new Set([...this.#experts.keys(), ...experts]);
+    await this.source.provide(packs, this.#use === null ? null : { use: this.#use, keep }, events);
+    // Before the table is read: see FolderUse.
+    this.#use ??= FolderUse.register(packFolder);
+    await this.#attach(await openParts(packFolder, packs, this.#files, events.onProgress));
   }
 
-  /** Releases experts of layers, which no step may need any more. */
+  /** Releases experts of layers, which no step may need any more. Their slots may then be overwritten. */
   async drop(experts: readonly number[]): Promise<void> {
     const held = experts.filter((id) => this.#experts.has(id));
     if (held.length === 0) return;
     await this.mutex.runExclusive(() => whenIdle(() => this.session.detachExperts(held)));
     for (const id of held) this.#experts.delete(id);
-    const used = new Set([...this.#experts].map((id) => this.#packOf(id)));
-    for (const [pack, opened] of this.#open) {
-      if (pack === 'shared' || used.has(pack)) continue;
-      this.#open.delete(pack);
-      opened.close();
-    }
+    this.#files.keep(new Set(this.files));
   }
 
   async close(): Promise<void> {
     await this.session.close();
-    for (const opened of this.#open.values()) opened.close();
-    this.#open.clear();
+    this.#files.keep(new Set());
+    this.#use?.release();
+    this.#use = null;
+    this.#shared = null;
+    this.#experts.clear();
   }
 
-  async #attach(pack: PackId, opened: OpenedPacks, ids: readonly number[]): Promise<void> {
-    const layers = new Set(ids.map((id) => placeOfExpert(this.source.description, id).layer));
-    const attach = (): void => {
-      if (opened.shared !== null) this.session.attach(opened.shared.file, opened.shared.sections);
-      for (const { file, sections } of opened.experts.values()) {
-        this.session.attach(
-          file,
-          sections.filter(({ layer }) => layer !== null && layers.has(layer)),
-        );
-      }
-    };
+  async #attach(opened: {
+    readonly shared: OpenedPack | null;
+    readonly experts: ReadonlyMap<number, OpenedPack>;
+    readonly description: ModelSource['description'];
+  }): Promise<void> {
     try {
-      await this.mutex.runExclusive(() => whenIdle(attach));
+      await this.mutex.runExclusive(() => whenIdle(() => attachPacks(this.session, opened)));
     } catch (thrown) {
-      if (!this.#open.has(pack)) opened.close();
+      this.#files.keep(new Set(this.files));
       throw refusedByNative(thrown);
     }
-    this.#open.set(pack, opened);
-    for (const id of ids) this.#experts.add(id);
-  }
-
-  #packOf(id: number): number {
-    return placeOfExpert(this.source.description, id).expert;
+    this.#shared ??= opened.shared;
+    for (const [id, pack] of opened.experts) this.#experts.set(id, pack);
   }
 }
 

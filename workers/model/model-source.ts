@@ -1,18 +1,20 @@
-// Where a node's weights come from: a checkpoint, a folder of packs, or other nodes. In: a folder or peers, and which packs
-// are wanted. Out: a folder that has them, built or fetched where they were missing.
+// Where a node's weights come from: a checkpoint, a folder of packs, or other nodes. In: a folder or peers, and what is wanted.
+// Out: a folder that has it, built or fetched where it was missing.
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BuildEvents, buildPacks, locatePacks } from '../pack/build-packs.ts';
 import { checkPack } from '../pack/check-pack.ts';
-import { fetchPack, fetchPackedModel, type PackPeers } from '../pack/fetch-pack.ts';
-import { packFileName, packFolder } from '../pack/pack-folder.ts';
+import { type FindPeers, fetchPackedModel, fetchSharedPack, peerSlots } from '../pack/fetch-pack.ts';
+import { type Eviction, fillSlots, holdsSlots } from '../pack/fill-slots.ts';
+import { describePackFolder } from '../pack/open-packs.ts';
+import { packFolder, SHARED_PACK_FILE } from '../pack/pack-folder.ts';
 import { badPack, type PackId } from '../pack/pack-format.ts';
 import { acquirePackLock } from '../pack/pack-lock.ts';
 import type { PackedModel } from '../pack/serve-packs.ts';
 import { describeCheckpoint } from './describe-checkpoint.ts';
 import { familyOf } from './families/model-families.ts';
-import { packsIn } from './find-packs.ts';
+import { holdsPacks } from './find-packs.ts';
 import { parseModelConfig } from './read-model-config.ts';
 import type { StoredModel } from './stored-model.ts';
 
@@ -23,17 +25,14 @@ export interface ModelSource {
   /** Where its packs are or will be. */
   readonly packFolder: string;
   /**
-   * Sees to it that the folder has these packs. Throws DomainError: `bad_checkpoint` or `bad_pack` naming the file at fault,
-   * `unavailable` if there is no room to build, or no node to fetch from.
+   * Sees to it that the folder has these. Slots are overwritten as `eviction` allows; null: none. Throws DomainError:
+   * `bad_checkpoint` or `bad_pack` naming the file at fault, `unavailable` if there is no room to build, or no node to fetch from.
    */
-  provide(packs: readonly PackId[], events: BuildEvents): Promise<void>;
+  provide(packs: readonly PackId[], eviction: Eviction | null, events: BuildEvents): Promise<void>;
 }
 
-/** Nodes that may have a pack, asked for at the time of need. */
-export type FindPeers = (pack: PackId | null) => Promise<PackPeers>;
-
 /**
- * The model in a folder. Packs that a pack folder lacks come from `findPeers`, those that a checkpoint lacks are built below
+ * The model in a folder. What a pack folder lacks comes from `findPeers`, what a checkpoint lacks is built below
  * `<home>/packs`. Throws DomainError naming what is wrong with the files.
  */
 export async function openModelFolder(
@@ -42,11 +41,9 @@ export async function openModelFolder(
   events: BuildEvents,
   findPeers: FindPeers,
 ): Promise<ModelSource> {
-  const [present] = await packsIn(folder);
-  if (present === undefined) return checkpointSource(folder, home, events);
-  const { description, header } = await checkPack(join(folder, packFileName(present)), present);
-  const { sourceHash: modelHash, activations, formats, config } = header;
-  return packSource(description, { modelHash, activations, formats, config }, folder, findPeers);
+  if (!holdsPacks(folder)) return checkpointSource(folder, home, events);
+  const { description, packed } = await describePackFolder(folder);
+  return packSource(description, packed, folder, findPeers);
 }
 
 /** The model that other nodes serve; its packs are kept below `<home>/packs`. Throws `unavailable` when none answers. */
@@ -71,7 +68,8 @@ async function checkpointSource(folder: string, home: string, events: BuildEvent
       config: config.text,
     },
     packFolder: located.folder,
-    provide: async (packs, wanted) => void (await buildPacks({ checkpoint, home, packs, events: wanted })),
+    provide: async (packs, eviction, wanted) =>
+      void (await buildPacks({ checkpoint, home, packs, eviction, events: wanted })),
   };
 }
 
@@ -80,29 +78,43 @@ function packSource(description: StoredModel, packed: PackedModel, folder: strin
     description,
     packed,
     packFolder: folder,
-    provide: async (packs, events) => {
-      for (const pack of packs) await fetchMissing(pack, folder, packed.modelHash, findPeers, events);
+    provide: async (packs, eviction, events) => {
+      const ids = packs.filter((pack) => pack !== 'shared');
+      if (packs.includes('shared')) await fetchShared(folder, packed.modelHash, findPeers, events);
+      if (await holdsSlots(folder, description, packed.modelHash, ids)) return;
+      await whileLocked(folder, events, () =>
+        fillSlots({
+          ...{ folder, model: description, sourceHash: packed.modelHash, config: packed.config, ids, eviction },
+          source: peerSlots(description, packed.modelHash, findPeers),
+          onProgress: events.onProgress,
+        }),
+      );
     },
   };
 }
 
-// Nodes of one home fetch a pack once: the second one finds it there when it has the lock.
-async function fetchMissing(
-  pack: PackId,
+// Nodes of one home fetch it once: the second one finds it there when it has the lock.
+async function fetchShared(
   folder: string,
   modelHash: string,
   findPeers: FindPeers,
   events: BuildEvents,
 ): Promise<void> {
-  const path = join(folder, packFileName(pack));
+  const path = join(folder, SHARED_PACK_FILE);
   if (existsSync(path)) return;
+  await whileLocked(folder, events, async () => {
+    if (existsSync(path)) return;
+    await fetchSharedPack(path, await findPeers('shared'), events.onProgress);
+    const { header } = await checkPack(path);
+    if (header.sourceHash !== modelHash) throw badPack(path, 'was made from another checkpoint than the group serves');
+  });
+}
+
+async function whileLocked(folder: string, events: BuildEvents, task: () => Promise<void>): Promise<void> {
   await mkdir(folder, { recursive: true });
   const release = await acquirePackLock(folder, events.onWait);
   try {
-    if (existsSync(path)) return;
-    await fetchPack(pack, path, await findPeers(pack), events.onProgress);
-    const { header } = await checkPack(path, pack);
-    if (header.sourceHash !== modelHash) throw badPack(path, 'was made from another checkpoint than the group serves');
+    await task();
   } finally {
     release();
   }

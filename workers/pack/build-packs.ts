@@ -1,22 +1,23 @@
-// Makes the packs that are missing. In: a described checkpoint and the packs wanted. Out: the folder that has them all.
-// An interrupted build leaves whole packs and temporary files, which the next build removes.
+// Makes what is missing of a pack folder. In: a described checkpoint and what is wanted. Out: the folder that has it all. An
+// interrupted build leaves whole files and slots, and others that the next build removes.
 import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { DescribedCheckpoint } from '../model/describe-checkpoint.ts';
 import { type Checkpoint, openCheckpoint } from '../model/open-checkpoint.ts';
-import type { PlannedSection } from '../model/weight-plan.ts';
 import { checkPack } from './check-pack.ts';
 import { refuseOtherCopy } from './compare-tensors.ts';
+import { type Eviction, fillSlots, holdsSlots } from './fill-slots.ts';
 import { hashSource } from './hash-source.ts';
-import { packFileName, packFolder, packsRoot } from './pack-folder.ts';
+import { packFolder, packsRoot, SHARED_PACK_FILE } from './pack-folder.ts';
 import { badPack, type PackId } from './pack-format.ts';
 import { acquirePackLock, type LockOwner } from './pack-lock.ts';
-import { isInPack } from './pack-sections.ts';
-import { type PackPlacement, placeSections } from './place-sections.ts';
+import { placeSections } from './place-sections.ts';
 import { countBytes, type OnProgress } from './progress.ts';
+import { refuseFullDisk } from './refuse-full-disk.ts';
 import { TEMPORARY_SUFFIX } from './write-file-atomically.ts';
 import { writePack } from './write-pack.ts';
+import { checkpointSlots } from './write-slot.ts';
 
 export interface BuildEvents {
   readonly onProgress: OnProgress;
@@ -29,14 +30,9 @@ export interface BuildRequest {
   /** The folder that holds `packs/`. */
   readonly home: string;
   readonly packs: readonly PackId[];
+  /** Null: nothing that is there is overwritten. */
+  readonly eviction: Eviction | null;
   readonly events: BuildEvents;
-}
-
-/** What is to be written in one file. */
-interface WantedPack {
-  readonly pack: PackId;
-  readonly path: string;
-  readonly placement: PackPlacement<PlannedSection>;
 }
 
 /**
@@ -44,15 +40,21 @@ interface WantedPack {
  * when the disk is too small, `bad_checkpoint` when the source cannot be read, `bad_pack` when a file cannot be written.
  */
 export async function buildPacks(request: BuildRequest): Promise<string> {
-  const { checkpoint, home, events } = request;
+  const { checkpoint, home, packs, events } = request;
   const { folder, sourceHash } = await locatePacks(checkpoint, home, events.onProgress);
-  const wanted = request.packs.map((pack) => planPack(checkpoint, folder, pack));
-  if ((await missingPacks(wanted, sourceHash)).length === 0) return folder;
+  const ids = packs.filter((pack) => pack !== 'shared');
+  const lacks = async () => ({
+    shared: packs.includes('shared') && !(await isShared(join(folder, SHARED_PACK_FILE), sourceHash)),
+    slots: !(await holdsSlots(folder, checkpoint.description, sourceHash, ids)),
+  });
+  const first = await lacks();
+  if (!first.shared && !first.slots) return folder;
   await makeFolder(folder);
   const release = await acquirePackLock(folder, events.onWait);
   try {
     await removeTemporaryFiles(folder);
-    await writeMissing(checkpoint, sourceHash, folder, await missingPacks(wanted, sourceHash), events.onProgress);
+    // Another process may have built it meanwhile.
+    await buildMissing(request, folder, sourceHash, ids, await lacks());
   } finally {
     release();
   }
@@ -67,69 +69,64 @@ export async function locatePacks(
 ): Promise<{ folder: string; sourceHash: string }> {
   await makeFolder(packsRoot(home));
   const memo = join(packsRoot(home), 'source-hashes.json');
-  const sourceHash = await hashSource([...config.files, ...index.sources], memo, onProgress);
+  const sourceHash = await hashSource([config.path, ...index.sources], memo, onProgress);
   return { folder: packFolder(home, sourceHash), sourceHash };
 }
 
+/** Makes a folder that packs go to. Throws DomainError `bad_pack`. */
 async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
     throw badPack(folder, 'cannot be created: packs are written there', cause);
   });
 }
 
-function planPack({ sections }: DescribedCheckpoint, folder: string, pack: PackId): WantedPack {
-  const own = sections.filter((section) => isInPack(section, pack));
-  return { pack, path: join(folder, packFileName(pack)), placement: placeSections(own) };
-}
-
-/** Those that are absent, damaged, or of another version or source. */
-async function missingPacks(wanted: readonly WantedPack[], sourceHash: string): Promise<WantedPack[]> {
-  const present = await Promise.all(wanted.map(({ path, pack }) => isPresent(path, pack, sourceHash)));
-  return wanted.filter((_, index) => present[index] === false);
-}
-
-async function isPresent(path: string, pack: PackId, sourceHash: string): Promise<boolean> {
+async function isShared(path: string, sourceHash: string): Promise<boolean> {
   try {
-    return (await checkPack(path, pack)).header.sourceHash === sourceHash;
+    return (await checkPack(path)).header.sourceHash === sourceHash;
   } catch {
     return false;
   }
 }
 
-async function writeMissing(
-  checkpoint: DescribedCheckpoint,
-  sourceHash: string,
+async function buildMissing(
+  { checkpoint, eviction, events }: BuildRequest,
   folder: string,
-  missing: readonly WantedPack[],
-  onProgress: OnProgress,
+  sourceHash: string,
+  ids: readonly number[],
+  missing: { readonly shared: boolean; readonly slots: boolean },
 ): Promise<void> {
-  const contentBytes = missing.flatMap(({ placement }) => placement.sections.map(({ bytes }) => bytes)).reduce(add, 0);
-  const fileBytes = missing.map(({ placement }) => placement.dataBytes).reduce(add, 0);
-  const { bavail, bsize } = await statfs(folder);
-  refuseFullDisk(folder, bavail * bsize, fileBytes);
-  const advance = countBytes(contentBytes, onProgress);
+  const { description: model, config } = checkpoint;
   const source = openCheckpoint(checkpoint.index);
   try {
     for (const copy of checkpoint.copies) refuseOtherCopy(source, copy);
-    for (const pack of missing) {
-      const what = `Building ${packFileName(pack.pack)}`;
-      await writeOne(pack, checkpoint, sourceHash, source, (bytes) => advance(what, bytes));
+    if (missing.shared) await writeShared(checkpoint, sourceHash, source, folder, events.onProgress);
+    if (missing.slots) {
+      const facts = { folder, model, sourceHash, config: config.text, ids, eviction };
+      await fillSlots({ ...facts, source: checkpointSlots(checkpoint, source), onProgress: events.onProgress });
     }
   } finally {
     source.close();
   }
 }
 
-async function writeOne(
-  { pack, path, placement }: WantedPack,
-  { config, description }: DescribedCheckpoint,
+async function writeShared(
+  { config, description, sections }: DescribedCheckpoint,
   sourceHash: string,
   source: Checkpoint,
-  onBytes: (bytes: number) => void,
+  folder: string,
+  onProgress: OnProgress,
 ): Promise<void> {
+  const path = join(folder, SHARED_PACK_FILE);
+  const placement = placeSections(sections.filter(({ expert }) => expert === null));
+  const { bavail, bsize } = await statfs(folder);
+  refuseFullDisk(folder, bavail * bsize, placement.dataBytes);
+  const advance = countBytes(
+    placement.sections.reduce((sum, { bytes }) => sum + bytes, 0),
+    onProgress,
+  );
   try {
-    const content = { pack, model: description, sourceHash, config: config.text, placement };
-    await writePack(path, content, source, onBytes);
+    const content = { model: description, sourceHash, config: config.text, placement };
+    await writePack(path, content, source, (bytes) => advance(`Building ${SHARED_PACK_FILE}`, bytes));
   } catch (thrown) {
     if (thrown instanceof DomainError) throw thrown;
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
@@ -137,23 +134,9 @@ async function writeOne(
   }
 }
 
-/** Throws DomainError `unavailable` when `freeBytes` of the disk of `folder` do not suffice. */
-export function refuseFullDisk(folder: string, freeBytes: number, neededBytes: number): void {
-  if (freeBytes >= neededBytes) return;
-  throw new DomainError(
-    'unavailable',
-    `${folder}: building the packs takes ${neededBytes} bytes of disk, but only ${freeBytes} are free`,
-    { param: folder },
-  );
-}
-
 async function removeTemporaryFiles(folder: string): Promise<void> {
   const names = await readdir(folder);
   await Promise.all(
     names.filter((name) => name.endsWith(TEMPORARY_SUFFIX)).map((name) => rm(join(folder, name), { force: true })),
   );
-}
-
-function add(a: number, b: number): number {
-  return a + b;
 }

@@ -1,9 +1,13 @@
-// Names of packs and their folder. Pure.
+// Names of pack folders and what is in them.
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PACK_VERSION, type PackId } from './pack-format.ts';
+import { PACK_VERSION } from './pack-format.ts';
 
 // 128 bits: sources are not adversarial, so a prefix of the hash identifies them.
 const HASH_DIGITS = 32;
+
+/** What belongs to no expert: attention, norms, routers, embeddings. */
+export const SHARED_PACK_FILE = 'shared.pack';
 
 /** `<home>/packs`. */
 export function packsRoot(home: string): string {
@@ -15,18 +19,16 @@ export function packFolder(home: string, sourceHash: string): string {
   return join(packsRoot(home), `${sourceHash.slice(0, HASH_DIGITS)}-v${PACK_VERSION}`);
 }
 
-export function packFileName(pack: PackId): string {
-  return pack === 'shared' ? 'shared.pack' : `expert-${String(pack).padStart(3, '0')}.pack`;
+/** Deletes the folders of older versions, which nothing reads any more; -> their paths. */
+export async function removeOldPacks(home: string): Promise<readonly string[]> {
+  const names = await readdir(packsRoot(home)).catch(() => []);
+  const old = names.filter((name) => isOld(name)).map((name) => join(packsRoot(home), name));
+  await Promise.all(old.map((folder) => rm(folder, { recursive: true, force: true })));
+  return old;
 }
 
-/** The pack a file name stands for; undefined for any other file. */
-export function packOfFileName(name: string): PackId | undefined {
-  if (name === 'shared.pack') return 'shared';
-  const digits = /^expert-(\d{3,})\.pack$/.exec(name)?.[1];
-  return digits === undefined ? undefined : Number(digits);
-}
-
-/** 'shared' and every expert of a model. */
-export function allPacks(experts: number): PackId[] {
-  return ['shared', ...Array.from({ length: experts }, (_, expert) => expert)];
+/** `<hash>-v<version>`, and before that `<hash>-layout<version>-<dtype>`. */
+function isOld(name: string): boolean {
+  const version = /^[0-9a-f]{32}-v(\d+)$/.exec(name)?.[1];
+  return version === undefined ? /^[0-9a-f]{32}-layout\d+-\w+$/.test(name) : Number(version) < PACK_VERSION;
 }

@@ -1,4 +1,5 @@
-// The pack file format (docs/decisions/0011-pack-files.md). Pure: encodes and decodes headers, lays out sections.
+// The format of the shared pack (docs/decisions/0011-pack-files.md). Pure: encodes and decodes headers. Experts lie in slabs
+// (slab-table.ts).
 //
 //   0   8   magic "CVPACK\r\n"
 //   8   4   version of this header, u32 little-endian
@@ -21,22 +22,23 @@ export const SECTION_ALIGNMENT = 16_384;
 export const PACK_PREFIX_BYTES = 48;
 const MAGIC = Buffer.from('CVPACK\r\n', 'latin1');
 /** Raised with every change of the file, of what sections there are, and of the kernels' layout. A pack folder's key has it. */
-export const PACK_VERSION = 2;
+export const PACK_VERSION = 3;
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
 
-/** 'shared', or the id of an expert. */
+/** What is placed, built, fetched and held: 'shared', what belongs to no expert, or the id of an expert of a layer. */
 export type PackId = 'shared' | number;
 
 const whole = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
-const format = z.custom<WeightFormat>((value) => typeof value === 'string' && isWeightFormat(value));
+/** Of a matrix. */
+export const formatSchema = z.custom<WeightFormat>((value) => typeof value === 'string' && isWeightFormat(value));
 
 const sectionSchema = z.strictObject({
   role: z.enum(WEIGHT_ROLES),
   layer: whole.nullable(),
   expert: whole.nullable(),
-  format,
+  format: formatSchema,
   outputs: whole,
   inputs: whole,
   /** From the beginning of the sections, in bytes. */
@@ -49,8 +51,7 @@ const headerSchema = z.strictObject({
   layoutVersion: whole,
   activations: z.enum(['f32', 'bf16']),
   /** Of the whole model's matrices: see WeightFormats. */
-  formats: z.record(z.string(), format),
-  pack: z.union([z.literal('shared'), whole]),
+  formats: z.record(z.string(), formatSchema),
   sourceHash: sha256,
   /** The model's config.json, so that a node can use packs without the checkpoint. */
   config: z.string(),

@@ -9,7 +9,6 @@ import {
   PACK_LAYOUT_VERSION,
   PACK_PREFIX_BYTES,
   type PackHeader,
-  type PackId,
 } from './pack-format.ts';
 
 export interface ReadPack {
@@ -19,8 +18,8 @@ export interface ReadPack {
   readonly dataStart: number;
 }
 
-/** Reads the header of the pack file at `path`, which must be `pack`. Throws DomainError `bad_pack`. */
-export async function readPackHeader(path: string, pack: PackId): Promise<ReadPack> {
+/** Reads the header of the pack file at `path`. Throws DomainError `bad_pack`. */
+export async function readPackHeader(path: string): Promise<ReadPack> {
   const file = await open(path, 'r').catch((cause: unknown) => {
     throw badPack(path, 'is missing or cannot be opened', cause);
   });
@@ -28,7 +27,7 @@ export async function readPackHeader(path: string, pack: PackId): Promise<ReadPa
     const jsonBytes = decodePackPrefix(await readAtMost(file, PACK_PREFIX_BYTES), path);
     const header = decodePackHeader(await readAtMost(file, PACK_PREFIX_BYTES + jsonBytes), path);
     const dataStart = dataOffset(jsonBytes);
-    refuseOtherPack(path, header, pack);
+    refuseOtherLayout(path, header);
     refuseWrongSize(path, (await file.stat()).size, dataStart + header.dataBytes);
     return { path, header, dataStart };
   } finally {
@@ -42,11 +41,10 @@ async function readAtMost(file: FileHandle, length: number): Promise<Buffer> {
   return bytes.subarray(0, bytesRead);
 }
 
-function refuseOtherPack(path: string, header: PackHeader, pack: PackId): void {
+function refuseOtherLayout(path: string, header: PackHeader): void {
   if (header.layoutVersion !== PACK_LAYOUT_VERSION) {
     throw badPack(path, `has layout version ${header.layoutVersion}, expected ${PACK_LAYOUT_VERSION}`);
   }
-  if (header.pack !== pack) throw badPack(path, `is pack ${header.pack}, expected ${pack}`);
 }
 
 function refuseWrongSize(path: string, bytes: number, expected: number): void {

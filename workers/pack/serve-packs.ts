@@ -1,5 +1,6 @@
-// Gives this node's packs to other nodes over HTTP: `GET /model` is what they are of, `GET /<pack file>` is a pack, from the
-// byte that `Range: bytes=<n>-` names. In: a pack folder and the token that callers must present. Writes nothing.
+// Gives this node's weights to other nodes over HTTP: `GET /model` is what they are of, `GET /shared.pack` what belongs to no expert, and
+// `GET /slots/<id>` an expert of a layer with its SHA-256 in a header; files and slots from the byte that `Range: bytes=<n>-` names. In:
+// a pack folder and the token that callers must present. Writes nothing.
 import { timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
@@ -8,9 +9,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { ActivationType } from '../../native/model-description.ts';
-import type { WeightFormats } from '../model/stored-model.ts';
-import { packOfFileName } from './pack-folder.ts';
+import { type ActivationType, countExperts, placeOfExpert } from '../../native/model-description.ts';
+import type { StoredModel, WeightFormats } from '../model/stored-model.ts';
+import { SHARED_PACK_FILE } from './pack-folder.ts';
+import { readSlabTable, SLAB_TABLE_FILE, type SlotPlace, slotKey, slotsByKey } from './slab-table.ts';
+import { slotLayout } from './slot-layout.ts';
 
 /** What `GET /model` answers: enough to open packs without a checkpoint. */
 export interface PackedModel {
@@ -21,21 +24,29 @@ export interface PackedModel {
   readonly config: string;
 }
 
+/** Headers of a slot: its digest, and the hash of the model that it is of. */
+export const DIGEST_HEADER = 'conclave-sha256';
+export const MODEL_HEADER = 'conclave-model';
+
 export interface ServedPacks {
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** Serves `folder` on a free port of `host`. */
-export async function servePacks(options: {
+export interface ServeRequest {
   readonly folder: string;
+  readonly description: StoredModel;
   readonly model: PackedModel;
   readonly host: string;
   readonly token: string;
-}): Promise<ServedPacks> {
+}
+
+/** Serves `folder` on a free port of `host`. */
+export async function servePacks(options: ServeRequest): Promise<ServedPacks> {
+  const slots = new ServedSlots(options);
   const server = createServer((request, response) => {
     // A client that disconnects fails the answer, and needs no error.
-    answer(options, request, response).catch(() => response.destroy());
+    answer(options, slots, request, response).catch(() => response.destroy());
   });
   server.listen(0, options.host);
   await once(server, 'listening');
@@ -51,8 +62,52 @@ export async function servePacks(options: {
   };
 }
 
+/** A range of a file, and its digest if it has one. */
+interface ServedRange {
+  readonly path: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly sha256: string | null;
+}
+
+/** Where slots are, read again whenever the table was replaced. */
+class ServedSlots {
+  readonly #folder: string;
+  readonly #model: StoredModel;
+  #version = '';
+  #places: ReadonlyMap<string, SlotPlace> = new Map();
+
+  constructor({ folder, description }: ServeRequest) {
+    this.#folder = folder;
+    this.#model = description;
+  }
+
+  /** Null for one that is not there. */
+  async find(id: number): Promise<ServedRange | null> {
+    if (id >= countExperts(this.#model)) return null;
+    const { layer, expert } = placeOfExpert(this.#model, id);
+    const place = (await this.#current()).get(slotKey(layer, expert));
+    if (place === undefined) return null;
+    const { slab, slot } = place;
+    const bytes = slotLayout(this.#model, id).dataBytes;
+    const sha256 = slab.sha256[slot] ?? null;
+    return { path: join(this.#folder, slab.file), offset: slot * slab.slotBytes, bytes, sha256 };
+  }
+
+  async #current(): Promise<ReadonlyMap<string, SlotPlace>> {
+    const found = await stat(join(this.#folder, SLAB_TABLE_FILE)).catch(() => null);
+    const version = found === null ? '' : `${found.ino} ${found.mtimeMs}`;
+    if (version === this.#version) return this.#places;
+    const table = await readSlabTable(this.#folder);
+    this.#places = table === null ? new Map() : slotsByKey(table);
+    this.#version = version;
+    return this.#places;
+  }
+}
+
 async function answer(
-  { folder, model, token }: { readonly folder: string; readonly model: PackedModel; readonly token: string },
+  { folder, model, token }: ServeRequest,
+  slots: ServedSlots,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -64,22 +119,34 @@ async function answer(
     response.end(JSON.stringify(model));
     return;
   }
-  // Only the names of packs: no path leads out of the folder.
-  if (packOfFileName(name) === undefined) return end(response, 404);
-  await sendFile(join(folder, name), request.headers.range, response);
+  // Only what is named here: no path leads out of the folder.
+  const id = /^slots\/(\d{1,9})$/.exec(name)?.[1];
+  const found =
+    id !== undefined ? await slots.find(Number(id)) : name === SHARED_PACK_FILE ? await wholeFile(folder) : null;
+  if (found === null) return end(response, 404);
+  response.setHeader(MODEL_HEADER, model.modelHash);
+  await sendRange(found, request.headers.range, response);
 }
 
-async function sendFile(path: string, range: string | undefined, response: ServerResponse): Promise<void> {
-  const size = await stat(path).then(
-    (found) => found.size,
+async function wholeFile(folder: string): Promise<ServedRange | null> {
+  const path = join(folder, SHARED_PACK_FILE);
+  return stat(path).then(
+    ({ size }) => ({ path, offset: 0, bytes: size, sha256: null }),
     () => null,
   );
-  if (size === null) return end(response, 404);
+}
+
+async function sendRange(
+  { path, offset, bytes, sha256 }: ServedRange,
+  range: string | undefined,
+  response: ServerResponse,
+): Promise<void> {
   const start = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
-  if (start >= size) return end(response, 416);
-  const headers = { 'content-length': size - start, 'content-range': `bytes ${start}-${size - 1}/${size}` };
-  response.writeHead(range === undefined ? 200 : 206, headers);
-  await pipeline(createReadStream(path, { start }), response);
+  if (start >= bytes) return end(response, 416);
+  const headers = { 'content-length': bytes - start, 'content-range': `bytes ${start}-${bytes - 1}/${bytes}` };
+  const digest = sha256 === null ? {} : { [DIGEST_HEADER]: sha256 };
+  response.writeHead(range === undefined ? 200 : 206, { ...headers, ...digest });
+  await pipeline(createReadStream(path, { start: offset + start, end: offset + bytes - 1 }), response);
 }
 
 function end(response: ServerResponse, status: number): void {

@@ -1,22 +1,15 @@
-// Writes one pack file. In: where its sections come from. Out: a file that is there whole or not at all.
+// Writes the shared pack. In: where its sections come from. Out: a file that is there whole or not at all.
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Checkpoint } from '../model/open-checkpoint.ts';
 import type { StoredModel, StoredSection } from '../model/stored-model.ts';
 import type { PlannedSection } from '../model/weight-plan.ts';
-import {
-  encodePackHeader,
-  PACK_LAYOUT_VERSION,
-  type PackHeader,
-  type PackId,
-  type PackSection,
-} from './pack-format.ts';
+import { encodePackHeader, PACK_LAYOUT_VERSION, type PackHeader, type PackSection } from './pack-format.ts';
 import type { PackPlacement, PlacedSection } from './place-sections.ts';
 import { readSection } from './read-section.ts';
 import { writeAt, writeFileAtomically } from './write-file-atomically.ts';
 
 export interface PackContent {
-  readonly pack: PackId;
   readonly model: StoredModel;
   readonly sourceHash: string;
   /** Text of config.json. */
@@ -70,7 +63,7 @@ async function writeSection(
 }
 
 function headerOf(content: PackContent, checksum: (section: StoredSection) => string): PackHeader {
-  const { pack, model, sourceHash, config, placement } = content;
+  const { model, sourceHash, config, placement } = content;
   const sections = placement.sections.map(
     (section): PackSection => ({
       role: section.role,
@@ -88,7 +81,6 @@ function headerOf(content: PackContent, checksum: (section: StoredSection) => st
     layoutVersion: PACK_LAYOUT_VERSION,
     activations: model.activations,
     formats: model.formats,
-    pack,
     sourceHash,
     config,
     dataBytes: placement.dataBytes,

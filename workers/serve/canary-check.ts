@@ -5,12 +5,11 @@
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { GroupPlan } from '../../infra/messages/group-plan.ts';
 import type { NodeReport } from '../../infra/registry/node-heartbeats.ts';
-import { expertShape } from '../../native/model-description.ts';
+import { countExperts } from '../../native/model-description.ts';
 import { CANARY_BLOCKS, canaryLogits, digestOf, readCanary, relativeDistance, writeCanary } from '../cluster/canary.ts';
 import { inspectModel } from '../model/inspect-model.ts';
 import { createModelSession } from '../model/load-model.ts';
-import { listPacks, type OpenedPacks, openPacks } from '../pack/open-packs.ts';
-import { allPacks } from '../pack/pack-folder.ts';
+import { holdsWholeModel, type OpenedPacks, openPacks } from '../pack/open-packs.ts';
 import type { StepExecutor } from '../step/run-step.ts';
 import { gpuBytes } from './gpu-memory.ts';
 import { localExecutor } from './local-executor.ts';
@@ -101,9 +100,8 @@ export class CanaryCheck {
   // On mapped files: a CPU's system reads what is needed, whatever the memory. A GPU must hold it all, beside what it serves.
   async #computeAlone(): Promise<Float32Array | null> {
     const { description, packFolder } = this.#node.held.source;
-    const packs = allPacks(expertShape(description).experts);
-    if (!this.#hasRoom() || (await listPacks(packFolder)).length < packs.length) return null;
-    const opened = await openPacks(packFolder, packs, () => {});
+    if (!this.#hasRoom() || !(await holdsWholeModel(packFolder, description))) return null;
+    const opened = await openPacks(packFolder, ['shared', ...Array(countExperts(description)).keys()], () => {});
     try {
       return await this.#computeOn(opened);
     } finally {

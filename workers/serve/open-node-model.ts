@@ -7,8 +7,9 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import { readNodes } from '../../infra/registry/node-heartbeats.ts';
 import { readModelCard } from '../../infra/registry/watch-model-cards.ts';
 import { readTokenizerFiles, type TokenizerFiles } from '../../infra/tokenizer/tokenizer-files.ts';
-import { type FindPeers, type ModelSource, openModelFolder, openPeerModel } from '../model/model-source.ts';
+import { type ModelSource, openModelFolder, openPeerModel } from '../model/model-source.ts';
 import type { BuildEvents } from '../pack/build-packs.ts';
+import type { FindPeers } from '../pack/fetch-pack.ts';
 
 export interface NodeModel {
   /** Name that clients use. */

@@ -17,6 +17,7 @@ import { describeClockSkew, measureClockSkew } from '../cluster/clock-skew.ts';
 import { findPeersIn, readPackToken } from '../cluster/find-peers.ts';
 import { LoadedModel } from '../cluster/loaded-model.ts';
 import { refusedByNative } from '../model/native-failures.ts';
+import { removeOldPacks } from '../pack/pack-folder.ts';
 import { type ServedPacks, servePacks } from '../pack/serve-packs.ts';
 import { loadEvents } from './load-events.ts';
 import { NodeState } from './node-state.ts';
@@ -77,6 +78,7 @@ export async function openNode(options: ServeOptions): Promise<ServingNode> {
     const findPeers = findPeersIn(redis, group, nodeId);
     const request = { ...options, home: config.home, group, redis, findPeers, events: loadEvents(log) };
     const model = await openNodeModel(request);
+    for (const old of await removeOldPacks(config.home)) log.info({ folder: old }, 'deleted packs of an older version');
     const size = sizeEngine(model.source.description, config.worker);
     const held = new LoadedModel(model.source, createSession(model, size, config));
     closing.push(() => held.close());
@@ -133,7 +135,8 @@ async function offerPacks({ source }: NodeModel, redis: Redis, { worker }: Confi
   const token = await readPackToken(redis);
   const { stream } = redis as { readonly stream: { readonly localAddress?: string } };
   const host = worker.packHost ?? stream.localAddress ?? '127.0.0.1';
-  return servePacks({ folder: source.packFolder, model: source.packed, host, token });
+  const { packFolder: folder, packed: model, description } = source;
+  return servePacks({ folder, model, description, host, token });
 }
 
 /** Gateways render the chat template, but a syntax error is best reported here, where the file is. */

@@ -2,6 +2,7 @@
 
 import { readBandwidth } from '../../../native/read-probe.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
+import { filesOf } from '../../../workers/pack/open-packs.ts';
 import type { Engine } from '../../../workers/serve/open-engine.ts';
 import { formatBytes } from '../format-bytes.ts';
 import { anonymousBytes } from './anonymous-bytes.ts';
@@ -96,8 +97,7 @@ async function alternate(runs: number, { decode, probe, askPeer }: Measures): Pr
 }
 
 function probe({ packs, threads }: Engine): number {
-  const shared = packs.shared === null ? [] : [packs.shared.file];
-  return readBandwidth([...shared, ...[...packs.experts.values()].map(({ file }) => file)], threads);
+  return readBandwidth(filesOf(packs), threads);
 }
 
 function resultOf(options: DecodeOptions, engine: Engine, loadSeconds: number, runs: readonly Run[]): DecodeResult {

@@ -165,7 +165,8 @@ async function lead<T>(
 /** A session with the order's share of the packs. */
 export function createBenchSession(order: BenchNodeConfig, packs: OpenedPacks) {
   const { threads, maxRows, kvTokens } = order;
-  const experts = new Map([...packs.experts].filter(([expert]) => order.experts.includes(expert)));
+  const { experts: count } = expertShape(packs.description);
+  const experts = new Map([...packs.experts].filter(([id]) => order.experts.includes(id % count)));
   const held = { ...packs, shared: order.shared ? packs.shared : null, experts };
   const kvBlocks = Math.ceil(kvTokens / KV_BLOCK_TOKENS);
   return createModelSession(held, { backend: 'cpu', threads, maxRows, kvBlocks, variant: '' });

@@ -1,7 +1,9 @@
 // A node of a bench group: a process of its own. In: one message, a BenchNodeConfig. Out: one message once it follows. It
 // ends when its parent disconnects, for whatever reason.
 import { once } from 'node:events';
-import { loadModel } from '../../../workers/model/load-model.ts';
+import { expertShape } from '../../../native/model-description.ts';
+import { inEveryLayer } from '../../../workers/cluster/place-layers.ts';
+import { describeModel, loadModel } from '../../../workers/model/load-model.ts';
 import { followSteps } from '../../../workers/node/follow-steps.ts';
 import type { PackId } from '../../../workers/pack/pack-format.ts';
 import { type BenchNodeConfig, createBenchSession } from './bench-group.ts';
@@ -13,7 +15,9 @@ process.once('disconnect', () => stop.abort());
 process.on('SIGINT', () => {});
 
 const [order]: [BenchNodeConfig] = (await once(process, 'message')) as [BenchNodeConfig];
-const wanted: readonly PackId[] = order.shared ? ['shared', ...order.experts] : order.experts;
+const { layers, experts } = expertShape(await describeModel(order.folder));
+const [ids = []] = inEveryLayer([order.experts], layers.length, experts);
+const wanted: readonly PackId[] = order.shared ? ['shared', ...ids] : ids;
 const events = { onProgress: () => {}, onWait: () => {} };
 const packs = await loadModel({ folder: order.folder, home: order.home, packs: wanted, events });
 const session = await createBenchSession(order, packs);

@@ -8,7 +8,7 @@ import { readBandwidth } from '../../../native/read-probe.ts';
 import { placeExperts } from '../../../workers/cluster/place-experts.ts';
 import { inspectModel } from '../../../workers/model/inspect-model.ts';
 import type { StoredModel } from '../../../workers/model/stored-model.ts';
-import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
+import { filesOf, type OpenedPacks } from '../../../workers/pack/open-packs.ts';
 import { type Calibration, calibrate, type ReadRates } from '../../../workers/plan/calibrate.ts';
 import type { PlannedNode } from '../../../workers/plan/machine.ts';
 import { type ClusterInput, planCluster, type Topology } from '../../../workers/plan/plan-cluster.ts';
@@ -151,8 +151,8 @@ async function measureRound(options: BenchPlanOptions, measured: Measured, rates
   }
 }
 
-function probe(options: BenchPlanOptions, { shared, experts }: OpenedPacks, rates: Rates): void {
-  const files = [...(shared === null ? [] : [shared.file]), ...[...experts.values()].map(({ file }) => file)];
+function probe(options: BenchPlanOptions, packs: OpenedPacks, rates: Rates): void {
+  const files = filesOf(packs);
   rates.node.push(readBandwidth(files, threadsOf(options)));
   rates.host.push(readBandwidth(files, availableParallelism()));
 }

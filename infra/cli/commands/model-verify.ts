@@ -17,8 +17,8 @@ export async function verifyCommand(folder: string, options: VerifyOptions): Pro
     end();
     const text =
       options.json === true
-        ? JSON.stringify({ folder: packs, packs: verified })
-        : `${packs}: ${verified.length} packs are sound`;
+        ? JSON.stringify({ folder: packs, ...verified })
+        : `${packs}: ${verified.shared ? 'the shared pack and ' : ''}${verified.experts} experts of layers are sound`;
     process.stdout.write(`${text}\n`);
   } finally {
     end();

@@ -1,4 +1,4 @@
-// A build that is killed at any point leaves whole packs only, and the next one completes the set.
+// A build that is killed at any point leaves whole files and slots only, and the next one completes them.
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import { SMALL_SIZES } from '../../unit/model/small-model.ts';
 const CHILD = join(import.meta.dirname, 'build-and-report.js');
 const LARGER = { ...SMALL_SIZES, layers: 8, ffn: 4001 };
 
-for (const moment of ['Building shared.pack', 'Building expert-001.pack']) {
+for (const moment of ['Building shared.pack', 'Building layer-001-0.slab']) {
   test(`a process killed while ${moment}`, { timeout: 60_000 }, async (t) => {
     const home = await temporaryFolder(t);
     const folder = await syntheticModel(home, 'model', { sizes: LARGER });
@@ -27,19 +27,22 @@ for (const moment of ['Building shared.pack', 'Building expert-001.pack']) {
     const [built] = (await readdir(join(home, 'packs'))).filter((name) => !name.endsWith('.json'));
     assert.ok(built !== undefined);
     const packs = await verifyPacks(join(home, 'packs', built), () => undefined);
-    assert.ok(packs.length < 4, `${packs.length} packs were there before the kill`);
+    assert.ok(packs.experts < 24, `${packs.experts} experts were there before the kill`);
 
     const waits: string[] = [];
     const events = { onProgress: () => undefined, onWait: () => waits.push('waited') };
     (await loadModel({ folder, home, packs: 'all', events })).close();
     assert.deepEqual(waits, [], 'the lock of the dead process is no reason to wait');
-    assert.deepEqual(await verifyPacks(join(home, 'packs', built), () => undefined), ['shared', 0, 1, 2]);
+    assert.deepEqual(await verifyPacks(join(home, 'packs', built), () => undefined), {
+      shared: true,
+      experts: 24,
+    });
+    const slabs = Array.from({ length: 8 }, (_, layer) => `layer-00${layer}-0.slab`);
     assert.deepEqual((await readdir(join(home, 'packs', built))).sort(), [
       'build.lock',
-      'expert-000.pack',
-      'expert-001.pack',
-      'expert-002.pack',
+      ...slabs,
       'shared.pack',
+      'slabs.json',
     ]);
   });
 }

@@ -1,12 +1,14 @@
 // From folders on disk to packs and sessions: what is built, when, and what happens to files that are damaged or foreign.
 import assert from 'node:assert/strict';
-import { cp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { createModelSession, loadModel } from '../../../workers/model/load-model.ts';
 import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
+import { removeOldPacks } from '../../../workers/pack/pack-folder.ts';
 import type { PackId } from '../../../workers/pack/pack-format.ts';
 import { readPackHeader } from '../../../workers/pack/read-pack-header.ts';
+import { readSlabTable } from '../../../workers/pack/slab-table.ts';
 import { verifyPacks } from '../../../workers/pack/verify-packs.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
@@ -58,7 +60,8 @@ async function logitsOf(packs: OpenedPacks): Promise<Float32Array> {
   }
 }
 
-const ALL = ['shared.pack', 'expert-000.pack', 'expert-001.pack', 'expert-002.pack'];
+/** Of the small model: two layers of three experts, ids 0 to 5. */
+const ALL = ['shared.pack', 'layer-000-0.slab', 'layer-001-0.slab'];
 
 test('packs are built once; afterwards the same logits come from them', async (t) => {
   const home = await temporaryFolder(t);
@@ -84,8 +87,15 @@ test('packs are enough: the checkpoint may be gone, and they may lie anywhere', 
 test('only the packs asked for are built, the others when they are wanted', async (t) => {
   const home = await temporaryFolder(t);
   const folder = await syntheticModel(home, 'model');
-  assert.deepEqual((await load(folder, home, [1])).built, ['expert-001.pack']);
-  assert.deepEqual((await load(folder, home)).built, ['shared.pack', 'expert-000.pack', 'expert-002.pack']);
+  assert.deepEqual((await load(folder, home, [1])).built, ['layer-000-0.slab']);
+  const rest = ['shared.pack', 'layer-000-1.slab', 'layer-001-0.slab'];
+  const both = await load(folder, home);
+  assert.deepEqual(both.built, rest);
+  // What is not held is not stored: the first slab has one slot, the second the other two of its layer.
+  const sizes = await Promise.all(
+    ['layer-000-0', 'layer-000-1'].map((name) => stat(join(both.folder, `${name}.slab`))),
+  );
+  assert.equal(sizes[1]?.size, 2 * (sizes[0]?.size ?? 0));
 });
 
 test('shards give the packs that a single file gives', async (t) => {
@@ -95,13 +105,10 @@ test('shards give the packs that a single file gives', async (t) => {
   assert.ok((await readdir(folder)).filter((name) => name.endsWith('.safetensors')).length > 2);
   const sharded = await load(folder, home);
   assert.deepEqual(sharded.logits, single.logits);
-  for (const [name, pack] of [
-    ['shared.pack', 'shared'],
-    ['expert-001.pack', 1],
-  ] as const) {
-    const [a, b] = await Promise.all([single, sharded].map((one) => readPackHeader(join(one.folder, name), pack)));
-    assert.deepEqual(a?.header.sections, b?.header.sections);
-  }
+  const [a, b] = await Promise.all([single, sharded].map((one) => readPackHeader(join(one.folder, 'shared.pack'))));
+  assert.deepEqual(a?.header.sections, b?.header.sections);
+  const [slabs, others] = await Promise.all([single, sharded].map((one) => readSlabTable(one.folder)));
+  assert.deepEqual(slabs?.slabs, others?.slabs);
 });
 
 test('weights that begin at an odd byte of their file give the same logits', async (t) => {
@@ -128,18 +135,18 @@ test('a checkpoint whose weights changed gets packs of its own', async (t) => {
   assert.notDeepEqual(second.logits, first.logits);
 });
 
-test('a pack that is damaged, cut short or empty is built again', async (t) => {
+test('a pack that is damaged, and slabs that are cut short or empty are built again', async (t) => {
   const home = await temporaryFolder(t);
   const folder = await syntheticModel(home, 'model');
   const first = await load(folder, home);
   const path = (name: string): string => join(first.folder, name);
-  await truncate(path('expert-000.pack'), (await stat(path('expert-000.pack'))).size - 1);
-  await writeFile(path('expert-001.pack'), '');
+  await truncate(path('layer-000-0.slab'), (await stat(path('layer-000-0.slab'))).size - 1);
+  await writeFile(path('layer-001-0.slab'), '');
   const header = await readFile(path('shared.pack'));
   header.write('garbage', 100);
   await writeFile(path('shared.pack'), header);
   const second = await load(folder, home);
-  assert.deepEqual(second.built, ['shared.pack', 'expert-000.pack', 'expert-001.pack']);
+  assert.deepEqual(second.built, ALL);
   assert.deepEqual(second.logits, first.logits);
 });
 
@@ -147,9 +154,11 @@ test('what a build left behind when it was interrupted is removed by the next', 
   const home = await temporaryFolder(t);
   const folder = await syntheticModel(home, 'model');
   const first = await load(folder, home, [0]);
-  await writeFile(join(first.folder, 'expert-002.pack.0a.tmp'), 'half');
+  await writeFile(join(first.folder, 'shared.pack.0a.tmp'), 'half');
+  await writeFile(join(first.folder, 'layer-001-4.slab'), 'half');
   await load(folder, home);
-  assert.deepEqual((await readdir(first.folder)).sort(), ['build.lock', ...ALL].sort());
+  const slabs = ['layer-000-0.slab', 'layer-000-1.slab', 'layer-001-0.slab', 'slabs.json'];
+  assert.deepEqual((await readdir(first.folder)).sort(), ['build.lock', 'shared.pack', ...slabs].sort());
 });
 
 test('two that start at once build each pack once', async (t) => {
@@ -160,58 +169,70 @@ test('two that start at once build each pack once', async (t) => {
   assert.deepEqual(a.logits, b.logits);
 });
 
-test('a missing or damaged pack without its checkpoint is an error that names the file', async (t) => {
+test('what is missing or damaged without its checkpoint is an error that names the file', async (t) => {
   const home = await temporaryFolder(t);
   const { folder } = await load(await syntheticModel(home, 'model'), home);
-  const path = join(folder, 'expert-001.pack');
+  const table = join(folder, 'slabs.json');
+  await truncate(join(folder, 'layer-001-0.slab'), 1000);
+  await assert.rejects(load(folder, home), {
+    code: 'bad_pack',
+    message: `${table} names no whole slot with expert 0 of layer 1`,
+  });
+  await truncate(table, 1000);
+  await assert.rejects(load(folder, home), { code: 'bad_pack', message: `${table} is damaged or of another version` });
+  await rm(table);
+  const path = join(folder, 'shared.pack');
   await truncate(path, 1000);
   await assert.rejects(load(folder, home), {
     code: 'bad_pack',
     message: `${path} has a damaged header: its checksum does not match`,
   });
-  await rm(path);
-  await assert.rejects(load(folder, home), { code: 'bad_pack', message: `${path} is missing or cannot be opened` });
 });
 
 test('packs of two checkpoints in one folder are refused', async (t) => {
   const home = await temporaryFolder(t);
   const a = await load(await syntheticModel(home, 'a'), home);
   const b = await load(await syntheticModel(home, 'b', { seed: 2 }), home);
-  await cp(join(b.folder, 'expert-001.pack'), join(a.folder, 'expert-001.pack'));
+  await cp(join(b.folder, 'slabs.json'), join(a.folder, 'slabs.json'));
   await assert.rejects(load(a.folder, home), {
     code: 'bad_pack',
-    message: `${join(a.folder, 'expert-001.pack')} was made from another checkpoint than ${join(a.folder, 'shared.pack')}`,
-  });
-});
-
-test('a pack under the name of another is refused', async (t) => {
-  const home = await temporaryFolder(t);
-  const { folder } = await load(await syntheticModel(home, 'model'), home);
-  await cp(join(folder, 'expert-001.pack'), join(folder, 'expert-002.pack'));
-  await assert.rejects(load(folder, home), {
-    code: 'bad_pack',
-    message: `${join(folder, 'expert-002.pack')} is pack 1, expected 2`,
+    message: `${join(a.folder, 'slabs.json')} was made from another checkpoint than ${join(a.folder, 'shared.pack')}`,
   });
 });
 
 test('verification reads every byte and names the damaged section', async (t) => {
   const home = await temporaryFolder(t);
   const { folder } = await load(await syntheticModel(home, 'model'), home);
-  assert.deepEqual(await verifyPacks(folder, () => undefined), ['shared', 0, 1, 2]);
-  const path = join(folder, 'expert-001.pack');
-  const { header, dataStart } = await readPackHeader(path, 1);
-  const down = header.sections.find(({ role, layer }) => role === 'down' && layer === 1);
-  assert.ok(down !== undefined);
-  const bytes = await readFile(path);
-  const last = dataStart + down.offset + down.bytes - 1;
-  bytes[last] = (bytes[last] ?? 0) ^ 1;
-  await writeFile(path, bytes);
-  await assert.rejects(
-    verifyPacks(folder, () => undefined),
-    {
-      code: 'bad_pack',
-      message: `${path} is damaged: the checksum of down of layer 1 does not match; delete the file to have it rebuilt`,
-    },
+  assert.deepEqual(await verifyPacks(folder, () => undefined), { shared: true, experts: 6 });
+  for (const [name, part] of [
+    ['layer-001-0.slab', 'expert 2 of layer 1'],
+    ['shared.pack', 'lmHead'],
+  ] as const) {
+    const path = join(folder, name);
+    const bytes = await readFile(path);
+    const weight = bytes.findLastIndex((byte) => byte !== 0);
+    bytes[weight] = (bytes[weight] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+    await assert.rejects(
+      verifyPacks(folder, () => undefined),
+      (thrown: Error) =>
+        thrown.message.startsWith(`${path} is damaged: the checksum of ${part} does not match; delete the file`),
+    );
+  }
+});
+
+test('packs of older versions are deleted, and nothing else', async (t) => {
+  const home = await temporaryFolder(t);
+  const { folder } = await load(await syntheticModel(home, 'model'), home);
+  const hash = 'ab'.repeat(16);
+  const old = [`${hash}-v2`, `${hash}-layout1-bf16`].map((name) => join(home, 'packs', name));
+  const other = [`${hash}-v999`, 'notes'].map((name) => join(home, 'packs', name));
+  for (const path of [...old, ...other]) await mkdir(path);
+  await writeFile(join(old[0] ?? '', 'expert-000.pack'), 'weights');
+  assert.deepEqual([...(await removeOldPacks(home))].sort(), old.toSorted());
+  assert.deepEqual(
+    (await readdir(join(home, 'packs'))).sort(),
+    [...other.map((path) => basename(path)), basename(folder), 'source-hashes.json'].sort(),
   );
 });
 

@@ -106,9 +106,9 @@ for (const dtype of ['bf16', 'f16', 'f32'] as const) {
     assert.deepEqual(widenFloats(file.read(offsetOf(shared, 'mlpNorm', 1), 64 * 4), 'f32'), norm);
   });
 
-  test(`expert pack of a ${dtype} model: w1 and v1 take turns, w2 is turned round`, async (t) => {
+  test(`expert of a layer of a ${dtype} model: w1 and v1 take turns, w2 is turned round`, async (t) => {
     const { packs, tensor, section } = await fixture(t, dtype);
-    const expert = packs.experts.get(2);
+    const expert = packs.experts.get(3 + 2);
     assert.ok(expert !== undefined);
     const mlp = 'transformer.blocks.1.ffn.experts.mlp';
     const firstRow = 2 * 37;

@@ -19,7 +19,6 @@ const HEADER: PackHeader = {
   layoutVersion: PACK_LAYOUT_VERSION,
   activations: 'bf16',
   formats: { '*': 'bf16', router: 'f32' },
-  pack: 3,
   sourceHash: 'ab'.repeat(32),
   config: '{"model_type": "dbrx"}',
   dataBytes: 32_768,
@@ -60,7 +59,7 @@ test('refuses what is no pack, another version, and a damaged header', () => {
   );
   assert.equal(
     refusal((bytes) => bytes.writeUInt32LE(9, 8)),
-    'p.pack has header version 9, expected 2',
+    'p.pack has header version 9, expected 3',
   );
   assert.equal(
     refusal((bytes) => bytes.writeUInt32LE(0xffffffff, 12)),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { refuseFullDisk } from '../../../workers/pack/build-packs.ts';
+import { refuseFullDisk } from '../../../workers/pack/refuse-full-disk.ts';
 
 test('packs that do not fit on the disk are refused with both numbers before any is written', () => {
   refuseFullDisk('/home/packs', 1000, 1000);
