@@ -238,10 +238,10 @@ test('packs of older versions are deleted, and nothing else', async (t) => {
 
 test('what is neither a checkpoint nor a folder of packs is refused', async (t) => {
   const home = await temporaryFolder(t);
-  await writeFile(join(home, 'model.gguf'), '');
+  await writeFile(join(home, 'model.safetensors'), '');
   for (const [name, message] of [
     ['nothing', `${join(home, 'nothing', 'config.json')} does not exist; name a model folder, which has one`],
-    ['model.gguf', `${join(home, 'model.gguf')} is a file; name the folder of the model`],
+    ['model.safetensors', `${join(home, 'model.safetensors')} is a file; name the folder of the model`],
   ] as const) {
     await assert.rejects(load(join(home, name), home), { code: 'bad_config', message });
   }
