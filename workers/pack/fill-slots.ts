@@ -51,7 +51,7 @@ export interface FillRequest {
   readonly onProgress: OnProgress;
 }
 
-/** After so many bytes the table is written, so that what an interruption costs is bounded. */
+/** The table is written after this many bytes, which bounds what an interruption costs. */
 const COMMIT_BYTES = 256 * 1024 * 1024;
 
 /** Throws DomainError: `unavailable` when the disk is too small, what the source throws, `bad_pack` when a file cannot be written. */

@@ -1,4 +1,4 @@
-// Slots are filled in an order that makes it safe to stop at any point, and overwritten only where nobody uses them.
+// Slots are filled in an order that makes it safe to stop at any point, and overwritten only where no other process uses them.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
@@ -26,7 +26,7 @@ function bytesOf(id: number): Buffer {
   return Buffer.alloc(slotLayout(SMALL_MODEL, id).dataBytes, id + 1);
 }
 
-/** Fills with bytes that tell the expert; fails after so many experts, in the middle of the next. */
+/** Fills with bytes that tell the expert; fails after this many experts, in the middle of the next. */
 async function fill(folder: string, ids: readonly number[], eviction: Eviction | null, failAfter = Infinity) {
   let written = 0;
   const source = {
