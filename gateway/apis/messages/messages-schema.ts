@@ -27,6 +27,8 @@ const userMessage = z.strictObject({
   content: z.union([text, z.array(z.discriminatedUnion('type', [textBlock, toolResult]))]),
 });
 
+const systemMessage = z.strictObject({ role: z.literal('system'), content: z.union([text, z.array(textBlock)]) });
+
 const assistantMessage = z.strictObject({
   role: z.literal('assistant'),
   content: z.union([text, z.array(z.discriminatedUnion('type', [textBlock, toolUse, thinking, redacted]))]),
@@ -64,9 +66,9 @@ const formatSchema = z.strictObject({ type: z.literal('json_schema'), schema: js
 const promptFields = {
   model: z.string().min(1).max(256).describe('Id of a model listed by /v1/models.'),
   messages: z
-    .array(z.discriminatedUnion('role', [userMessage, assistantMessage]))
+    .array(z.discriminatedUnion('role', [userMessage, assistantMessage, systemMessage]))
     .min(1)
-    .describe('The last one is of the user. Neighbours of one role are joined.'),
+    .describe('The last one is not of the assistant. Neighbours of one role are joined.'),
   system: z.union([text, z.array(textBlock)]).optional(),
   tools: z.array(toolSchema).optional(),
   tool_choice: toolChoiceSchema.optional(),

@@ -5,13 +5,13 @@ import type { CountTokensBody, MessagesBody } from './messages-schema.ts';
 type Message = CountTokensBody['messages'][number];
 type Block = Exclude<Message['content'], string>[number];
 
-/** The fields of a chat completion. @throws DomainError `invalid_request` if the last message is not of the user. */
+/** The fields of a chat completion. @throws DomainError `invalid_request` if the last message is of the assistant. */
 export function toConversation(body: CountTokensBody & Partial<MessagesBody>): object {
   if (body.messages.at(-1)?.role === 'assistant') throw prefill();
   const format = body.output_config?.format ?? body.output_format;
   return {
     model: body.model,
-    messages: [...systemMessages(body.system), ...joinNeighbours(body.messages).flatMap(toChatMessages)],
+    messages: [...systemMessages(body), ...joinNeighbours(body.messages).flatMap(toChatMessages)],
     max_tokens: body.max_tokens,
     ...optional('stop', body.stop_sequences),
     ...optional('stream', body.stream),
@@ -34,30 +34,38 @@ function optional(name: string, value: unknown): object {
 
 function prefill(): DomainError {
   const message =
-    "Invalid 'messages': the last message must be of the role user. An answer cannot be begun by the client.";
+    "Invalid 'messages': the last message must not be of the role assistant. An answer cannot be begun by the client.";
   return new DomainError('invalid_request', message, { param: 'messages' });
 }
 
-function systemMessages(system: CountTokensBody['system']): readonly object[] {
+function systemMessages({ system }: CountTokensBody): readonly object[] {
   const content = typeof system === 'string' ? system : (system ?? []).map(({ text }) => text).join('\n\n');
   return content === '' ? [] : [{ role: 'system', content }];
 }
 
 interface Turn {
-  readonly role: Message['role'];
+  readonly role: 'user' | 'assistant';
   readonly blocks: readonly Block[];
 }
 
 /** Chat templates want roles to alternate. */
 function joinNeighbours(messages: readonly Message[]): readonly Turn[] {
   const turns: Turn[] = [];
-  for (const { role, content } of messages) {
-    const blocks: readonly Block[] = typeof content === 'string' ? [{ type: 'text', text: content }] : content;
+  for (const message of messages) {
+    const { content } = message;
+    const given: readonly Block[] = typeof content === 'string' ? [{ type: 'text', text: content }] : content;
+    const role = message.role === 'assistant' ? 'assistant' : 'user';
+    const blocks = message.role === 'system' ? given.map(asSystemText) : given;
     const last = turns.at(-1);
     if (last?.role === role) turns[turns.length - 1] = { role, blocks: [...last.blocks, ...blocks] };
     else turns.push({ role, blocks });
   }
   return turns;
+}
+
+/** Chat templates know a system message at the start only: what stands in the list is marked text of the user's turn. */
+function asSystemText(block: Block): Block {
+  return block.type === 'text' ? { type: 'text', text: `<system>\n${block.text}\n</system>` } : block;
 }
 
 function toChatMessages({ role, blocks }: Turn): readonly object[] {

@@ -5,6 +5,7 @@ import type { TokenEvent } from '../../../infra/messages/token-event.ts';
 import { publicMessage } from '../../errors/error-to-http.ts';
 import type { AnswerView } from '../../stream/answer-view.ts';
 import { type AnswerBlock, type BlockEvent, createAnswerBlocks } from '../answer-blocks.ts';
+import { clientName } from './function-tools.ts';
 import { type Item, type ItemStatus, outputItem, outputText, reasoningText } from './response-items.ts';
 import {
   failedEnding,
@@ -89,7 +90,9 @@ export class ResponseEvents {
 
   #item(block: AnswerBlock, index: number, status: ItemStatus): Item {
     const encryptedReasoning = this.#stored.request.include?.includes('reasoning.encrypted_content') === true;
-    return outputItem(block, { responseId: this.#stored.id, index, status, encryptedReasoning });
+    const { id: responseId, request } = this.#stored;
+    const named = (called: string) => clientName(request.tools ?? [], called);
+    return outputItem(block, { responseId, index, status, encryptedReasoning, clientName: named });
   }
 
   #begin(block: AnswerBlock, index: number): readonly ResponseEvent[] {
@@ -117,8 +120,8 @@ export class ResponseEvents {
     this.#output.push(item);
     const done = () => this.#number('response.output_item.done', { output_index: index, item });
     if (block.type === 'call') {
-      const { name, text } = block;
-      const fields = { item_id: item.id, output_index: index, name, arguments: text };
+      const { name } = clientName(this.#stored.request.tools ?? [], block.name);
+      const fields = { item_id: item.id, output_index: index, name, arguments: block.text };
       return [this.#number('response.function_call_arguments.done', fields), done()];
     }
     const isText = block.type === 'text';

@@ -1,5 +1,6 @@
 // Items of the Responses API: those of an answer, and those of a client in the one form that is stored. Pure.
 import type { AnswerBlock } from '../answer-blocks.ts';
+import type { FunctionName } from './function-tools.ts';
 import type { InputItem } from './responses-schema.ts';
 
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
@@ -18,6 +19,7 @@ export type Item =
       readonly id: string;
       readonly status: ItemStatus;
       readonly call_id: string;
+      readonly namespace?: string | undefined;
       readonly name: string;
       readonly arguments: string;
     }
@@ -61,6 +63,8 @@ export interface ItemOptions {
   readonly status: ItemStatus;
   /** The client sends reasoning back as an opaque text, since nothing is stored. */
   readonly encryptedReasoning: boolean;
+  /** The client's name of a function. */
+  readonly clientName: (called: string) => FunctionName;
 }
 
 /** The item of a block. */
@@ -72,7 +76,9 @@ export function outputItem(block: AnswerBlock, options: ItemOptions): Item {
     return { type: 'message', id, status, role: 'assistant', content };
   }
   if (block.type === 'call') {
-    return { type: 'function_call', id, status, call_id: block.id, name: block.name, arguments: block.text };
+    const { namespace, name } = options.clientName(block.name);
+    const named = { ...(namespace !== undefined && { namespace }), name };
+    return { type: 'function_call', id, status, call_id: block.id, ...named, arguments: block.text };
   }
   const content = block.text === '' ? [] : [reasoningText(block.text)];
   const opaque = options.encryptedReasoning && block.text !== '';
@@ -101,7 +107,7 @@ export function storedItem(item: Exclude<InputItem, ItemReference>, id: string):
   const head = { id: item.id ?? id, status: item.status ?? 'completed' } as const;
   switch (item.type) {
     case 'function_call':
-      return { type: item.type, ...head, call_id: item.call_id, name: item.name, arguments: item.arguments };
+      return { ...item, ...head };
     case 'function_call_output':
       return { type: item.type, ...head, call_id: item.call_id, output: joined(item.output, '\n') };
     case 'reasoning':

@@ -21,6 +21,7 @@ const functionCall = z.object({
   type: z.literal('function_call'),
   ...head,
   call_id: z.string(),
+  namespace: z.string().optional(),
   name: z.string(),
   arguments: z.string().describe('JSON, a part of it if the answer was cut.'),
 });

@@ -39,8 +39,6 @@ export const UNSERVED_RESPONSES_FIELDS: readonly UnservedField<Level>[] = [
     ['tool'],
     'type',
     [
-      'web_search',
-      'web_search_preview',
       'file_search',
       'code_interpreter',
       'computer',
@@ -51,7 +49,6 @@ export const UNSERVED_RESPONSES_FIELDS: readonly UnservedField<Level>[] = [
       'shell',
       'apply_patch',
       'custom',
-      'namespace',
       'tool_search',
     ],
     'the gateway calls no tools itself, and calls are JSON',

@@ -21,6 +21,7 @@ const functionCall = z.strictObject({
   type: z.literal('function_call'),
   id: id.optional(),
   call_id: id,
+  namespace: id.optional(),
   name: id,
   arguments: text,
   status,
@@ -47,13 +48,26 @@ const itemReference = z.strictObject({ type: z.literal('item_reference').optiona
 
 const inputItem = z.union([message, functionCall, functionCallOutput, reasoning, itemReference]);
 
-const toolSchema = z.strictObject({
+const functionTool = z.strictObject({
   type: z.literal('function'),
   name: id,
   description: text.optional(),
   parameters: jsonObject.optional(),
   strict: z.boolean().optional(),
 });
+
+const toolSchema = z.discriminatedUnion('type', [
+  functionTool,
+  z.strictObject({
+    type: z.literal('namespace'),
+    name: id,
+    description: text.optional(),
+    tools: z.array(functionTool),
+  }),
+  z
+    .looseObject({ type: z.enum(['web_search', 'web_search_preview']) })
+    .describe('Taken: the model answers without a search, which it always may.'),
+]);
 
 const namedTool = z.strictObject({ type: z.literal('function'), name: id });
 

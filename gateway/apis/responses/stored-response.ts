@@ -81,7 +81,8 @@ export function responseObject(stored: StoredResponse, status: 'queued' | 'in_pr
   };
 }
 
-function shownTool(tool: NonNullable<ResponsesBody['tools']>[number]) {
+function shownTool(tool: NonNullable<ResponsesBody['tools']>[number]): object {
+  if (tool.type !== 'function') return tool;
   const { description = null, parameters = null, strict = null } = tool;
   return { type: tool.type, name: tool.name, description, parameters, strict };
 }

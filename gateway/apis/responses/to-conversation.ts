@@ -1,4 +1,5 @@
 // A body and the items before it -> the body of a chat completion, and back from its field names. Pure.
+import { type FunctionTool, functionTools, modelName } from './function-tools.ts';
 import type { Item } from './response-items.ts';
 import type { ResponsesBody } from './responses-schema.ts';
 
@@ -13,9 +14,9 @@ export function toConversation(body: ResponsesBody, items: readonly Item[]): obj
     ...optional('temperature', body.temperature),
     ...optional('top_p', body.top_p),
     ...optional('user', body.user),
-    ...optional('tools', body.tools?.map(toTool)),
+    ...optional('tools', body.tools && functionTools(body.tools).map(toTool)),
     ...optional('tool_choice', toolChoice(body.tool_choice)),
-    ...optional('parallel_tool_calls', body.tools === undefined ? undefined : body.parallel_tool_calls),
+    ...optional('parallel_tool_calls', body.tools?.length ? body.parallel_tool_calls : undefined),
     ...optional('response_format', responseFormat(body.text?.format)),
     ...optional('reasoning_effort', body.reasoning?.effort),
   };
@@ -67,8 +68,8 @@ function textOf({ content }: Extract<Item, { type: 'message' }>): string {
   return content.map(({ text }) => text).join('');
 }
 
-function toCall({ call_id: id, name, arguments: text }: Extract<Item, { type: 'function_call' }>): object {
-  return { id, type: 'function', function: { name, arguments: text } };
+function toCall(item: Extract<Item, { type: 'function_call' }>): object {
+  return { id: item.call_id, type: 'function', function: { name: modelName(item), arguments: item.arguments } };
 }
 
 function toOtherMessage(item: Extract<Item, { type: 'message' | 'function_call_output' }>): object {
@@ -76,7 +77,7 @@ function toOtherMessage(item: Extract<Item, { type: 'message' | 'function_call_o
   return { role: 'tool', tool_call_id: item.call_id, content: item.output };
 }
 
-function toTool(tool: NonNullable<ResponsesBody['tools']>[number]): object {
+function toTool(tool: FunctionTool): object {
   const { name, description, parameters, strict } = tool;
   const options = { ...optional('description', description), ...optional('parameters', parameters) };
   return { type: 'function', function: { name, ...options, ...optional('strict', strict) } };

@@ -18,11 +18,13 @@ const PIECES = [
 const ARGUMENTS = { city: 'Oslo' };
 
 /** A gateway whose model thinks and calls, and the conversations that it was given. */
-async function open() {
+async function open(tool = 'get_weather') {
   const seen: Conversation[] = [];
   const gateway = await createScriptedGateway({
     script: () => [
-      ...PIECES.map((piece, at) => tokens(piece, at === PIECES.length - 1 ? { finish: 'stop' } : {})),
+      ...PIECES.map((piece, at) =>
+        tokens(piece.replace('get_weather', tool), at === PIECES.length - 1 ? { finish: 'stop' } : {}),
+      ),
       finished(),
     ],
     model: {
@@ -106,6 +108,27 @@ test('responses', async () => {
     events.flatMap(({ event, data }) => (event === `response.${type}.delta` ? [data['delta']] : [])).join('');
   assert.deepEqual(JSON.parse(joined('function_call_arguments')), ARGUMENTS);
   assert.deepEqual([joined('reasoning_text'), joined('output_text')], ['The user asks.', 'Let me see.']);
+});
+
+test('responses: a function of a namespace has both names, and a search is left out', async () => {
+  const { post, seen } = await open('weather__get_weather');
+  const inner = { type: 'function', name: 'get_weather', parameters: SCHEMA };
+  const tools = [
+    { type: 'namespace', name: 'weather', tools: [inner] },
+    { type: 'web_search', external_web_access: false },
+  ];
+  const asked = { role: 'user', content: 'Weather?' };
+  const { output } = JSON.parse(await post('/v1/responses', { input: [asked], tools }));
+  const call = output[2];
+  assert.deepEqual([call.namespace, call.name], ['weather', 'get_weather']);
+  const result = { type: 'function_call_output', call_id: call.call_id, output: 'Rain' };
+  await post('/v1/responses', { input: [asked, ...output, result], tools });
+  const [, answer] = seen[1]?.messages ?? [];
+  assert.ok(answer?.role === 'assistant');
+  assert.deepEqual(
+    [answer.toolCalls?.[0]?.name, seen[1]?.tools.map(({ name }) => name)],
+    ['weather__get_weather', ['weather__get_weather']],
+  );
 });
 
 test('ollama', async () => {

@@ -80,6 +80,14 @@ test('joins neighbours of one role behind the system text, and takes hints', asy
   assert.equal(prompt, ['Be brief.', 'a\n\nb', 'c', 'd'].join('\n'));
 });
 
+test('a system message in the list is marked text of the turn of the user', async () => {
+  const gateway = await createScriptedGateway();
+  const messages = [...ASK.messages, { role: 'system', content: [{ type: 'text', text: 'Now.' }] }];
+  await gateway.post(MESSAGES, { ...ASK, messages });
+  const prompt = Buffer.from(gateway.worker.requests[0]?.prompts[0] ?? []).toString();
+  assert.equal(prompt, 'Hi\n\n<system>\nNow.\n</system>');
+});
+
 test('counts the tokens of a conversation without queueing it', async () => {
   const gateway = await createScriptedGateway();
   const { max_tokens: _, metadata: __, ...conversation } = SYSTEM_AND_BLOCKS;
@@ -146,14 +154,13 @@ const REFUSED: readonly [string, unknown, RegExp][] = [
   [
     'an answer that the client begins',
     { ...ASK, messages: [...ASK.messages, { role: 'assistant', content: '{' }] },
-    /role user/,
+    /role assistant/,
   ],
   ['no max_tokens', { ...ASK, max_tokens: undefined }, /max_tokens/],
   ['a temperature beyond 1', { ...ASK, temperature: 1.5 }, /temperature/],
   ['a field that does not exist', { ...ASK, max_completion_tokens: 5 }, /max_completion_tokens/],
   ['a tool of the provider', { ...ASK, tools: [{ type: 'web_search_20250305', name: 'web_search' }] }, /tools\[0\]/],
   ['servers of tools', { ...ASK, mcp_servers: [{ type: 'url', url: 'https://a.example' }] }, /mcp_servers/],
-  ['a system message in the list', { ...ASK, messages: [{ role: 'system', content: 'x' }] }, /messages\[0\]/],
   ['no messages', { ...ASK, messages: [] }, /messages/],
   ['a list', [], /JSON object/],
   ['a prompt beyond the context', user({ type: 'text', text: 'x'.repeat(100) }), /maximum context length/],

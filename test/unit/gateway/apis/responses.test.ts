@@ -188,7 +188,7 @@ const REFUSED: readonly [string, object, string][] = [
     'input[0].content[0].type',
   ],
   ['an item of another kind', { input: [{ type: 'computer_call', id: 'x' }] }, 'input[0].type'],
-  ['a tool of the provider', { tools: [{ type: 'web_search' }] }, 'tools[0].type'],
+  ['a tool of the provider', { tools: [{ type: 'computer' }] }, 'tools[0].type'],
   ['a conversation', { conversation: 'conv_1' }, 'conversation'],
   ['a stored prompt', { prompt: { id: 'pmpt_1' } }, 'prompt'],
   ['a response that does not exist', { previous_response_id: 'resp_1' }, 'previous_response_id'],
