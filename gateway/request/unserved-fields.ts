@@ -60,6 +60,9 @@ export const UNSERVED_FIELDS: readonly UnservedField[] = [
   hint(CHAT, 'prediction', 'a guess at the answer that saves time; the answer is the same'),
   hint(['stream_options'], 'include_obfuscation', 'padding against observers of the network; no part of the answer'),
   hint(MESSAGE, 'annotations', 'citations of an earlier answer; no chat template shows them to the model'),
+  hint(MESSAGE, 'parsed', "what a client's helper made of the content, sent back beside it"),
+  hint(['called_function'], 'parsed_arguments', "what a client's helper made of the arguments, sent back beside them"),
+  hint(['call'], 'index', 'the place of a call in its message, left over from a stream'),
   hint(PART, 'prompt_cache_breakpoint', 'where a cached prefix ends; changes time, not text'),
 
   refused(CHAT, 'modalities', [['text']], 'text is the only modality served'),

@@ -1,6 +1,7 @@
 // ai with @ai-sdk/openai-compatible.
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import { APICallError, generateText, type ModelMessage, streamText } from 'ai';
+import { APICallError, generateText, type ModelMessage, stepCountIs, streamText, tool } from 'ai';
+import { z } from 'zod';
 import type { RequestFields } from './cases.ts';
 import type { ChatClient, ClientKind, Target } from './check-client.ts';
 
@@ -22,6 +23,16 @@ function connect({ model, ...options }: Target): ChatClient {
 
   return {
     answer: (question, fields) => followUp([user(question)], fields),
+    async useTool(question, getWeather, streamed) {
+      const weather = tool({ inputSchema: z.object({ city: z.string() }), execute: ({ city }) => getWeather(city) });
+      const options = {
+        ...settings({ temperature: 0 }),
+        messages: [user(question)],
+        tools: { get_weather: weather },
+        stopWhen: stepCountIs(3),
+      };
+      return streamed ? await streamText(options).text : (await generateText(options)).text;
+    },
     async *stream(question, fields, signal) {
       const messages = [user(question)];
       yield* streamText({ ...settings(fields), messages, abortSignal: signal }).textStream;

@@ -31,6 +31,8 @@ interface Cases {
   readonly endless: RequestFields;
   /** Two such answers nearly fill the context. */
   readonly longAnswerTokens: number;
+  /** A question for which `get_weather(city)` has to be called, and what the model makes of its result. */
+  readonly tool: { readonly question: string; readonly city: string; readonly result: string; readonly answer: string };
   /** A character of four tokens, one a byte, and fields that make an answer full of its bytes. */
   readonly emoji: { readonly text: string; readonly fields: RequestFields };
 }

@@ -22,7 +22,12 @@ export interface ChatClient {
   converse(first: string, second: string, fields: RequestFields): Promise<readonly [string, string]>;
   /** The same, the first answer streamed. */
   converseStreamed(first: string, second: string, fields: RequestFields): Promise<readonly [string, string]>;
+  /** Answers by means of `get_weather`, in the client's own loop of calls and results. */
+  useTool(question: string, getWeather: GetWeather, streamed: boolean): Promise<string>;
 }
+
+/** The result for a city, as text. */
+export type GetWeather = (city: string) => string;
 
 export interface ClientKind {
   readonly name: string;
@@ -65,6 +70,18 @@ export function checkClient({ connect, isRefusal }: ClientKind, targets: () => C
     const pieces = await piecesOf(client(), emoji.fields);
     assert.equal(pieces.join(''), whole);
   });
+
+  for (const streamed of [false, true]) {
+    test(`tools in a loop${streamed ? ', streamed' : ''}`, async () => {
+      const cities: string[] = [];
+      const getWeather = (city: string) => {
+        cities.push(city);
+        return CASES.tool.result;
+      };
+      assert.equal(await client().useTool(CASES.tool.question, getWeather, streamed), CASES.tool.answer);
+      assert.deepEqual(cities, [CASES.tool.city]);
+    });
+  }
 
   test('leave', async () => {
     const leaving = new AbortController();

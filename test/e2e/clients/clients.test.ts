@@ -11,27 +11,28 @@ import { openaiClient } from './openai-client.ts';
 import { checkPythonClient, missingEnvironment, type PythonClient } from './python-client.ts';
 
 const STREAMED = 'streamed message as history';
+const TOOLS = 'tools in a loop';
 
 const PYTHON_CLIENTS: readonly PythonClient[] = [
   {
     name: 'openai',
     script: 'openai_client.py',
     environment: 'clients',
-    extra: [STREAMED, 'stop strings', 'choices', 'log-probabilities', 'completions and models'],
+    extra: [STREAMED, 'stop strings', 'choices', 'log-probabilities', 'completions and models', TOOLS],
   },
   {
     name: 'langchain-openai',
     script: 'langchain_openai_client.py',
     environment: 'clients',
-    extra: [STREAMED, 'list of prompts'],
+    extra: [STREAMED, 'list of prompts', TOOLS],
   },
   { name: 'litellm', script: 'litellm_client.py', environment: 'clients', extra: [STREAMED] },
-  { name: 'pydantic-ai', script: 'pydantic_ai_client.py', environment: 'clients', extra: [STREAMED] },
+  { name: 'pydantic-ai', script: 'pydantic_ai_client.py', environment: 'clients', extra: [STREAMED, TOOLS] },
   {
     name: 'autogen',
     script: 'autogen_client.py',
     environment: 'clients',
-    extra: ['agent of several turns', 'agent that streams'],
+    extra: ['agent of several turns', 'agent that streams', 'agent with tools'],
   },
   {
     name: 'llama-index',

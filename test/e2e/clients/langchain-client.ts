@@ -1,7 +1,9 @@
 // @langchain/openai: ChatOpenAI.
 import { ContextOverflowError } from '@langchain/core/errors';
 import { type AIMessageChunk, type BaseMessage, HumanMessage } from '@langchain/core/messages';
+import { tool } from '@langchain/core/tools';
 import { ChatOpenAI } from '@langchain/openai';
+import { z } from 'zod';
 import type { RequestFields } from './cases.ts';
 import type { ChatClient, ClientKind, Target } from './check-client.ts';
 import { isRefusal } from './openai-client.ts';
@@ -31,6 +33,18 @@ function connect({ model, baseURL, apiKey }: Target): ChatClient {
   }
 
   return {
+    async useTool(question, getWeather, streamed) {
+      const schema = z.object({ city: z.string() });
+      const weather = tool(({ city }) => getWeather(city), { name: 'get_weather', schema });
+      const model = chat({ temperature: 0 }).bindTools([weather], { strict: true });
+      const messages: BaseMessage[] = [new HumanMessage(question)];
+      for (;;) {
+        const answer = streamed ? await wholeOf(await model.stream(messages)) : await model.invoke(messages);
+        messages.push(answer);
+        if ((answer.tool_calls ?? []).length === 0) return answer.text;
+        for (const call of answer.tool_calls ?? []) messages.push(await weather.invoke(call));
+      }
+    },
     answer: async (question, fields) => (await chat(fields).invoke(question)).text,
     async *stream(question, fields, signal) {
       for await (const chunk of await chat(fields).stream(question, { signal })) yield chunk.text;

@@ -1,5 +1,7 @@
 // openai, the official Node client.
 import OpenAI from 'openai';
+import { zodFunction } from 'openai/helpers/zod';
+import { z } from 'zod';
 import type { RequestFields } from './cases.ts';
 import type { ChatClient, ClientKind, Target } from './check-client.ts';
 
@@ -50,6 +52,13 @@ function connect({ model, ...options }: Target): ChatClient {
     async *stream(question, fields, signal) {
       const body = { ...bodyOf(fields), model, messages: [user(question)], stream: true as const };
       for await (const { choices } of await completions.create(body, { signal })) yield choices[0]?.delta.content ?? '';
+    },
+    async useTool(question, getWeather, streamed) {
+      const run = (args: object) => getWeather(String(Reflect.get(args, 'city')));
+      const weather = zodFunction({ name: 'get_weather', parameters: z.object({ city: z.string() }), function: run });
+      const body = { model, temperature: 0, messages: [user(question)], tools: [weather] };
+      const runner = streamed ? completions.runTools({ ...body, stream: true }) : completions.runTools(body);
+      return (await runner.finalContent()) ?? '';
     },
     converse: (first, second, fields) => converse(first, second, fields, complete),
     converseStreamed: (first, second, fields) =>

@@ -6,11 +6,11 @@ import openai
 from autogen_agentchat.agents import AssistantAgent
 from autogen_core.models import AssistantMessage, UserMessage
 from autogen_ext.models.openai import OpenAIChatCompletionClient
-from checks import API_KEY, BASE_URL, CASES, LOOP, MODEL, Client, equal, read_async, report
+from checks import API_KEY, BASE_URL, CASES, LOOP, MODEL, TOOL, Client, equal, get_weather, read_async, report
 
 ABILITIES = {
     "vision": False,
-    "function_calling": False,
+    "function_calling": True,
     "json_output": False,
     "structured_output": False,
     "family": "unknown",
@@ -62,6 +62,7 @@ class AutoGen(Client):
         return {
             "agent of several turns": lambda: LOOP.run_until_complete(self.agent(streamed=False)),
             "agent that streams": lambda: LOOP.run_until_complete(self.agent(streamed=True)),
+            "agent with tools": lambda: LOOP.run_until_complete(self.tools()),
         }
 
     async def agent(self, streamed):
@@ -69,6 +70,11 @@ class AutoGen(Client):
         agent = AssistantAgent("guide", client, system_message=None, model_client_stream=streamed)
         equal((await agent.run(task=CASES["question"])).messages[-1].content, CASES["answer"])
         equal((await agent.run(task=CASES["followUp"])).messages[-1].content, CASES["followUpAnswer"])
+
+    async def tools(self):
+        client = connect(temperature=0)
+        agent = AssistantAgent("guide", client, tools=[get_weather], system_message=None, max_tool_iterations=3)
+        equal((await agent.run(task=TOOL["question"])).messages[-1].content, TOOL["answer"])
 
 
 report(AutoGen())

@@ -18,7 +18,14 @@ CASES = json.loads(pathlib.Path(__file__).parent.with_name("cases.json").read_te
 QUESTION, ANSWER = CASES["question"], CASES["answer"]
 FOLLOW_UP, FOLLOW_UP_ANSWER = CASES["followUp"], CASES["followUpAnswer"]
 SAMPLING = CASES["sampling"]
+TOOL = CASES["tool"]
 LOOP = asyncio.new_event_loop()
+
+
+def get_weather(city: str) -> str:
+    """The weather of a city."""
+    equal(city, TOOL["city"])
+    return TOOL["result"]
 
 
 class Client:

@@ -2,9 +2,10 @@
 
 import contextlib
 
-from checks import API_KEY, BASE_URL, CASES, MODEL, Client, equal, read, report
+from checks import API_KEY, BASE_URL, CASES, MODEL, TOOL, Client, equal, get_weather, read, report
 from langchain_core import exceptions
 from langchain_core.messages import HumanMessage
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langchain_openai import OpenAI as Completions
 
@@ -41,7 +42,11 @@ class LangChain(Client):
         return messages[1].content, chat.invoke(messages).content
 
     def extra_checks(self):
-        return {"streamed message as history": self.continue_after_stream, "list of prompts": self.prompts}
+        return {
+            "streamed message as history": self.continue_after_stream,
+            "list of prompts": self.prompts,
+            "tools in a loop": self.tools,
+        }
 
     def continue_after_stream(self):
         chat, messages = connect(**CASES["sampling"]), [HumanMessage(CASES["question"])]
@@ -49,6 +54,13 @@ class LangChain(Client):
         for chunk in chat.stream(messages):
             whole = chunk if whole is None else whole + chunk
         equal(chat.invoke([*messages, whole, HumanMessage(CASES["followUp"])]).content, CASES["followUpAnswer"])
+
+    def tools(self):
+        weather = tool(get_weather)
+        chat, messages = connect(temperature=0).bind_tools([weather]), [HumanMessage(TOOL["question"])]
+        messages.append(chat.invoke(messages))
+        messages += [weather.invoke(call) for call in messages[-1].tool_calls]
+        equal(chat.invoke(messages).content, TOOL["answer"])
 
     def prompts(self):
         model = Completions(**CONNECTION, api_key=API_KEY, model=MODEL, temperature=0, max_tokens=8)

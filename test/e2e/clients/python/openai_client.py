@@ -1,7 +1,8 @@
 """openai: the official Python client, and what only it is asked."""
 
 import openai
-from checks import API_KEY, BASE_URL, CASES, MODEL, QUESTION, Client, equal, read, report
+import pydantic
+from checks import API_KEY, BASE_URL, CASES, MODEL, QUESTION, TOOL, Client, equal, get_weather, read, report
 
 SAMPLED = {"max_tokens": 32, "temperature": 0.8, "seed": 7}
 
@@ -12,6 +13,10 @@ def connect(key=API_KEY):
 
 def user(text):
     return {"role": "user", "content": text}
+
+
+class Weather(pydantic.BaseModel):
+    city: str
 
 
 class OpenAI(Client):
@@ -51,6 +56,7 @@ class OpenAI(Client):
             "choices": self.choices,
             "log-probabilities": self.logprobs,
             "completions and models": self.completions,
+            "tools in a loop": self.tools,
         }
 
     def continue_after_stream(self):
@@ -80,6 +86,20 @@ class OpenAI(Client):
         first = choice.logprobs.content[0]
         equal(len(first.top_logprobs), 3)
         assert first.logprob <= first.top_logprobs[0].logprob <= 0
+
+    def tools(self):
+        """The helper parses the arguments by the model of pydantic, and demands a strict tool for that."""
+        fields = {"model": MODEL, "temperature": 0, "tools": [openai.pydantic_function_tool(Weather, name="get_weather")]}
+        messages = [user(TOOL["question"])]
+        message = connect().chat.completions.parse(messages=messages, **fields).choices[0].message
+        with connect().chat.completions.stream(messages=messages, **fields) as stream:
+            streamed = stream.get_final_completion().choices[0].message
+        equal([call.function for call in streamed.tool_calls], [call.function for call in message.tool_calls])
+        messages.append(message)
+        for call in message.tool_calls:
+            result = get_weather(call.function.parsed_arguments.city)
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+        equal(connect().chat.completions.parse(messages=messages, **fields).choices[0].message.content, TOOL["answer"])
 
     def completions(self):
         completion = connect().completions.create(model=MODEL, prompt="Once", max_tokens=8, seed=7)

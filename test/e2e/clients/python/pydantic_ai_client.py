@@ -1,7 +1,7 @@
 """pydantic-ai: an agent, its second run with the messages of the first."""
 
 import openai
-from checks import API_KEY, BASE_URL, CASES, LOOP, MODEL, Client, equal, read_async, report
+from checks import API_KEY, BASE_URL, CASES, LOOP, MODEL, TOOL, Client, equal, get_weather, read_async, report
 from pydantic_ai import Agent, exceptions
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -40,7 +40,15 @@ class PydanticAi(Client):
         return one.output, two.output
 
     def extra_checks(self):
-        return {"streamed message as history": lambda: LOOP.run_until_complete(self.continue_after_stream())}
+        return {
+            "streamed message as history": lambda: LOOP.run_until_complete(self.continue_after_stream()),
+            "tools in a loop": self.tools,
+        }
+
+    def tools(self):
+        agent = connect(temperature=0)
+        agent.tool_plain(get_weather)
+        equal(LOOP.run_until_complete(agent.run(TOOL["question"])).output, TOOL["answer"])
 
     async def continue_after_stream(self):
         agent = connect(**CASES["sampling"])
