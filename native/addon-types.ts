@@ -292,6 +292,19 @@ export interface Addon {
     slotStep: number,
     slotOffset: number,
   ): void;
+  /**
+   * See quantizeRows of quantize-rows.ts; `biases` are empty for float formats. Returns the squares of differences, those of weights,
+   * and the largest difference.
+   */
+  quantizeRows(
+    weights: Uint8Array,
+    dtype: number,
+    inputs: number,
+    format: number,
+    codes: Uint8Array,
+    scales: Uint8Array,
+    biases: Uint8Array,
+  ): Float64Array;
   createSession(description: ModelDescription, limits: AddonSessionLimits): AddonModelSession;
   /**
    * The members that hold the expert of an id are `holders` from holderOffsets[id] to before holderOffsets[id + 1].

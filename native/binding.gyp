@@ -2,7 +2,7 @@
   'variables': {
     'core_sources': [
       'core/double-math.cc', 'core/file-lock.cc', 'core/mapped-file.cc', 'core/model-description.cc', 'core/model-session.cc',
-      'core/model-weights.cc', 'core/packed-matrix.cc', 'core/panel-layout.cc', 'core/program.cc', 'core/read-probe.cc', 'core/required-weights.cc',
+      'core/model-weights.cc', 'core/packed-matrix.cc', 'core/panel-layout.cc', 'core/program.cc', 'core/quantize-rows.cc', 'core/read-probe.cc', 'core/required-weights.cc',
       'core/rotary-table.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
       'metal/await-signal.cc', 'metal/buffer-ranges.cc', 'metal/command-budget.cc', 'metal/command-failure.cc', 'metal/gpu-limits.cc',
       'metal/encode-mlps.cc', 'metal/metal-backend.cc', 'metal/metal-kernels.cc', 'metal/passage-encoder.cc', 'metal/pending-accesses.cc', 'metal/presumed-experts.cc', 'metal/residency.cc',
@@ -38,7 +38,7 @@
       'target_name': 'conclave',
       'sources': ['addon/addon.cc', 'addon/constraint-objects.cc', 'addon/create-backend.cc', 'addon/description-arguments.cc', 'addon/expert-assigner-object.cc', 'addon/group-member-object.cc', 'addon/hop-probe-object.cc',
                   'addon/mapped-file-object.cc',
-                  'addon/model-session-object.cc', 'addon/pack-matrix.cc', 'addon/sampling-arguments.cc', '<@(core_sources)'],
+                  'addon/model-session-object.cc', 'addon/pack-matrix.cc', 'addon/quantize-rows.cc', 'addon/sampling-arguments.cc', '<@(core_sources)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
       # An exception that a worker thread which is being terminated can no longer throw must not end the process.
       'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],

@@ -14,6 +14,7 @@
 #include "mapped-file-object.h"
 #include "model-session-object.h"
 #include "pack-matrix.h"
+#include "quantize-rows.h"
 #include "sampling-arguments.h"
 
 namespace conclave {
@@ -136,6 +137,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("gpuProperties", Napi::Function::New(env, gpuProperties, "gpuProperties"));
   exports.Set("mapFile", Napi::Function::New(env, mapFile, "mapFile"));
   exports.Set("packMatrix", Napi::Function::New(env, packMatrix, "packMatrix"));
+  exports.Set("quantizeRows", Napi::Function::New(env, quantizeRowsOf, "quantizeRows"));
   exports.Set("createSession", Napi::Function::New(env, createSession, "createSession"));
   exports.Set("createAssigner", Napi::Function::New(env, createAssigner, "createAssigner"));
   exports.Set("createGroupMember", Napi::Function::New(env, createGroupMember, "createGroupMember"));

@@ -4,10 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DomainError } from '../../infra/errors/domain-error.ts';
-import { BYTES_PER_WEIGHT, type PlainFormat } from '../../native/weight-format.ts';
 import { describeCheckpoint } from '../model/describe-checkpoint.ts';
 import { type Checkpoint, openCheckpoint } from '../model/open-checkpoint.ts';
-import type { MatrixSource } from '../model/weight-plan.ts';
+import { readMatrixRows } from '../model/read-matrix-rows.ts';
 import { countBytes, type OnProgress } from '../pack/progress.ts';
 import { readVector } from '../pack/read-section.ts';
 import { widenFloats } from '../pack/widen-floats.ts';
@@ -73,33 +72,12 @@ function* readTensor(tensor: GgufTensor, checkpoint: Checkpoint): Generator<Uint
   }
   for (const matrix of tensor.matrices) {
     const { dtype } = checkpoint.tensor(matrix.tensor);
-    const bytes = readMatrix(matrix, checkpoint, dtype);
-    yield tensor.dtype === dtype ? bytes : bytesOf(widenFloats(bytes, dtype));
-  }
-}
-
-/** Row by row, whatever direction the checkpoint stores it in. */
-function readMatrix(matrix: MatrixSource, checkpoint: Checkpoint, dtype: PlainFormat): Uint8Array {
-  const { file, offset } = checkpoint.tensor(matrix.tensor);
-  const width = BYTES_PER_WEIGHT[dtype];
-  const begin = offset + matrix.first * width;
-  const bytes = file.read(begin, matrix.outputs * matrix.inputs * width);
-  file.release(begin, bytes.length);
-  return matrix.inputStride === 1 ? bytes : transpose(bytes, matrix, dtype);
-}
-
-function transpose(bytes: Uint8Array, { outputs, inputs }: MatrixSource, dtype: PlainFormat): Uint8Array {
-  const Elements = dtype === 'f32' ? Uint32Array : Uint16Array;
-  const from = new Elements(bytes.slice().buffer);
-  const to = new Elements(from.length);
-  for (let input = 0; input < inputs; input += 1) {
-    for (let output = 0; output < outputs; output += 1) {
-      to[output * inputs + input] = from[input * outputs + output] ?? 0;
+    for (const rows of readMatrixRows(matrix, checkpoint)) {
+      yield tensor.dtype === dtype ? rows : bytesOf(widenFloats(rows, dtype));
     }
   }
-  return bytesOf(to);
 }
 
-function bytesOf(values: Float32Array | Uint16Array | Uint32Array): Uint8Array {
+function bytesOf(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }

@@ -1,21 +1,26 @@
 // `conclave model …`: the options of its subcommands. What they do is in files beside this one.
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { KEEP_NAMES, type KeepName, QUANTIZATION_MODES } from '../../../workers/model/quantization-choice.ts';
 import { parseNonNegativeInteger, parsePositiveInteger } from '../parse-option.ts';
 import type { CacheOptions } from './model-cache.ts';
 import type { ExportGgufOptions } from './model-export-gguf.ts';
 import type { ImportOptions } from './model-import.ts';
 import type { InspectOptions } from './model-inspect.ts';
 import type { PullOptions } from './model-pull.ts';
+import type { QuantizeOptions } from './model-quantize.ts';
 import type { SynthOptions } from './model-synth.ts';
 import type { VerifyOptions } from './model-verify.ts';
 
 export function addModelCommand(program: Command): void {
-  const model = program.command('model').description('download, inspect, verify, create, import and export models');
+  const model = program
+    .command('model')
+    .description('download, inspect, verify, create, quantise, import and export models');
   addPull(model);
   addCache(model);
   addInspect(model);
   addSynth(model);
   addVerify(model);
+  addQuantize(model);
   addImport(model);
   addExportGguf(model);
 }
@@ -112,6 +117,40 @@ function addVerify(model: Command): void {
       const { verifyCommand } = await import('./model-verify.ts');
       await verifyCommand(folder, options);
     });
+}
+
+function addQuantize(model: Command): void {
+  model
+    .command('quantize')
+    .description('write a quantised checkpoint that mlx-lm and this engine load')
+    .argument('<folder>', 'checkpoint of bf16, f16 or f32')
+    .requiredOption('--out <folder>', 'output folder, new or empty')
+    .addOption(new Option('--mode <mode>', 'format of the codes').choices(QUANTIZATION_MODES).default('affine'))
+    .option(
+      '--bits <bits>',
+      'bits of a code: 2, 3, 4, 5, 6 or 8 (default: 4, or those of the mode)',
+      parsePositiveInteger,
+    )
+    .option('--group-size <inputs>', '32, 64 or 128 (default: 64, or that of the mode)', parsePositiveInteger)
+    .option('--keep <parts>', `what stays as it is, with commas: ${KEEP_NAMES.join(', ')}`, parseKeep, [])
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nRouters get 8 bits in groups of 64, as mlx-lm gives them.\n\nExample:\n' +
+        '  conclave model quantize ./qwen3-30b-a3b --bits 4 --group-size 64 --keep lm_head --out ./qwen3-30b-a3b-4bit',
+    )
+    .action(async (folder: string, options: QuantizeOptions) => {
+      const { quantizeCommand } = await import('./model-quantize.ts');
+      await quantizeCommand(folder, options);
+    });
+}
+
+function parseKeep(text: string): KeepName[] {
+  return text.split(',').map((part) => {
+    const name = KEEP_NAMES.find((one) => one === part.trim());
+    if (name === undefined) throw new InvalidArgumentError(`Expected ${KEEP_NAMES.join(', ')}.`);
+    return name;
+  });
 }
 
 function addImport(model: Command): void {

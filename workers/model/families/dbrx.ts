@@ -36,6 +36,7 @@ export const dbrx: ModelFamily = {
   example: writeDbrxConfig(DBRX_INSTRUCT),
   resize: (sizes: ModelSizes) => writeDbrxConfig({ ...DBRX_INSTRUCT, ...sizes }),
   sources,
+  mlxSources: (model) => sources(model, () => true),
   copies: () => [],
   // Older exports stored the rotary frequencies, which follow from rope_theta.
   isUnread: (tensor) => tensor.endsWith('.rotary_emb.inv_freq'),

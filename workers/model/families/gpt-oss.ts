@@ -141,9 +141,9 @@ function separateGates(model: ModelOutline): ExpertLayout {
   const { experts } = expertShape(model);
   const biases = (name: string) => (section: SectionShape) =>
     biasOf(section, experts, `${MLP}.experts.${name}.bias`, ALL);
-  const { sign, experts: matrices } = mlxExperts(model, 'mlp.experts');
+  const { experts: matrices, ...layout } = mlxExperts(model, 'mlp.experts');
   const own = { gateBias: biases('gate_proj'), upBias: biases('up_proj'), downBias: biases('down_proj') };
-  return { sign, router: ROUTER, experts: { ...matrices, ...own } };
+  return { ...layout, router: ROUTER, experts: { ...matrices, ...own } };
 }
 
 function expertBiases(experts: number): ExpertLayout['experts'] {

@@ -41,6 +41,8 @@ export interface ModelFamily {
   resize(sizes: ModelSizes): Readonly<Record<string, unknown>>;
   /** Where the weights of a checkpoint with the tensors `has` are; those of a published one when it has none of them. */
   sources(model: ModelOutline, has: HasTensor): SectionSource;
+  /** Where the weights of a checkpoint are that MLX converted. */
+  mlxSources(model: ModelOutline): SectionSource;
   /** Tensors that a checkpoint may have beside those of `sources`, if they hold the same as others do. */
   copies(model: ModelOutline): readonly TensorCopy[];
   /** Whether a checkpoint may have the tensor without its being read. */

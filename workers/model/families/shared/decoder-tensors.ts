@@ -63,6 +63,8 @@ interface ExpertTensors {
   readonly experts: TensorTable['expert'];
   /** A tensor that only this layout has. */
   readonly sign: string;
+  /** Whether MLX converts to it. */
+  readonly isMlx?: true;
 }
 
 /** Separate experts, stacked ones as transformers 5 keeps them, and stacked ones as MLX does. */
@@ -128,6 +130,7 @@ export function mlxExperts(model: ModelOutline, name: string): ExpertTensors {
     rowsOf({ ...section, outputs }, experts, pattern, 0, outputs);
   return {
     sign: gate,
+    isMlx: true,
     experts: {
       gateUp: (section) => panelsOf(whole(section, gate, section.outputs / 2), whole(section, up, section.outputs / 2)),
       down: (section) => panelsOf(whole(section, down, section.outputs)),

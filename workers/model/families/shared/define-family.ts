@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { ModelConfig } from '../../read-model-config.ts';
 import { parseFamilyConfig } from '../../read-model-config.ts';
 import type { ModelOutline } from '../../section-shapes.ts';
-import type { HasTensor, ModelFamily, ModelSizes } from '../model-family.ts';
+import type { ModelFamily, ModelSizes } from '../model-family.ts';
 import { ATTENTION_TENSORS, DENSE_TENSORS, type ExpertLayout, pickLayout } from './decoder-tensors.ts';
 import { sourcesIn, type TensorTable } from './tensor-table.ts';
 
@@ -38,7 +38,19 @@ export function defineFamily<Keys>(definition: FamilyDefinition<Keys>): ModelFam
     },
     example,
     resize: (sizes) => ({ ...example, ...decoderSizes(sizes), ...definition.resize(sizes) }),
-    sources: (model, has) => sourcesIn(tensorTable(definition, model, has)),
+    sources: (model, has) => {
+      const layouts = definition.layouts?.(model);
+      const layout = layouts === undefined ? undefined : pickLayout(layouts, model, has);
+      return sourcesIn(tensorTable(definition, model, layout));
+    },
+    mlxSources: (model) =>
+      sourcesIn(
+        tensorTable(
+          definition,
+          model,
+          definition.layouts?.(model).find(({ isMlx }) => isMlx),
+        ),
+      ),
     copies: ({ head }) => (head.tied ? [{ tensor: LM_HEAD, of: EMBEDDING }] : []),
     // Older exports stored the rotary frequencies, which follow from the config.
     isUnread: (tensor, model) => tensor.endsWith('.rotary_emb.inv_freq') || isUnread?.(tensor, model) === true,
@@ -49,11 +61,10 @@ const EMBEDDING = 'model.embed_tokens.weight';
 const LM_HEAD = 'lm_head.weight';
 
 function tensorTable<Keys>(
-  { tensors, layouts }: FamilyDefinition<Keys>,
+  { tensors }: FamilyDefinition<Keys>,
   model: ModelOutline,
-  has: HasTensor,
+  layout: ExpertLayout | undefined,
 ): TensorTable {
-  const layout = layouts === undefined ? undefined : pickLayout(layouts(model), model, has);
   return {
     shared: {
       ...ATTENTION_TENSORS,
