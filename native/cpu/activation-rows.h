@@ -23,8 +23,7 @@ class ActivationRows {
   }
 
   DType type() const { return type_; }
-  /** All rows from `first` on. */
-  InputRows inputs(int32_t first) const { return {pointers_.data() + first, type_}; }
+  const void* const* rows() const { return pointers_.data(); }
   const void* row(int64_t r) const { return pointers_[static_cast<size_t>(r)]; }
 
   /** Element `offset` of row r, for reading a part of it. */

@@ -195,7 +195,8 @@ void Attention::attendBlock(const KvCache& cache, const KvPlace& place, int32_t 
   }
   kernels_.storeRows(scores, kvBlockTokens, queries, kvBlockTokens, scratch.p.target(0, 0));
   // Sums run over pairs of keys; an odd last key has no partner and is added on its own.
-  kernels_.matmul(cache.values(place, keys.end & ~1), scratch.p.inputs(0), queries, block.o, attention_.headDim);
+  kernels_.matmul(cache.values(place, keys.end & ~1), {scratch.p.rows(), scratch.p.type()}, queries, block.o,
+                  attention_.headDim);
   if (keys.end % 2 == 1) addLastKey(cache, place, keys.end - 1, queries, scores, block.o, scratch);
 }
 

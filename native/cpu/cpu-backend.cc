@@ -55,6 +55,7 @@ CpuBackend::CpuBackend(const ModelDescription& description, const StepLimits& li
       cache_(description, limits.kvBlocks),
       rows_(description, limits.maxRows),
       rowOperations_(description, kernels_, rows_, cache_, limits.maxRows, threads),
+      groupSums_(limits.maxRows, rows_.widestInput()),
       dense_(static_cast<size_t>(limits.maxRows)),
       everyRow_(static_cast<size_t>(limits.maxRows)),
       routingCounts_(static_cast<size_t>(shape_.moeLayers) * static_cast<size_t>(shape_.experts)) {
@@ -237,6 +238,9 @@ void CpuBackend::forRows(int32_t rows, const Body& body) {
 
 void CpuBackend::multiply(const Weight& w, const ActivationRows& a, int32_t rows, const FloatBuffer& y,
                           int32_t column) {
+  if (w.format.affine()) {
+    forRows(rows, [&](int32_t row, int) { groupSums_.set(kernels_, row, a.row(row), a.type(), w.inputs, w.format); });
+  }
   const int64_t stride = panelBytes(w.format, w.inputs), panels = panelCount(w.outputs);
   const int64_t panelsAtOnce =
       std::clamp<int64_t>(bytesPerItem / stride, 1, std::max<int64_t>(1, panels / pool_.threads()));
@@ -248,7 +252,8 @@ void CpuBackend::multiply(const Weight& w, const ActivationRows& a, int32_t rows
     const int32_t row = item / columns * rowsAtOnce;
     const Panels part{w.data + panel * stride, w.format, stride, static_cast<int32_t>(paddedInputs(w.inputs)),
                       static_cast<int32_t>(std::min(panelsAtOnce * panelOutputs, w.outputs - output))};
-    kernels_.matmul(part, a.inputs(row), std::min(rowsAtOnce, rows - row), y.row(row) + column + output, y.width);
+    kernels_.matmul(part, {a.rows() + row, a.type(), groupSums_.rows(row)}, std::min(rowsAtOnce, rows - row),
+                    y.row(row) + column + output, y.width);
   });
 }
 

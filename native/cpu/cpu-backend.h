@@ -11,6 +11,7 @@
 #include "../core/thread-pool.h"
 #include "attention.h"
 #include "gated-mlps.h"
+#include "group-sums.h"
 #include "kv-cache.h"
 #include "row-operations.h"
 #include "step-rows.h"
@@ -77,6 +78,7 @@ class CpuBackend final : public Backend {
   std::vector<Attention> attentions_;  // [blocks]
   std::vector<BlockMlps> mlps_;        // [blocks]
   std::vector<int32_t> rowOf_;         // [slots]: the row
+  GroupSums groupSums_;                // of the product at hand
   std::vector<int32_t> dense_;         // [rows]: expert 0 of the only MLP
   std::vector<int32_t> everyRow_;      // [rows]
   std::vector<double> routingCounts_;

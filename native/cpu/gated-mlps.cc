@@ -10,6 +10,8 @@ constexpr int32_t rowsAtOnce = 96;
 constexpr int32_t panelsAtOnce = 8;
 // Long enough that handing out an item costs nothing, short enough that threads finish together.
 constexpr int64_t bytesPerItem = 256 * 1024;
+// Rows whose groups a thread sums at a time.
+constexpr int32_t placesAtATime = 16;
 
 TargetRows part(const TargetRows& rows, int32_t firstRow, int32_t column) {
   return {rows.data + firstRow * rows.stride + column * static_cast<int64_t>(bytesPerWeight(rows.type)), rows.stride,
@@ -22,11 +24,13 @@ GatedMlps::GatedMlps(const ModelShape& shape, const Kernels& kernels, const Limi
     : dModel_(shape.dModel),
       kernels_(kernels),
       placeOf_(static_cast<size_t>(limits.slots)),
+      expertOf_(placeOf_.size()),
       expertBegin_(static_cast<size_t>(limits.experts) + 1),
       next_(static_cast<size_t>(limits.experts)),
       input_(placeOf_.size()),
       weights_(next_.size()),
       inner_(shape.activations, limits.slots, limits.width),
+      groupSums_(limits.slots, std::max(shape.dModel, limits.width)),
       sums_(static_cast<size_t>(threads), std::vector<float>(rowsAtOnce * panelsAtOnce * panelOutputs)) {
   const int64_t panels = std::max(panelCount(limits.width), panelCount(shape.dModel));
   items_.reserve(static_cast<size_t>(std::min(limits.experts, limits.slots) * panels));
@@ -35,11 +39,13 @@ GatedMlps::GatedMlps(const ModelShape& shape, const Kernels& kernels, const Limi
 void GatedMlps::compute(const GatedMlp& mlp, const WeightFormat& format, const TargetRows& out, ThreadPool& pool) {
   const auto sums = [&](int thread) { return sums_[static_cast<size_t>(thread)].data(); };
 
+  sumGroups(&MlpWeights::gateUp, input_.data(), dModel_, pool);
   // A gate panel and its up panel are one unit here: they lie side by side and are gated together.
   cutItems(panelCount(mlp.width), 2 * panelBytes(format, dModel_), pool.threads());
   pool.run(static_cast<int32_t>(items_.size()),
            [&](int32_t i, int thread) { gateUp(mlp, items_[static_cast<size_t>(i)], sums(thread)); });
 
+  sumGroups(&MlpWeights::down, inner_.rows(), mlp.width, pool);
   cutItems(panelCount(dModel_), panelBytes(format, mlp.width), pool.threads());
   pool.run(static_cast<int32_t>(items_.size()),
            [&](int32_t i, int thread) { down(mlp, items_[static_cast<size_t>(i)], out, sums(thread)); });
@@ -53,8 +59,26 @@ void GatedMlps::groupByExpert(const ExpertSlots& slots, const ActivationRows& h)
   for (size_t i = 0; i < slots.experts.size(); ++i) {
     const int32_t place = next_[static_cast<size_t>(slots.experts[i])]++;
     placeOf_[i] = place;
+    expertOf_[static_cast<size_t>(place)] = slots.experts[i];
     input_[static_cast<size_t>(place)] = h.row(slots.rows[i]);
   }
+}
+
+void GatedMlps::sumGroups(Weight MlpWeights::*matrix, const void* const* rows, int32_t inputs, ThreadPool& pool) {
+  const int32_t places = expertBegin_.back();
+  const auto formatOf = [&](int32_t place) -> const WeightFormat& {
+    return (weights_[static_cast<size_t>(expertOf_[static_cast<size_t>(place)])].*matrix).format;
+  };
+  bool needed = false;
+  for (int32_t place = 0; place < places && !needed; ++place) needed = formatOf(place).affine();
+  if (!needed) return;
+  pool.run((places + placesAtATime - 1) / placesAtATime, [&](int32_t item, int) {
+    const int32_t end = std::min(places, (item + 1) * placesAtATime);
+    for (int32_t place = item * placesAtATime; place < end; ++place) {
+      const WeightFormat& format = formatOf(place);
+      if (format.affine()) groupSums_.set(kernels_, place, rows[place], inner_.type(), inputs, format);
+    }
+  });
 }
 
 void GatedMlps::cutItems(int64_t panels, int64_t bytesPerPanel, int threads) {
@@ -80,7 +104,7 @@ void GatedMlps::gateUp(const GatedMlp& mlp, const Item& item, float* sums) {
                  static_cast<int32_t>(paddedInputs(dModel_)), width};
   for (int32_t done = 0; done < item.places; done += rowsAtOnce) {
     const int32_t first = item.firstPlace + done, rows = std::min(rowsAtOnce, item.places - done);
-    kernels_.matmul(w, {input_.data() + first, inner_.type()}, rows, sums, width);
+    kernels_.matmul(w, {input_.data() + first, inner_.type(), groupSums_.rows(first)}, rows, sums, width);
     if (weights.gateBias != nullptr) addGateBias(item, mlp.width, rows, sums);
     for (int32_t p = 0; p < item.panels; ++p) {
       const float* gate = sums + p * 2 * panelOutputs;
@@ -113,7 +137,7 @@ void GatedMlps::down(const GatedMlp& mlp, const Item& item, const TargetRows& ou
                  static_cast<int32_t>(paddedInputs(mlp.width)), outputs};
   for (int32_t done = 0; done < item.places; done += rowsAtOnce) {
     const int32_t first = item.firstPlace + done, rows = std::min(rowsAtOnce, item.places - done);
-    kernels_.matmul(w, inner_.inputs(first), rows, sums, outputs);
+    kernels_.matmul(w, {inner_.rows() + first, inner_.type(), groupSums_.rows(first)}, rows, sums, outputs);
     for (int32_t r = 0; weights.downBias != nullptr && r < rows; ++r) {
       kernels_.add(sums + int64_t{r} * outputs, weights.downBias + output, outputs);
     }

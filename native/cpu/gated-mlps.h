@@ -6,6 +6,7 @@
 #include "../core/backend.h"
 #include "../core/thread-pool.h"
 #include "activation-rows.h"
+#include "group-sums.h"
 
 namespace conclave {
 
@@ -51,6 +52,8 @@ class GatedMlps {
   void groupByExpert(const ExpertSlots& slots, const ActivationRows& h);
   // Items are cut for matrices of `format`; each is computed in its own.
   void compute(const GatedMlp& mlp, const WeightFormat& format, const TargetRows& out, ThreadPool& pool);
+  // groupSums_ of the rows that the experts' `matrix` multiplies.
+  void sumGroups(Weight MlpWeights::*matrix, const void* const* rows, int32_t inputs, ThreadPool& pool);
   void cutItems(int64_t panels, int64_t bytesPerPanel, int threads);
   void gateUp(const GatedMlp& mlp, const Item& item, float* sums);
   void addGateBias(const Item& item, int32_t width, int32_t rows, float* sums) const;
@@ -60,11 +63,13 @@ class GatedMlps {
   const Kernels& kernels_;
   // Slots have places, ordered by expert.
   std::vector<int32_t> placeOf_;          // [slots]
+  std::vector<int32_t> expertOf_;         // [places]
   std::vector<int32_t> expertBegin_;      // [experts + 1]: first place of each expert
   std::vector<int32_t> next_;             // [experts]: the place its next row gets
   std::vector<const void*> input_;        // [places]: the row's h
   std::vector<MlpWeights> weights_;       // [experts]: of those with rows
   ActivationRows inner_;                  // [places, width]
+  GroupSums groupSums_;                   // of the places, for the matrix at hand
   std::vector<Item> items_;               // of the matrix at hand
   std::vector<std::vector<float>> sums_;  // per thread: [rowsAtOnce, panelsAtOnce * 32]
 };

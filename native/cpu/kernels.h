@@ -31,18 +31,22 @@ struct TargetRows {
 struct InputRows {
   const void* const* rows;  // bf16 or f32, `inputs` values each
   DType type;
+  const float* const* groupSums = nullptr;  // of each row, by sumGroups; affine formats only
 
-  InputRows from(int32_t row) const { return {rows + row, type}; }
+  InputRows from(int32_t row) const { return {rows + row, type, groupSums == nullptr ? nullptr : groupSums + row}; }
 };
 
 struct Kernels {
   const char* name;
 
   // y[r, o] = sum over i of x[r][i] * w[o, i], pairs of inputs ascending, the odd one added first, each by one fma
-  // (what vdpbf16ps does); packed formats by groups, see multiplyPacked. x: bf16 for bf16 panels, f32 for f32 and f16,
-  // either for packed ones. y: [rows, outputs], rows yStride apart.
+  // (what vdpbf16ps does). Packed formats: for each group of inputs, ascending, sum = the product of codes and inputs
+  // in that order, acc = fma(scale, sum, acc); affine ones acc = fma(scale, sum, fma(bias, groupSum, acc)). x: bf16 for
+  // bf16 panels, f32 for f32 and f16, either for packed ones. y: [rows, outputs], rows yStride apart.
   void (*matmul)(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t yStride);
 
+  // The sum of each group's inputs, pairs ascending, the odd one added first: sums [inputs / group]
+  void (*sumGroups)(const void* x, DType type, int32_t inputs, int32_t group, float* sums);
   // y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight
   void (*layerNorm)(const float* x, const float* weight, int32_t width, float epsilon, float* y);
   // y = x / sqrt(mean(x^2) + epsilon) * weight; the quotient is rounded to bf16 when asked. x may be y.

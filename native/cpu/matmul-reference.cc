@@ -22,8 +22,9 @@ float inputAt(const void* x, DType dtype, int32_t i) {
 float sumOfInputs(const void* x, DType dtype, int32_t first, int32_t end) {
   float sum = 0.0f;
   for (int32_t i = first; i < end; i += 2) {
-    // g++ 12 vectorises a plain sum in this order wrongly and drops inputs; a fused product with 1 is the same number.
-    for (int32_t k : {i + 1, i}) sum = std::fma(1.0f, inputAt(x, dtype, k), sum);
+    // An addition. As one, GCC 12 vectorises it at -O3 and gives another sum.
+    sum = std::fma(1.0f, inputAt(x, dtype, i + 1), sum);
+    sum = std::fma(1.0f, inputAt(x, dtype, i), sum);
   }
   return sum;
 }
@@ -56,6 +57,15 @@ float dot(const std::byte* panel, DType dtype, int lane, const void* x, int32_t 
   return sum;
 }
 
+void multiplyPacked(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t yStride) {
+  for (int32_t r = 0; r < rows; ++r) {
+    for (int32_t o = 0; o < w.outputs; ++o) {
+      const std::byte* panel = w.data + (o / panelOutputs) * w.stride;
+      y[r * yStride + o] = packedDot(panel, w, o % panelOutputs, x.rows[r], x.type);
+    }
+  }
+}
+
 void matmul(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t yStride) {
   if (w.format.packed()) return multiplyPacked(w, x, rows, y, yStride);
   for (int32_t r = 0; r < rows; ++r) {
@@ -67,15 +77,6 @@ void matmul(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t
 }
 
 }  // namespace
-
-void multiplyPacked(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t yStride) {
-  for (int32_t r = 0; r < rows; ++r) {
-    for (int32_t o = 0; o < w.outputs; ++o) {
-      const std::byte* panel = w.data + (o / panelOutputs) * w.stride;
-      y[r * yStride + o] = packedDot(panel, w, o % panelOutputs, x.rows[r], x.type);
-    }
-  }
-}
 
 const Kernels referenceKernels = withRowKernels("reference", matmul);
 

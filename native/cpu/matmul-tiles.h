@@ -6,8 +6,9 @@
 #include <cstring>
 
 #include "../core/panel-layout.h"
+#include "packed-tiles.h"
 #include "row-kernels.h"
-#include "variants.h"
+#include "store-outputs.h"
 
 namespace conclave {
 namespace {
@@ -50,16 +51,6 @@ struct PlainWeights {
 
 using F32Weights = PlainWeights<float, loadF32>;
 using F16Weights = PlainWeights<uint16_t, loadF16>;
-
-inline void storeOutputs(const Lanes& sum, float* y, int32_t outputs) {
-  if (outputs >= lanes) {
-    store(y, sum);
-  } else if (outputs > 0) {
-    alignas(64) float all[lanes];
-    store(all, sum);
-    std::memcpy(y, all, static_cast<size_t>(outputs) * sizeof(float));
-  }
-}
 
 // Rows x PanelsAtOnce panels: the sums of the whole tile live in registers.
 template <typename Weights, int Rows, int PanelsAtOnce>
@@ -117,7 +108,7 @@ void multiply(const Panels& w, const void* const* x, int32_t rows, float* y, int
 }
 
 void matmul(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t yStride) {
-  if (w.format.packed()) return multiplyPacked(w, x, rows, y, yStride);
+  if (w.format.packed()) return multiplyPackedPanels(w, x, rows, y, yStride);
   switch (w.format.plain()) {
     case DType::f32:
       return multiply<F32Weights>(w, x.rows, rows, y, yStride);

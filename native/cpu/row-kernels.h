@@ -95,6 +95,30 @@ inline float expf32(float x) {
   return x < lowest ? 0.0f : (x == x ? value : x);
 }
 
+// Groups side by side, so that sums do not wait for each other.
+template <typename Input, typename Read>
+void sumGroupsOf(const Input* x, int32_t groups, int32_t group, float* sums, const Read& read) {
+  constexpr int32_t together = 8;
+  for (int32_t g = 0; g < groups; g += together) {
+    const int32_t count = groups - g < together ? groups - g : together;
+    float sum[together] = {};
+    for (int32_t i = 0; i < group; i += 2) {
+      // An addition, see matmul-reference.cc.
+      for (int32_t k = 0; k < count; ++k) sum[k] = __builtin_fmaf(1.0f, read(x[(g + k) * group + i + 1]), sum[k]);
+      for (int32_t k = 0; k < count; ++k) sum[k] = __builtin_fmaf(1.0f, read(x[(g + k) * group + i]), sum[k]);
+    }
+    for (int32_t k = 0; k < count; ++k) sums[g + k] = sum[k];
+  }
+}
+
+void sumGroups(const void* x, DType type, int32_t inputs, int32_t group, float* sums) {
+  if (type == DType::bf16) {
+    sumGroupsOf(static_cast<const uint16_t*>(x), inputs / group, group, sums, bf16ToF32);
+  } else {
+    sumGroupsOf(static_cast<const float*>(x), inputs / group, group, sums, [](float value) { return value; });
+  }
+}
+
 void layerNorm(const float* x, const float* weight, int32_t width, float epsilon, float* y) {
   const float count = static_cast<float>(width);
   const float mean = sumOf(x, width) / count;
@@ -274,8 +298,9 @@ void cap(float* x, int32_t width, float limit) {
 
 constexpr Kernels withRowKernels(const char* name,
                                  void (*matmul)(const Panels&, const InputRows&, int32_t, float*, int64_t)) {
-  return {name,       matmul, layerNorm, rmsNorm, storeRows, clip,    rotate,  rotateAdjacent, softmaxBlock,
-          mergeBlock, divide, gateRows,  add,     addScaled, softmax, sigmoid, scale,          cap};
+  return {name,      matmul,         sumGroups,    layerNorm,  rmsNorm, storeRows, clip,
+          rotate,    rotateAdjacent, softmaxBlock, mergeBlock, divide,  gateRows,  add,
+          addScaled, softmax,        sigmoid,      scale,      cap};
 }
 
 }  // namespace

@@ -43,7 +43,8 @@ StepRows::StepRows(const ModelDescription& description, int32_t maxRows) {
   keyValue = ActivationRows(type, maxRows, widest.keyValue);
   attended = ActivationRows(type, maxRows, widest.query);
   outputs = ActivationRows(type, int64_t{maxRows} * shape.topK, shape.dModel);
-  if (type == DType::bf16) widened = ActivationRows(DType::f32, maxRows, std::max(shape.dModel, widest.query));
+  widestInput_ = std::max(shape.dModel, widest.query);
+  if (type == DType::bf16) widened = ActivationRows(DType::f32, maxRows, widestInput_);
 }
 
 void StepRows::widen(const ActivationRows& from, int32_t row, int32_t width) const {

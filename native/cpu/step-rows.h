@@ -30,6 +30,9 @@ class StepRows {
   /** Copies `width` activations of a row into `widened`, with their padding. */
   void widen(const ActivationRows& from, int32_t row, int32_t width) const;
 
+  /** Of the products by matrices that are no expert's. */
+  int32_t widestInput() const { return widestInput_; }
+
   ActivationRows normalized;  // [rows, dModel]
   ActivationRows received;    // the experts' input from another node: [rows, dModel]
   ActivationRows query;       // [rows, widest query]
@@ -43,6 +46,7 @@ class StepRows {
 
   std::array<FloatBuffer, static_cast<size_t>(FloatRows::logits) + 1> floats_;
   std::vector<ZeroedMemory> memory_;
+  int32_t widestInput_;
 };
 
 }  // namespace conclave

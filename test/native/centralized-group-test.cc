@@ -169,8 +169,8 @@ std::string shown(const GroupStepReport& report) {
 TEST("a centralized group's logits have the bits of one session's") {
   Random random(37);
   for (int trial = 0; trial < 12; ++trial) {
-    const ModelDescription model = randomModel(random);
-    const RandomPack pack(model, random.bits());
+    const ModelDescription model = randomPackableModel(random);
+    const RandomPack pack = packOfAnyFormats(model, random.bits());
     const int32_t members = random.between(1, 4), length = 50;
     const Sequence sequence = randomSequence(random, model, length, 0);
     Holders holders;

@@ -153,8 +153,8 @@ std::string shown(const Node::Outcome& outcome) {
 TEST("a group's logits have the bits of one session's, in steps of few rows and of many") {
   Random random(33);
   for (int trial = 0; trial < 12; ++trial) {
-    const ModelDescription model = randomModel(random);
-    const RandomPack pack(model, random.bits());
+    const ModelDescription model = randomPackableModel(random);
+    const RandomPack pack = packOfAnyFormats(model, random.bits());
     const int32_t members = random.between(1, 4), length = 60;
     const Sequence sequence = randomSequence(random, model, length, 0);
     ModelSession alone(model, limits, createCpuBackend(1, ""));

@@ -6,11 +6,13 @@
 #include <cstring>
 
 #include "../../native/core/float-bits.h"
-#include "../../native/core/panel-layout.h"
+#include "../../native/core/packed-matrix.h"
 #include "check.h"
+#include "packed-formats.h"
 
 using namespace conclave;
 using conclave::test::Random;
+using conclave::test::randomPackedFormat;
 
 namespace {
 
@@ -32,8 +34,10 @@ struct Product {
   std::vector<std::byte> panels, input;
   std::vector<const void*> rows;
   DType rowType;
+  std::vector<float> groupSums;
+  std::vector<const float*> sums;  // of each row
 
-  InputRows inputs() const { return {rows.data(), rowType}; }
+  InputRows inputs() const { return {rows.data(), rowType, sums.data()}; }
 };
 
 void fill(Random& random, DType dtype, std::vector<std::byte>& bytes, int64_t count) {
@@ -50,19 +54,71 @@ void fill(Random& random, DType dtype, std::vector<std::byte>& bytes, int64_t co
   }
 }
 
+void setInput(Random& random, Product& product, DType type, int32_t rows) {
+  const int32_t inputs = product.w.inputs;
+  product.rowType = type;
+  fill(random, type, product.input, int64_t{rows} * inputs);
+  product.rows.clear();
+  for (int32_t r = 0; r < rows; ++r) {
+    product.rows.push_back(product.input.data() + static_cast<size_t>(r * inputs) * bytesPerWeight(type));
+  }
+}
+
 void randomProduct(Random& random, Product& product) {
   const DType dtype = random.of<DType>({DType::f32, DType::f16, DType::bf16});
   const int32_t outputs = random.between(1, 150), inputs = 2 * random.between(0, 60), rows = random.between(1, 30);
   const int64_t stride = panelBytes(dtype, inputs);
   fill(random, dtype, product.panels, panelCount(outputs) * stride / static_cast<int64_t>(bytesPerWeight(dtype)));
-  fill(random, activationType(dtype), product.input, int64_t{rows} * inputs);
-  product.rows.clear();
-  for (int32_t r = 0; r < rows; ++r) {
-    product.rows.push_back(product.input.data() +
-                           static_cast<size_t>(r * inputs) * bytesPerWeight(activationType(dtype)));
-  }
   product.w = {product.panels.data(), dtype, stride, inputs, outputs};
-  product.rowType = activationType(dtype);
+  setInput(random, product, activationType(dtype), rows);
+}
+
+// Codes of all values; scales of both signs, zero and tiny ones among them.
+void fillPacked(Random& random, const WeightFormat& format, int32_t outputs, int32_t inputs,
+                std::vector<std::byte>& panels) {
+  std::vector<std::byte> codes(static_cast<size_t>(outputs) * static_cast<size_t>(inputs * format.bits() / 8));
+  for (std::byte& b : codes) {
+    b = static_cast<std::byte>(random.below(256));
+    if (format.codes == WeightCodes::e4m3 && (b & std::byte{0x7f}) == std::byte{0x7f}) b = std::byte{0x7e};
+  }
+  std::vector<std::byte> scales;
+  const int64_t count = int64_t{outputs} * inputs / format.group;
+  if (format.scaleBytes() == 1) {
+    for (int64_t i = 0; i < count; ++i) scales.push_back(static_cast<std::byte>(random.below(0x7f)));
+  } else {
+    fill(random,
+         format.scales == ScaleType::f32   ? DType::f32
+         : format.scales == ScaleType::f16 ? DType::f16
+                                           : DType::bf16,
+         scales, count);
+  }
+  const int64_t codeStride = inputs * format.bits() / 8, scaleStride = inputs / format.group * format.scaleBytes();
+  panels.resize(static_cast<size_t>(matrixBytes(format, outputs, inputs)));
+  packPanels({format,
+              outputs,
+              inputs,
+              {codes.data(), codeStride},
+              {scales.data(), scaleStride},
+              {scales.data(), scaleStride},
+              0.37f},
+             panels.data(), 1, 0);
+}
+
+void randomPackedProduct(Random& random, Product& product) {
+  const WeightFormat format = randomPackedFormat(random);
+  const int32_t outputs = random.between(1, 100), inputs = format.group * random.between(1, 600 / format.group);
+  fillPacked(random, format, outputs, inputs, product.panels);
+  product.w = {product.panels.data(), format, panelBytes(format, inputs), inputs, outputs};
+  const int32_t rows = random.of<int32_t>({1, 2, 3, random.between(1, 30), random.between(90, 110)});
+  setInput(random, product, random.of<DType>({DType::f32, DType::bf16}), rows);
+  const int32_t groups = inputs / format.group;
+  product.groupSums.resize(static_cast<size_t>(rows * groups));
+  product.sums.clear();
+  for (int32_t r = 0; r < rows; ++r) {
+    float* sums = product.groupSums.data() + r * groups;
+    reference().sumGroups(product.rows[static_cast<size_t>(r)], product.rowType, inputs, format.group, sums);
+    product.sums.push_back(sums);
+  }
 }
 
 std::vector<float> multiplyWith(const Kernels& kernels, const Product& product, int64_t padding) {
@@ -103,6 +159,49 @@ TEST("matrix products have the reference's bits and stay inside their outputs") 
                 std::to_string(product.rows.size()) + " rows of " + std::to_string(product.w.inputs) + " to " +
                 std::to_string(product.w.outputs));
     }
+  }
+}
+
+TEST("products by packed panels have the reference's bits, alone and beside other rows") {
+  Random random(11);
+  Product product;
+  for (int trial = 0; trial < 250; ++trial) {
+    randomPackedProduct(random, product);
+    const std::vector<float> expected = multiplyWith(reference(), product, 3);
+    for (const Kernels* kernels : availableKernels()) {
+      CHECK(sameBits(multiplyWith(*kernels, product, 3), expected),
+            std::string(kernels->name) + ", format " + std::to_string(static_cast<int>(product.w.format.codes)) + " " +
+                std::to_string(static_cast<int>(product.w.format.scales)) + ", " + std::to_string(product.rows.size()) +
+                " rows of " + std::to_string(product.w.inputs) + " to " + std::to_string(product.w.outputs));
+      const size_t row = static_cast<size_t>(random.below(static_cast<int32_t>(product.rows.size())));
+      const size_t outputs = static_cast<size_t>(product.w.outputs);
+      std::vector<float> alone(outputs);
+      kernels->matmul(product.w, product.inputs().from(static_cast<int32_t>(row)), 1, alone.data(), product.w.outputs);
+      CHECK(std::memcmp(alone.data(), expected.data() + row * (outputs + 3), outputs * sizeof(float)) == 0,
+            std::string("one row with ") + kernels->name);
+    }
+  }
+}
+
+TEST("a product by packed panels is the sum over its weights") {
+  Random random(12);
+  for (int trial = 0; trial < 60; ++trial) {
+    Product product;
+    randomPackedProduct(random, product);
+    const auto& [data, format, stride, inputs, outputs] = product.w;
+    const std::vector<float> y = multiplyWith(reference(), product, 0);
+    const int32_t o = random.below(outputs);
+    double sum = 0, magnitude = 1e-30;
+    for (int32_t i = 0; i < inputs; ++i) {
+      const double x = product.rowType == DType::f32 ? static_cast<const float*>(product.rows[0])[i]
+                                                     : bf16ToF32(static_cast<const uint16_t*>(product.rows[0])[i]);
+      const double weight = packedWeight(data + o / 32 * stride, format, inputs, i, o % 32);
+      sum += weight * x;
+      magnitude += std::fabs(weight * x);
+      if (format.affine())
+        magnitude += std::fabs(biasAt(data + o / 32 * stride, format, inputs, i / format.group, o % 32) * x);
+    }
+    CHECK(std::fabs(sum - y[static_cast<size_t>(o)]) <= 2e-5 * magnitude, "output " + std::to_string(o));
   }
 }
 
@@ -181,6 +280,17 @@ TEST("row operations have the reference's bits") {
   for (const bool rounded : {false, true}) {
     sameAsReference("rmsNorm", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
       k.rmsNorm(x.data(), weight.data(), widthOf(x), 1e-6f, rounded, x.data());
+    });
+  }
+  for (const DType type : {DType::f32, DType::bf16}) {
+    sameAsReference("sumGroups", random, 3.0f, [&](const Kernels& k, std::vector<float>& x) {
+      x.resize((x.size() + 15) / 16 * 16);
+      std::vector<uint16_t> halves(x.size());
+      k.storeRows(x.data(), widthOf(x), 1, widthOf(x), {reinterpret_cast<std::byte*>(halves.data()), 0, DType::bf16});
+      const void* from = type == DType::f32 ? static_cast<const void*>(x.data()) : halves.data();
+      std::vector<float> sums(x.size() / 16);
+      k.sumGroups(from, type, widthOf(x), 16, sums.data());
+      x = sums;
     });
   }
   sameAsReference("storeRows", random, 1e3f, [](const Kernels& k, std::vector<float>& x) {

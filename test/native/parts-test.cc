@@ -102,8 +102,8 @@ void checkRefused(const Call& call, const std::string& what) {
 TEST("a step in parts gives the bits of the whole, whichever members hold the experts") {
   Random random(21);
   for (int trial = 0; trial < 20; ++trial) {
-    const ModelDescription model = randomModel(random);
-    const RandomPack pack(model, random.bits());
+    const ModelDescription model = randomPackableModel(random);
+    const RandomPack pack = packOfAnyFormats(model, random.bits());
     const Sequence sequence = randomSequence(random, model, random.of<int32_t>({2, 9, 70, 130}), 0);
     const int32_t length = static_cast<int32_t>(sequence.tokens.size()), cut = random.below(length);
     ModelSession whole(model, {16, 256}, createCpuBackend(2, ""));

@@ -18,6 +18,7 @@
 #include "../../native/core/model-session.h"
 #include "../../native/core/panel-layout.h"
 #include "check.h"
+#include "packed-formats.h"
 
 namespace conclave::test {
 
@@ -56,6 +57,21 @@ inline ModelDescription plainModel(Random& random, int32_t layers, int32_t exper
           std::vector<int32_t>(static_cast<size_t>(layers)),
           plainNorm(),
           {false, false, 1, std::nullopt}};
+}
+
+// The same model with all widths multiples of 16, as most models have them and packed formats need them.
+inline ModelDescription withWholeGroups(ModelDescription model) {
+  const auto round = [](int32_t& width) { width = (width + 15) / 16 * 16; };
+  round(model.dModel);
+  for (Block& block : model.blocks) {
+    if (DenseMlp* dense = std::get_if<DenseMlp>(&block.mlp)) round(dense->mlp.width);
+    if (MoeMlp* moe = std::get_if<MoeMlp>(&block.mlp)) {
+      round(moe->expert.width);
+      if (moe->shared.has_value()) round(moe->shared->mlp.width);
+    }
+    while (block.attention.queryWidth() % 16 != 0) block.attention.heads += block.attention.kvHeads;
+  }
+  return model;
 }
 
 // A format of matrices that goes with a model's activations.
@@ -174,14 +190,20 @@ inline ModelDescription randomModel(Random& random) {
   return randomModel(random, layers, experts, topK);
 }
 
-// A pack file of random weights, every section at a multiple of 64 bytes. Matrices have formats that fit the
-// activations; those of experts have one.
+// Which formats matrices may have: any that fit the activations, or those whose rows are numbers.
+enum class Formats { any, plain };
+
+// A pack file of random weights, every section at a multiple of 64 bytes. Experts' matrices of a plain format have one.
 class RandomPack {
  public:
   /** `only`: the format of all matrices. */
   RandomPack(const ModelDescription& model, uint32_t seed, float embeddingScale = 1.0f,
-             std::optional<DType> only = std::nullopt)
-      : activations_(model.activations), experts_(model.shape().experts), random_(seed), only_(only) {
+             std::optional<DType> only = std::nullopt, Formats formats = Formats::plain)
+      : activations_(model.activations),
+        experts_(model.shape().experts),
+        random_(seed),
+        only_(only),
+        formats_(formats) {
     static int count = 0;
     path_ = "/tmp/conclave-session-test-" + std::to_string(getpid()) + "-" + std::to_string(count++) + ".pack";
     expertFormat_ = only_.has_value()             ? *only_
@@ -239,16 +261,28 @@ class RandomPack {
   }
   void add(const RequiredWeight& weight, int32_t layer, int32_t expert, float scale) {
     bytes_.resize((bytes_.size() + 63) / 64 * 64);
-    const DType format = formatOf(weight, expert);
+    const WeightFormat format = formatOf(weight, expert);
     sections_.push_back(
         {weight.role, layer, expert, format, weight.outputs, weight.inputs, static_cast<int64_t>(bytes_.size())});
     if (weight.layout == WeightLayout::vector) return addVector(weight);
+    if (format.packed()) return addPacked(weight, format, scale);
     // Filled in the panels' own order, so padding inputs hold weights too: nothing may come of them. They meet zeros.
     const bool rows = weight.layout == WeightLayout::rows;
     const float deviation = rows ? scale : 2.0f * scale / std::sqrt(static_cast<float>(weight.inputs));
     const int64_t padded = weight.pairedPanels ? 2 * paddedOutputs(weight.outputs / 2) : paddedOutputs(weight.outputs);
     const int64_t elements = rows ? int64_t{weight.outputs} * weight.inputs : padded * paddedInputs(weight.inputs);
-    for (int64_t i = 0; i < elements; ++i) append(format, random_.value(deviation));
+    for (int64_t i = 0; i < elements; ++i) append(format.plain(), random_.value(deviation));
+  }
+  void addPacked(const RequiredWeight& weight, const WeightFormat& format, float scale) {
+    const int32_t halves = weight.pairedPanels ? 2 : 1, outputs = weight.outputs / halves;
+    const float deviation =
+        weight.layout == WeightLayout::rows ? scale : 2.0f * scale / std::sqrt(static_cast<float>(weight.inputs));
+    const size_t begin = bytes_.size();
+    bytes_.resize(begin + static_cast<size_t>(halves * matrixBytes(format, outputs, weight.inputs)));
+    for (int32_t half = 0; half < halves; ++half) {
+      RandomPackedMatrix(random_, format, outputs, weight.inputs, deviation)
+          .packTo(bytes_.data() + begin, halves, half);
+    }
   }
   void addVector(const RequiredWeight& weight) {
     const bool norm = std::string(weightRoleNames[indexOf(weight.role)]).ends_with("Norm");
@@ -256,9 +290,12 @@ class RandomPack {
       append(DType::f32, norm ? 1.0f + random_.value(0.2f) : random_.value(0.3f));
     }
   }
-  DType formatOf(const RequiredWeight& weight, int32_t expert) {
+  WeightFormat formatOf(const RequiredWeight& weight, int32_t expert) {
     if (weight.layout == WeightLayout::vector) return DType::f32;
     if (only_.has_value()) return *only_;
+    if (formats_ == Formats::any && weight.inputs % 16 == 0 && random_.below(4) > 0) {
+      return randomPackedFormat(random_, weight.inputs & -weight.inputs);
+    }
     if (expert >= 0 || isMlp(weight.role)) return expertFormat_;
     if (activations_ == DType::f32) return random_.of<DType>({DType::f32, DType::f16});
     return random_.of<DType>({DType::bf16, DType::bf16, DType::f32, DType::f16});
@@ -282,11 +319,21 @@ class RandomPack {
   std::vector<int32_t> moeLayers_;
   Random random_;
   std::optional<DType> only_;
+  Formats formats_;
   DType expertFormat_;
   std::string path_;
   std::vector<std::byte> bytes_;
   std::vector<WeightSection> sections_;
 };
+
+// A model every other of which has widths for packed formats, and a pack of any formats for it.
+inline ModelDescription randomPackableModel(Random& random) {
+  const ModelDescription model = randomModel(random);
+  return flip(random) ? withWholeGroups(model) : model;
+}
+inline RandomPack packOfAnyFormats(const ModelDescription& model, uint32_t seed) {
+  return RandomPack(model, seed, 1.0f, std::nullopt, Formats::any);
+}
 
 struct Sequence {
   std::vector<int32_t> tokens;

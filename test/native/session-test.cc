@@ -40,9 +40,9 @@ std::vector<float> inChunks(Random& random, ModelSession& session, const Sequenc
 
 TEST("a model's logits have the same bits however its rows are run") {
   Random random(11);
-  for (int trial = 0; trial < 12; ++trial) {
-    const ModelDescription model = randomModel(random);
-    const RandomPack pack(model, random.bits());
+  for (int trial = 0; trial < 14; ++trial) {
+    const ModelDescription model = randomPackableModel(random);
+    const RandomPack pack = packOfAnyFormats(model, random.bits());
     const int32_t length = random.of<int32_t>({1, 7, 63, 64, 65, 130, 200});
     const Sequence sequence = randomSequence(random, model, length, 0);
     const Sequence stranger = randomSequence(random, model, 100, 10);
@@ -136,9 +136,9 @@ TEST("what a block's former owner left there is never read") {
 TEST("logits of a fixed model are printed for comparison between architectures") {
   Random random(15);
   uint64_t digest = 14695981039346656037u;  // FNV-1a
-  for (int trial = 0; trial < 6; ++trial) {
-    const ModelDescription model = randomModel(random);
-    const RandomPack pack(model, random.bits());
+  for (int trial = 0; trial < 8; ++trial) {
+    const ModelDescription model = randomPackableModel(random);
+    const RandomPack pack = packOfAnyFormats(model, random.bits());
     ModelSession session(model, {16, 256}, createCpuBackend(2, ""));
     pack.attachTo(session);
     const Sequence sequence = randomSequence(random, model, 150, 0);
