@@ -130,3 +130,6 @@ inline void prefetch(const std::byte* at) { _mm_prefetch(reinterpret_cast<const 
 
 }  // namespace
 }  // namespace conclave
+
+// In terms of the lanes above.
+#include "codes-by-word.h"

@@ -166,3 +166,6 @@ inline void prefetch(const std::byte* at) { __builtin_prefetch(at); }
 
 }  // namespace
 }  // namespace conclave
+
+// In terms of the lanes above.
+#include "codes-by-word.h"

@@ -1,4 +1,4 @@
-// clang-format off: the lanes come first, codes and tiles are written in terms of them.
+// clang-format off: the lanes come first, the tiles are written in terms of them.
 #include "codes-avx512.h"
 #include "lanes-avx512.h"
 #include "matmul-tiles.h"

@@ -1,5 +1,4 @@
-// clang-format off: the lanes come first, codes and tiles are written in terms of them.
-#include "codes-by-word.h"
+// clang-format off: the lanes come first, the tiles are written in terms of them.
 #include "lanes-neon.h"
 #include "matmul-tiles.h"
 #include "variants.h"
