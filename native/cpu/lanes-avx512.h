@@ -21,7 +21,7 @@ using PairInput = __m512bh;
 // 12 rows x 2 halves of a panel are 24 of the 32 registers.
 constexpr int tileRows = 12;
 // Rows for which codes are decoded in registers, again for each tile.
-constexpr int directRows = 4;
+constexpr int directRows = 2;
 
 inline Lanes zero() { return _mm512_setzero_ps(); }
 inline void store(float* to, const Lanes& x) { _mm512_storeu_ps(to, x); }

@@ -13,21 +13,6 @@ namespace {
 
 constexpr int unitSlots = 16;
 
-// What CodePairs::load gives, kept in memory.
-struct DecodedPairs {
-  static constexpr int64_t bytesOfUnit = unitSlots * int64_t{sizeof(PairLanes)};
-
-  template <int slot>
-  static inline PairLanes load(const std::byte* unit) {
-    return reinterpret_cast<const PairLanes*>(unit)[slot];
-  }
-};
-
-template <WeightCodes codes>
-struct EncodedPairs : CodePairs<codes> {
-  static constexpr int64_t bytesOfUnit = unitBytes(CodePairs<codes>::bits);
-};
-
 inline PairInput pairAt(const uint16_t* x, int32_t i) {
   uint32_t pair;
   std::memcpy(&pair, x + i, sizeof pair);
@@ -41,20 +26,58 @@ inline Lanes addInputs(const Lanes& sum, const PairLanes& w, const float* x, int
   return multiplyAdd(evenOf(w), broadcast(x[i]), multiplyAdd(oddOf(w), broadcast(x[i + 1]), sum));
 }
 
-// Two inputs of a unit.
-template <typename Pairs, int pair, int Rows, typename Input>
-inline void addPairOf(const std::byte* unit, const Input* const* x, int32_t i, Lanes (*sum)[2]) {
-  const PairLanes w[2] = {Pairs::template load<2 * pair>(unit), Pairs::template load<2 * pair + 1>(unit)};
+// Two inputs, whose weights are `w`.
+template <int Rows, typename Input>
+inline void addPair(const PairLanes* w, const Input* const* x, int32_t i, Lanes (*sum)[2]) {
   for (int r = 0; r < Rows; ++r) {
-    for (int h = 0; h < 2; ++h) sum[r][h] = addInputs(sum[r][h], w[h], x[r], i + 2 * pair);
+    for (int h = 0; h < 2; ++h) sum[r][h] = addInputs(sum[r][h], w[h], x[r], i);
   }
 }
 
-template <typename Pairs, int Rows, typename Input, int... pair>
-inline void addUnit(const std::byte* unit, const Input* const* x, int32_t i, Lanes (*sum)[2],
-                    std::integer_sequence<int, pair...>) {
-  (addPairOf<Pairs, pair, Rows>(unit, x, i, sum), ...);
-}
+// The pairs of a unit as they are stored: a slot's place in it must be known to the compiler.
+template <WeightCodes codes>
+struct EncodedPairs {
+  static constexpr int64_t bytesOfUnit = unitBytes(CodePairs<codes>::bits);
+  static constexpr bool prefetched = true;
+
+  template <int Rows, typename Input>
+  static inline void addUnit(const std::byte* unit, const Input* const* x, int32_t i, Lanes (*sum)[2]) {
+    addPairs<Rows>(unit, x, i, sum, std::make_integer_sequence<int, unitSlots / 2>());
+  }
+
+  static inline void decodeUnit(const std::byte* unit, PairLanes* to) {
+    store(unit, to, std::make_integer_sequence<int, unitSlots>());
+  }
+
+ private:
+  template <int Rows, typename Input, int... pair>
+  static inline void addPairs(const std::byte* unit, const Input* const* x, int32_t i, Lanes (*sum)[2],
+                              std::integer_sequence<int, pair...>) {
+    (addPairAt<pair, Rows>(unit, x, i, sum), ...);
+  }
+  template <int pair, int Rows, typename Input>
+  static inline void addPairAt(const std::byte* unit, const Input* const* x, int32_t i, Lanes (*sum)[2]) {
+    const PairLanes w[2] = {CodePairs<codes>::template load<2 * pair>(unit),
+                            CodePairs<codes>::template load<2 * pair + 1>(unit)};
+    addPair<Rows>(w, x, i + 2 * pair, sum);
+  }
+  template <int... slot>
+  static inline void store(const std::byte* unit, PairLanes* to, std::integer_sequence<int, slot...>) {
+    ((to[slot] = CodePairs<codes>::template load<slot>(unit)), ...);
+  }
+};
+
+// The pairs of a unit as decodeUnit left them.
+struct DecodedPairs {
+  static constexpr int64_t bytesOfUnit = unitSlots * int64_t{sizeof(PairLanes)};
+  static constexpr bool prefetched = false;
+
+  template <int Rows, typename Input>
+  static inline void addUnit(const std::byte* unit, const Input* const* x, int32_t i, Lanes (*sum)[2]) {
+    const PairLanes* w = reinterpret_cast<const PairLanes*>(unit);
+    for (int32_t pair = 0; pair < unitSlots; pair += 2) addPair<Rows>(w + pair, x, i + pair, sum);
+  }
+};
 
 // One panel of a packed format.
 class PackedLanes {
@@ -65,12 +88,12 @@ class PackedLanes {
   const std::byte* codes() const { return panel_ + place_.codes; }
 
   // Adds a group's sums to the outputs of all rows; groupSums: of their inputs.
-  template <bool affine, int Rows>
+  template <int Rows>
   inline void addGroup(int32_t group, const float* const* groupSums, const Lanes (*sum)[2], Lanes (*acc)[2]) const {
     for (int h = 0; h < 2; ++h) {
       const int64_t index = int64_t{group} * panelOutputs + h * lanes;
       const Lanes scale = scaleAt(index, h);
-      if constexpr (affine) {
+      if (format_.affine()) {
         const Lanes bias = numberAt(place_.biases, index);
         for (int r = 0; r < Rows; ++r) acc[r][h] = multiplyAdd(bias, broadcast(groupSums[r][group]), acc[r][h]);
       }
@@ -115,20 +138,20 @@ struct Groups {
 constexpr int64_t prefetchedBytes = 2048;
 
 // acc += the panel's groups x rows; `units`: where the pairs of the first group begin.
-template <typename Pairs, bool affine, bool prefetched, int Rows, typename Input>
+template <typename Pairs, int Rows, typename Input>
 void addGroups(const PackedLanes& panel, const std::byte* units, const Groups& groups, const Input* const* x,
                const float* const* groupSums, Lanes (*acc)[2]) {
   for (int32_t g = groups.first; g < groups.end; ++g) {
     Lanes sum[Rows][2];
     for (int r = 0; r < Rows; ++r) sum[r][0] = sum[r][1] = zero();
     for (int32_t i = g * groups.inputs; i < (g + 1) * groups.inputs; i += unitInputs) {
-      if constexpr (prefetched) {
+      if constexpr (Pairs::prefetched) {
         for (int64_t line = 0; line < Pairs::bytesOfUnit; line += 64) prefetch(units + prefetchedBytes + line);
       }
-      addUnit<Pairs, Rows>(units, x, i, sum, std::make_integer_sequence<int, unitSlots / 2>());
+      Pairs::template addUnit<Rows>(units, x, i, sum);
       units += Pairs::bytesOfUnit;
     }
-    panel.addGroup<affine, Rows>(g, groupSums, sum, acc);
+    panel.addGroup<Rows>(g, groupSums, sum, acc);
   }
 }
 
@@ -156,11 +179,6 @@ constexpr int32_t decodedRows = 96;
 // Inputs that are decoded at a time: 16 KiB of pairs, a multiple of every group.
 constexpr int32_t decodedInputs = 16384 / static_cast<int32_t>(sizeof(PairLanes));
 
-template <typename Pairs, int... slot>
-inline void decodeUnit(const std::byte* unit, PairLanes* to, std::integer_sequence<int, slot...>) {
-  ((to[slot] = Pairs::template load<slot>(unit)), ...);
-}
-
 // The products of packed panels of one kind of codes by rows of one type.
 template <WeightCodes codes, typename Input>
 class PackedProduct {
@@ -181,7 +199,6 @@ class PackedProduct {
 
  private:
   using Encoded = EncodedPairs<codes>;
-  static constexpr bool affine = codes != WeightCodes::e2m1 && codes != WeightCodes::e4m3;
 
   PackedLanes panel(int32_t p) const { return {w_.format, w_.inputs, w_.data + p * w_.stride}; }
   float* outputs(int32_t p, int32_t row) const { return y_ + row * yStride_ + p * panelOutputs; }
@@ -197,7 +214,7 @@ class PackedProduct {
       const TileRows<Input> x(x_, Rows);
       const PackedLanes from = panel(p);
       const Groups groups{0, w_.inputs / w_.format.group, w_.format.group};
-      addGroups<Encoded, affine, true, Rows>(from, from.codes(), groups, x.x, x.sums, acc);
+      addGroups<Encoded, Rows>(from, from.codes(), groups, x.x, x.sums, acc);
       storePanel(acc, Rows, outputs(p, 0), yStride_, outputsLeft(p));
     }
   }
@@ -217,8 +234,7 @@ class PackedProduct {
 
   static void decode(const std::byte* units, int64_t count, PairLanes* pairs) {
     for (int64_t u = 0; u < count; ++u) {
-      decodeUnit<Encoded>(units + u * Encoded::bytesOfUnit, pairs + u * unitSlots,
-                          std::make_integer_sequence<int, unitSlots>());
+      Encoded::decodeUnit(units + u * Encoded::bytesOfUnit, pairs + u * unitSlots);
     }
   }
 
@@ -239,8 +255,7 @@ class PackedProduct {
     if constexpr (Rows > 0) {
       if (count < Rows) return addTile<Rows - 1>(from, pairs, groups, rows, count, acc);
       const TileRows<Input> x(rows, Rows);
-      addGroups<DecodedPairs, affine, false, Rows>(from, reinterpret_cast<const std::byte*>(pairs), groups, x.x, x.sums,
-                                                   acc);
+      addGroups<DecodedPairs, Rows>(from, reinterpret_cast<const std::byte*>(pairs), groups, x.x, x.sums, acc);
     }
   }
 
