@@ -38,12 +38,20 @@ export function describeReport({ description, formats, parameters, bytes, share 
       '  shared',
       `${formatBytes(bytes.shared)} (attention ${formatBytes(bytes.attention)}, lm_head ${formatBytes(bytes.lmHead)})`,
     ],
-    ...(expertShape(description).experts === 0 ? [] : [['  one expert', formatBytes(bytes.expert)] as const]),
+    ...describeExpertBytes(description, bytes.expert),
     ['  for a token', `${formatBytes(bytes.perToken)} read`],
-    [`  ${nodes}`, `${formatBytes(share.bytesPerNode)} (shared and ${share.expertsPerNode} experts)`],
+    [`  ${nodes}`, `${formatBytes(share.bytesPerNode)} (shared and ${share.expertsPerNode} experts of each layer)`],
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
   return lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
+}
+
+/** `ofAll`: bytes of one expert in every layer. */
+function describeExpertBytes(model: ModelReport['description'], ofAll: number): readonly (readonly [string, string])[] {
+  const { layers, experts } = expertShape(model);
+  if (experts === 0) return [];
+  const one = formatBytes(Math.round(ofAll / layers.length));
+  return [['  one expert', `${one} in a layer, ${layers.length * experts} in all layers`]];
 }
 
 /** `bf16`, or `bf16, router f32`. */

@@ -21,6 +21,7 @@ export interface PlanOptions {
   readonly policy?: PlanFile['policy'];
   readonly streams?: number;
   readonly context?: number;
+  readonly skew?: number;
   readonly alternative?: string;
   readonly live?: true;
   readonly group?: string;

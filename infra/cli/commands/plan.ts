@@ -45,6 +45,7 @@ export function addPlanCommand(program: Command): void {
     )
     .option('--streams <count>', 'number of concurrent streams', parsePositiveInteger)
     .option('--context <tokens>', 'context length of each stream', parsePositiveInteger)
+    .option('--skew <exponent>', 'popularity of experts falls as 1 / rank ** exponent (default: 0, even)', Number)
     .option('--alternative <preset>', 'machine to compare the cost with: 8xh100')
     .option('--live', 'use the running nodes and their routing statistics, from $REDIS_URL')
     .option('--group <name>', 'group of the running nodes (default: main)')

@@ -69,6 +69,8 @@ export const planSchema = z.strictObject({
   streams: z.int().min(1).max(4096).default(1),
   /** Tokens of each stream's context. */
   context: z.int().min(1).default(2048),
+  /** How unlike experts are popular where no router has been watched: 1 / rank ** skew; 0 is even. */
+  skew: z.number().min(0).max(4).default(0),
   software: softwareSchema.prefault({}),
   cost: costSchema.prefault({}),
   alternative: z.union([z.string().min(1), alternativeSchema]).optional(),

@@ -9,6 +9,7 @@ import { MAC_CHIPS } from '../../../workers/plan/mac-chips.ts';
 import type { Link, PlannedNode } from '../../../workers/plan/machine.ts';
 import type { ClusterInput } from '../../../workers/plan/plan-cluster.ts';
 import { ALTERNATIVES, type Alternative, LINKS, MACHINES } from '../../../workers/plan/presets.ts';
+import { skewedCounts } from '../../../workers/plan/skewed-counts.ts';
 import { DomainError } from '../../errors/domain-error.ts';
 import type { LiveCluster } from './live-cluster.ts';
 import type { NodeEntry, PlanFile } from './plan-schema.ts';
@@ -22,8 +23,9 @@ export interface ResolvedPlan {
 /** `live`: the running cluster, whose nodes are meant where the file has none. */
 export async function resolvePlan(file: PlanFile, live: LiveCluster | null): Promise<ResolvedPlan> {
   const { software, topology, alternative } = file;
+  const model = await describeModel(file.model);
   const cluster = {
-    model: await describeModel(file.model),
+    model,
     nodes: file.nodes?.flatMap(resolveNodes) ?? live?.nodes ?? [],
     link: resolveLink(file.link),
     software: {
@@ -35,7 +37,7 @@ export async function resolvePlan(file: PlanFile, live: LiveCluster | null): Pro
     policy: file.policy,
     streams: file.streams,
     context: file.context,
-    counts: live?.counts ?? null,
+    counts: live?.counts ?? (file.skew === 0 ? null : skewedCounts(model, file.skew)),
   };
   return { cluster, cost: file.cost, alternative: alternative === undefined ? null : resolveAlternative(alternative) };
 }

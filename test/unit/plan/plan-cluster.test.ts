@@ -8,6 +8,7 @@ import { inspectModel } from '../../../workers/model/inspect-model.ts';
 import { exampleModel } from '../../../workers/model/size-config.ts';
 import { costOf } from '../../../workers/plan/cost.ts';
 import { type ClusterInput, type ClusterPlan, planCluster } from '../../../workers/plan/plan-cluster.ts';
+import { skewedCounts } from '../../../workers/plan/skewed-counts.ts';
 import { familyNamed } from '../model/families/family-checkpoint.ts';
 import { plannedNodes } from './planned-nodes.ts';
 
@@ -115,6 +116,17 @@ test('routing counts shift replicas to the experts used most', () => {
   const holders = (layer: number): number => members.filter(({ experts }) => experts[layer]?.includes(5)).length;
   assert.equal(holders(7), 3);
   assert.ok(holders(8) < 3, 'only in the layer where it is hot');
+});
+
+test('replicas even out what is popular: 128 experts, top-8, a quarter of the slots spare, popularity 1/rank', () => {
+  const model = exampleModel(familyNamed('qwen3_moe'));
+  const counts = skewedCounts(model, 1);
+  const { layers, experts } = expertShape(model);
+  const nodes = plannedNodes(4, { maxExperts: (experts / 4) * 1.25 });
+  const share = (changes: Partial<ClusterInput>): number => plan({ model, nodes, ...changes }).step.busiestShare;
+  assert.deepEqual([layers.length, experts], [48, 128]);
+  assert.ok(share({ counts }) <= 1.12, `${share({ counts })}`);
+  assert.ok(share({ counts, policy: 'disjoint' }) > 1.3, 'without replicas');
 });
 
 test('a better machine, link or residual never decodes slower', () => {
