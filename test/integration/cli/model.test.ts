@@ -54,7 +54,7 @@ test('synth refuses a folder in use, and sizes that make no model', async (t) =>
   assert.deepEqual(conclave('model', 'synth', '--out', parent), {
     status: 1,
     stdout: '',
-    stderr: `conclave: ${parent} is not empty: a synthetic checkpoint needs a new folder\n`,
+    stderr: `conclave: ${parent} is not empty: a checkpoint needs a new folder\n`,
   });
   const out = join(parent, 'model');
   assert.equal(
