@@ -8,6 +8,7 @@ import { aiSdkClient } from './ai-sdk-client.ts';
 import { type ClientTargets, checkClient } from './check-client.ts';
 import { langchainClient } from './langchain-client.ts';
 import { openaiClient } from './openai-client.ts';
+import { checkOtherApis } from './other-apis.ts';
 import { checkPythonClient, missingEnvironment, type PythonClient } from './python-client.ts';
 
 const STREAMED = 'streamed message as history';
@@ -55,6 +56,14 @@ describe('official clients', () => {
       test('the server ends what the client left', () => leftOneRequest(cluster(), `node-${at}`));
     });
   }
+
+  describe('other APIs (Node)', () => {
+    let targets: ClientTargets;
+    before(async () => {
+      targets = await newTargets(cluster(), 'node-other');
+    });
+    checkOtherApis(() => targets.target);
+  });
 
   for (const [at, client] of PYTHON_CLIENTS.entries()) {
     test(`${client.name} (Python)`, { skip: missingEnvironment(client) }, async (t) => {
