@@ -36,6 +36,7 @@ import { addLoginRoutes } from './routes/login.ts';
 import { addModelRoutes } from './routes/models.ts';
 import { addOpenApiRoute } from './routes/openapi.ts';
 import { addStreamRoutes } from './routes/streams.ts';
+import { addTokenizationRoutes } from './routes/tokenization.ts';
 
 type App = OpenAPIHono<GatewayEnv>;
 
@@ -68,6 +69,7 @@ export function createApp(parts: GatewayParts): App {
   addBatchRoutes(app, parts);
   addStreamRoutes(app, parts);
   addModelRoutes(app, parts);
+  addTokenizationRoutes(app, parts);
   addMetricsRoute(app, parts);
   addOpenApiRoute(app);
   return app;

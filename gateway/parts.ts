@@ -53,6 +53,8 @@ export interface ServedModel {
   readonly maxContext: number;
   readonly vocab: number;
   readonly eosTokenIds: readonly number[];
+  /** OpenAI's `system_fingerprint`; null if the worker publishes none. */
+  readonly fingerprint: string | null;
   readonly traits: AnswerTraits;
   /**
    * Renders the conversation with the chat template and encodes it. Throws `invalid_request` if the template rejects it,

@@ -121,6 +121,7 @@ function answerView(id: string, { kind, model, request }: PreparedGeneration): A
     kind: kind === 'text' ? 'text' : 'chat',
     created: Math.floor(createdAtMs / 1000),
     model: model.name,
+    fingerprint: model.fingerprint,
     reading: request.reading ?? null,
     tokenBytes,
   };

@@ -57,7 +57,7 @@ function buildModel(card: ModelCard, log: Logger): BuiltModel {
 
 async function describeModel(card: ModelCard, encoders: PromptEncoders): Promise<ServedModel> {
   const { table, traits } = await encoders.load();
-  const { name, created, maxContext, vocab, eosTokenIds } = card;
+  const { name, created, maxContext, vocab, eosTokenIds, fingerprint = null } = card;
   const size = { maxContext, longestToken: longestToken(table) };
   const encode = async (prompt: Prompt, tenant: string) => {
     refuseTooManyBytes(promptBytes(prompt), prompt.kind, size);
@@ -70,6 +70,7 @@ async function describeModel(card: ModelCard, encoders: PromptEncoders): Promise
     maxContext,
     vocab,
     eosTokenIds,
+    fingerprint,
     traits,
     encodeChat: (conversation, tenant) => encode({ kind: 'chat', conversation }, tenant),
     encodeText: async (text, tenant) => (await encode({ kind: 'text', text }, tenant)).tokens,

@@ -57,7 +57,7 @@ export function buildGenerationRequest(body: SharedFields, context: RequestConte
     ...(context.shownTokens.length > 0 && { shownTokens: context.shownTokens }),
     ...(context.reading !== null && { reading: context.reading }),
     stop: stopStrings(body, limits.stopStrings),
-    stopTokens: model.eosTokenIds,
+    stopTokens: body.ignore_eos === true ? [] : model.eosTokenIds,
     createdAtMs: context.nowMs,
     resumeSeconds: context.resumeSeconds,
     traceparent: context.traceparent,

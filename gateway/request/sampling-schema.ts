@@ -83,6 +83,7 @@ export const samplingFields = {
   seed: seedSchema,
   stop: stopSchema,
   max_tokens: z.int().min(1).nullish().describe('Default: 16 for completions, the rest of the context for chat.'),
+  ignore_eos: z.boolean().nullish().describe('Extension: the answer goes on to its limit; no end token ends it.'),
   n: z.int().min(1).nullish().describe('Number of answers; default 1.'),
   stream: z.boolean().nullish(),
   stream_options: z.strictObject({ include_usage: z.boolean().nullish() }).nullish(),

@@ -49,7 +49,7 @@ const head = {
   id: z.string(),
   created: unixSeconds,
   model: z.string(),
-  system_fingerprint: z.null(),
+  system_fingerprint: z.string().nullable().describe('Changes with the checkpoint and the numerics of the nodes.'),
 };
 
 const functionCall = z

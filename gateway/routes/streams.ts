@@ -73,6 +73,7 @@ async function resume(parts: GatewayParts, c: GatewayContext, idText: string): P
     kind: kind === 'text' ? kind : ('chat' as const),
     created: Math.floor(createdAtMs / 1000),
     model,
+    fingerprint: served?.fingerprint ?? null,
     reading: await parts.findReading(id),
     tokenBytes,
   };

@@ -9,6 +9,8 @@ export interface AnswerView {
   /** Unix time in seconds. */
   readonly created: number;
   readonly model: string;
+  /** Of the model, as `system_fingerprint`. */
+  readonly fingerprint: string | null;
   /** How the text of a chat is read; null if all of it is content. */
   readonly reading: AnswerReading | null;
   /** The bytes of a token, for log-probabilities. */

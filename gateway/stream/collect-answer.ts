@@ -112,8 +112,8 @@ function addTokens(choice: CollectedText, { text, logprobs, finish }: TokensEven
 }
 
 function answerObject(view: AnswerView, object: string, choices: readonly object[], usage: AnswerUsage): object {
-  const { id, created, model } = view;
-  return { id, object, created, model, system_fingerprint: null, choices, usage: usageObject(usage) };
+  const { id, created, model, fingerprint } = view;
+  return { id, object, created, model, system_fingerprint: fingerprint, choices, usage: usageObject(usage) };
 }
 
 function chatChoice(index: number, choice: CollectedChoice, { tokenBytes, reading }: AnswerView): object {

@@ -46,9 +46,9 @@ export function failureEvent(error: DomainError): string {
 type Frame = (id: string, choices: string, usage?: string) => string;
 
 /** Everything around the choices is the same in all chunks of a stream and is written once. */
-function chunkFrame({ id, kind, created, model, includeUsage }: ChunkOptions): Frame {
+function chunkFrame({ id, kind, created, model, fingerprint, includeUsage }: ChunkOptions): Frame {
   const object = kind === 'chat' ? 'chat.completion.chunk' : 'text_completion';
-  const head = JSON.stringify({ id, object, created, model, system_fingerprint: null }).slice(0, -1);
+  const head = JSON.stringify({ id, object, created, model, system_fingerprint: fingerprint }).slice(0, -1);
   const tail = includeUsage ? ',"usage":null' : '';
   return (eventId, choices, usage) => {
     const end = usage === undefined ? tail : `,"usage":${usage}`;

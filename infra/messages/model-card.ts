@@ -17,6 +17,8 @@ export interface ModelCard {
   /** Token ids that end a generation. */
   readonly eosTokenIds: readonly number[];
   readonly tokenizer: TokenizerFiles;
+  /** Changes with whatever may change answers: the checkpoint and the numerics class. Absent in cards of older workers. */
+  readonly fingerprint?: string;
   /** One line for people. */
   readonly description: string;
 }

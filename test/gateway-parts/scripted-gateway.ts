@@ -32,6 +32,7 @@ const BYTE_MODEL: ServedModel = {
   maxContext: MAX_CONTEXT,
   vocab: 257,
   eosTokenIds: [256],
+  fingerprint: null,
   traits: { calls: 'hermes', reasoning: null, specialMarks: [], takesTools: true },
   encodeChat: async ({ messages }) => {
     const [first] = messages;

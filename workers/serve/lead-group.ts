@@ -47,7 +47,16 @@ export async function leadGroup(
 
 function publishCard(node: ServingNode): Promise<Repeating> {
   const { name, created, held, size, files, tokenizer, log } = node;
-  const card = modelCard({ name, created, model: held.source.description, kvTokens: size.kvTokens, files, tokenizer });
+  const card = modelCard({
+    name,
+    created,
+    model: held.source.description,
+    kvTokens: size.kvTokens,
+    files,
+    tokenizer,
+    modelHash: held.source.packed.modelHash,
+    numericsClass: node.state.numericsClass,
+  });
   return startPublishing(node.redis, card, (problem) =>
     log.warn({ err: problem }, 'the model card could not be published; retrying'),
   );

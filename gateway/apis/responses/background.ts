@@ -44,6 +44,7 @@ export async function storedView(
     kind: 'chat',
     created: Math.floor(createdAtMs / 1000),
     model: request.model,
+    fingerprint: served?.fingerprint ?? null,
     reading: await parts.findReading(id),
     tokenBytes: (token) => served?.tokenBytes(token) ?? new Uint8Array(),
   };
