@@ -1,8 +1,15 @@
 // What a model is made of: parameters and bytes, as a planner and a person want them. In: a model. Out: a report. Pure. Bytes
 // are those of the sections, without the packs' padding.
 import { expertShape, type ModelDescription } from '../../native/model-description.ts';
+import type { WeightFormat } from '../../native/weight-format.ts';
 import type { WeightRole } from '../../native/weight-sections.ts';
-import { expertSectionShapes, layerExpertShapes, type SectionShape, sharedSectionShapes } from './section-shapes.ts';
+import {
+  expertSectionShapes,
+  layerExpertShapes,
+  type SectionShape,
+  sectionForm,
+  sharedSectionShapes,
+} from './section-shapes.ts';
 import { formatOf, type StoredModel, type WeightFormats, weightBytes } from './stored-model.ts';
 
 /** A number for each part of a model, summed over the layers. */
@@ -42,6 +49,8 @@ interface NodeShare {
 export interface ModelReport {
   readonly description: ModelDescription;
   readonly formats: WeightFormats;
+  /** Formats of the matrices of each part that has any. */
+  readonly formatsOfParts: Readonly<Partial<Record<MatrixPart, readonly WeightFormat[]>>>;
   readonly parameters: ModelParameters;
   readonly bytes: ModelBytes;
   readonly share: NodeShare;
@@ -57,6 +66,7 @@ export function inspectModel(model: StoredModel, nodes: number): ModelReport {
   return {
     description,
     formats,
+    formatsOfParts: formatsOfParts(model),
     parameters: { ...count.parts, active: count.shared + topK * count.parts.expert },
     bytes: {
       ...size.parts,
@@ -65,6 +75,20 @@ export function inspectModel(model: StoredModel, nodes: number): ModelReport {
     },
     share: { nodes, expertsPerNode, bytesPerNode: size.shared + expertsPerNode * size.parts.expert },
   };
+}
+
+/** A part with matrices. */
+export type MatrixPart = Exclude<keyof ModelParts, 'norms' | 'total'>;
+
+function formatsOfParts(model: StoredModel): ModelReport['formatsOfParts'] {
+  const found: Partial<Record<MatrixPart, Set<WeightFormat>>> = {};
+  const experts = Array.from({ length: expertShape(model).experts }, (_, expert) => expertSectionShapes(model, expert));
+  for (const section of [...sharedSectionShapes(model), ...experts.flat()]) {
+    const part = section.expert === null ? PART_OF[section.role] : 'expert';
+    if (sectionForm(section.role) === 'vector' || part === 'norms') continue;
+    found[part] = (found[part] ?? new Set()).add(formatOf(model.formats, section));
+  }
+  return Object.fromEntries(Object.entries(found).map(([part, formats]) => [part, [...formats]]));
 }
 
 /** Bytes of the largest expert of each layer that has experts, and how many there are in a layer. */

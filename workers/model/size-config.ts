@@ -25,6 +25,11 @@ export function exampleModel(family: ModelFamily): StoredModel {
   return uniformModel(outlineOf(family, family.example), 'bf16');
 }
 
+/** The example with other keys of config.json. */
+export function sizedModel(family: ModelFamily, changes: Readonly<Record<string, unknown>>): ModelOutline {
+  return outlineOf(family, { ...family.example, ...changes });
+}
+
 const SOURCE = 'synthetic model';
 
 function outlineOf(family: ModelFamily, config: Readonly<Record<string, unknown>>): ModelOutline {

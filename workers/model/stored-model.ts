@@ -31,6 +31,11 @@ export function uniformModel(outline: ModelOutline, format: WeightFormat): Store
   return { ...outline, activations: activationsOf(formats), formats };
 }
 
+/** The model with a table of formats. */
+export function storedIn(outline: ModelOutline, activations: ActivationType, formats: WeightFormats): StoredModel {
+  return { ...outline, activations, formats };
+}
+
 /**
  * Models whose weights are mostly bf16 compute on bf16 rows; those whose weights have more digits on f32 rows. Quantised ones
  * go by the scales, which are in the type that the weights had; scales that are no such type are those of bf16 models.

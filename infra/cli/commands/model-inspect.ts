@@ -1,7 +1,7 @@
 // `conclave model inspect`: prints a ModelReport.
 import { type Attention, expertShape, type Mlp, type Rotary } from '../../../native/model-description.ts';
 import { describeCheckpoint } from '../../../workers/model/describe-checkpoint.ts';
-import { inspectModel, type ModelReport } from '../../../workers/model/inspect-model.ts';
+import { inspectModel, type MatrixPart, type ModelReport } from '../../../workers/model/inspect-model.ts';
 import type { WeightFormats } from '../../../workers/model/stored-model.ts';
 import { formatBytes, formatParameters } from '../format-bytes.ts';
 
@@ -17,7 +17,8 @@ export async function inspectCommand(folder: string, options: InspectOptions): P
 }
 
 /** The report as a table of lines. */
-export function describeReport({ description, formats, parameters, bytes, share }: ModelReport): string {
+export function describeReport(report: ModelReport): string {
+  const { description, formats, parameters, bytes, share } = report;
   const { blocks, blockOfLayer } = description;
   const nodes = share.nodes === 1 ? 'one node' : `each of ${share.nodes} nodes`;
   const layersOf = (block: number): number => blockOfLayer.filter((kind) => kind === block).length;
@@ -34,6 +35,8 @@ export function describeReport({ description, formats, parameters, bytes, share 
     ['context', `${description.maxContext} tokens`],
     ['parameters', `${formatParameters(parameters.total)}, ${formatParameters(parameters.active)} active`],
     ['bytes', formatBytes(bytes.total)],
+    ['a weight', `${(bytes.total / parameters.total).toFixed(3)} bytes`],
+    ...describeParts(report),
     [
       '  shared',
       `${formatBytes(bytes.shared)} (attention ${formatBytes(bytes.attention)}, lm_head ${formatBytes(bytes.lmHead)})`,
@@ -53,6 +56,24 @@ function describeExpertBytes(model: ModelReport['description'], ofAll: number): 
   const one = formatBytes(Math.round(ofAll / layers.length));
   return [['  one expert', `${one} in a layer, ${layers.length * experts} in all layers`]];
 }
+
+/** Formats of each part, and what a weight of it takes. */
+function describeParts({ formatsOfParts, parameters, bytes }: ModelReport): (readonly [string, string])[] {
+  return Object.entries(formatsOfParts).map(([part, formats]) => {
+    const key = part as MatrixPart;
+    const each = (bytes[key] / parameters[key]).toFixed(3);
+    return [`  ${PART_NAMES[key]}`, `${formats.join(' and ')}, ${each} bytes`] as const;
+  });
+}
+
+const PART_NAMES: Readonly<Record<MatrixPart, string>> = {
+  embedding: 'embedding',
+  attention: 'attention',
+  routers: 'routers',
+  dense: 'dense MLPs',
+  lmHead: 'lm_head',
+  expert: 'experts',
+};
 
 /** `bf16`, or `bf16, router f32`. */
 function describeFormats(formats: WeightFormats): string {

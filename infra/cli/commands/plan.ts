@@ -7,6 +7,8 @@ const EXAMPLES = `
 Examples:
   conclave plan --model dbrx --machine m2-ultra --nodes 2,3,4 --link 10gbe --alternative 8xh100
   conclave plan --model ./model --machine m3-ultra-512 --nodes 2 --link thunderbolt --streams 8
+  conclave plan --model glm-4.5-air-4bit --machine m2-ultra-192 --nodes 1,2 --link thunderbolt
+  conclave plan --models --machine m4-max-128 --context 32768
   conclave plan cluster.yaml
   REDIS_URL=redis://… conclave plan --live --model ./model --link 10gbe
   conclave plan --paper
@@ -26,7 +28,10 @@ export function addPlanCommand(program: Command): void {
     .command('plan')
     .description('predict which machines a model needs: placement, memory, speed, where the time goes, cost')
     .argument('[file]', 'YAML file with model, nodes and link; flags take precedence')
-    .option('--model <name>', 'folder of a checkpoint, or a family such as dbrx')
+    .option(
+      '--model <name>',
+      'folder of a checkpoint, a published one such as qwen3-30b-a3b-4bit, or a family such as dbrx',
+    )
     .option(
       '--machine <preset>',
       'type of all nodes: a chip of Macs with or without its memory, such as m2-ultra or m4-max-128',
@@ -49,6 +54,7 @@ export function addPlanCommand(program: Command): void {
     .option('--alternative <preset>', 'machine to compare the cost with: 8xh100')
     .option('--live', 'use the running nodes and their routing statistics, from $REDIS_URL')
     .option('--group <name>', 'group of the running nodes (default: main)')
+    .option('--models', 'list published checkpoints that have a name here, and how many nodes each needs')
     .option('--paper', "compare predicted and published figures of the paper's cluster")
     .option('--json', 'print one JSON object')
     .addHelpText('after', EXAMPLES)

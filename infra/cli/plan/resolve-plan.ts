@@ -9,6 +9,7 @@ import { MAC_CHIPS } from '../../../workers/plan/mac-chips.ts';
 import type { Link, PlannedNode } from '../../../workers/plan/machine.ts';
 import type { ClusterInput } from '../../../workers/plan/plan-cluster.ts';
 import { ALTERNATIVES, type Alternative, LINKS, MACHINES } from '../../../workers/plan/presets.ts';
+import { publishedModel } from '../../../workers/plan/published-models.ts';
 import { skewedCounts } from '../../../workers/plan/skewed-counts.ts';
 import { DomainError } from '../../errors/domain-error.ts';
 import type { LiveCluster } from './live-cluster.ts';
@@ -42,13 +43,15 @@ export async function resolvePlan(file: PlanFile, live: LiveCluster | null): Pro
   return { cluster, cost: file.cost, alternative: alternative === undefined ? null : resolveAlternative(alternative) };
 }
 
-/** A folder's model, or the published model of a family in bf16. */
+/** A folder's model, a published checkpoint, or the published model of a family in bf16. */
 async function describeModel(name: string): Promise<StoredModel> {
   if (existsSync(name)) return (await describeCheckpoint(name)).description;
+  const published = publishedModel(name);
+  if (published !== null) return published;
   if (/[/\\.]/.test(name))
     throw new DomainError(
       'bad_config',
-      `The folder ${name} does not exist. Name the folder of a checkpoint, or dbrx.`,
+      `The folder ${name} does not exist. Name the folder of a checkpoint, a published one (\`conclave plan --models\` lists them), or dbrx.`,
       { param: 'model' },
     );
   return exampleModel(familyOf({ path: 'model', modelType: name }));
