@@ -138,3 +138,12 @@ test('no pieces after any context hold half a character', () => {
   });
   fc.assert(property, { seed: SEED, numRuns: 2000 });
 });
+
+test('special tokens that are shown stand in the text by their names, others do not', async () => {
+  const parsed = { specials: 'parsed', addPromptTokens: false } as const;
+  const ids = await byteLevel.encode('hello<|im_start|> world<|im_end|>你好<|im_start|>', parsed);
+  const shown = byteLevel.addedTokens.filter(({ text: name }) => name === '<|im_start|>').map(({ id }) => id);
+  const detokenizer = new IncrementalDetokenizer(byteLevel, [], shown);
+  const whole = [...ids.map((id) => detokenizer.push(id)), detokenizer.finish()].join('');
+  assert.equal(whole, 'hello<|im_start|> world你好<|im_start|>');
+});
