@@ -44,7 +44,7 @@
       'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
       'conditions': [
         ['target_arch=="x64"', { 'dependencies': ['cpu_avx2', 'cpu_avx512'] }],
-        ['target_arch=="arm64"', { 'sources': ['cpu/matmul-neon.cc'] }],
+        ['target_arch=="arm64"', { 'sources': ['cpu/matmul-neon.cc', 'cpu/matmul-packed-neon.cc'] }],
         ['OS=="mac" and target_arch=="arm64"', {
           'sources': ['metal/apple-device.mm'],
           # Without CoreGraphics a command line process is shown no GPU.
@@ -60,7 +60,7 @@
       {
         'target_name': 'cpu_avx2',
         'type': 'static_library',
-        'sources': ['cpu/matmul-avx2.cc'],
+        'sources': ['cpu/matmul-avx2.cc', 'cpu/matmul-packed-avx2.cc'],
         'cflags_cc': ['-mavx2', '-mfma', '-mf16c'],
         # On a Mac, gyp ignores cflags_cc.
         'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c'] },
@@ -68,7 +68,7 @@
       {
         'target_name': 'cpu_avx512',
         'type': 'static_library',
-        'sources': ['cpu/matmul-avx512-bf16.cc'],
+        'sources': ['cpu/matmul-avx512-bf16.cc', 'cpu/matmul-packed-avx512-bf16.cc'],
         'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq',
                       '-mavx512bf16', '-mprefer-vector-width=512'],
         'xcode_settings': {

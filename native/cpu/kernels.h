@@ -11,6 +11,9 @@
 
 namespace conclave {
 
+// Numbers that vectors of every variant hold, and virtual lanes of sums.
+constexpr int lanes = 16;
+
 // Panels of one matrix (core/panel-layout.h), or of a part of it.
 struct Panels {
   const std::byte* data;

@@ -6,6 +6,6 @@
 
 namespace conclave {
 
-const Kernels avx2Kernels = withRowKernels("avx2", matmul);
+const Kernels avx2Kernels = withRowKernels("avx2", matmul<multiplyPackedAvx2>);
 
 }  // namespace conclave

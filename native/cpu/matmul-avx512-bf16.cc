@@ -1,5 +1,4 @@
 // clang-format off: the lanes come first, the tiles are written in terms of them.
-#include "codes-avx512.h"
 #include "lanes-avx512.h"
 #include "matmul-tiles.h"
 #include "variants.h"
@@ -7,6 +6,6 @@
 
 namespace conclave {
 
-const Kernels avx512Bf16Kernels = withRowKernels("avx512-bf16", matmul);
+const Kernels avx512Bf16Kernels = withRowKernels("avx512-bf16", matmul<multiplyPackedAvx512Bf16>);
 
 }  // namespace conclave

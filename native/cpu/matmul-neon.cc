@@ -6,6 +6,6 @@
 
 namespace conclave {
 
-const Kernels neonKernels = withRowKernels("neon", matmul);
+const Kernels neonKernels = withRowKernels("neon", matmul<multiplyPackedNeon>);
 
 }  // namespace conclave

@@ -6,9 +6,9 @@
 #include <cstring>
 
 #include "../core/panel-layout.h"
-#include "packed-tiles.h"
 #include "row-kernels.h"
 #include "store-outputs.h"
+#include "variants.h"
 
 namespace conclave {
 namespace {
@@ -107,8 +107,10 @@ void multiply(const Panels& w, const void* const* x, int32_t rows, float* y, int
   for (; panel < panels; ++panel) multiplyPanel<Weights>(w, panel, x, rows, y, yStride);
 }
 
+// `multiplyPacked`: of the same instruction set.
+template <MultiplyPacked multiplyPacked>
 void matmul(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t yStride) {
-  if (w.format.packed()) return multiplyPackedPanels(w, x, rows, y, yStride);
+  if (w.format.packed()) return multiplyPacked(w, x, rows, y, yStride);
   switch (w.format.plain()) {
     case DType::f32:
       return multiply<F32Weights>(w, x.rows, rows, y, yStride);

@@ -4,6 +4,7 @@
 // for all of them, into memory that stays in the first-level cache.
 #pragma once
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "store-outputs.h"
@@ -274,7 +275,7 @@ void multiplyCodes(const Panels& w, const InputRows& x, int32_t rows, float* y, 
   }
 }
 
-void multiplyPackedPanels(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t yStride) {
+inline void multiplyPackedPanels(const Panels& w, const InputRows& x, int32_t rows, float* y, int64_t yStride) {
   switch (w.format.codes) {
     case WeightCodes::affine2:
       return multiplyCodes<WeightCodes::affine2>(w, x, rows, y, yStride);

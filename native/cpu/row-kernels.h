@@ -13,7 +13,6 @@
 namespace conclave {
 namespace {
 
-constexpr int lanes = 16;
 constexpr int blockKeys = 64;
 
 // Lane l holds the sum of x[l], x[l + 16], ...; then 8 + 8, 4 + 4, 2 + 2, 1 + 1.

@@ -2,7 +2,7 @@
 #pragma once
 #include <cstring>
 
-#include "row-kernels.h"
+#include "kernels.h"
 
 namespace conclave {
 namespace {

@@ -25,7 +25,7 @@ const SDK = join(REPOSITORY_ROOT, 'test', 'native', 'metal', 'apple-sdk');
 const DEVICE = join(REPOSITORY_ROOT, 'native', 'metal', 'apple-device.mm');
 const FOLDERS = ['core', 'cpu', 'bench', 'exchange', 'sampler', 'metal', 'metal/emulated', 'addon'];
 /** Of other machines. */
-const ELSEWHERE = /^(matmul-avx.*|no-apple-device)\.cc$/;
+const ELSEWHERE = /^(matmul-(?:packed-)?avx.*|no-apple-device)\.cc$/;
 const OLDEST = '13.3';
 
 const folder = mkdtempSync(join(tmpdir(), 'cv-macos-'));
