@@ -12,6 +12,7 @@ import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import { createTokenizer } from '../../../infra/tokenizer/create-tokenizer.ts';
 import type { Tokenizer } from '../../../infra/tokenizer/tokenizer.ts';
 import { readTokenizerFiles } from '../../../infra/tokenizer/tokenizer-files.ts';
+import { expertShape } from '../../../native/model-description.ts';
 import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
 import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
@@ -149,7 +150,7 @@ for (const topology of ['centralized', 'decentralized'] as const) {
   test(`two nodes, ${topology}: guesses verified by a group change no token`, async (t) => {
     const [home, redis] = [await temporaryFolder(t), await startRedis(t, 'exchange')];
     await withEngine(await syntheticModel(home, 'bf16', { dtype: 'bf16' }), home, async (engine, tokenizer, packs) => {
-      const experts = [...packs.experts.keys()];
+      const experts = Array.from({ length: expertShape(packs.description).experts }, (_, expert) => expert);
       const halves = [0, 1].map((node) => experts.filter((expert) => expert % 2 === node));
       const group = await LocalGroup.open({ packs, exchangeUrl: redis.url, experts: halves, topology });
       try {
