@@ -1,16 +1,24 @@
 // The members of a JSON object, in the order in which the schema declares them; other members come last. Keys share a trie from
 // the back: the trie of the keys from i on is that of the keys behind with one path replaced.
 import { ConstraintFault } from './constraint-fault.ts';
-import { type Expression, literal, type Members } from './expression.ts';
+import { type Expression, literal, type Members, sequence } from './expression.ts';
 import { AFTER_COLON, BETWEEN } from './json-space.ts';
 import type { NfaBuilder } from './nfa-builder.ts';
+import type { TextAutomaton } from './text-automaton.ts';
 
 /** Beyond it, numbers of members are not counted. */
 const MOST_COUNTED_PLACES = 4_000;
+const MOST_KEY_CHARACTERS = 500;
 
 /** Adds `{`, the members and `}`, then goes to `next`; returns where it starts. */
 export function addMembers(nfa: NfaBuilder, members: Members, next: number): number {
   return new MembersBuilder(nfa, members, next).build();
+}
+
+/** A rule of its own: within the tries of declared keys, it would be multiplied by their places. */
+function keyRule(keys: TextAutomaton): Expression {
+  const key = sequence(literal('"'), { kind: 'text', automaton: keys, encoding: 'json' }, literal('"'));
+  return { kind: 'rule', rule: { name: 'key', expression: key } };
 }
 
 class MembersBuilder {
@@ -19,6 +27,12 @@ class MembersBuilder {
   /** Behind the last member. */
   readonly #close: number;
   readonly #mostCounted: number;
+  /** -1 without one. */
+  readonly #lastRequired: number;
+  readonly #others: readonly { readonly key: Expression; readonly value: Expression }[];
+  /** By place: declared keys that may start there, and the states of their tries. */
+  readonly #keys = new Map<number, KeyNode>();
+  readonly #states = new Map<KeyNode, number>();
   /** By place (see #place): where a member ended, and where one starts. */
   readonly #ended = new Map<number, number>();
   readonly #starting = new Map<number, number>();
@@ -27,19 +41,22 @@ class MembersBuilder {
     this.#nfa = nfa;
     this.#members = members;
     this.#close = nfa.add(BETWEEN, nfa.addLiteral('}', next));
+    this.#lastRequired = members.declared.findLastIndex(({ required }) => required);
+    this.#others = members.others.map(({ keys, value }) => ({ key: keyRule(keys), value }));
     this.#mostCounted = Math.max(members.least, members.most ?? 0);
+    if (members.declared.some(({ key }) => key.length > MOST_KEY_CHARACTERS)) {
+      throw new ConstraintFault(`a property's name is longer than ${MOST_KEY_CHARACTERS} characters`);
+    }
     if ((members.declared.length + 1) * (this.#mostCounted + 1) > MOST_COUNTED_PLACES && this.#mostCounted > 0) {
       throw new ConstraintFault('its number of members cannot be counted');
     }
   }
 
   build(): number {
-    const { declared, least } = this.#members;
+    const { least } = this.#members;
     const first = this.#nfa.addState();
     this.#buildFromTheBack();
-    if (least === 0 && !declared.some(({ required }) => required)) {
-      this.#nfa.connect(first, this.#close);
-    }
+    if (least === 0 && !this.#mustComeFrom(0)) this.#nfa.connect(first, this.#close);
     const start = this.#starting.get(this.#place(0, 0));
     if (start !== undefined) this.#nfa.connect(first, this.#nfa.add(BETWEEN, start));
     return this.#nfa.addLiteral('{', first);
@@ -65,9 +82,8 @@ class MembersBuilder {
     if (known !== undefined) return known;
     const state = this.#nfa.addState();
     this.#ended.set(place, state);
-    const { declared, least } = this.#members;
-    const open = declared.slice(at).some(({ required }) => required);
-    if (!open && count >= least) this.#nfa.connect(state, this.#close);
+    const { least } = this.#members;
+    if (!this.#mustComeFrom(at) && count >= least) this.#nfa.connect(state, this.#close);
     return state;
   }
 
@@ -84,17 +100,13 @@ class MembersBuilder {
   }
 
   #addOthers(count: number): void {
-    const { declared, others } = this.#members;
-    if (others.length === 0 || this.#isFull(count)) return;
-    const place = this.#place(declared.length, count);
+    const { declared } = this.#members;
+    if (this.#others.length === 0 || this.#isFull(count)) return;
     const start = this.#nfa.addState();
-    this.#starting.set(place, start);
-    for (const { keys, value } of others) {
-      const quote = this.#nfa.addLiteral(
-        '"',
-        this.#nfa.addText(keys, 'json', this.#addValue('"', value, declared.length, count + 1), false),
-      );
-      this.#nfa.connect(start, quote);
+    this.#starting.set(this.#place(declared.length, count), start);
+    for (const { key, value } of this.#others) {
+      const after = this.#addValue(value, declared.length, count + 1);
+      this.#nfa.connect(start, this.#nfa.add(key, after));
     }
     this.#connectEnd(declared.length, count);
   }
@@ -102,19 +114,60 @@ class MembersBuilder {
   #addDeclared(at: number, count: number): void {
     const member = this.#members.declared[at];
     if (member === undefined || this.#isFull(count)) return;
-    const start = this.#nfa.addState();
     const { key, value, required } = member;
-    const after = this.#addValue('', value, at + 1, count + 1);
-    this.#nfa.connect(start, this.#nfa.add(literal(JSON.stringify(key)), after));
-    const later = this.#starting.get(this.#place(at + 1, count));
-    if (!required && later !== undefined) this.#nfa.connect(start, later);
-    this.#starting.set(this.#place(at, count), start);
+    const place = this.#place(at, count);
+    const later = this.#place(at + 1, count);
+    const trie = required ? NO_KEYS : (this.#keys.get(later) ?? NO_KEYS);
+    const bytes = new TextEncoder().encode(JSON.stringify(key));
+    const keys = withKey(trie, bytes, this.#addValue(value, at + 1, count + 1));
+    this.#keys.set(place, keys);
+    const start = this.#nfa.addState();
+    this.#nfa.connect(start, this.#stateOf(keys));
+    const others = this.#starting.get(this.#place(this.#members.declared.length, count));
+    if (others !== undefined && !this.#mustComeFrom(at)) this.#nfa.connect(start, others);
+    this.#starting.set(place, start);
     this.#connectEnd(at, count);
   }
 
-  /** `before`, the colon and the value, behind which `count` members have ended. */
-  #addValue(before: string, value: Expression, at: number, count: number): number {
-    const colon = this.#nfa.add(AFTER_COLON, this.#nfa.add(value, this.#endedAt(at, count)));
-    return this.#nfa.addLiteral(`${before}:`, colon);
+  /** Whether a declared member from `at` on is required. */
+  #mustComeFrom(at: number): boolean {
+    return at <= this.#lastRequired;
   }
+
+  /** The state at a node of a trie. Tries share nodes, which become one state. */
+  #stateOf(node: KeyNode): number {
+    const known = this.#states.get(node);
+    if (known !== undefined) return known;
+    const state = this.#nfa.addState();
+    this.#states.set(node, state);
+    for (const [byte, child] of node.children) this.#nfa.addBytes(state, byte, byte, this.#stateOf(child));
+    if (node.end !== null) this.#nfa.connect(state, node.end);
+    return state;
+  }
+
+  /** The colon and the value, behind which `count` members have ended. */
+  #addValue(value: Expression, at: number, count: number): number {
+    return this.#nfa.addLiteral(':', this.#nfa.add(AFTER_COLON, this.#nfa.add(value, this.#endedAt(at, count))));
+  }
+}
+
+/** A place in a trie of keys. */
+interface KeyNode {
+  readonly children: ReadonlyMap<number, KeyNode>;
+  /** The state behind the key that ends here. */
+  readonly end: number | null;
+}
+
+const NO_KEYS: KeyNode = { children: new Map(), end: null };
+
+/** The trie with one key more; nodes beside the key's are shared. */
+function withKey(trie: KeyNode, key: Uint8Array, end: number): KeyNode {
+  const path = [trie];
+  for (const byte of key) path.push(path.at(-1)?.children.get(byte) ?? NO_KEYS);
+  let node: KeyNode = { children: path.pop()?.children ?? NO_KEYS.children, end };
+  for (const byte of key.toReversed()) {
+    const { children, end: own } = path.pop() ?? NO_KEYS;
+    node = { children: new Map([...children, [byte, node]]), end: own };
+  }
+  return node;
 }

@@ -1,27 +1,26 @@
 // Which rules of a constraint can end, which of their states lie on a way to an end, and which rules loop without progress.
+import { ConstraintFault } from './constraint-fault.ts';
 import type { CompiledRule, RuleState } from './determine-rule.ts';
 
-/** The rules that can be got through. Rule 0 among them means that something matches. */
+const MOST_WORK = 5_000_000;
+
+/** The rules that can be got through. Rule 0 among them means that something matches. @throws ConstraintFault */
 export function findProductive(rules: readonly CompiledRule[]): ReadonlySet<number> {
   const productive = new Set<number>();
-  const callers = callersOf(rules);
-  const waiting = [...rules.keys()];
-  for (let rule = waiting.pop(); rule !== undefined; rule = waiting.pop()) {
-    if (productive.has(rule) || !canEnd(rules[rule], productive)) continue;
-    productive.add(rule);
-    waiting.push(...(callers.get(rule) ?? []));
+  let work = 0;
+  // Rules mostly come before those that they call, so the first pass, from the back, finds almost all.
+  let order = [...rules.keys()].reverse();
+  for (let grew = true; grew; order = order.toReversed()) {
+    const before = productive.size;
+    for (const rule of order) {
+      work += rules[rule]?.states.length ?? 0;
+      if (work > MOST_WORK) throw new ConstraintFault('its rules contain each other in too many ways');
+      if (canEnd(rules[rule], productive)) productive.add(rule);
+    }
+    order = order.filter((rule) => !productive.has(rule));
+    grew = productive.size > before && order.length > 0;
   }
   return productive;
-}
-
-function callersOf(rules: readonly CompiledRule[]): ReadonlyMap<number, readonly number[]> {
-  const callers = new Map<number, number[]>();
-  for (const [caller, { states }] of rules.entries()) {
-    for (const { calls } of states) {
-      for (const { rule } of calls) callers.set(rule, [...(callers.get(rule) ?? []), caller]);
-    }
-  }
-  return callers;
 }
 
 function canEnd(rule: CompiledRule | undefined, productive: ReadonlySet<number>): boolean {
@@ -29,21 +28,32 @@ function canEnd(rule: CompiledRule | undefined, productive: ReadonlySet<number>)
   const alive = isAlive(rule.states, productive);
   if (rule.most === 0 || rule.least === 0) return alive.has(0);
   // A counted rule has to get somewhere first.
-  return rule.states.some((state, at) => alive.has(at) && targetsOf(state, productive).some((to) => alive.has(to)));
+  let leads = false;
+  for (const at of alive) {
+    const state = rule.states[at];
+    if (state !== undefined) eachTarget(state, productive, (to) => (leads ||= alive.has(to)));
+  }
+  return leads;
 }
 
 /** States of a rule from which it can end, by way of rules that can. */
 export function isAlive(states: readonly RuleState[], productive: ReadonlySet<number>): ReadonlySet<number> {
   const sources = states.map((): number[] => []);
-  for (const [from, state] of states.entries()) for (const to of targetsOf(state, productive)) sources[to]?.push(from);
-  const alive = new Set(states.flatMap(({ accepts }, at) => (accepts ? [at] : [])));
+  for (const [from, state] of states.entries()) eachTarget(state, productive, (to) => sources[to]?.push(from));
+  const alive = new Set<number>();
+  for (const [at, { accepts }] of states.entries()) if (accepts) alive.add(at);
   for (const state of alive) for (const source of sources[state] ?? []) alive.add(source);
   return alive;
 }
 
-function targetsOf({ bytes, calls, tokens }: RuleState, productive: ReadonlySet<number>): readonly number[] {
-  const entered = calls.filter(({ rule }) => productive.has(rule));
-  return [...bytes, ...entered, ...tokens].map(({ to }) => to);
+function eachTarget(
+  { bytes, calls, tokens }: RuleState,
+  productive: ReadonlySet<number>,
+  visit: (to: number) => void,
+): void {
+  for (const { to } of bytes) visit(to);
+  for (const { rule, to } of calls) if (productive.has(rule)) visit(to);
+  for (const { to } of tokens) visit(to);
 }
 
 /** A rule that can contain itself before any byte; null if there is none. */

@@ -285,6 +285,8 @@ interface Range {
 export function splitRanges(
   ranges: readonly Range[],
 ): { readonly first: number; readonly last: number; readonly targets: readonly number[] }[] {
+  const [only] = ranges;
+  if (ranges.length <= 1) return only === undefined ? [] : [{ first: only.first, last: only.last, targets: [only.to] }];
   const cuts = [...new Set(ranges.flatMap(({ first, last }) => [first, last + 1]))].sort((a, b) => a - b);
   const sorted = [...ranges].sort((a, b) => a.first - b.first);
   const pieces: { first: number; last: number; targets: number[] }[] = [];

@@ -89,17 +89,29 @@ uint32_t plainLength(std::span<const uint8_t> bytes) {
   return characters;
 }
 
-uint32_t plainRun(const ConstraintTables& tables, uint32_t state, uint32_t most) {
+bool takesPlain(const ConstraintTables& tables, uint32_t state) {
+  const auto edges = tables.edges(state);
+  return std::any_of(edges.begin(), edges.end(), [](const auto& edge) {
+    return std::any_of(std::begin(forms), std::end(forms), [&](const Form& form) {
+      return edge.first <= form.bytes[0].last && edge.last >= form.bytes[0].first;
+    });
+  });
+}
+
+PlainRun plainRun(const ConstraintTables& tables, uint32_t state, uint32_t most) {
   // More states than this are not worth the search.
   constexpr size_t mostStates = 64;
   States at = {state};
   for (uint32_t run = 0; run < most; ++run) {
     States next;
-    if (!advancePlain(tables, at, next) || next.size() > mostStates) return run;
-    if (next == at) return TokenVocabulary::endless;
+    if (!advancePlain(tables, at, next) || next.size() > mostStates) {
+      const bool goesOn = std::any_of(at.begin(), at.end(), [&](uint32_t each) { return takesPlain(tables, each); });
+      return {run, !goesOn};
+    }
+    if (next == at) return {TokenVocabulary::endless, false};
     at = std::move(next);
   }
-  return most;
+  return {most, false};
 }
 
 }  // namespace conclave

@@ -11,10 +11,15 @@ namespace conclave {
 /** Number of characters when all are plain and whole; 0 otherwise. */
 uint32_t plainLength(std::span<const uint8_t> bytes);
 
-/**
- * How many plain characters may follow a state by its rule's own edges, whichever they are: up to `most`, or
- * TokenVocabulary::endless.
- */
-uint32_t plainRun(const ConstraintTables& tables, uint32_t state, uint32_t most);
+struct PlainRun {
+  uint32_t length;  // up to the most that were looked for, or TokenVocabulary::endless
+  bool ends;        // no plain character follows the run, whichever were in it
+};
+
+/** How many plain characters may follow a state by its rule's own edges, whichever they are. */
+PlainRun plainRun(const ConstraintTables& tables, uint32_t state, uint32_t most);
+
+/** Whether an edge of the state takes the first byte of a plain character. */
+bool takesPlain(const ConstraintTables& tables, uint32_t state);
 
 }  // namespace conclave

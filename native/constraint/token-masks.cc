@@ -16,7 +16,7 @@ constexpr uint64_t mostWork = 20'000'000;
 constexpr size_t mostKnown = 256;
 
 // How far runs of plain characters are looked for.
-constexpr uint32_t longestRun = 24;
+constexpr uint32_t longestRun = TokenVocabulary::longestPlain;
 
 // Walks the trie's nodes [first, end), whose parents have led to the ways [begin, ways.size()) of `walk`. `visit` is
 // called for each node that something leads to, with where its ways begin, and says whether to go on behind it.
@@ -50,6 +50,42 @@ void walkTrie(ConstraintWalk& walk, const TokenTrie& trie, uint32_t first, uint3
   }
   walk.ways.resize(wayCount);
   walk.frames.resize(frameCount);
+}
+
+// Walks a whole trie from one way. As long as bytes lead from one simple state to another, as inside texts, that is a
+// look-up per node; from the first other state on it is walkTrie's.
+template <typename Visit>
+void walkStates(ConstraintWalk& walk, const TokenTrie& trie, const Way& start, const Visit& visit) {
+  struct Level {
+    uint32_t end, state;
+  };
+  const ConstraintTables& tables = walk.tables();
+  if (!walk.mayGoOn(start)) return;
+  std::vector<Level> levels = {{trie.size(), start.state}};
+  uint32_t node = 0;
+  while (!levels.empty() && !walk.exhausted()) {
+    const Level level = levels.back();
+    if (node >= level.end) {
+      levels.pop_back();
+      continue;
+    }
+    const uint32_t to = tables.next(level.state, trie[node].byte), behind = trie[node].subtreeEnd;
+    if (to != ConstraintTables::none && tables.isSimple(to)) {
+      visit(node, walk.ways.size());
+      if (trie.hasChildren(node)) levels.push_back({behind, to});
+      ++node;
+      continue;
+    }
+    if (to != ConstraintTables::none) {
+      walk.ways.push_back(walk.arrive(to, start.count, Way::noFrame));
+      walk.close(0);
+      visit(node, 0);
+      if (trie.hasChildren(node)) walkTrie(walk, trie, node + 1, behind, 0, visit);
+      walk.ways.clear();
+      walk.frames.clear();
+    }
+    node = behind;
+  }
 }
 
 void addAll(std::span<uint64_t> mask, const TokenSet& tokens) {
@@ -89,7 +125,7 @@ bool TokenMasks::addTokens(ConstraintWalk& walk, size_t begin, size_t end, std::
 // Tokens that end the way's rule and go on in its caller.
 bool TokenMasks::addBehind(ConstraintWalk& walk, const Way& way, const StateTokens& tokens,
                            std::span<uint64_t> mask) const {
-  if (tokens.leaving.empty()) return true;
+  if (tokens.leaving.empty() && !tokens.longerPlain) return true;
   const size_t begin = walk.ways.size(), frames = walk.frames.size();
   walk.ways.push_back(walk.leave(way));
   walk.close(begin);
@@ -100,8 +136,24 @@ bool TokenMasks::addBehind(ConstraintWalk& walk, const Way& way, const StateToke
       return true;
     });
   }
+  const bool plain = tokens.longerPlain &&
+                     std::any_of(walk.ways.begin() + static_cast<std::ptrdiff_t>(begin), walk.ways.end(),
+                                 [&](const Way& each) { return takesPlain(tables_, each.state); });
   walk.ways.resize(begin);
   walk.frames.resize(frames);
+  return !walk.exhausted() && (!plain || addAllOf(walk, way, mask));
+}
+
+// Every token that follows the way, whatever is known of its state.
+bool TokenMasks::addAllOf(ConstraintWalk& walk, const Way& way, std::span<uint64_t> mask) const {
+  const size_t begin = walk.ways.size();
+  const TokenTrie& trie = vocabulary_->trie();
+  walk.ways.push_back(way);
+  walkTrie(walk, trie, 0, trie.size(), begin, [&](uint32_t reached, size_t) {
+    addAll(mask, trie.tokensAt(reached));
+    return true;
+  });
+  walk.ways.resize(begin);
   return !walk.exhausted();
 }
 
@@ -128,20 +180,26 @@ void TokenMasks::keep(const Key& key, std::shared_ptr<const StateTokens> tokens)
 
 std::shared_ptr<const TokenMasks::StateTokens> TokenMasks::findTokens(const Way& way, const Key& key,
                                                                       uint64_t& work) const {
-  uint32_t run = plainRun(tables_, way.state, longestRun);
-  if (tables_.ruleOf(way.state).most > 0 && key.left <= vocabulary_->longest()) run = std::min(run, key.left);
-  const TokenVocabulary::Slice& slice = vocabulary_->sliceFor(run);
-  const auto tokens = std::make_shared<StateTokens>(StateTokens{&slice, slice.plain, {}});
+  auto [run, ends] = plainRun(tables_, way.state, longestRun);
+  if (tables_.ruleOf(way.state).most > 0 && key.left <= std::min(run, vocabulary_->longest())) {
+    run = key.left;
+    ends = true;
+  }
+  // Where a run ends for all characters, only tokens that leave the rule are longer: most callers take none of them.
+  const bool cut = ends && run < longestRun;
+  const TokenVocabulary::Slice& slice = cut ? vocabulary_->endlessSlice() : vocabulary_->sliceFor(run);
+  const TokenSet& plain = cut ? vocabulary_->plainUpTo(run) : slice.plain;
+  const auto tokens = std::make_shared<StateTokens>(StateTokens{&slice, plain, {}, cut});
   ConstraintWalk walk(tables_);
   walk.reset(work);
-  walk.ways.push_back({way.state, way.count, Way::noFrame});
-  walkTrie(walk, slice.rest, 0, slice.rest.size(), 0, [&](uint32_t node, size_t begin) {
+  const auto visit = [&](uint32_t node, size_t begin) {
     addAll(tokens->inside, slice.rest.tokensAt(node));
-    const bool ends = std::any_of(walk.ways.begin() + static_cast<std::ptrdiff_t>(begin), walk.ways.end(),
-                                  [&](const Way& each) { return each.stack == Way::noFrame && walk.mayEnd(each); });
-    if (ends && slice.rest.hasChildren(node)) tokens->leaving.push_back(node);
+    const bool ruleEnds = std::any_of(walk.ways.begin() + static_cast<std::ptrdiff_t>(begin), walk.ways.end(),
+                                      [&](const Way& each) { return each.stack == Way::noFrame && walk.mayEnd(each); });
+    if (ruleEnds && slice.rest.hasChildren(node)) tokens->leaving.push_back(node);
     return true;
-  });
+  };
+  walkStates(walk, slice.rest, {way.state, way.count, Way::noFrame}, visit);
   return walk.exhausted() ? nullptr : tokens;
 }
 

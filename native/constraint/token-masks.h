@@ -30,11 +30,12 @@ class TokenMasks {
 
  private:
   // What tokens a state allows: those that stay in its rule or end with it, and the nodes of the trie of `slice` behind
-  // which the rule has ended but tokens go on.
+  // which the rule has ended but tokens go on. `longerPlain`: plain tokens that leave the rule are not among these.
   struct StateTokens {
     const TokenVocabulary::Slice* slice;
     TokenSet inside;
     std::vector<uint32_t> leaving;
+    bool longerPlain;
   };
   // A count matters only as far as a token reaches.
   struct Key {
@@ -49,6 +50,7 @@ class TokenMasks {
 
   std::shared_ptr<const StateTokens> tokensOf(const Way& way, uint64_t& work) const;
   std::shared_ptr<const StateTokens> findTokens(const Way& way, const Key& key, uint64_t& work) const;
+  bool addAllOf(ConstraintWalk& walk, const Way& way, std::span<uint64_t> mask) const;
   bool addBehind(ConstraintWalk& walk, const Way& way, const StateTokens& tokens, std::span<uint64_t> mask) const;
   Key keyOf(const Way& way) const;
   void keep(const Key& key, std::shared_ptr<const StateTokens> tokens) const;

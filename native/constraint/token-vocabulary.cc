@@ -9,7 +9,7 @@ namespace conclave {
 namespace {
 
 // Runs are rounded down to these: each has a trie of its own.
-constexpr uint32_t sliceLengths[] = {0, 4, 10, 24, TokenVocabulary::endless};
+constexpr uint32_t sliceLengths[] = {0, 4, 10, TokenVocabulary::longestPlain, TokenVocabulary::endless};
 
 }  // namespace
 
@@ -39,6 +39,11 @@ TokenVocabulary::TokenVocabulary(int32_t vocab, std::span<const uint8_t> bytes, 
     return order == 0 ? a < b : order < 0;
   });
   for (const uint32_t most : sliceLengths) addSlice(most, sorted, plainLengths);
+  plainUpTo_.assign(longestPlain + 1, TokenSet(words()));
+  for (const int32_t id : sorted) {
+    const uint32_t length = plainLengths[static_cast<size_t>(id)];
+    for (uint32_t most = length; length > 0 && most <= longestPlain; ++most) addToken(plainUpTo_[most], id);
+  }
 }
 
 void TokenVocabulary::addSlice(uint32_t most, const std::vector<int32_t>& sorted,

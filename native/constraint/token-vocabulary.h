@@ -48,6 +48,10 @@ class TokenVocabulary {
   uint32_t longest() const { return longest_; }
   /** Every token with bytes. */
   const TokenTrie& trie() const { return slices_.front().rest; }
+  /** Plain tokens of 1 to `most` characters, and the trie of all that are not plain. `most` is at most longestPlain. */
+  Slice const& endlessSlice() const { return slices_.back(); }
+  const TokenSet& plainUpTo(uint32_t most) const { return plainUpTo_[most]; }
+  static constexpr uint32_t longestPlain = 32;
   /** The slice with the longest plain tokens that a run of `most` plain characters holds. */
   const Slice& sliceFor(uint32_t most) const;
   const TokenSet& controlTokens() const { return control_; }
@@ -63,7 +67,8 @@ class TokenVocabulary {
   std::vector<uint8_t> bytes_;
   std::vector<uint32_t> ends_;
   TokenSet control_;
-  std::vector<Slice> slices_;  // by `most`; the first is 0
+  std::vector<Slice> slices_;  // by `most`, from 0 to endless
+  std::vector<TokenSet> plainUpTo_;  // [longestPlain + 1]
 };
 
 }  // namespace conclave

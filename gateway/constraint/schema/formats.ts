@@ -11,6 +11,8 @@ const HOURS = 'T(?:\\d{1,9}H(?:\\d{1,9}M)?(?:\\d{1,9}S)?|\\d{1,9}M(?:\\d{1,9}S)?
 
 const ATOM = "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+";
 const LABEL = '[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,28}[a-zA-Z0-9])?';
+/** Of any length, as in addresses. */
+const NAME = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
 const HOST = `${LABEL}(?:\\.${LABEL}){0,7}`;
 
 const OCTET = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
@@ -27,7 +29,7 @@ export const FORMATS: ReadonlyMap<string, string> = new Map([
   ['time', TIME],
   ['date-time', `${DATE}T${TIME}`],
   ['duration', `P(?:${DAYS}(?:${HOURS})?|${HOURS}|\\d{1,9}W)`],
-  ['email', `${ATOM}(?:\\.${ATOM})*@(?:${LABEL}\\.){1,7}${LABEL}`],
+  ['email', `${ATOM}(?:\\.${ATOM})*@(?:${NAME}\\.)+${NAME}`],
   ['hostname', HOST],
   ['ipv4', IPV4],
   ['ipv6', ipv6()],

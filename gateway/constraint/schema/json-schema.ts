@@ -4,12 +4,12 @@ import { DomainError } from '../../../infra/errors/domain-error.ts';
 import { alternatives, type Expression, literal, type Rule } from '../expression.ts';
 import { arrayExpression } from './array-expression.ts';
 import { literalExpression } from './literal-expression.ts';
-import { numberAutomaton } from './number-text.ts';
+import { numberAutomaton, numberKey } from './number-text.ts';
 import { objectExpression } from './object-expression.ts';
 import { atKeyword, MalformedSchema, SchemaFault } from './schema-fault.ts';
 import { SchemaShapes } from './schema-shapes.ts';
 import { type Conjunction, conjunctionKey, type Shape } from './shapes.ts';
-import { stringExpression } from './string-text.ts';
+import { stringExpression, stringKey } from './string-text.ts';
 
 const MOST_RULES = 5_000;
 
@@ -59,6 +59,8 @@ class SchemaCompiler {
   readonly #rules = new Map<string, Rule>();
   /** Conjunctions whose rules are not made yet: a list instead of recursion, however deep a schema is. */
   readonly #waiting: { readonly rule: Rule; readonly conjunction: Conjunction }[] = [];
+  /** Rules of simple values by what they match. */
+  readonly #simple = new Map<string, Rule>();
   readonly #path: string;
 
   constructor(schema: unknown, path: string) {
@@ -98,13 +100,26 @@ class SchemaCompiler {
       case 'boolean':
         return alternatives(literal('true'), literal('false'));
       case 'number':
-        return { kind: 'text', automaton: atKeyword(shape.path, () => numberAutomaton(shape)), encoding: 'plain' };
+        return this.#shared(`number ${numberKey(shape)}`, () => ({
+          kind: 'text',
+          automaton: atKeyword(shape.path, () => numberAutomaton(shape)),
+          encoding: 'plain',
+        }));
       case 'string':
-        return stringExpression(shape);
+        return this.#shared(stringKey(shape), () => stringExpression(shape));
       case 'array':
         return arrayExpression(shape, this.#valueOf);
       case 'object':
         return objectExpression(shape, this.#valueOf);
     }
+  }
+
+  #shared(key: string, build: () => Expression): Expression {
+    let rule = this.#simple.get(key);
+    if (rule === undefined) {
+      rule = { name: key, expression: build() };
+      this.#simple.set(key, rule);
+    }
+    return { kind: 'rule', rule };
   }
 }

@@ -23,8 +23,25 @@ const UNBOUNDED =
   `-?[1-9]\\d{0,${INTEGER_DIGITS - 1}}${FRACTION}|0|-?0\\.\\d{1,${FRACTION_DIGITS}}|` +
   '-?[1-9](?:\\.\\d{1,20})?[eE](?:\\+?(?:\\d|[1-9]\\d|[12]\\d\\d|30[0-7])|-(?:\\d|[1-9]\\d|[12]\\d\\d|30[0-7]))';
 
+/** Automata of shapes that were asked for before: schemas have few kinds of numbers. */
+const known = new Map<string, TextAutomaton>();
+const MOST_KNOWN = 256;
+
+/** The same for shapes of the same numbers. */
+export function numberKey({ integer, least, most, multiples }: NumberShape): string {
+  return `${integer} ${least} ${most} ${multiples.join()}`;
+}
+
 /** Texts of the numbers of a shape; an automaton without states if there are none. @throws PatternFault */
 export function numberAutomaton(shape: NumberShape): TextAutomaton {
+  const key = numberKey(shape);
+  const automaton = known.get(key) ?? buildNumbers(shape);
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(key, automaton);
+  return automaton;
+}
+
+function buildNumbers(shape: NumberShape): TextAutomaton {
   const bounded = shape.integer ? integers(shape) : decimals(shape);
   return shape.multiples.reduce((texts, multiple) => intersect(texts, multiplesOf(multiple)), bounded);
 }
@@ -56,14 +73,12 @@ function join(positive: string | null, negative: string | null): string | null {
 /** Whole numbers from `low` >= 0 to `high`, by their number of digits. */
 function integerRange(low: bigint, high: bigint): string | null {
   if (low > high) return null;
-  const parts: string[] = [];
-  for (let from = low; from <= high; ) {
-    const nines = 10n ** BigInt(from.toString().length) - 1n;
-    const to = nines < high ? nines : high;
-    parts.push(sameLength(from.toString(), to.toString()));
-    from = to + 1n;
-  }
-  return parts.join('|');
+  const [shortest, longest] = [low.toString().length, high.toString().length];
+  if (shortest === longest) return sameLength(low.toString(), high.toString());
+  const first = sameLength(low.toString(), '9'.repeat(shortest));
+  const last = sameLength(`1${'0'.repeat(longest - 1)}`, high.toString());
+  const between = longest - shortest > 1 ? [`[1-9]\\d{${shortest},${longest - 2}}`] : [];
+  return [first, ...between, last].join('|');
 }
 
 /** Digit texts of one length, from `low` to `high`. */

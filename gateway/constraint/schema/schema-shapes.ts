@@ -43,7 +43,6 @@ const ALL_TYPES: readonly TypeName[] = ['null', 'boolean', 'number', 'string', '
 export class SchemaShapes implements ShapeSource {
   readonly document: SchemaDocument;
   readonly #known = new Map<string, readonly Shape[]>();
-  readonly #patterns = new Map<string, TextAutomaton>();
   #intersections = 0;
   readonly #accepts = (shape: Shape, value: Json) => matchesShape(shape, value, this);
 
@@ -153,10 +152,7 @@ export class SchemaShapes implements ShapeSource {
   #stringPatterns(schema: Fields, path: string) {
     const pattern = textAt(schema, 'pattern', path);
     const format = textAt(schema, 'format', path);
-    const patterns =
-      pattern === null
-        ? []
-        : [{ automaton: this.#pattern(pattern, within(path, 'pattern')), path: within(path, 'pattern') }];
+    const patterns = pattern === null ? [] : [textPattern(pattern, within(path, 'pattern'))];
     if (format === null) return patterns;
     const at = within(path, 'format');
     const source = FORMATS.get(format);
@@ -166,15 +162,7 @@ export class SchemaShapes implements ShapeSource {
         `format '${format.slice(0, 64)}' is not supported, only ${[...FORMATS.keys()].join(', ')}`,
       );
     }
-    return [...patterns, { automaton: this.#pattern(`^(?:${source})$`, at), path: at }];
-  }
-
-  #pattern(source: string, path: string): TextAutomaton {
-    const known = this.#patterns.get(source);
-    if (known !== undefined) return known;
-    const automaton = atKeyword(path, () => patternAutomaton(parsePattern(source), true));
-    this.#patterns.set(source, automaton);
-    return automaton;
+    return [...patterns, textPattern(`^(?:${source})$`, at)];
   }
 
   #arrayShape(schema: Fields, path: string): Shape {
@@ -197,7 +185,7 @@ export class SchemaShapes implements ShapeSource {
       (name: string) =>
       (key: string, value: unknown): Located => ({ schema: value, path: within(path, name, key) });
     const patterns = fieldsAt(schema, 'patternProperties', path).map(([source, value]) => ({
-      keys: this.#pattern(source, within(path, 'patternProperties', source)),
+      keys: textPattern(source, within(path, 'patternProperties', source)).automaton,
       value: located('patternProperties')(source, value),
     }));
     const others =
@@ -227,6 +215,19 @@ export class SchemaShapes implements ShapeSource {
     const shapes = this.shapesOf([located]).filter(({ kind }) => kind === 'string' || kind === 'literal');
     return atKeyword(located.path, () => namesAutomaton(shapes));
   }
+}
+
+/** Automata of patterns that were asked for before. */
+const knownPatterns = new Map<string, TextAutomaton>();
+const MOST_KNOWN = 256;
+const MOST_KNOWN_STATES = 600;
+
+/** @throws SchemaFault at `path`, that of the keyword */
+function textPattern(source: string, path: string) {
+  const automaton = knownPatterns.get(source) ?? atKeyword(path, () => patternAutomaton(parsePattern(source), true));
+  if (knownPatterns.size >= MOST_KNOWN) knownPatterns.clear();
+  if (automaton.length <= MOST_KNOWN_STATES) knownPatterns.set(source, automaton);
+  return { automaton, source, path };
 }
 
 function anyShapes(path: string): readonly Shape[] {

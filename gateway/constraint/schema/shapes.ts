@@ -24,7 +24,7 @@ export interface StringShape {
   readonly least: number;
   readonly most: number | null;
   /** Texts must match all. `path`: of the keyword. */
-  readonly patterns: readonly { readonly automaton: TextAutomaton; readonly path: string }[];
+  readonly patterns: readonly { readonly automaton: TextAutomaton; readonly source: string; readonly path: string }[];
 }
 
 export interface ArrayShape {

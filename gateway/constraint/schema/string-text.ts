@@ -23,6 +23,11 @@ export function stringAutomaton(shape: StringShape): TextAutomaton {
   return least === 0 && most === null ? texts : intersect(texts, lengthAutomaton(least, most));
 }
 
+/** The same for shapes of the same texts within a schema. */
+export function stringKey({ least, most, patterns }: StringShape): string {
+  return JSON.stringify(['string', least, most, [...new Set(patterns.map(({ source }) => source))].sort()]);
+}
+
 /** A JSON string of the shape. @throws SchemaFault */
 export function stringExpression(shape: StringShape): Expression {
   const { least, most, patterns } = shape;
