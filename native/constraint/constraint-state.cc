@@ -8,8 +8,8 @@
 namespace conclave {
 namespace {
 
-// Ways followed for one token or mask.
-constexpr uint64_t mostWork = 20'000'000;
+// Ways followed and compared for one token or mask: a walk of a large vocabulary takes half a million.
+constexpr uint64_t mostWork = 3'000'000;
 
 // Longest text that is looked ahead for what is forced.
 constexpr size_t mostForcedBytes = 128;

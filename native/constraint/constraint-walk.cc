@@ -43,13 +43,14 @@ void ConstraintWalk::close(size_t begin) {
   for (size_t at = begin; at < ways.size(); ++at) {
     const Way way = ways[at];
     if (tables_.isSimple(way.state)) continue;
+    if (exhausted()) return;
     if (way.stack != Way::noFrame && mayEnd(way)) add(begin, leave(way));
     if (!mayGoOn(way)) continue;
     const uint32_t depth = way.stack == Way::noFrame ? 0 : frames[static_cast<size_t>(way.stack)].depth;
     if (depth >= deepest) continue;
     for (const auto& [rule, to] : tables_.calls(way.state)) {
       if (!spend()) return;
-      const Frame frame{to, way.count, way.stack, depth + 1};
+      const Frame frame{to, way.count, way.stack, depth + 1, hashOf(to, way)};
       const bool known = !frames.empty() && frames.back().state == to && frames.back().count == way.count &&
                          frames.back().below == way.stack;
       if (!known) frames.push_back(frame);
@@ -61,20 +62,26 @@ void ConstraintWalk::close(size_t begin) {
 void ConstraintWalk::add(size_t begin, const Way& way) {
   for (size_t at = begin; at < ways.size(); ++at) {
     const Way& known = ways[at];
-    if (known.state == way.state && known.count == way.count && sameStack(known.stack, way.stack)) return;
+    if (known.state != way.state || known.count != way.count || !sameStack(known.stack, way.stack)) continue;
+    (void)spend(1 + (at - begin) / 4);
+    return;
   }
-  if (ways.size() - begin < mostWays && spend()) ways.push_back(way);
+  if (ways.size() - begin < mostWays && spend(1 + (ways.size() - begin) / 4)) ways.push_back(way);
 }
 
+// Stacks with the same hash are the same for all that it matters: a way that is taken for another one is dropped.
 bool ConstraintWalk::sameStack(int32_t a, int32_t b) const {
-  while (a != b) {
-    if (a == Way::noFrame || b == Way::noFrame) return false;
-    const Frame &left = frames[static_cast<size_t>(a)], &right = frames[static_cast<size_t>(b)];
-    if (left.state != right.state || left.count != right.count || left.depth != right.depth) return false;
-    a = left.below;
-    b = right.below;
-  }
-  return true;
+  if (a == b) return true;
+  if (a == Way::noFrame || b == Way::noFrame) return false;
+  return frames[static_cast<size_t>(a)].hash == frames[static_cast<size_t>(b)].hash;
+}
+
+uint64_t ConstraintWalk::hashOf(uint32_t to, const Way& caller) const {
+  constexpr uint64_t factor = 0x9e3779b97f4a7c15;
+  const uint64_t below = caller.stack == Way::noFrame ? 0 : frames[static_cast<size_t>(caller.stack)].hash;
+  uint64_t hash = (below ^ (uint64_t{to} << 32 | caller.count)) * factor;
+  hash ^= hash >> 29;
+  return (hash + 1) * factor;
 }
 
 }  // namespace conclave

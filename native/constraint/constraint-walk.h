@@ -2,6 +2,7 @@
 // a range of a vector, so that a walk of a trie goes back by cutting both. Nothing recurses, and whatever a grammar is,
 // the number of ways, the depth of stacks and the work are bounded.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct Frame {
   uint32_t state, count;
   int32_t below;
   uint32_t depth;
+  uint64_t hash;  // of all of the stack
 };
 
 class ConstraintWalk {
@@ -32,13 +34,15 @@ class ConstraintWalk {
   std::vector<Way> ways;
   std::vector<Frame> frames;
 
-  /** Forgets everything. `work`: ways that may be followed until `exhausted`. */
+  /** Forgets everything. `work`: ways that may be followed and compared until `exhausted`. */
   void reset(uint64_t work) {
     ways.clear();
     frames.clear();
     work_ = work;
   }
   bool exhausted() const { return work_ == 0; }
+  uint64_t work() const { return work_; }
+  void setWork(uint64_t work) { work_ = work; }
 
   /** Adds the ways on which `byte` follows those of [begin, end), closed. */
   void step(size_t begin, size_t end, uint8_t byte);
@@ -65,8 +69,9 @@ class ConstraintWalk {
  private:
   void add(size_t begin, const Way& way);
   bool sameStack(int32_t a, int32_t b) const;
-  bool spend() {
-    if (work_ > 0) --work_;
+  uint64_t hashOf(uint32_t to, const Way& caller) const;
+  bool spend(uint64_t work = 1) {
+    work_ -= std::min(work_, work);
     return work_ > 0;
   }
 

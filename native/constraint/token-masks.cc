@@ -9,9 +9,6 @@
 namespace conclave {
 namespace {
 
-// Ways followed for the masks of one state: a walk of a large vocabulary takes half a million.
-constexpr uint64_t mostWork = 20'000'000;
-
 // Of the states of a constraint those used last: 19 KiB each with 152k tokens.
 constexpr size_t mostKnown = 256;
 
@@ -113,9 +110,10 @@ bool TokenMasks::addTokens(ConstraintWalk& walk, size_t begin, size_t end, std::
   for (size_t at = begin; at < end; ++at) {
     const Way way = walk.ways[at];
     if (!walk.mayGoOn(way) || tables_.edges(way.state).empty()) continue;
-    uint64_t work = mostWork;
+    uint64_t work = walk.work();
     const std::shared_ptr<const StateTokens> tokens = tokensOf(way, work);
     if (tokens == nullptr) return false;
+    walk.setWork(work);
     addAll(mask, tokens->inside);
     if (way.stack != Way::noFrame && !addBehind(walk, way, *tokens, mask)) return false;
   }
@@ -200,6 +198,7 @@ std::shared_ptr<const TokenMasks::StateTokens> TokenMasks::findTokens(const Way&
     return true;
   };
   walkStates(walk, slice.rest, {way.state, way.count, Way::noFrame}, visit);
+  work = walk.work();
   return walk.exhausted() ? nullptr : tokens;
 }
 

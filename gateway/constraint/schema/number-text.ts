@@ -42,7 +42,11 @@ export function numberAutomaton(shape: NumberShape): TextAutomaton {
 }
 
 function buildNumbers(shape: NumberShape): TextAutomaton {
-  const bounded = shape.integer ? integers(shape) : decimals(shape);
+  const limits = shape.multiples.map((multiple) => 10 ** (EXACT_DIGITS - decimalPlaces(multiple)) - 1);
+  const limit = Math.min(Number.POSITIVE_INFINITY, ...limits);
+  const within = { ...shape, least: Math.max(shape.least, -limit), most: Math.min(shape.most, limit) };
+  const isWhole = shape.integer || shape.multiples.some(Number.isInteger);
+  const bounded = isWhole ? integers(within) : decimals(within);
   return shape.multiples.reduce((texts, multiple) => intersect(texts, multiplesOf(multiple)), bounded);
 }
 
@@ -88,12 +92,14 @@ function sameLength(low: string, high: string): string {
   const prefix = low.slice(0, shared);
   if (shared === low.length) return prefix;
   const [first, last] = [Number(low[shared]), Number(high[shared])];
-  const rest = low.length - shared - 1;
-  const between = first + 1 <= last - 1 ? [`${digits(first + 1, last - 1)}${anyDigits(rest)}`] : [];
+  const [lowTail, highTail] = [low.slice(shared + 1), high.slice(shared + 1)];
+  // Where a bound cuts nothing off, its first digit is one like those between.
+  const from = /^0*$/.test(lowTail) ? first : first + 1;
+  const to = /^9*$/.test(highTail) ? last : last - 1;
   const parts = [
-    ...above(low.slice(shared + 1)).map((tail) => `${first}${tail}`),
-    ...between,
-    ...below(high.slice(shared + 1)).map((tail) => `${last}${tail}`),
+    ...(from > first ? above(lowTail).map((tail) => `${first}${tail}`) : []),
+    ...(from <= to ? [`${digits(from, to)}${anyDigits(lowTail.length)}`] : []),
+    ...(to < last ? below(highTail).map((tail) => `${last}${tail}`) : []),
   ];
   return `${prefix}(?:${parts.join('|')})`;
 }
@@ -211,6 +217,10 @@ function notBelow({ whole, fraction }: PlainText): string {
 
 const MOST_REMAINDERS = 2_000;
 
+function decimalPlaces(multiple: number): number {
+  return plainText(multiple, false).fraction.length;
+}
+
 /** Texts of multiples of `multiple`, without exponents: remainders, digit by digit. */
 function multiplesOf(multiple: number): TextAutomaton {
   const { whole, fraction } = plainText(multiple, false);
@@ -238,8 +248,7 @@ class Multiples {
   automaton(): TextAutomaton {
     const start = this.#id('start');
     for (let at = start; at < this.#keys.length; at += 1) this.#states[at] = this.#expand(this.#keys[at] ?? '');
-    const exact = parsePattern(`-?(?:\\d\\.?){1,${EXACT_DIGITS}}`);
-    return intersect(this.#states, patternAutomaton(exact, false));
+    return this.#states;
   }
 
   #id(key: string): number {

@@ -2,6 +2,7 @@
 import { type Expression, literal, sequence } from '../expression.ts';
 import {
   ANY_TEXT,
+  acceptsText,
   intersect,
   lengthAutomaton,
   subtract,
@@ -35,6 +36,7 @@ export function stringExpression(shape: StringShape): Expression {
   const encoding = patterns.length === 0 ? 'json-escapes' : 'json';
   if (least === 0 && most === null) return quoted({ kind: 'text', automaton: patternText(shape), encoding });
   const texts = patternText(shape);
+  if (most === 0) return acceptsText(texts, '') ? literal('""') : { kind: 'alternatives', choices: [] };
   if (canCount(texts, least, most)) return quoted({ kind: 'counted-text', automaton: texts, encoding, least, most });
   const path = patterns[0]?.path ?? '';
   return quoted({ kind: 'text', automaton: atKeyword(path, () => stringAutomaton(shape)), encoding });
