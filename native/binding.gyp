@@ -5,7 +5,7 @@
       'core/model-weights.cc', 'core/packed-matrix.cc', 'core/panel-layout.cc', 'core/program.cc', 'core/quantize-rows.cc', 'core/read-probe.cc', 'core/required-weights.cc',
       'core/rotary-table.cc', 'core/step-batch.cc', 'core/thread-pool.cc', 'core/zeroed-memory.cc',
       'metal/await-signal.cc', 'metal/buffer-ranges.cc', 'metal/command-budget.cc', 'metal/command-failure.cc', 'metal/gpu-limits.cc',
-      'metal/encode-mlps.cc', 'metal/metal-backend.cc', 'metal/metal-kernels.cc', 'metal/passage-encoder.cc', 'metal/pending-accesses.cc', 'metal/presumed-experts.cc', 'metal/residency.cc',
+      'metal/encode-mlps.cc', 'metal/expert-tables.cc', 'metal/metal-backend.cc', 'metal/metal-kernels.cc', 'metal/passage-encoder.cc', 'metal/pending-accesses.cc', 'metal/presumed-experts.cc', 'metal/residency.cc',
       'metal/sized-commands.cc', 'metal/step-memory.cc', 'metal/weight-memory.cc', 'metal/emulated/command-queue.cc', 'metal/emulated/emulated-device.cc', 'metal/emulated/fiber.cc',
       'metal/emulated/kernels.cc', 'metal/emulated/shadow-memory.cc', 'metal/emulated/threadgroup.cc',
       'cpu/attention.cc', 'cpu/choose-experts.cc', 'cpu/cpu-backend.cc', 'cpu/gated-mlps.cc', 'cpu/matmul-reference.cc',

@@ -5,6 +5,7 @@
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
 
+#include <map>
 #include <mutex>
 #include <string>
 #include <unistd.h>
@@ -176,10 +177,14 @@ struct Compiled {
   std::string warnings;
 };
 
-Compiled compile(id<MTLDevice> device, DType weights) {
+Compiled compile(id<MTLDevice> device, const KernelTypes& types) {
   MTLCompileOptions* options = [[MTLCompileOptions alloc] init];
   options.languageVersion = MTLLanguageVersion3_0;
-  options.preprocessorMacros = @{@"CONCLAVE_DTYPE" : @(static_cast<int>(weights))};
+  const int codes = static_cast<int>(types.codes);
+  options.preprocessorMacros = @{
+    @"CONCLAVE_DTYPE" : @(types.isPacked() ? static_cast<int>(types.activations) : codes),
+    @"CONCLAVE_CODES" : @(codes)
+  };
   if (@available(macOS 15.0, *)) {
     options.mathMode = MTLMathModeSafe;
     // Fast by default whatever the mode; kernels ask for precise functions by name as well.
@@ -196,15 +201,14 @@ Compiled compile(id<MTLDevice> device, DType weights) {
   return {library, error == nil ? "" : textOf(error)};
 }
 
-// The source is compiled once per process and type of weights: a process has one source and one GPU. Between processes
+// The source is compiled once per process and types: a process has one source and one GPU. Between processes
 // the system keeps what it compiled, by the source's hash (docs/decisions/0094).
-const Compiled& libraryFor(id<MTLDevice> device, DType weights) {
+const Compiled& libraryFor(id<MTLDevice> device, const KernelTypes& types) {
   static std::mutex mutex;
-  static Compiled libraries[3];
+  static std::map<KernelTypes, Compiled> libraries;
   const std::lock_guard lock(mutex);
-  const size_t index = static_cast<size_t>(weights);
-  if (libraries[index].library == nil) libraries[index] = compile(device, weights);
-  return libraries[index];
+  const auto known = libraries.find(types);
+  return known != libraries.end() ? known->second : libraries.emplace(types, compile(device, types)).first->second;
 }
 
 class AppleDevice final : public GpuDevice {
@@ -232,9 +236,9 @@ class AppleDevice final : public GpuDevice {
     }
   }
 
-  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) override {
+  std::unique_ptr<GpuPipeline> pipeline(const KernelTypes& types, const std::string& kernel, int32_t threads) override {
     @autoreleasepool {
-      id<MTLFunction> function = [libraryFor(device_, weights).library newFunctionWithName:@(kernel.c_str())];
+      id<MTLFunction> function = [libraryFor(device_, types).library newFunctionWithName:@(kernel.c_str())];
       if (function == nil) throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);
       NSError* error = nil;
       id<MTLComputePipelineState> state = [device_ newComputePipelineStateWithFunction:function error:&error];
@@ -247,9 +251,9 @@ class AppleDevice final : public GpuDevice {
     }
   }
 
-  std::string warnings(DType weights) override {
+  std::string warnings(const KernelTypes& types) override {
     @autoreleasepool {
-      return libraryFor(device_, weights).warnings;
+      return libraryFor(device_, types).warnings;
     }
   }
 

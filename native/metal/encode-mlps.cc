@@ -31,14 +31,12 @@ ExpertArguments downArguments(const GatedMlp& mlp, int32_t dModel) {
   return arguments;
 }
 
-// The experts of a layer, as many at a time as a dispatch takes.
+// The experts of a layer, as many as lie in the buffers of a dispatch.
 class ExpertEncoder {
  public:
-  ExpertEncoder(const EncodingContext& context, GpuCommands& to, const ModelWeights& weights, int32_t layer,
-                const SlotViews& slots)
+  ExpertEncoder(const EncodingContext& context, GpuCommands& to, int32_t layer, const SlotViews& slots)
       : context_(context),
         to_(to),
-        weights_(weights),
         layer_(layer),
         slots_(slots),
         moe_(*context.description.block(layer).moe()),
@@ -51,60 +49,61 @@ class ExpertEncoder {
     context_.kernels.groupSlots(
         to_, {slots_.slots, moe_.router.experts, tileRows_},
         {slots_.experts, slots_.rowsOfSlots, slots_.table, memory.places, memory.placeRows, memory.tiles});
-    for (int32_t first = 0; first < moe_.router.experts; first += expertsPerDispatch) {
-      const int32_t present = firstPresent(first);
-      if (present < std::min(first + expertsPerDispatch, moe_.router.experts)) encode(first, present);
+    if (moe_.expert.bias) {
+      gather(WeightRole::gateBias, memory.gateBias, moe_.expert.width);
+      gather(WeightRole::upBias, memory.upBias, moe_.expert.width);
+      gather(WeightRole::downBias, memory.downBias, context_.description.dModel);
     }
+    encodeGateUp();
+    encodeDown();
   }
 
  private:
-  bool isHere(int32_t expert) const { return weights_.ofExpert(layer_, expert, WeightRole::gateUp).data != nullptr; }
-  int32_t firstPresent(int32_t expert) const {
-    while (expert < moe_.router.experts && !isHere(expert)) ++expert;
-    return expert;
-  }
-  DType formatOf(int32_t expert, WeightRole role) const {
-    return weights_.ofExpert(layer_, expert, role).format.plain();
-  }
-
-  // Experts [first, first + expertsPerDispatch), of which `present` is here.
-  void encode(int32_t first, int32_t present) const {
+  void encodeGateUp() const {
     const StepMemory& memory = context_.memory;
-    const int32_t dModel = context_.description.dModel;
-    gather(first, WeightRole::gateBias, memory.gateBias, moe_.expert.width);
-    gather(first, WeightRole::upBias, memory.upBias, moe_.expert.width);
-    ExpertArguments arguments = gateUpArguments(moe_.expert, dModel, moe_.expert.width);
-    arguments.firstExpert = first;
-    context_.kernels.gateUp(
-        to_, formatOf(present, WeightRole::gateUp), arguments, tileRows_, tiles_,
-        with(first, WeightRole::gateUp,
-             {memory.tiles, memory.placeRows, slots_.x, memory.gateBias, memory.upBias, memory.inner}));
-    gather(first, WeightRole::downBias, memory.downBias, dModel);
-    arguments = downArguments(moe_.expert, dModel);
-    arguments.firstExpert = first;
-    context_.kernels.down(
-        to_, formatOf(present, WeightRole::down), arguments, tileRows_, tiles_,
-        with(first, WeightRole::down, {memory.tiles, memory.everyRow, memory.inner, memory.downBias, memory.outputs}));
+    ExpertArguments arguments = gateUpArguments(moe_.expert, context_.description.dModel, moe_.expert.width);
+    inTurn(WeightRole::gateUp, {memory.tiles, memory.placeRows, slots_.x, memory.gateBias, memory.upBias, memory.inner},
+           [&](const ExpertTables::Role& role, int32_t firstBuffer, const std::vector<GpuView>& buffers) {
+             arguments.firstBuffer = firstBuffer;
+             arguments.format = packedFormat(role.format);
+             context_.kernels.gateUp(to_, role.format, arguments, tileRows_, tiles_, buffers);
+           });
+  }
+  void encodeDown() const {
+    const StepMemory& memory = context_.memory;
+    ExpertArguments arguments = downArguments(moe_.expert, context_.description.dModel);
+    inTurn(WeightRole::down, {memory.tiles, memory.everyRow, memory.inner, memory.downBias, memory.outputs},
+           [&](const ExpertTables::Role& role, int32_t firstBuffer, const std::vector<GpuView>& buffers) {
+             arguments.firstBuffer = firstBuffer;
+             arguments.format = packedFormat(role.format);
+             context_.kernels.down(to_, role.format, arguments, tileRows_, tiles_, buffers);
+           });
+  }
+  void gather(WeightRole name, GpuView y, int32_t width) const {
+    inTurn(name, {context_.memory.tiles, y},
+           [&](const ExpertTables::Role&, int32_t firstBuffer, const std::vector<GpuView>& buffers) {
+             context_.kernels.gatherVectors(to_, {width, firstBuffer}, tiles_, buffers);
+           });
   }
 
-  void gather(int32_t first, WeightRole role, GpuView y, int32_t width) const {
-    if (!moe_.expert.bias) return;
-    context_.kernels.gatherVectors(to_, {width, first}, tiles_, with(first, role, {context_.memory.tiles, y}));
-  }
-
-  // The experts' weights, then the other buffers.
-  std::vector<GpuView> with(int32_t first, WeightRole role, const std::vector<GpuView>& others) const {
-    std::vector<GpuView> buffers;
-    for (int32_t e = first; e < first + expertsPerDispatch; ++e) {
-      buffers.push_back(context_.viewOf(e < moe_.router.experts ? weights_.ofExpert(layer_, e, role) : Weight{}));
+  // Buffers of a dispatch: those that weights lie in, the table, the others.
+  template <typename Encode>
+  void inTurn(WeightRole name, const std::vector<GpuView>& others, const Encode& encode) const {
+    const ExpertTables::Role& role = context_.expertTables.of(layer_, name);
+    const size_t count = role.buffers.size(), each = static_cast<size_t>(buffersPerDispatch);
+    for (size_t first = 0; first < count; first += each) {
+      const size_t end = std::min(first + each, count);
+      std::vector<GpuView> buffers(role.buffers.begin() + static_cast<std::ptrdiff_t>(first),
+                                   role.buffers.begin() + static_cast<std::ptrdiff_t>(end));
+      buffers.resize(each, context_.viewOf({}));
+      buffers.push_back(role.table);
+      buffers.insert(buffers.end(), others.begin(), others.end());
+      encode(role, static_cast<int32_t>(first), buffers);
     }
-    buffers.insert(buffers.end(), others.begin(), others.end());
-    return buffers;
   }
 
   const EncodingContext& context_;
   GpuCommands& to_;
-  const ModelWeights& weights_;
   int32_t layer_;
   const SlotViews& slots_;
   const MoeMlp& moe_;
@@ -134,9 +133,8 @@ void requireSameFormats(const ModelDescription& description, const ModelWeights&
   }
 }
 
-void encodeExperts(const EncodingContext& context, GpuCommands& to, const ModelWeights& weights, int32_t layer,
-                   const SlotViews& slots) {
-  ExpertEncoder(context, to, weights, layer, slots).encode();
+void encodeExperts(const EncodingContext& context, GpuCommands& to, int32_t layer, const SlotViews& slots) {
+  ExpertEncoder(context, to, layer, slots).encode();
 }
 
 void encodeMlp(const EncodingContext& context, GpuCommands& to, const ModelWeights& weights, int32_t layer,
@@ -150,13 +148,15 @@ void encodeMlp(const EncodingContext& context, GpuCommands& to, const ModelWeigh
   const GpuView inner = run.shared ? memory.sharedInner : memory.inner;
   const Weight& gateUp = of(WeightRole::gateUp, WeightRole::sharedGateUp);
   const Weight& down = of(WeightRole::down, WeightRole::sharedDown);
-  std::vector<GpuView> buffers(static_cast<size_t>(expertsPerDispatch), context.viewOf({}));
+  std::vector<GpuView> buffers(static_cast<size_t>(buffersPerDispatch), context.viewOf({}));
   buffers.front() = context.viewOf(gateUp);
+  buffers.push_back(context.expertTables.alone());
   const GpuView gateBias = context.viewOf(of(WeightRole::gateBias, WeightRole::sharedGateBias));
   const GpuView upBias = context.viewOf(of(WeightRole::upBias, WeightRole::sharedUpBias));
   buffers.insert(buffers.end(), {memory.rowTiles, memory.everyRow, memory.normalized, gateBias, upBias, inner});
-  context.kernels.gateUp(to, gateUp.format.plain(), gateUpArguments(run.mlp, dModel, 0), tileRows,
-                         (rows + tileRows - 1) / tileRows, buffers);
+  ExpertArguments arguments = gateUpArguments(run.mlp, dModel, 0);
+  arguments.format = packedFormat(gateUp.format);
+  context.kernels.gateUp(to, gateUp.format, arguments, tileRows, (rows + tileRows - 1) / tileRows, buffers);
   const MatrixPart part{static_cast<int32_t>(panelCount(dModel)), dModel, 0};
   const int32_t width = padded(run.mlp.width);
   context.kernels.multiply(to, down.format.plain(), {width, rows, width, dModel, {part, {}, {}}},

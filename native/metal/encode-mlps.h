@@ -16,8 +16,7 @@ struct SlotViews {
 void requireSameFormats(const ModelDescription& description, const ModelWeights& weights);
 
 /** outputs[place] = expert(x[row]) for every slot, and where each slot's place is. */
-void encodeExperts(const EncodingContext& context, GpuCommands& to, const ModelWeights& weights, int32_t layer,
-                   const SlotViews& slots);
+void encodeExperts(const EncodingContext& context, GpuCommands& to, int32_t layer, const SlotViews& slots);
 
 /** y = the MLP of all normalized rows, without its last bias; y: f32 [rows, dModel]. */
 void encodeMlp(const EncodingContext& context, GpuCommands& to, const ModelWeights& weights, int32_t layer,

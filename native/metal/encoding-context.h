@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../core/model-weights.h"
+#include "expert-tables.h"
 #include "metal-kernels.h"
 #include "step-memory.h"
 #include "weight-memory.h"
@@ -26,6 +27,7 @@ struct EncodingContext {
   const MetalKernels& kernels;
   const StepMemory& memory;
   const WeightMemory& weightMemory;
+  const ExpertTables& expertTables;
   const std::vector<std::unique_ptr<GpuBuffer>>& cache;  // [layers]
   const StepExtent& extent;
 

@@ -7,10 +7,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "../core/dtype.h"
 #include "../core/failure.h"
+#include "../core/weight-format.h"
 
 namespace conclave {
 
@@ -52,6 +53,23 @@ struct GpuProperties {
 inline Failure didNotCompile(const std::string& compilerLog) {
   return Failure(FailureCode::unavailable, "the GPU's kernels did not compile: " + compilerLog);
 }
+
+// What kernels are compiled for: the codes of the matrices that they read, and the rows that those multiply. Scales and
+// groups of a packed format are arguments.
+struct KernelTypes {
+  WeightCodes codes;
+  DType activations;
+
+  KernelTypes(DType plain) : codes(static_cast<WeightCodes>(plain)), activations(activationType(plain)) {}
+  /** `ofModel`: what packed matrices multiply; plain ones have rows of their own. */
+  KernelTypes(const WeightFormat& format, DType ofModel)
+      : codes(format.codes), activations(format.packed() ? ofModel : activationType(format.plain())) {}
+
+  bool operator<(const KernelTypes& other) const {
+    return std::pair(codes, activations) < std::pair(other.codes, other.activations);
+  }
+  bool isPacked() const { return codes > WeightCodes::bf16; }
+};
 
 // Memory that CPU and GPU share.
 class GpuBuffer {
@@ -153,12 +171,13 @@ class GpuDevice {
   /** A buffer over pages that are there already and outlive it; both ends on a page boundary. */
   virtual std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) = 0;
   /**
-   * The kernel of that name, compiled for weights of that type, for threadgroups of that size. Failures carry the
-   * compiler's log, or the number of threads that the kernel's registers leave room for.
+   * The kernel of that name, compiled for such types, for threadgroups of that size. Failures carry the compiler's log,
+   * or the number of threads that the kernel's registers leave room for.
    */
-  virtual std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) = 0;
-  /** What the compiler said of the kernels for weights of that type, although they compiled. */
-  virtual std::string warnings(DType weights) = 0;
+  virtual std::unique_ptr<GpuPipeline> pipeline(const KernelTypes& types, const std::string& kernel,
+                                                int32_t threads) = 0;
+  /** What the compiler said of the kernels for such types, although they compiled. */
+  virtual std::string warnings(const KernelTypes& types) = 0;
   virtual std::unique_ptr<GpuCommands> commands() = 0;
   /** At zero. */
   virtual std::unique_ptr<GpuEvent> event() = 0;

@@ -85,6 +85,7 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelDescrip
       budget_(device_->properties().rates),
       kernels_(*device_, shape_.activations, productKind(variant, device_->properties()), budget_),
       memory_(*device_, description, limits),
+      expertTables_(*device_, description),
       weightMemory_(*device_, shape_.activations, largestMatrix(description)),
       presumed_(shape_.moeLayers, shape_.experts),
       routingCounts_(static_cast<size_t>(shape_.moeLayers) * static_cast<size_t>(shape_.experts)),
@@ -106,11 +107,9 @@ MetalBackend::MetalBackend(std::unique_ptr<GpuDevice> device, const ModelDescrip
 
 void MetalBackend::hold(const ModelWeights& weights) {
   requireSameFormats(description_, weights);
-  for (const WeightFormat& format : weights.matrixFormats()) {
-    require(!format.packed(), "the GPU does not compute with quantised weights yet: use backend cpu");
-    kernels_.compileFor(format.plain());
-  }
+  for (const WeightFormat& format : weights.matrixFormats()) kernels_.compileFor(format);
   holdFiles(weights.files());
+  expertTables_.fill(weights, weightMemory_);
   const auto isHere = [&](int32_t index, int32_t expert) {
     return weights.ofExpert(program_.layerOf(index), expert, WeightRole::gateUp).data != nullptr;
   };
@@ -128,6 +127,7 @@ void MetalBackend::holdFiles(const std::vector<std::shared_ptr<const MappedFile>
 BesideWeights MetalBackend::besideWeights() const {
   BesideWeights beside{{}, memory_.buffers()};
   for (const auto& cache : cache_) beside.cache.push_back(cache.get());
+  beside.step.push_back(&expertTables_.buffer());
   return beside;
 }
 
@@ -165,7 +165,7 @@ void MetalBackend::submitStep(const ModelWeights& weights) {
     if (index == shape_.moeLayers) break;
     // Before the experts, as much of it may run while slots are sorted.
     encode(*to, weights, program_.beside(index), ExpertResults::places);
-    encodeOwnExperts(*to, weights, index, ofLayer(memory_.presentExperts, index));
+    encodeOwnExperts(*to, index, ofLayer(memory_.presentExperts, index));
   }
   to->submit();
   submitted.push_back(std::move(to));
@@ -213,7 +213,7 @@ void MetalBackend::runExperts(const ModelWeights& weights, int32_t layer, const 
   const int64_t width = shape_.dModel * activationBytes(), stride = paddedInputs(shape_.dModel) * activationBytes();
   if (hidden != nullptr) {
     copyRows(hostOf<std::byte>(memory_.received), stride, hidden, width, width, hiddenRows);
-    return computeSlots(weights, layer, slots, memory_.received, outputs);
+    return computeSlots(layer, slots, memory_.received, outputs);
   }
   finishBehindRouter(weights);
   std::vector<int32_t> rows, experts;
@@ -233,7 +233,7 @@ void MetalBackend::runExperts(const ModelWeights& weights, int32_t layer, const 
   }
   if (missing.empty()) return;
   std::vector<std::byte> computed(missing.size() * static_cast<size_t>(width));
-  computeSlots(weights, layer, {rows, experts}, memory_.normalized, computed.data());
+  computeSlots(layer, {rows, experts}, memory_.normalized, computed.data());
   for (size_t i = 0; i < missing.size(); ++i) {
     std::memcpy(outputs + static_cast<int64_t>(missing[i]) * width, computed.data() + static_cast<int64_t>(i) * width,
                 static_cast<size_t>(width));
@@ -255,15 +255,14 @@ void MetalBackend::copyOutput(int32_t slot, std::byte* to) const {
   std::memcpy(to, hostOf<std::byte>(memory_.outputs) + place * width, static_cast<size_t>(width));
 }
 
-void MetalBackend::computeSlots(const ModelWeights& weights, int32_t index, const ExpertSlots& slots, GpuView x,
-                                std::byte* outputs) {
+void MetalBackend::computeSlots(int32_t index, const ExpertSlots& slots, GpuView x, std::byte* outputs) {
   outputsOf_ = -1;
   const int32_t count = static_cast<int32_t>(slots.rows.size());
   std::copy(slots.rows.begin(), slots.rows.end(), hostOf<int32_t>(memory_.slotRows));
   std::copy(slots.experts.begin(), slots.experts.end(), hostOf<int32_t>(memory_.slotExperts));
   untilInTime([&] {
     const auto to = commands(Submission::early);
-    encodeExperts(context(), *to, weights, program_.layerOf(index),
+    encodeExperts(context(), *to, program_.layerOf(index),
                   {count, count, memory_.slotExperts, memory_.slotRows, ofLayer(memory_.presentExperts, index), x});
     finish(*to);
   });
@@ -370,7 +369,7 @@ MetalBackend::Part MetalBackend::encodedPart(const ModelWeights& weights, int32_
 
 void MetalBackend::encodeBehindRouter(GpuCommands& to, const ModelWeights& weights, int32_t index) const {
   encode(to, weights, program_.beside(index), ExpertResults::places);
-  if (presumed_.any(index)) encodeOwnExperts(to, weights, index, ofLayer(memory_.presumedExperts, index));
+  if (presumed_.any(index)) encodeOwnExperts(to, index, ofLayer(memory_.presumedExperts, index));
 }
 
 void MetalBackend::encode(GpuCommands& to, const ModelWeights& weights, const Passage& passage,
@@ -380,14 +379,14 @@ void MetalBackend::encode(GpuCommands& to, const ModelWeights& weights, const Pa
 }
 
 // Slots of the experts that the router has chosen and the table has.
-void MetalBackend::encodeOwnExperts(GpuCommands& to, const ModelWeights& weights, int32_t index, GpuView table) const {
+void MetalBackend::encodeOwnExperts(GpuCommands& to, int32_t index, GpuView table) const {
   encodeExperts(
-      context(), to, weights, program_.layerOf(index),
+      context(), to, program_.layerOf(index),
       {extent_.rows * shape_.topK, extent_.rows, chosenOf(index), memory_.rowOfSlot, table, memory_.normalized});
 }
 
 EncodingContext MetalBackend::context() const {
-  return {description_, kernels_, memory_, weightMemory_, cache_, extent_};
+  return {description_, kernels_, memory_, weightMemory_, expertTables_, cache_, extent_};
 }
 
 std::string MetalBackend::numericsClass() const {

@@ -69,7 +69,7 @@ class MetalBackend final : public Backend {
   void runPart(const ModelWeights& weights, int32_t index, Contribution before);
   Part encodedPart(const ModelWeights& weights, int32_t index, bool sums);
   void encode(GpuCommands& to, const ModelWeights& weights, const Passage& passage, ExpertResults before) const;
-  void encodeOwnExperts(GpuCommands& to, const ModelWeights& weights, int32_t index, GpuView table) const;
+  void encodeOwnExperts(GpuCommands& to, int32_t index, GpuView table) const;
   void encodeBehindRouter(GpuCommands& to, const ModelWeights& weights, int32_t index) const;
   void finishBehindRouter(const ModelWeights& weights);
   void forgetCommands();
@@ -77,8 +77,7 @@ class MetalBackend final : public Backend {
   void restoreOverwritten() const;
   int32_t chosenSlot(int32_t index, int32_t row, int32_t expert) const;
   void copyOutput(int32_t slot, std::byte* to) const;
-  void computeSlots(const ModelWeights& weights, int32_t index, const ExpertSlots& slots, GpuView x,
-                    std::byte* outputs);
+  void computeSlots(int32_t index, const ExpertSlots& slots, GpuView x, std::byte* outputs);
   EncodingContext context() const;
   void holdFiles(const std::vector<std::shared_ptr<const MappedFile>>& files);
 
@@ -99,7 +98,8 @@ class MetalBackend final : public Backend {
   CommandBudget budget_;
   MetalKernels kernels_;
   StepMemory memory_;
-  std::vector<std::unique_ptr<GpuBuffer>> cache_;   // [layers]
+  std::vector<std::unique_ptr<GpuBuffer>> cache_;  // [layers]
+  ExpertTables expertTables_;
   WeightMemory weightMemory_;                       // keeps the others resident too, so it ends before them
   std::vector<std::optional<RotaryTable>> rotary_;  // [blocks]
   StepExtent extent_;                               // of the batch at hand

@@ -47,14 +47,15 @@ MetalKernels::MetalKernels(GpuDevice& device, DType activations, ProductKind kin
   load(ofRows("choose_experts"), simdgroupThreads);
 }
 
-void MetalKernels::compileFor(DType format) {
-  if (pipelines_.contains({format, "embed"})) return;
+void MetalKernels::compileFor(const WeightFormat& format) {
+  const KernelTypes types = typesFor(format);
+  if (pipelines_.contains({types, "embed_panels"})) return;
   for (const char* operation : {"multiply", "expert_gate_up", "expert_down"}) {
     // One row and many: the two sizes of tiles.
     for (const int32_t rows : {1, 9}) load(product(format, operation, tileRows(rows)), productThreads);
   }
-  load({format, "embed_panels"}, rowThreads);
-  load({format, "embed"}, rowThreads);
+  load({types, "embed_panels"}, rowThreads);
+  if (!format.packed()) load({types, "embed"}, rowThreads);
 }
 
 void MetalKernels::load(const Key& kernel, int32_t threads) {
@@ -66,8 +67,8 @@ int32_t MetalKernels::tileRows(int32_t rows) const {
   return rows <= 8 ? 8 : 32;
 }
 
-MetalKernels::Key MetalKernels::product(DType format, const char* operation, int32_t tileRows) const {
-  return {format,
+MetalKernels::Key MetalKernels::product(const WeightFormat& format, const char* operation, int32_t tileRows) const {
+  return {typesFor(format),
           std::string(operation) + (kind_ == ProductKind::lanes ? "_lanes_" : "_matrices_") + std::to_string(tileRows)};
 }
 
@@ -96,9 +97,11 @@ void MetalKernels::runInPieces(GpuCommands& to, const Key& kernel, const GpuGrid
   }
 }
 
-GpuWork MetalKernels::productWork(DType format, int32_t tileRows, int32_t tiles, double outputs, double inputs) const {
+GpuWork MetalKernels::productWork(const WeightFormat& format, int32_t tileRows, int32_t tiles, double outputs,
+                                  double inputs) const {
   const double weights = outputs * inputs * tiles;
-  return {2 * weights * tileRows, weights * static_cast<double>(bytesPerWeight(format))};
+  const double bytes = static_cast<double>(panelBytes(format, static_cast<int64_t>(inputs))) / panelOutputs / inputs;
+  return {2 * weights * tileRows, weights * bytes};
 }
 
 // Of a row's heads over as many blocks as the longest has.
@@ -109,14 +112,14 @@ GpuWork MetalKernels::attentionWork(const AttendArguments& arguments, int32_t ro
   return {4 * keys * arguments.heads * arguments.headDim, keys * readers * keyBytes};
 }
 
-void MetalKernels::embed(GpuCommands& to, DType format, const EmbedArguments& arguments, int32_t rows, GpuView tokens,
-                         GpuView embedding, GpuView x) const {
-  run(to, {format, "embed"}, {rows}, arguments, {tokens, embedding, x}, rowWork(rows, arguments.width));
+void MetalKernels::embed(GpuCommands& to, const WeightFormat& format, const EmbedArguments& arguments, int32_t rows,
+                         GpuView tokens, GpuView embedding, GpuView x) const {
+  run(to, {typesFor(format), "embed"}, {rows}, arguments, {tokens, embedding, x}, rowWork(rows, arguments.width));
 }
 
-void MetalKernels::embedPanels(GpuCommands& to, DType format, const EmbedArguments& arguments, int32_t rows,
-                               GpuView tokens, GpuView panels, GpuView x) const {
-  run(to, {format, "embed_panels"}, {rows}, arguments, {tokens, panels, x}, rowWork(rows, arguments.width));
+void MetalKernels::embedPanels(GpuCommands& to, const WeightFormat& format, const EmbedArguments& arguments,
+                               int32_t rows, GpuView tokens, GpuView panels, GpuView x) const {
+  run(to, {typesFor(format), "embed_panels"}, {rows}, arguments, {tokens, panels, x}, rowWork(rows, arguments.width));
 }
 
 void MetalKernels::normalize(GpuCommands& to, const NormalizeArguments& arguments, int32_t rows,
@@ -152,7 +155,7 @@ void MetalKernels::widen(GpuCommands& to, const ColumnArguments& arguments, int3
   run(to, ofRows("widen"), {rows}, arguments, {x, y}, rowWork(rows, arguments.width));
 }
 
-void MetalKernels::multiply(GpuCommands& to, DType format, const MultiplyArguments& arguments,
+void MetalKernels::multiply(GpuCommands& to, const WeightFormat& format, const MultiplyArguments& arguments,
                             const std::vector<GpuView>& buffers) const {
   const int32_t tile = tileRows(arguments.rows), tiles = ceilingOf(arguments.rows, tile);
   int32_t panels = 0, outputs = 0;
@@ -207,14 +210,14 @@ void MetalKernels::gatherVectors(GpuCommands& to, const GatherArguments& argumen
   run(to, ofRows("gather_vectors"), {tiles}, arguments, buffers, rowWork(tiles, arguments.width));
 }
 
-void MetalKernels::gateUp(GpuCommands& to, DType format, const ExpertArguments& arguments, int32_t tileRows,
-                          int32_t tiles, const std::vector<GpuView>& buffers) const {
+void MetalKernels::gateUp(GpuCommands& to, const WeightFormat& format, const ExpertArguments& arguments,
+                          int32_t tileRows, int32_t tiles, const std::vector<GpuView>& buffers) const {
   const int32_t panels = static_cast<int32_t>(panelCount(arguments.outputs));
   runInPieces(to, product(format, "expert_gate_up", tileRows), {columns(panels), tiles}, arguments, buffers,
               productWork(format, tileRows, tiles, 2.0 * arguments.outputs, arguments.inputs));
 }
 
-void MetalKernels::down(GpuCommands& to, DType format, const ExpertArguments& arguments, int32_t tileRows,
+void MetalKernels::down(GpuCommands& to, const WeightFormat& format, const ExpertArguments& arguments, int32_t tileRows,
                         int32_t tiles, const std::vector<GpuView>& buffers) const {
   const int32_t panels = static_cast<int32_t>(panelCount(arguments.outputs));
   runInPieces(to, product(format, "expert_down", tileRows), {columns(panels), tiles}, arguments, buffers,

@@ -17,8 +17,14 @@ namespace conclave {
 // How products are computed (kernels/product.h). Rows have the same bits in any number within one of them.
 enum class ProductKind { lanes, matrices };
 
-// Expert weights go to a kernel by buffer, this many at a time.
-constexpr int32_t expertsPerDispatch = 16;
+// Experts' weights go to a kernel in so many buffers at most.
+constexpr int32_t buffersPerDispatch = 16;
+
+/** What kernels are told of a matrix's format. */
+inline PackedFormat packedFormat(const WeightFormat& format) {
+  if (!format.packed()) return {};
+  return {static_cast<int32_t>(format.codes), static_cast<int32_t>(format.scales), format.group};
+}
 
 /** Throws Failure unavailable where a kernel needs more threadgroup memory for such a model than a GPU has. */
 void requireThreadgroups(const ModelDescription& description);
@@ -29,16 +35,16 @@ class MetalKernels {
   MetalKernels(GpuDevice& device, DType activations, ProductKind kind, const CommandBudget& budget);
 
   /** Compiles what reads matrices of a format, unless that is done. Throws like the constructor. */
-  void compileFor(DType format);
+  void compileFor(const WeightFormat& format);
 
   ProductKind kind() const { return kind_; }
   /** Most rows of one expert in a tile, for a step of that many rows. */
   int32_t tileRows(int32_t rows) const;
 
-  void embed(GpuCommands& to, DType format, const EmbedArguments& arguments, int32_t rows, GpuView tokens,
+  void embed(GpuCommands& to, const WeightFormat& format, const EmbedArguments& arguments, int32_t rows, GpuView tokens,
              GpuView embedding, GpuView x) const;
-  void embedPanels(GpuCommands& to, DType format, const EmbedArguments& arguments, int32_t rows, GpuView tokens,
-                   GpuView panels, GpuView x) const;
+  void embedPanels(GpuCommands& to, const WeightFormat& format, const EmbedArguments& arguments, int32_t rows,
+                   GpuView tokens, GpuView panels, GpuView x) const;
   /** buffers: rows, x, weight, bias, out. */
   void normalize(GpuCommands& to, const NormalizeArguments& arguments, int32_t rows,
                  const std::vector<GpuView>& buffers) const;
@@ -50,7 +56,7 @@ class MetalKernels {
   void capRows(GpuCommands& to, const ColumnArguments& arguments, int32_t rows, GpuView y) const;
   void widen(GpuCommands& to, const ColumnArguments& arguments, int32_t rows, GpuView x, GpuView y) const;
   /** buffers: rows, x, three matrices, y. */
-  void multiply(GpuCommands& to, DType format, const MultiplyArguments& arguments,
+  void multiply(GpuCommands& to, const WeightFormat& format, const MultiplyArguments& arguments,
                 const std::vector<GpuView>& buffers) const;
   /** buffers: positions, sequences, block tables, cosines, sines, five vectors, projected, q, cache. */
   void shapeHeads(GpuCommands& to, const HeadsArguments& arguments, int32_t rows,
@@ -64,14 +70,14 @@ class MetalKernels {
   void chooseExperts(GpuCommands& to, const RouteArguments& arguments, int32_t rows, GpuView logits, GpuView choiceBias,
                      GpuView chosen, GpuView weights) const;
   void groupSlots(GpuCommands& to, const GroupArguments& arguments, const std::vector<GpuView>& buffers) const;
-  /** tiles: how many there may be. buffers: a vector of each of expertsPerDispatch experts, tiles, y. */
+  /** tiles: how many there may be. buffers: those of the vectors, table, tiles, y. */
   void gatherVectors(GpuCommands& to, const GatherArguments& arguments, int32_t tiles,
                      const std::vector<GpuView>& buffers) const;
-  /** tiles: how many there may be. buffers: the weights of expertsPerDispatch experts, tiles, rows, x, biases, y. */
-  void gateUp(GpuCommands& to, DType format, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
-              const std::vector<GpuView>& buffers) const;
-  void down(GpuCommands& to, DType format, const ExpertArguments& arguments, int32_t tileRows, int32_t tiles,
-            const std::vector<GpuView>& buffers) const;
+  /** tiles: how many there may be. buffers: those of the weights, table, tiles, rows, x, biases, y. */
+  void gateUp(GpuCommands& to, const WeightFormat& format, const ExpertArguments& arguments, int32_t tileRows,
+              int32_t tiles, const std::vector<GpuView>& buffers) const;
+  void down(GpuCommands& to, const WeightFormat& format, const ExpertArguments& arguments, int32_t tileRows,
+            int32_t tiles, const std::vector<GpuView>& buffers) const;
   void sumOutputs(GpuCommands& to, const SumOutputsArguments& arguments, int32_t rows, GpuView places, GpuView weights,
                   GpuView outputs, GpuView sums) const;
   /** buffers: places, weights, outputs, shared, gates, x. */
@@ -82,7 +88,7 @@ class MetalKernels {
                const std::vector<GpuView>& buffers) const;
 
  private:
-  using Key = std::pair<DType, std::string>;
+  using Key = std::pair<KernelTypes, std::string>;
 
   template <typename Arguments>
   void run(GpuCommands& to, const Key& kernel, GpuGrid groups, const Arguments& arguments, std::vector<GpuView> buffers,
@@ -92,10 +98,11 @@ class MetalKernels {
                    const std::vector<GpuView>& buffers, const GpuWork& work) const;
   void runOnColumns(GpuCommands& to, const char* kernel, const ColumnArguments& arguments, int32_t rows,
                     std::vector<GpuView> buffers) const;
-  GpuWork productWork(DType format, int32_t tileRows, int32_t tiles, double outputs, double inputs) const;
+  GpuWork productWork(const WeightFormat& format, int32_t tileRows, int32_t tiles, double outputs, double inputs) const;
   GpuWork attentionWork(const AttendArguments& arguments, int32_t rows) const;
   Key ofRows(const char* kernel) const { return {activations_, kernel}; }
-  Key product(DType format, const char* operation, int32_t tileRows) const;
+  KernelTypes typesFor(const WeightFormat& format) const { return {format, activations_}; }
+  Key product(const WeightFormat& format, const char* operation, int32_t tileRows) const;
   // Threadgroups along a product's outputs.
   int32_t columns(int32_t panels) const;
   void load(const Key& kernel, int32_t threads);

@@ -68,11 +68,11 @@ void PassageEncoder::encode(const EachRow& each) {
 void PassageEncoder::encode(const Multiply& multiply) {
   const StepMemory& memory = context_.memory;
   const GpuView rowsOf = multiply.from == ActivationRowsOf::normalized ? memory.normalized : memory.attended;
-  const auto formatOf = [&](size_t part) { return weight(multiply.parts[part].matrix).format.plain(); };
+  const auto formatOf = [&](size_t part) { return weight(multiply.parts[part].matrix).format; };
   bool widened = false;
   for (size_t first = 0, end = 0; first < multiply.parts.size(); first = end) {
     while (end < multiply.parts.size() && end - first < mostParts && formatOf(end) == formatOf(first)) ++end;
-    const bool fits = activationType(formatOf(first)) == context_.description.activations;
+    const bool fits = takesAsTheyAre(formatOf(first), context_.description.activations);
     if (!fits && !widened) {
       const int32_t width = padded(weight(multiply.parts[first].matrix).inputs);
       context_.kernels.widen(to_, {width, width, 0}, rows(), rowsOf, memory.widened);
@@ -94,7 +94,8 @@ void PassageEncoder::encodeProduct(const Multiply& multiply, size_t first, size_
     arguments.parts[i] = {static_cast<int32_t>(panelCount(weight(role).outputs)), weight(role).outputs, column};
   }
   buffers.push_back(floats(multiply.to));
-  context_.kernels.multiply(to_, matrix.format.plain(), arguments, buffers);
+  arguments.format = packedFormat(matrix.format);
+  context_.kernels.multiply(to_, matrix.format, arguments, buffers);
 }
 
 void PassageEncoder::encode(const Attend&) {
@@ -129,12 +130,12 @@ void PassageEncoder::encode(const RunMlp& run) {
 
 void PassageEncoder::take(const Embed& embed) {
   const Weight& table = weight(embed.tied ? WeightRole::lmHead : WeightRole::embedding);
-  const EmbedArguments arguments{context_.description.dModel, embed.scale};
+  const EmbedArguments arguments{context_.description.dModel, embed.scale, packedFormat(table.format)};
   const GpuView tokens = context_.memory.tokens, x = floats(FloatRows::residual);
-  if (embed.tied) {
-    context_.kernels.embedPanels(to_, table.format.plain(), arguments, rows(), tokens, context_.viewOf(table), x);
+  if (embed.tied || table.format.packed()) {
+    context_.kernels.embedPanels(to_, table.format, arguments, rows(), tokens, context_.viewOf(table), x);
   } else {
-    context_.kernels.embed(to_, table.format.plain(), arguments, rows(), tokens, context_.viewOf(table), x);
+    context_.kernels.embed(to_, table.format, arguments, rows(), tokens, context_.viewOf(table), x);
   }
 }
 

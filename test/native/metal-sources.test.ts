@@ -46,18 +46,35 @@ function compile(flags: readonly string[], file: string): { readonly status: num
   return { status, output: stderr };
 }
 
-function compileKernels(text: string, dtype: number): { readonly status: number | null; readonly output: string } {
+function compileKernels(
+  text: string,
+  dtype: number,
+  codes = dtype,
+): { readonly status: number | null; readonly output: string } {
   const file = join(folder, 'kernels.metal');
   // C++ knows no automatic variables in an address space; Metal's threadgroup arrays would be.
   const arrays = text.replace('threadgroup type name[count]', 'static threadgroup type name[count]');
   // The keyword is a macro here, which an attribute's name must not be.
   writeFileSync(file, arrays.replace('[[threadgroup(0)]]', ''));
-  return compile([...KERNEL_FLAGS, `-DCONCLAVE_DTYPE=${dtype}`], file);
+  return compile([...KERNEL_FLAGS, `-DCONCLAVE_DTYPE=${dtype}`, `-DCONCLAVE_CODES=${codes}`], file);
 }
 
 test('kernels compile with address spaces as qualifiers, for every type of weights', { skip }, () => {
   for (const dtype of [0, 1, 2]) {
     const { status, output } = compileKernels(source, dtype);
+    assert.equal(status, 0, output);
+  }
+});
+
+test('kernels compile for packed formats and each type of activations', { skip }, () => {
+  // Two planes of codes, one, and both kinds of floats.
+  for (const [dtype, codes] of [
+    [0, 4],
+    [2, 5],
+    [2, 9],
+    [0, 10],
+  ] as const) {
+    const { status, output } = compileKernels(source, dtype, codes);
     assert.equal(status, 0, output);
   }
 });

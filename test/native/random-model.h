@@ -196,9 +196,9 @@ enum class Formats { any, plain };
 // A pack file of random weights, every section at a multiple of 64 bytes. Experts' matrices of a plain format have one.
 class RandomPack {
  public:
-  /** `only`: the format of all matrices. */
+  /** `only`: the format of all matrices; a packed one takes inputs that its group divides. */
   RandomPack(const ModelDescription& model, uint32_t seed, float embeddingScale = 1.0f,
-             std::optional<DType> only = std::nullopt, Formats formats = Formats::plain)
+             std::optional<WeightFormat> only = std::nullopt, Formats formats = Formats::plain)
       : activations_(model.activations),
         experts_(model.shape().experts),
         random_(seed),
@@ -207,8 +207,8 @@ class RandomPack {
     static int count = 0;
     path_ = "/tmp/conclave-session-test-" + std::to_string(getpid()) + "-" + std::to_string(count++) + ".pack";
     expertFormat_ = only_.has_value()             ? *only_
-                    : activations_ == DType::bf16 ? DType::bf16
-                                                  : random_.of<DType>({DType::f32, DType::f16});
+                    : activations_ == DType::bf16 ? WeightFormat(DType::bf16)
+                                                  : WeightFormat(random_.of<DType>({DType::f32, DType::f16}));
     for (const RequiredWeight& weight : modelWeights(model)) add(weight, -1, -1, embeddingScale);
     for (int32_t layer = 0; layer < model.layers(); ++layer) {
       const Block& block = model.block(layer);
@@ -232,6 +232,11 @@ class RandomPack {
   void attachTo(Holder& holder) const {
     attachSharedTo(holder);
     for (int32_t e = 0; e < experts_; ++e) attachExpertTo(holder, e);
+  }
+  /** As one file. */
+  template <typename Holder>
+  void attachWholeTo(Holder& holder) const {
+    attachWhere(holder, [](const WeightSection&) { return true; });
   }
   template <typename Holder>
   void attachSharedTo(Holder& holder) const {
@@ -318,9 +323,9 @@ class RandomPack {
   int32_t experts_;
   std::vector<int32_t> moeLayers_;
   Random random_;
-  std::optional<DType> only_;
+  std::optional<WeightFormat> only_;
   Formats formats_;
-  DType expertFormat_;
+  WeightFormat expertFormat_;
   std::string path_;
   std::vector<std::byte> bytes_;
   std::vector<WeightSection> sections_;

@@ -146,13 +146,14 @@ std::unique_ptr<GpuBuffer> EmulatedDevice::wrap(const std::byte* pages, int64_t 
   return std::make_unique<EmulatedBuffer>(pages, bytes, lifetimes_);
 }
 
-std::unique_ptr<GpuPipeline> EmulatedDevice::pipeline(DType weights, const std::string& kernel, int32_t threads) {
+std::unique_ptr<GpuPipeline> EmulatedDevice::pipeline(const KernelTypes& types, const std::string& kernel,
+                                                      int32_t threads) {
   if (kernel == options_.refusedKernel) throw didNotCompile(options_.compilerLog);
   const int most = kernel == options_.crampedKernel ? simdgroupThreads : mostGroupThreads;
   requireThreads(kernel, most, threads);
   require(threads > 0 && threads % simdgroupThreads == 0,
           kernel + " in threadgroups of " + std::to_string(threads) + " threads, which are no whole simdgroups");
-  for (const Kernel& known : emulated::kernelsFor(weights)) {
+  for (const Kernel& known : emulated::kernelsFor(types)) {
     if (kernel == known.name) return std::make_unique<EmulatedPipeline>(known, threads, most, lifetimes_);
   }
   throw Failure(FailureCode::unavailable, "there is no kernel " + kernel);

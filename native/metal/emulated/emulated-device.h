@@ -43,8 +43,10 @@ class EmulatedDevice final : public GpuDevice {
   const GpuProperties& properties() const override { return properties_; }
   std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override;
   std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override;
-  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) override;
-  std::string warnings(DType) override { return options_.refusedKernel.empty() ? options_.compilerLog : ""; }
+  std::unique_ptr<GpuPipeline> pipeline(const KernelTypes& types, const std::string& kernel, int32_t threads) override;
+  std::string warnings(const KernelTypes&) override {
+    return options_.refusedKernel.empty() ? options_.compilerLog : "";
+  }
   std::unique_ptr<GpuCommands> commands() override;
   std::unique_ptr<GpuEvent> event() override;
   std::unique_ptr<GpuResidencySet> residencySet() override;

@@ -23,11 +23,27 @@ namespace conclave::emulated::bf16 {
 #undef CONCLAVE_DTYPE
 }  // namespace conclave::emulated::bf16
 
+// Once per type of activations, for any packed format.
+#define CONCLAVE_PACKED
+namespace conclave::emulated::packedWithF32 {
+#define CONCLAVE_DTYPE 0
+#include "compile-kernels.h"
+#undef CONCLAVE_DTYPE
+}  // namespace conclave::emulated::packedWithF32
+
+namespace conclave::emulated::packedWithBf16 {
+#define CONCLAVE_DTYPE 2
+#include "compile-kernels.h"
+#undef CONCLAVE_DTYPE
+}  // namespace conclave::emulated::packedWithBf16
+
 namespace conclave::emulated {
 
-const std::vector<Kernel>& kernelsFor(DType weights) {
-  static const std::vector<Kernel> kernels[] = {f32::listKernels(), f16::listKernels(), bf16::listKernels()};
-  return kernels[static_cast<size_t>(weights)];
+const std::vector<Kernel>& kernelsFor(const KernelTypes& types) {
+  static const std::vector<Kernel> kernels[] = {f32::listKernels(), f16::listKernels(), bf16::listKernels(),
+                                                packedWithF32::listKernels(), packedWithBf16::listKernels()};
+  if (types.isPacked()) return kernels[types.activations == DType::f32 ? 3 : 4];
+  return kernels[static_cast<size_t>(types.codes)];
 }
 
 uint32_t writtenBuffers(const std::string& kernel) {

@@ -8,8 +8,8 @@
 
 namespace conclave::emulated {
 
-/** All kernels, for weights of that type. */
-const std::vector<Kernel>& kernelsFor(DType weights);
+/** All kernels compiled for such types. */
+const std::vector<Kernel>& kernelsFor(const KernelTypes& types);
 
 /** What the kernel's parameters say that it writes, for every device: bit i is buffer i + 1. Throws Failure. */
 uint32_t writtenBuffers(const std::string& kernel);

@@ -367,6 +367,9 @@ inline void simdgroup_multiply_accumulate(simdgroup_float8x8& sum, const simdgro
       [[maybe_unused]] conclave::emulated::LaneIndex lane,           \
       [[maybe_unused]] conclave::emulated::SimdgroupIndex simdgroup
 
+// Kernels are compiled once for all packed formats.
+#define CODES_OF(format) (format).codes
+
 #define CONSTANT(type) const type&
 #define THREAD(type) type*
 #define DEVICE(type) conclave::emulated::DevicePointer<type>

@@ -13,9 +13,19 @@ struct GridStart {
   int32_t x = 0, y = 0;
 };
 
+// As core/weight-format.h numbers them.
+enum PackedCodes { affine2Codes = 3, affine8Codes = 8, e2m1Codes = 9, e4m3Codes = 10 };
+enum PackedScales { f32Scales = 1, f16Scales, bf16Scales, e8m0Scales, e4m3Scales };
+
+// Of a packed format; 0 of plain ones.
+struct PackedFormat {
+  int32_t codes = 0, scales = 0, group = 0;
+};
+
 struct EmbedArguments {
   int32_t width;
   float scale;
+  PackedFormat format = {};
 };
 
 struct NormArguments {
@@ -57,6 +67,7 @@ struct MultiplyArguments {
   int32_t xStride, yStride;
   MatrixPart parts[3];
   GridStart start = {};
+  PackedFormat format = {};
 };
 
 enum HeadStepKind { addHeadBias, normalizeHeads, clipHeads, rotateHeads };
@@ -110,20 +121,22 @@ struct GroupArguments {
 // As core/model-description.h numbers them.
 enum ActivationFunction { siluFunction, geluFunction, geluTanhFunction, clampedSwigluFunction };
 
-// Experts [firstExpert, firstExpert + 16) are in the kernel's weight buffers.
+// Where experts lie: the table [experts] has the buffer and the offset in it, in units of 16 bytes; no buffer is negative.
+// Buffers [firstBuffer, firstBuffer + 16) are the kernel's.
 struct ExpertArguments {
   int32_t inputs;  // even
   int32_t outputs;
   int32_t xStride, yStride;
-  int32_t firstExpert;
+  int32_t firstBuffer;
   int32_t bias, biasStride;  // 0: places have one bias
   int32_t function;
   float limit, alpha;
   GridStart start = {};
+  PackedFormat format = {};
 };
 
 struct GatherArguments {
-  int32_t width, firstExpert;
+  int32_t width, firstBuffer;
 };
 
 struct SumOutputsArguments {

@@ -20,6 +20,12 @@ using namespace metal;
   uint3 group [[threadgroup_position_in_grid]], uint thread_index [[thread_index_in_threadgroup]],         \
       uint lane [[thread_index_in_simdgroup]], uint simdgroup [[simdgroup_index_in_threadgroup]]
 
+// What codes a packed format has, a constant for the compiler.
+#define CODES_OF(format) CONCLAVE_CODES
+#if CONCLAVE_CODES > 2
+#define CONCLAVE_PACKED
+#endif
+
 #define CONSTANT(type) constant type &
 #define DEVICE(type) device type *
 #define THREAD(type) thread type *

@@ -33,19 +33,42 @@ static inline float normalized(float x, float weight, Moments moments, CONSTANT(
   return (norm.rounds != 0 ? round_to_activation(unit) : unit) * weight;
 }
 
-// Of a row, by a threadgroup. sums and squares: [16] each.
-static inline Moments moments_of(DEVICE(const float) x, CONSTANT(NormArguments) norm, THREADGROUP(float) sums,
-                                 THREADGROUP(float) squares, uint thread_index) {
+// Elements of a row that a threadgroup stages at a time; a multiple of the virtual lanes, so that each goes on with its own.
+#define STAGED_ELEMENTS 1024
+
+// One virtual lane's part, in the first 16 threads, of the sum of a row or of squared distances from its mean. The whole
+// threadgroup loads the row: 16 threads alone would wait for one load after the other.
+static inline float staged_lane_sum(DEVICE(const float) x, int width, bool squares, float mean, THREADGROUP(float) stage,
+                                    uint thread_index) {
+  float sum = 0.0f;
+  for (int first = 0; first < width; first += STAGED_ELEMENTS) {
+    const int count = min(STAGED_ELEMENTS, width - first);
+    if (first > 0) threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (int i = (int)thread_index; i < count; i += 256) stage[i] = x[first + i];
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (int i = (int)thread_index; i < count && thread_index < 16; i += 16) {
+      const float distance = stage[i] - mean;
+      sum = squares ? fma(distance, distance, sum) : sum + distance;
+    }
+  }
+  return sum;
+}
+
+// Of a row, by a threadgroup. stage: [STAGED_ELEMENTS]; lanes: [2, 16].
+static inline Moments moments_of(DEVICE(const float) x, CONSTANT(NormArguments) norm, THREADGROUP(float) stage,
+                                 THREADGROUP(float) lanes, uint thread_index) {
   Moments moments;
   moments.mean = 0.0f;
   if (norm.centred != 0) {
-    if (thread_index < 16) sums[thread_index] = lane_sum(x, norm.width, (int)thread_index);
+    const float sum = staged_lane_sum(x, norm.width, false, 0.0f, stage, thread_index);
+    if (thread_index < 16) lanes[thread_index] = sum;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    moments.mean = sum_of_lanes(sums) / (float)norm.width;
+    moments.mean = sum_of_lanes(lanes) / (float)norm.width;
   }
-  if (thread_index < 16) squares[thread_index] = lane_squares(x, norm.width, (int)thread_index, moments.mean);
+  const float sum = staged_lane_sum(x, norm.width, true, moments.mean, stage, thread_index);
+  if (thread_index < 16) lanes[16 + thread_index] = sum;
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  moments.scale = norm_scale(sum_of_lanes(squares), norm);
+  moments.scale = norm_scale(sum_of_lanes(lanes + 16), norm);
   return moments;
 }
 

@@ -109,21 +109,17 @@ struct Pair {
 // How weights, rows that are multiplied by them, and the KV cache are read: in pairs of neighbouring inputs. A panel's
 // 32 outputs are the 32 lanes (core/panel-layout.h).
 #if CONCLAVE_DTYPE == 2
-typedef uint WeightUnit;
 typedef uint InputUnit;
 #else
-typedef Weight WeightUnit;
 typedef float InputUnit;
 #endif
-
-// Units of a panel of `inputs` inputs, and of `elements` of a row.
-static inline long panel_units(int inputs) {
-#if CONCLAVE_DTYPE == 2
-  return (long)(inputs / 2) * 32;
+#if CONCLAVE_DTYPE == 2 || defined(CONCLAVE_PACKED)
+typedef uint WeightUnit;
 #else
-  return (long)inputs * 32;
+typedef Weight WeightUnit;
 #endif
-}
+
+// Units of `elements` of a row.
 static inline long input_units(long elements) {
 #if CONCLAVE_DTYPE == 2
   return elements / 2;
@@ -139,19 +135,7 @@ static inline Pair unpack(uint bits) {
   return pair;
 }
 
-// Inputs i and i + 1 of one output of a panel; i is even.
-static inline Pair weights_at(DEVICE(const WeightUnit) panel, int i, uint output) {
-#if CONCLAVE_DTYPE == 2
-  return unpack(panel[(i / 2) * 32 + (int)output]);
-#else
-  Pair pair;
-  pair.even = weight_to_float(panel[i * 32 + (int)output]);
-  pair.odd = weight_to_float(panel[(i + 1) * 32 + (int)output]);
-  return pair;
-#endif
-}
-
-// The same of a KV panel.
+// Inputs i and i + 1 of one output of a KV panel; i is even.
 static inline Pair cached_at(DEVICE(const InputUnit) panel, int i, uint output) {
 #if CONCLAVE_DTYPE == 2
   return unpack(panel[(i / 2) * 32 + (int)output]);

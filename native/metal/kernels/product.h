@@ -14,25 +14,65 @@
 #define TILE_THREADS 128
 #define TILE_SIMDGROUPS 4
 
+#if defined(CONCLAVE_PACKED)
+#include "packed.h"
+#else
+// Units of a panel of `inputs` inputs.
+static inline long panel_units(CONSTANT(PackedFormat), int inputs) {
+#if CONCLAVE_DTYPE == 2
+  return (long)(inputs / 2) * 32;
+#else
+  return (long)inputs * 32;
+#endif
+}
+
+// Inputs i and i + 1 of one output of a panel; i is even.
+static inline Pair weights_at(DEVICE(const WeightUnit) panel, CONSTANT(PackedFormat), int, int i, uint output) {
+#if CONCLAVE_DTYPE == 2
+  return unpack(panel[(i / 2) * 32 + (int)output]);
+#else
+  Pair pair;
+  pair.even = weight_to_float(panel[i * 32 + (int)output]);
+  pair.odd = weight_to_float(panel[(i + 1) * 32 + (int)output]);
+  return pair;
+#endif
+}
+
 // sum[r] for output `lane` of the panel. rows_of_tile: the tile's entries in the list of rows.
+//
+// A sum has one order, so lanes cannot share it: what a core loads at once comes from loads that are on their way together.
+#define PAIRS_AHEAD 8
+
+template <int most, int pairs>
+static inline void add_pairs(DEVICE(const WeightUnit) panel, CONSTANT(PackedFormat) format, DEVICE(const InputUnit) x,
+                             THREAD(const long) row_at, int inputs, int first, uint lane, THREAD(float) sum) {
+  Pair w[pairs];
+  for (int p = 0; p < pairs; ++p) w[p] = weights_at(panel, format, inputs, first + 2 * p, lane);
+  for (int p = 0; p < pairs; ++p) {
+    for (int r = 0; r < most; ++r) {
+      const Pair input = inputs_at(x + row_at[r], first + 2 * p);
+      sum[r] = fma(w[p].odd, input.odd, sum[r]);
+      sum[r] = fma(w[p].even, input.even, sum[r]);
+    }
+  }
+}
+
 template <int most>
-static inline void multiply_in_lanes(DEVICE(const WeightUnit) panel, DEVICE(const InputUnit) x,
-                                     DEVICE(const int) rows_of_tile, int rows, int x_stride, int inputs, uint lane,
+static inline void multiply_in_lanes(DEVICE(const WeightUnit) panel, CONSTANT(PackedFormat) format,
+                                     DEVICE(const InputUnit) x, DEVICE(const int) rows_of_tile, int rows, int x_stride, int inputs, uint lane,
                                      THREAD(float) sum) {
   long row_at[most];
   for (int r = 0; r < most; ++r) {
     row_at[r] = input_units((long)rows_of_tile[min(r, rows - 1)] * x_stride);
     sum[r] = 0.0f;
   }
-  for (int i = 0; i < inputs; i += 2) {
-    const Pair w = weights_at(panel, i, lane);
-    for (int r = 0; r < most; ++r) {
-      const Pair input = inputs_at(x + row_at[r], i);
-      sum[r] = fma(w.odd, input.odd, sum[r]);
-      sum[r] = fma(w.even, input.even, sum[r]);
-    }
+  int i = 0;
+  for (; i + 2 * PAIRS_AHEAD <= inputs; i += 2 * PAIRS_AHEAD) {
+    add_pairs<most, PAIRS_AHEAD>(panel, format, x, row_at, inputs, i, lane, sum);
   }
+  for (; i < inputs; i += 2) add_pairs<most, 1>(panel, format, x, row_at, inputs, i, lane, sum);
 }
+#endif
 
 // What a threadgroup keeps while it multiplies in matrices.
 //   x_stage: per simdgroup [most rows, 8 inputs]; w_stage: per simdgroup [8 inputs, 32 outputs]
@@ -45,8 +85,8 @@ static inline void multiply_in_lanes(DEVICE(const WeightUnit) panel, DEVICE(cons
 // products: [most rows, 32 outputs]; element i is written by thread i % TILE_THREADS, which may read it at once. `sums`
 // may be used again after a threadgroup barrier.
 template <int most>
-static inline void multiply_in_matrices(DEVICE(const WeightUnit) panel, DEVICE(const InputUnit) x,
-                                        DEVICE(const int) rows_of_tile, int rows, int x_stride, int inputs,
+static inline void multiply_in_matrices(DEVICE(const WeightUnit) panel, CONSTANT(PackedFormat) format,
+                                        DEVICE(const InputUnit) x, DEVICE(const int) rows_of_tile, int rows, int x_stride, int inputs,
                                         uint thread_index, uint lane, uint simdgroup, THREADGROUP(float) x_stages,
                                         THREADGROUP(float) w_stages, THREADGROUP(float) sums,
                                         THREADGROUP(float) products) {
@@ -62,7 +102,7 @@ static inline void multiply_in_matrices(DEVICE(const WeightUnit) panel, DEVICE(c
     for (int i = 0; i < 8; i += 2) {
       Pair w;
       w.even = w.odd = 0.0f;
-      if (first + i < inputs) w = weights_at(panel, first + i, lane);
+      if (first + i < inputs) w = weights_at(panel, format, inputs, first + i, lane);
       w_stage[i * 32 + (int)lane] = w.even;
       w_stage[(i + 1) * 32 + (int)lane] = w.odd;
     }

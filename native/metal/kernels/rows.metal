@@ -1,4 +1,4 @@
-// Kernels that work on rows one by one: embedding, norms, and what is added to the residual stream. One threadgroup per
+// Kernels that work on rows one by one: norms, and what is added to the residual stream. One threadgroup per
 // row; where rows are as long as the vocabulary, one per 4096 columns of a row.
 #include "kernel-args.h"
 #include "language.h"
@@ -7,26 +7,6 @@
 
 #define CHUNK_COLUMNS 4096
 
-// x[row] = scale * embedding[tokens[row]]
-KERNEL(embed)(ARGUMENTS(EmbedArguments), BUFFER(1, const int, tokens), BUFFER(2, const Weight, embedding),
-              BUFFER(3, float, x), POSITION) {
-  const long from = (long)tokens[group.x] * args.width, to = (long)group.x * args.width;
-  for (int i = (int)thread_index; i < args.width; i += 256) x[to + i] = args.scale * weight_to_float(embedding[from + i]);
-}
-
-// The same of a table that lies in panels, as the head's does.
-KERNEL(embed_panels)(ARGUMENTS(EmbedArguments), BUFFER(1, const int, tokens), BUFFER(2, const WeightUnit, panels),
-                     BUFFER(3, float, x), POSITION) {
-  const int token = tokens[group.x], padded = args.width + args.width % 2;
-  DEVICE(const WeightUnit) panel = panels + (token / 32) * panel_units(padded);
-  const long to = (long)group.x * args.width;
-  for (int i = 2 * (int)thread_index; i < args.width; i += 512) {
-    const Pair pair = weights_at(panel, i, (uint)(token % 32));
-    x[to + i] = args.scale * pair.even;
-    if (i + 1 < args.width) x[to + i + 1] = args.scale * pair.odd;
-  }
-}
-
 static inline float biased(float value, DEVICE(const float) bias, int i, int has_bias) {
   return has_bias != 0 ? value + bias[i] : value;
 }
@@ -34,11 +14,11 @@ static inline float biased(float value, DEVICE(const float) bias, int i, int has
 // out[r] = norm(x) * weight + bias, x being row rows[r].
 KERNEL(normalize)(ARGUMENTS(NormalizeArguments), BUFFER(1, const int, rows), BUFFER(2, const float, x),
                   BUFFER(3, const float, weight), BUFFER(4, const float, bias), BUFFER(5, Activation, out), POSITION) {
-  THREADGROUP_ARRAY(float, sums, 16);
-  THREADGROUP_ARRAY(float, squares, 16);
+  THREADGROUP_ARRAY(float, stage, STAGED_ELEMENTS);
+  THREADGROUP_ARRAY(float, lanes, 32);
   const int width = args.norm.width;
   const long from = (long)rows[group.x] * width, to = (long)group.x * args.outStride;
-  const Moments moments = moments_of(x + from, args.norm, sums, squares, thread_index);
+  const Moments moments = moments_of(x + from, args.norm, stage, lanes, thread_index);
   for (int i = (int)thread_index; i < width; i += 256) {
     out[to + i] = to_activation(biased(normalized(x[from + i], weight[i], moments, args.norm), bias, i, args.bias));
   }
@@ -48,13 +28,13 @@ KERNEL(normalize)(ARGUMENTS(NormalizeArguments), BUFFER(1, const int, rows), BUF
 KERNEL(add_and_normalize)(ARGUMENTS(AddAndNormalizeArguments), BUFFER(1, const float, y), BUFFER(2, float, x),
                           BUFFER(3, const float, weight), BUFFER(4, const float, bias), BUFFER(5, Activation, out),
                           POSITION) {
-  THREADGROUP_ARRAY(float, sums, 16);
-  THREADGROUP_ARRAY(float, squares, 16);
+  THREADGROUP_ARRAY(float, stage, STAGED_ELEMENTS);
+  THREADGROUP_ARRAY(float, lanes, 32);
   const int width = args.norm.width;
   const long from = (long)group.x * width, to = (long)group.x * args.outStride;
   for (int i = (int)thread_index; i < width; i += 256) x[from + i] = fma(args.scale, y[from + i], (float)x[from + i]);
   threadgroup_barrier(mem_flags::mem_device);
-  const Moments moments = moments_of(x + from, args.norm, sums, squares, thread_index);
+  const Moments moments = moments_of(x + from, args.norm, stage, lanes, thread_index);
   for (int i = (int)thread_index; i < width; i += 256) {
     out[to + i] = to_activation(biased(normalized(x[from + i], weight[i], moments, args.norm), bias, i, args.bias));
   }

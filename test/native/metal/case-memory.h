@@ -89,13 +89,22 @@ class Memory {
   std::vector<std::unique_ptr<GpuBuffer>> buffers_;
 };
 
-// Encodes with `fill`, waits, and returns what `fill` named as outputs.
+// What a case's matrices are, and its rows.
+struct CaseTypes {
+  WeightFormat weights;
+  DType activations;
+
+  CaseTypes(DType plain) : weights(plain), activations(activationType(plain)) {}
+  CaseTypes(const WeightFormat& packed, DType rows) : weights(packed), activations(rows) {}
+};
+
+// Encodes with `encode`, waits, and returns what that named as outputs.
 template <typename Encode>
-auto onDevice(DType dtype, ProductKind kind, Encode encode) {
+auto onDevice(const CaseTypes& types, ProductKind kind, Encode encode) {
   return [=](GpuDevice& device) {
     const CommandBudget budget(device.properties().rates);
-    MetalKernels kernels(device, activationType(dtype), kind, budget);
-    kernels.compileFor(dtype);
+    MetalKernels kernels(device, types.activations, kind, budget);
+    kernels.compileFor(types.weights);
     Memory memory(device);
     SizedCommands commands(device, budget, Submission::early);
     const std::function<Values()> read = encode(kernels, memory, commands);
@@ -122,7 +131,7 @@ inline std::vector<std::byte> panels(DType dtype, const Values& matrix, int32_t 
   return packed;
 }
 
-// Rows of activations with an even stride.
+// Rows of activations with an even stride; `dtype`: of the activations, or of weights that go with them.
 inline std::vector<std::byte> padded(DType dtype, const Values& rows, int32_t count, int32_t width) {
   const int64_t stride = paddedInputs(width);
   Values wide(static_cast<size_t>(count * stride));

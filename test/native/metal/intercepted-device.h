@@ -79,10 +79,10 @@ class InterceptedDevice final : public GpuDevice {
   const GpuProperties& properties() const override { return device_.properties(); }
   std::unique_ptr<GpuBuffer> allocate(int64_t bytes) override { return device_.allocate(bytes); }
   std::unique_ptr<GpuBuffer> wrap(const std::byte* pages, int64_t bytes) override { return device_.wrap(pages, bytes); }
-  std::unique_ptr<GpuPipeline> pipeline(DType weights, const std::string& kernel, int32_t threads) override {
-    return device_.pipeline(weights, kernel, threads);
+  std::unique_ptr<GpuPipeline> pipeline(const KernelTypes& types, const std::string& kernel, int32_t threads) override {
+    return device_.pipeline(types, kernel, threads);
   }
-  std::string warnings(DType weights) override { return device_.warnings(weights); }
+  std::string warnings(const KernelTypes& types) override { return device_.warnings(types); }
   std::unique_ptr<GpuCommands> commands() override {
     return std::make_unique<InterceptedCommands>(device_.commands(), interception_, barriers_);
   }

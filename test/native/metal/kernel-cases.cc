@@ -14,6 +14,7 @@ std::vector<KernelCase> kernelCases(uint32_t seed) {
     addHeadCases(random, dtype, cases);
     addAttentionCases(random, dtype, cases);
     addRouteCases(random, dtype, cases);
+    addPackedCases(random, dtype, cases);
   }
   return cases;
 }

@@ -29,5 +29,6 @@ void addRowCases(Random& random, DType dtype, std::vector<KernelCase>& cases);
 void addAttentionCases(Random& random, DType dtype, std::vector<KernelCase>& cases);
 void addRouteCases(Random& random, DType dtype, std::vector<KernelCase>& cases);
 void addProductCases(Random& random, DType dtype, std::vector<KernelCase>& cases);
+void addPackedCases(Random& random, DType activations, std::vector<KernelCase>& cases);
 
 }  // namespace conclave::test

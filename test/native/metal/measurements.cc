@@ -42,9 +42,12 @@ std::vector<ProductKind> kindsOf(const GpuDevice& device) {
   return {ProductKind::lanes, ProductKind::matrices};
 }
 
+// MLX's usual one.
+constexpr WeightFormat fourBits{WeightCodes::affine4, ScaleType::bf16, 64};
+
 MetalKernels compiledKernels(GpuDevice& device, ProductKind kind, const CommandBudget& budget) {
   MetalKernels kernels(device, activationType(measured), kind, budget);
-  kernels.compileFor(measured);
+  for (const WeightFormat& format : {WeightFormat(measured), fourBits}) kernels.compileFor(format);
   return kernels;
 }
 
@@ -66,23 +69,32 @@ Ids upTo(int32_t count) {
 
 // A dense product, `multiply`, in memory of its own.
 struct Dense {
+  WeightFormat format;
   MultiplyArguments arguments;
   GpuView rowList, x, weights, y;
 
-  Dense(Memory& memory, int32_t outputs, int32_t inputs, int32_t rows)
-      : arguments{inputs, rows, inputs, outputs, {{static_cast<int32_t>(panelCount(outputs)), outputs, 0}, {}, {}}},
+  Dense(Memory& memory, int32_t outputs, int32_t inputs, int32_t rows, const WeightFormat& weightFormat = measured)
+      : format(weightFormat),
+        arguments{inputs,
+                  rows,
+                  inputs,
+                  outputs,
+                  {{static_cast<int32_t>(panelCount(outputs)), outputs, 0}, {}, {}},
+                  {},
+                  packedFormat(format)},
         rowList(memory.holding(bytesOf(upTo(rows)))),
         x(filled(memory, int64_t{rows} * inputs * 2)),
-        weights(filled(memory, matrixBytes(measured, outputs, inputs))),
+        weights(filled(memory, matrixBytes(format, outputs, inputs))),
         y(memory.empty(int64_t{rows} * outputs * 4)) {}
 
   void encode(const MetalKernels& kernels, GpuCommands& to) const {
-    kernels.multiply(to, measured, arguments, {rowList, x, weights, weights, weights, y});
+    kernels.multiply(to, format, arguments, {rowList, x, weights, weights, weights, y});
   }
 };
 
-// One product of 16 experts whose slots are spread evenly, of rows that each choose one of them.
+// One product of 16 experts of one slab whose slots are spread evenly, of rows that each choose one of them.
 struct Experts {
+  static constexpr int32_t count = 16;
   ExpertArguments arguments;
   int32_t tileRows, tiles = 0;
   std::vector<GpuView> buffers;
@@ -90,22 +102,24 @@ struct Experts {
 
   Experts(Memory& memory, const MetalKernels& kernels, int32_t outputs, int32_t inputs, int32_t rows)
       : arguments{inputs, outputs, inputs, outputs, 0, 0, 0, 0, 0, 0}, tileRows(kernels.tileRows(rows)) {
-    Ids table{0};
-    const int32_t used = std::min(rows, expertsPerDispatch);
+    Ids tileList{0}, table;
+    const int32_t used = std::min(rows, count);
     for (int32_t e = 0, first = 0; e < used; ++e) {
       const int32_t end = rows * (e + 1) / used;
-      for (; first < end; first += tileRows) table.insert(table.end(), {e, first, std::min(tileRows, end - first)});
+      for (; first < end; first += tileRows)
+        tileList.insert(tileList.end(), {e, first, std::min(tileRows, end - first)});
       first = end;
     }
-    tiles = table[0] = static_cast<int32_t>(table.size() / 3);
-    for (int32_t e = 0; e < expertsPerDispatch; ++e) {
-      buffers.push_back(filled(memory, matrixBytes(measured, outputs, inputs)));
-      if (e < used) weightBytes += buffers.back().bytes;
-    }
+    tiles = tileList[0] = static_cast<int32_t>(tileList.size() / 3);
+    const int64_t each = matrixBytes(measured, outputs, inputs);
+    weightBytes = used * each;
+    for (int32_t e = 0; e < count; ++e) table.insert(table.end(), {0, static_cast<int32_t>(e * each / 16)});
     const GpuView noBias = memory.empty(4);
-    buffers.insert(buffers.end(),
-                   {memory.holding(bytesOf(table)), memory.holding(bytesOf(upTo(rows))),
-                    filled(memory, int64_t{rows} * inputs * 2), noBias, memory.empty(int64_t{rows} * outputs * 2)});
+    buffers.assign(static_cast<size_t>(buffersPerDispatch), noBias);
+    buffers.front() = filled(memory, count * each);
+    buffers.insert(buffers.end(), {memory.holding(bytesOf(table)), memory.holding(bytesOf(tileList)),
+                                   memory.holding(bytesOf(upTo(rows))), filled(memory, int64_t{rows} * inputs * 2),
+                                   noBias, memory.empty(int64_t{rows} * outputs * 2)});
   }
 
   void encode(const MetalKernels& kernels, GpuCommands& to) const {
@@ -141,15 +155,16 @@ MeasuredSizes realSizes(const GpuProperties& gpu) {
 
 Lines pipelineLimits(GpuDevice& device) {
   Lines lines;
-  for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
-    const std::string warnings = device.warnings(dtype);
-    lines.push_back(std::string("compiler, ") + test::nameOf(dtype) + ": " +
-                    (warnings.empty() ? "no warnings" : warnings));
-    for (const emulated::Kernel& kernel : emulated::kernelsFor(dtype)) {
+  const std::pair<const char*, KernelTypes> compiled[] = {
+      {"f32", DType::f32}, {"f16", DType::f16}, {"bf16", DType::bf16}, {"4 bit", {fourBits, DType::bf16}}};
+  for (const auto& [typesName, types] : compiled) {
+    const std::string warnings = device.warnings(types);
+    lines.push_back(std::string("compiler, ") + typesName + ": " + (warnings.empty() ? "no warnings" : warnings));
+    for (const emulated::Kernel& kernel : emulated::kernelsFor(types)) {
       const std::string name = kernel.name;
       if (name.find("_matrices_") != std::string::npos && !device.properties().simdgroupMatrices) continue;
-      const PipelineLimits limits = device.pipeline(dtype, name, simdgroupThreads)->limits;
-      lines.push_back(name + " " + test::nameOf(dtype) + " | " + std::to_string(limits.threads) + " threads | " +
+      const PipelineLimits limits = device.pipeline(types, name, simdgroupThreads)->limits;
+      lines.push_back(name + " " + typesName + " | " + std::to_string(limits.threads) + " threads | " +
                       std::to_string(limits.threadgroupBytes) + " bytes of threadgroup memory");
     }
   }
@@ -180,13 +195,15 @@ Lines products(GpuDevice& device, const MeasuredSizes& sizes) {
       const double seconds = gpuSecondsOf(device, budget, [&](GpuCommands& to) { dense.encode(kernels, to); });
       const double flops = 2.0 * rows * sizes.outputs * sizes.inputs;
       lines.push_back(rateLine("dense bf16" + which, seconds, dense.weights.bytes, flops));
+      const Dense packed(memory, sizes.outputs, sizes.inputs, rows, fourBits);
+      const double packedSeconds = gpuSecondsOf(device, budget, [&](GpuCommands& to) { packed.encode(kernels, to); });
+      lines.push_back(rateLine("dense 4 bit" + which, packedSeconds, packed.weights.bytes, flops));
       const Experts experts(memory, kernels, sizes.expertOutputs, sizes.expertInputs, rows);
       const double each = gpuSecondsOf(device, budget, [&](GpuCommands& to) { experts.encode(kernels, to); });
       const double expertFlops = 2.0 * rows * sizes.expertOutputs * sizes.expertInputs;
       lines.push_back(rateLine("16 of 128 experts bf16" + which, each, experts.weightBytes, expertFlops));
     }
   }
-  lines.push_back("4 bit: the Metal backend has no such kernels");
   return lines;
 }
 

@@ -91,6 +91,48 @@ TEST("any model in lanes on the emulated GPU has the CPU's bits, in any chunks")
   }
 }
 
+// Groups of 16 divide every matrix's inputs.
+ModelDescription packableModel(Random& random) {
+  ModelDescription model = randomModel(random, 2, 4, 2);
+  model.dModel = random.of<int32_t>({32, 48});
+  for (Block& block : model.blocks) {
+    block.attention.headDim = 16;
+    if (block.attention.rotary.has_value()) {
+      block.attention.rotary->dims = 16;
+      block.attention.rotary->frequencies = PlainFrequencies{10000};
+    }
+    if (MoeMlp* moe = std::get_if<MoeMlp>(&block.mlp)) {
+      moe->expert.width = random.of<int32_t>({16, 48});
+      if (moe->shared.has_value()) moe->shared->mlp.width = 32;
+    } else {
+      std::get<DenseMlp>(block.mlp).mlp.width = 64;
+    }
+  }
+  return model;
+}
+
+TEST("a model of packed weights in lanes on the emulated GPU has the CPU's bits, in any chunks") {
+  Random random(39);
+  const WeightFormat formats[] = {
+      {WeightCodes::affine4, ScaleType::bf16, 16}, {WeightCodes::affine3, ScaleType::f16, 16},
+      {WeightCodes::affine8, ScaleType::f32, 16},  {WeightCodes::e2m1, ScaleType::e8m0, 16},
+      {WeightCodes::e2m1, ScaleType::e4m3, 16},    {WeightCodes::e4m3, ScaleType::f32, 16}};
+  for (const WeightFormat& format : formats) {
+    const ModelDescription model = packableModel(random);
+    const RandomPack pack(model, random.bits(), 1.0f, format);
+    const Sequence sequence = randomSequence(random, model, 40, 0), stranger = randomSequence(random, model, 20, 10);
+    ModelSession cpu(model, {16, 256}, createCpuBackend(2, ""));
+    pack.attachTo(cpu);
+    const std::vector<float> expected = step(cpu, {{&sequence, 0, 40}});
+    const auto gpu = emulatedSession(model, {16, 256}, "lanes", random.bits());
+    pack.attachTo(*gpu);
+    const std::string which = "codes " + std::to_string(static_cast<int>(format.codes)) + ": ";
+    CHECK(std::isfinite(expected[0]), which + "logits are finite");
+    CHECK(equal(step(*gpu, {{&sequence, 0, 40}}), expected), which + "in one piece");
+    CHECK(equal(inChunks(random, *gpu, sequence, stranger), expected), which + "in chunks");
+  }
+}
+
 // A router that hardly prefers one expert to another would turn a last bit into another expert, or an expert that is
 // just close enough into one that is not: all are taken, for what they score.
 ModelDescription steadyModel(Random& random) {
@@ -168,7 +210,7 @@ TEST("weights, KV cache and step memory are resident") {
   const size_t caches = static_cast<size_t>(model.layers()), packs = static_cast<size_t>(model.shape().experts) + 1;
   CHECK(resident.size() > caches + packs, std::to_string(resident.size()) + " resident buffers");
   // Where there are fewer experts than a dispatch takes, the page in place of one.
-  CHECK(others.size() == (model.shape().experts % expertsPerDispatch != 0 ? 1 : 0),
+  CHECK(others.size() == (model.shape().experts % buffersPerDispatch != 0 ? 1 : 0),
         std::to_string(others.size()) + " others");
 }
 
@@ -221,6 +263,27 @@ TEST("a decode step of one row of DBRX's blocks is 13 dispatches per layer and 3
   const int64_t dispatches = observed.device->dispatches() - before;
   CHECK(dispatches == 13 * model.layers() + 3,
         std::to_string(dispatches) + " dispatches, " + std::to_string(model.layers()) + " layers");
+}
+
+TEST("a product of many experts is one dispatch where they lie in one file, and one per 16 files elsewhere") {
+  Random random(40);
+  const ModelDescription model = plainModel(random, 2, 40, 8);
+  const RandomPack pack(model, 1, 1.0f, formatOf(model));
+  const Sequence sequence = randomSequence(random, model, 3, 0);
+  const auto dispatchesOf = [&](bool whole, std::vector<float>& logits) {
+    const Observed observed = observedSession(model, {4, 128}, "lanes");
+    if (whole) {
+      pack.attachWholeTo(*observed.session);
+    } else {
+      pack.attachTo(*observed.session);
+    }
+    logits = step(*observed.session, {{&sequence, 0, 3}});
+    return observed.device->dispatches();
+  };
+  std::vector<float> slab, files;
+  CHECK(dispatchesOf(true, slab) == 12 * 2 + 3, "one file");
+  CHECK(dispatchesOf(false, files) == (12 + 2 * 2) * 2 + 3, "forty files");
+  CHECK(equal(slab, files), "the same bits");
 }
 
 TEST("a step in parts on the emulated GPU, with experts elsewhere, has the bits of the whole") {
