@@ -159,7 +159,7 @@ void encodeMlp(const EncodingContext& context, GpuCommands& to, const ModelWeigh
   context.kernels.gateUp(to, gateUp.format, arguments, tileRows, (rows + tileRows - 1) / tileRows, buffers);
   const MatrixPart part{static_cast<int32_t>(panelCount(dModel)), dModel, 0};
   const int32_t width = padded(run.mlp.width);
-  context.kernels.multiply(to, down.format.plain(), {width, rows, width, dModel, {part, {}, {}}},
+  context.kernels.multiply(to, down.format, {width, rows, width, dModel, {part, {}, {}}, {}, packedFormat(down.format)},
                            {memory.everyRow, inner, context.viewOf(down), context.viewOf({}), context.viewOf({}), y});
 }
 
