@@ -32,8 +32,8 @@ KERNEL(add_and_normalize)(ARGUMENTS(AddAndNormalizeArguments), BUFFER(1, const f
   THREADGROUP_ARRAY(float, lanes, 32);
   const int width = args.norm.width;
   const long from = (long)group.x * width, to = (long)group.x * args.outStride;
+  // Whatever a thread reads of the row later, it has written itself.
   for (int i = (int)thread_index; i < width; i += 256) x[from + i] = fma(args.scale, y[from + i], (float)x[from + i]);
-  threadgroup_barrier(mem_flags::mem_device);
   const Moments moments = moments_of(x + from, args.norm, stage, lanes, thread_index);
   for (int i = (int)thread_index; i < width; i += 256) {
     out[to + i] = to_activation(biased(normalized(x[from + i], weight[i], moments, args.norm), bias, i, args.bias));

@@ -45,7 +45,7 @@ struct NormKindCase {
 
 KernelCase normCase(Random& random, DType dtype, const NormKindCase& kind) {
   // More than a threadgroup stages at a time.
-  const int32_t width = random.between(1025, 1100), stride = static_cast<int32_t>(paddedInputs(width));
+  const int32_t width = random.between(1060, 1100), stride = static_cast<int32_t>(paddedInputs(width));
   const Ids rows = kind.adds ? Ids{0, 1} : Ids{2, 0};
   const int32_t count = kind.adds ? 2 : 3;
   const float scale = 0.75f;
