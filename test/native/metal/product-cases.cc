@@ -16,7 +16,7 @@ std::vector<double> packedProduct(const CaseMatrix& matrix, const float* x, DTyp
   const Panels panels{matrix.panels.data(), matrix.format, panelBytes(matrix.format, matrix.inputs), matrix.inputs,
                       matrix.outputs};
   Values y(static_cast<size_t>(matrix.outputs));
-  multiplyPacked(panels, {rows, activations}, 1, y.data(), matrix.outputs);
+  referenceKernels.matmul(panels, {rows, activations}, 1, y.data(), matrix.outputs);
   return {y.begin(), y.end()};
 }
 
