@@ -17,7 +17,7 @@ namespace conclave {
 // How products are computed (kernels/product.h). Rows have the same bits in any number within one of them.
 enum class ProductKind { lanes, matrices };
 
-// Experts' weights go to a kernel in so many buffers at most.
+// Experts' weights go to a kernel in this many buffers at most.
 constexpr int32_t buffersPerDispatch = 16;
 
 /** What kernels are told of a matrix's format. */
