@@ -46,8 +46,15 @@ function buildNumbers(shape: NumberShape): TextAutomaton {
   const limit = Math.min(Number.POSITIVE_INFINITY, ...limits);
   const within = { ...shape, least: Math.max(shape.least, -limit), most: Math.min(shape.most, limit) };
   const isWhole = shape.integer || shape.multiples.some(Number.isInteger);
-  const bounded = isWhole ? integers(within) : decimals(within);
+  const isCut = within.least !== -limit || within.most !== limit;
+  const bounded = isWhole ? integers(within) : isCut ? decimals(within) : build(shortDecimals(limit));
   return shape.multiples.reduce((texts, multiple) => intersect(texts, multiplesOf(multiple)), bounded);
+}
+
+/** All numbers of as many digits as `limit`, all of them nines, has before the point. */
+function shortDecimals(limit: number): string {
+  if (limit === Number.POSITIVE_INFINITY) return UNBOUNDED;
+  return `-?(?:0|[1-9]\\d{0,${String(limit).length - 1}})${FRACTION}`;
 }
 
 function build(source: string | null): TextAutomaton {
