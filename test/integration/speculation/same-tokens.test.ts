@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { compileConstraint } from '../../../gateway/constraint/compile-constraint.ts';
+import { jsonSchema } from '../../../gateway/constraint/schema/json-schema.ts';
 import {
   type GenerationRequest,
   GREEDY,
@@ -15,11 +17,14 @@ import { readTokenizerFiles } from '../../../infra/tokenizer/tokenizer-files.ts'
 import { expertShape } from '../../../native/model-description.ts';
 import { KV_BLOCK_TOKENS } from '../../../native/model-session.ts';
 import type { OpenedPacks } from '../../../workers/pack/open-packs.ts';
+import { createConstraintCompiler } from '../../../workers/sampler/constraint-compiler.ts';
 import { KvBlockPool } from '../../../workers/scheduler/kv-block-pool.ts';
+import type { Sequence } from '../../../workers/scheduler/sequence.ts';
 import { generateLocally } from '../../../workers/serve/generate-locally.ts';
 import { localExecutor } from '../../../workers/serve/local-executor.ts';
 import { DEFAULT_ENGINE, openEngine } from '../../../workers/serve/open-engine.ts';
 import type { Drafter } from '../../../workers/speculation/drafter.ts';
+import { ForcedDrafter } from '../../../workers/speculation/forced-drafter.ts';
 import { NgramDrafter } from '../../../workers/speculation/ngram-drafter.ts';
 import type { StepExecutor } from '../../../workers/step/run-step.ts';
 import { CONSTANT_SHAPE, ConstantTimeScheduler } from '../../constant-time-scheduler.ts';
@@ -53,7 +58,7 @@ async function run(
   engine: StepExecutor,
   tokenizer: Tokenizer,
   request: GenerationRequest,
-  createDrafter: (() => Drafter) | null,
+  createDrafter: ((sequence: Sequence) => Drafter) | null,
 ): Promise<Run> {
   const limits = { ...DEFAULT_ENGINE, blockTokens: KV_BLOCK_TOKENS, maxRows: 64 };
   const scheduler = new ConstantTimeScheduler(
@@ -71,7 +76,9 @@ async function run(
     },
   };
   const events: TokensEvent[] = [];
-  for await (const event of generateLocally({ scheduler, executor, tokenizer }, request)) events.push(event);
+  const compile = createConstraintCompiler(tokenizer, engine.vocab);
+  const parts = { scheduler, executor, tokenizer, compileConstraint: compile };
+  for await (const event of generateLocally(parts, request)) events.push(event);
   return { events, steps };
 }
 
@@ -80,6 +87,12 @@ const SAMPLING: readonly Partial<SamplingParams>[] = [
   { temperature: 1, seed: 4 },
   { temperature: 0.7, topP: 0.9, repetitionPenalty: 1.2, frequencyPenalty: 0.2, seed: 5, logprobs: { top: 3 } },
 ];
+
+const guessRepetitions = () => new NgramDrafter();
+const guessForced = ({ constraint }: Sequence) => {
+  assert.ok(constraint !== null);
+  return new ForcedDrafter(constraint, new NgramDrafter());
+};
 
 /** `guesser` verifies guesses, `engine` gives the answer token by token. */
 async function compare(
@@ -92,14 +105,36 @@ async function compare(
     const asked = { ...request, sampling: { ...request.sampling, ...change } };
     const single = await run(engine, tokenizer, asked, null);
     const ids = single.events.flatMap((event) => event.ids);
+    if (asked.constraint !== null) assert.match(single.events.map(({ text }) => text).join(''), FITTING);
     const flawed = () => new FlawedDrafter([...promptOf(asked, 0), ...ids]);
-    for (const createDrafter of [flawed, () => new NgramDrafter()]) {
+    for (const createDrafter of [flawed, guessRepetitions, ...(asked.constraint === null ? [] : [guessForced])]) {
       const guessing = await run(guesser, tokenizer, asked, createDrafter);
       assert.deepEqual(guessing.events, single.events);
+      if (createDrafter === guessForced) assert.ok(guessing.steps < single.steps, `${guessing.steps} steps`);
       if (createDrafter === flawed) assert.ok(guessing.steps < 0.6 * single.steps, `${guessing.steps} steps`);
     }
   }
 }
+
+/** Much of what matches it is forced, and more than one token can spell it. */
+const CONSTRAINT = compileConstraint(
+  jsonSchema(
+    {
+      type: 'object',
+      properties: {
+        'a long name': { enum: ['a long value', 'a longer value', 'another'] },
+        numbers: { type: 'array', items: { type: 'integer', minimum: -50, maximum: 5_000 }, minItems: 3, maxItems: 9 },
+        text: { type: 'string', minLength: 12, maxLength: 20 },
+      },
+      required: ['a long name', 'numbers', 'text'],
+      additionalProperties: false,
+    },
+    'schema',
+  ),
+);
+
+const FITTING =
+  /^\s*\{\s*"a long name": *"a(?: long value| longer value|nother)",\s*"numbers": *\[[-\d,\s]+\],\s*"text": *".*"\s*\}$/s;
 
 function requestFor(promptTokens: readonly number[], tokenizer: Tokenizer): GenerationRequest {
   return {
@@ -141,7 +176,9 @@ for (const dtype of ['bf16', 'f32'] as const) {
   test(`random weights in ${dtype} answer with the same tokens and log-probabilities`, async (t) => {
     const home = await temporaryFolder(t);
     await withEngine(await syntheticModel(home, dtype, { dtype }), home, async (engine, tokenizer) => {
-      await compare(engine, tokenizer, requestFor([5, 6, 7, 8, 5, 6, 7], tokenizer));
+      const request = requestFor([5, 6, 7, 8, 5, 6, 7], tokenizer);
+      await compare(engine, tokenizer, request);
+      await compare(engine, tokenizer, { ...request, constraint: CONSTRAINT });
     });
   });
 }
@@ -155,7 +192,9 @@ for (const topology of ['centralized', 'decentralized'] as const) {
       const group = await LocalGroup.open({ packs, exchangeUrl: redis.url, experts: halves, topology });
       try {
         await group.use();
-        await compare(engine, tokenizer, requestFor([5, 6, 7, 8, 5, 6, 7], tokenizer), group.executor);
+        const request = requestFor([5, 6, 7, 8, 5, 6, 7], tokenizer);
+        await compare(engine, tokenizer, request, group.executor);
+        await compare(engine, tokenizer, { ...request, constraint: CONSTRAINT }, group.executor);
       } finally {
         await group.close();
       }
