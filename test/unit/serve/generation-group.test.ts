@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { GenerationRequest } from '../../../infra/messages/generation-request.ts';
+import { compileConstraint } from '../../../gateway/constraint/compile-constraint.ts';
+import { regularExpression } from '../../../gateway/constraint/regular-expression.ts';
+import { type GenerationRequest, GREEDY } from '../../../infra/messages/generation-request.ts';
 import type { TokensEvent } from '../../../infra/messages/token-event.ts';
 import type { HeldJob, Line } from '../../../workers/queue/read-line.ts';
 import type { TakenGeneration } from '../../../workers/queue/taken-generation.ts';
@@ -169,6 +171,20 @@ test('goes on behind what a predecessor published, choice by choice', async () =
   const stream = group.streams.get(one.request.id);
   assert.deepEqual([textOf(stream, 0), textOf(stream, 1)], ['defg', 'stuvw']);
   assert.deepEqual(stream?.end, FINISHED);
+});
+
+test('what an answer must match goes on wherever a predecessor stopped', async () => {
+  const constraint = compileConstraint(regularExpression('b(?:[x-z]{2}){2}(?:-[0-9]{1,4}){1,2};'));
+  const asked = { maxTokens: 40, constraint, sampling: { ...GREEDY, temperature: 1, seed: 6 } };
+  const alone = taken('a', asked);
+  const whole = (await runGroup({ taken: [alone] })).streams.get(alone.request.id)?.events ?? [];
+  const text = whole.map((event) => event.text).join('');
+  assert.match(text, /^b(?:[x-z]{2}){2}(?:-[0-9]{1,4}){1,2};$/);
+  for (let cut = 1; cut < whole.length; cut += 1) {
+    const again = { ...alone, lastSeq: cut };
+    const group = await runGroup({ taken: [again], published: { [alone.request.id]: whole.slice(0, cut) } });
+    assert.deepEqual(group.streams.get(alone.request.id)?.events, whole.slice(cut));
+  }
 });
 
 test('does not continue a choice that a predecessor finished', async () => {
