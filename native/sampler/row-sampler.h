@@ -25,7 +25,7 @@ struct TokenDraw {
   // out right.
   std::vector<TokenCount> counts;
   // What the tokens must match, where that is anything; follows the guesses as they turn out right.
-  std::optional<ConstraintState> constraint;
+  std::optional<ConstraintState> constraint = std::nullopt;
 };
 
 /** How likely a known token is. */
