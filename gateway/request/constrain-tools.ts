@@ -2,6 +2,7 @@
 // enforced.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 import type { Constraint } from '../../infra/messages/constraint.ts';
+import { TenantCache } from '../../infra/tenants/tenant-cache.ts';
 import { constrainAnswer } from '../answer-formats/constrain-answer.ts';
 import { compileConstraint } from '../constraint/compile-constraint.ts';
 import { ConstraintFault } from '../constraint/constraint-fault.ts';
@@ -11,7 +12,7 @@ import { faultsOf, type RequestedFormat } from './requested-format.ts';
 import { type ArgumentsOf, fittingArguments, fittingIfStrict } from './tool-arguments.ts';
 
 /** Constraints of a model's latest requests: an agent sends the same tools with every turn, and compiling takes milliseconds for each. */
-const latest = new WeakMap<AnswerTraits, Map<string, Constraint | null>>();
+const latest = new WeakMap<AnswerTraits, TenantCache<Constraint | null>>();
 const MOST_LATEST = 32;
 
 /**
@@ -23,23 +24,15 @@ export function constrainTools(
   traits: AnswerTraits,
   reasoningOpen: boolean,
   format: RequestedFormat | null,
+  tenant: string,
 ): Constraint | null {
   const { tools, choice, parallel } = requested;
   if (format !== null || tools.length === 0) return compileTools(requested, traits, reasoningOpen, format);
-  const key = JSON.stringify([
-    choice,
-    parallel,
-    reasoningOpen,
-    tools.map(({ name, parameters, strict }) => [name, parameters, strict]),
-  ]);
-  const known = latest.get(traits) ?? new Map<string, Constraint | null>();
+  const declared = tools.map(({ name, parameters, strict }) => [name, parameters, strict]);
+  const known = latest.get(traits) ?? new TenantCache<Constraint | null>(MOST_LATEST);
   latest.set(traits, known);
-  const constraint = known.get(key) ?? compileTools(requested, traits, reasoningOpen, null);
-  // Deleted first, so that the order of insertion is the order of use.
-  known.delete(key);
-  known.set(key, constraint);
-  for (const oldest of known.keys()) if (known.size > MOST_LATEST) known.delete(oldest);
-  return constraint;
+  const asked = [choice, parallel, reasoningOpen, declared];
+  return known.find(tenant, asked, () => compileTools(requested, traits, reasoningOpen, null));
 }
 
 function compileTools(

@@ -82,7 +82,7 @@ export async function prepareConversation(
   const { tokens, reasoningOpen } = await model.encodeChat(conversation, admitted.principal.tenant);
   const reading = readingOf(tools, model.traits, reasoningOpen);
   const prompts = [{ field: 'messages', tokens }];
-  const constraint = constrainTools(tools, model.traits, reasoningOpen, format);
+  const constraint = constrainTools(tools, model.traits, reasoningOpen, format, admitted.principal.tenant);
   const shownTokens = reading === null ? [] : model.traits.specialMarks.map(({ id }) => id);
   const answer = { reading, shownTokens, constraint };
   const input = { kind, prompts, maxTokens, fitMaxTokens, logprobs, echo: false, ...answer } as const;

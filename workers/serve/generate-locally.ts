@@ -32,7 +32,7 @@ export async function* generateTogether(
   requests: readonly GenerationRequest[],
 ): AsyncGenerator<PlacedEvent> {
   const generations = requests.map((request) => {
-    const masks = request.constraint === null ? null : compileConstraint?.(request.constraint);
+    const masks = request.constraint === null ? null : compileConstraint?.(request.constraint, request.tenant);
     if (masks === undefined) throw new TypeError('A request has a constraint, but nothing compiles it');
     return new Generation(request, [], tokenizer, masks);
   });

@@ -203,9 +203,10 @@ export class GenerationGroup {
     if (generation.open.length === 0) this.#end(generation, finished(generation));
   }
 
-  #compileConstraint({ constraint }: GenerationRequest) {
+  #compileConstraint({ constraint, tenant }: GenerationRequest) {
     try {
-      return { masks: constraint === null ? null : this.#parts.compileConstraint(constraint), fault: null };
+      const masks = constraint === null ? null : this.#parts.compileConstraint(constraint, tenant);
+      return { masks, fault: null };
     } catch (fault) {
       return { masks: null, fault };
     }
