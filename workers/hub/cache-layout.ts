@@ -15,6 +15,9 @@ import { DomainError } from '../../infra/errors/domain-error.ts';
 import { CONFIG_FILE } from '../model/read-model-config.ts';
 import type { HubName } from './model-name.ts';
 
+/** What `stat` counts in. */
+export const BLOCK_BYTES = 512;
+
 const FOLDER = /^models--([\w.-]+?)--([\w.-]+)$/;
 
 export function repositoryFolder(cache: string, repository: string): string {
@@ -85,7 +88,9 @@ function describeModel(cache: string, repository: string): CachedModel {
     (revision) => findSnapshot(cache, { repository, revision }) !== null,
   );
   // Blocks, not sizes: an unfinished file has its full size from the beginning.
-  const bytes = filesIn(join(folder, 'blobs')).map((name) => lstatSync(join(folder, 'blobs', name)).blocks * 512);
+  const bytes = filesIn(join(folder, 'blobs')).map(
+    (name) => lstatSync(join(folder, 'blobs', name)).blocks * BLOCK_BYTES,
+  );
   return { repository, revisions: whole.sort(), bytes: bytes.reduce((sum, each) => sum + each, 0) };
 }
 

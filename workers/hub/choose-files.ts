@@ -40,7 +40,8 @@ export function describingFiles(repository: string, files: readonly HubFile[]): 
 function withoutWeights(files: readonly HubFile[]): string {
   const ending = (suffix: RegExp): boolean => files.some(({ name }) => suffix.test(name));
   const missing = `has neither ${SINGLE_FILE} nor ${INDEX_FILE}`;
-  if (ending(/\.gguf$/)) return `${missing}, only GGUF: download one of its files and give it to --model`;
+  if (ending(/\.gguf$/))
+    return `${missing}, only GGUF: download one of its files and convert it with \`conclave model import\``;
   if (ending(/\.(?:bin|pt|pth|ckpt)$/)) {
     return `${missing}, only pickles, which can run code and are not read: choose a repository with safetensors`;
   }

@@ -30,7 +30,7 @@ export async function downloadFile(parts: DownloadParts, file: HubFile): Promise
   const blob = blobPath(parts.folder, file.hash);
   if (existsSync(blob)) return parts.onBytes(file.bytes);
   await mkdir(dirname(blob), { recursive: true });
-  const unfinished = `${blob}.incomplete`;
+  const unfinished = unfinishedPath(blob);
   for (let attempt = 1; ; attempt += 1) {
     await fillPieces(parts, file, unfinished);
     const hash = await hashOf(unfinished, file);
@@ -42,6 +42,11 @@ export async function downloadFile(parts: DownloadParts, file: HubFile): Promise
   }
   await rename(unfinished, blob);
   await rm(notes(unfinished), { force: true });
+}
+
+/** Where a blob is put together. Has its full size from the beginning, and blocks where pieces have come. */
+export function unfinishedPath(blob: string): string {
+  return `${blob}.incomplete`;
 }
 
 /** A byte for each piece of a file, 1 when it is there. */

@@ -1,5 +1,5 @@
 // A model from a hub to a folder that can be served. In: its name. Out: the folder of links in the cache. Nothing half is ever linked.
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdir, statfs } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { DomainError } from '../../infra/errors/domain-error.ts';
@@ -7,7 +7,9 @@ import { INDEX_FILE, readShardNames } from '../model/checkpoint-index.ts';
 import { CONFIG_FILE } from '../model/read-model-config.ts';
 import type { StoredModel } from '../model/stored-model.ts';
 import { acquirePackLock, type LockOwner } from '../pack/pack-lock.ts';
+import { refuseFullDisk } from '../pack/refuse-full-disk.ts';
 import {
+  BLOCK_BYTES,
   blobPath,
   findSnapshot,
   isWhole,
@@ -18,7 +20,7 @@ import {
 } from './cache-layout.ts';
 import { describingFiles, type HubFile, weightFiles } from './choose-files.ts';
 import { connectionLimit } from './connection-limit.ts';
-import { downloadFile } from './download-file.ts';
+import { downloadFile, unfinishedPath } from './download-file.ts';
 import type { HubAccess } from './hub-access.ts';
 import { HubClient } from './hub-client.ts';
 import type { HubName } from './model-name.ts';
@@ -103,9 +105,10 @@ async function download(parts: Download, files: readonly HubFile[]): Promise<Pul
   const shards = index === undefined ? null : await readShardNames(blobPath(folder, index.hash));
   const weights = weightFiles(repository, files, shards);
   const model = await previewModel({ ...parts, describing, weights });
-  const [bytes, missing] = [sizeOf(weights), sizeOf(weights.filter(({ hash }) => !existsSync(blobPath(folder, hash))))];
+  const [bytes, missing] = [weights.reduce((sum, file) => sum + file.bytes, 0), missingBytes(folder, weights)];
   events.onPreview(model, bytes, missing);
-  await refuseFullDisk(folder, missing);
+  const { bavail, bsize } = await statfs(folder);
+  refuseFullDisk(folder, bavail * bsize, missing, 'the rest of the download');
   let done = 0;
   await downloadAll(parts, weights, (count) => {
     done += count;
@@ -141,17 +144,13 @@ async function downloadAll(
   if (failure !== undefined) throw failure.reason;
 }
 
-function sizeOf(files: readonly HubFile[]): number {
-  return files.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-async function refuseFullDisk(folder: string, missing: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (missing <= free) return;
-  const [needed, has] = [missing, free].map((bytes) => `${(bytes / 1e9).toFixed(1)} GB`);
-  throw new DomainError(
-    'unavailable',
-    `${folder}: ${needed} are still to be downloaded, and the disk has ${has} free. Free some space, or set HF_HUB_CACHE to a folder on another disk.`,
-  );
+/** Bytes of these files that are not on the disk yet; an unfinished one is there as far as it has blocks. */
+function missingBytes(folder: string, files: readonly HubFile[]): number {
+  const ofFile = ({ bytes, hash }: HubFile): number => {
+    const blob = blobPath(folder, hash);
+    if (existsSync(blob)) return 0;
+    const blocks = statSync(unfinishedPath(blob), { throwIfNoEntry: false })?.blocks ?? 0;
+    return Math.max(0, bytes - blocks * BLOCK_BYTES);
+  };
+  return files.reduce((sum, file) => sum + ofFile(file), 0);
 }

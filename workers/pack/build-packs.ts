@@ -119,7 +119,7 @@ async function writeShared(
   const path = join(folder, SHARED_PACK_FILE);
   const placement = placeSections(sections.filter(({ expert }) => expert === null));
   const { bavail, bsize } = await statfs(folder);
-  refuseFullDisk(folder, bavail * bsize, placement.dataBytes);
+  refuseFullDisk(folder, bavail * bsize, placement.dataBytes, 'building the packs');
   const advance = countBytes(
     placement.sections.reduce((sum, { bytes }) => sum + bytes, 0),
     onProgress,

@@ -139,7 +139,8 @@ function planFor(
 
 async function refuseSmallDisk(folder: string, { slabs, created }: SlotPlan): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
-  refuseFullDisk(folder, bavail * bsize, sum(slabs.filter(({ file }) => created.has(file)).map(slabBytes)));
+  const needed = sum(slabs.filter(({ file }) => created.has(file)).map(slabBytes));
+  refuseFullDisk(folder, bavail * bsize, needed, 'building the packs');
 }
 
 function bySlab(fill: readonly SlotToFill[]): ReadonlyMap<string, readonly SlotToFill[]> {

@@ -1,12 +1,9 @@
 // A disk that is too small is refused before anything is written. Pure.
 import { DomainError } from '../../infra/errors/domain-error.ts';
 
-/** Throws DomainError `unavailable` when `freeBytes` of the disk of `folder` do not suffice. */
-export function refuseFullDisk(folder: string, freeBytes: number, neededBytes: number): void {
+/** Throws DomainError `unavailable` when `freeBytes` of the disk of `folder` do not suffice. `what`: what needs them. */
+export function refuseFullDisk(folder: string, freeBytes: number, neededBytes: number, what: string): void {
   if (freeBytes >= neededBytes) return;
-  throw new DomainError(
-    'unavailable',
-    `${folder}: building the packs takes ${neededBytes} bytes of disk, but only ${freeBytes} are free`,
-    { param: folder },
-  );
+  const message = `${folder}: ${what} takes ${neededBytes} bytes of disk, but only ${freeBytes} are free`;
+  throw new DomainError('unavailable', message, { param: folder });
 }

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { DomainError } from '../../../infra/errors/domain-error.ts';
 import { findSnapshot, repositoryFolder } from '../../../workers/hub/cache-layout.ts';
 import type { HubAccess } from '../../../workers/hub/hub-access.ts';
-import { type PulledModel, pullModel } from '../../../workers/hub/pull-model.ts';
+import { type PullEvents, type PulledModel, pullModel } from '../../../workers/hub/pull-model.ts';
 import { describeCheckpoint } from '../../../workers/model/describe-checkpoint.ts';
 import { type HubServer, startHub } from '../../hub-server.ts';
 import { syntheticModel } from '../../synthetic-model.ts';
@@ -19,6 +19,8 @@ interface Fixture {
   readonly hub: HubServer;
   readonly access: HubAccess;
   readonly model: string;
+  /** Bytes that were still missing, as each download said before it began. */
+  readonly missing: number[];
   pull(change?: Partial<HubAccess>): Promise<PulledModel>;
 }
 
@@ -27,8 +29,16 @@ async function fixture(t: TestContext): Promise<Fixture> {
   const model = await syntheticModel(folder, 'model', { like: 'qwen3_moe', shardBytes: 60_000 });
   const hub = await startHub({ after: (close) => t.after(close) }, NAME.repository, model);
   const access = { endpoint: hub.url, token: null, offline: false, cache: join(folder, 'cache') };
-  const events = { onPreview: () => {}, onProgress: () => {}, onWait: () => {} };
-  return { hub, access, model, pull: (change = {}) => pullModel(NAME, { ...access, ...change }, events, FAST) };
+  const missing: number[] = [];
+  const onPreview: PullEvents['onPreview'] = (_model, _bytes, rest) => void missing.push(rest);
+  const events = { onPreview, onProgress: () => {}, onWait: () => {} };
+  return {
+    hub,
+    access,
+    model,
+    missing,
+    pull: (change = {}) => pullModel(NAME, { ...access, ...change }, events, FAST),
+  };
 }
 
 function assertSame(folder: string, model: string): void {
@@ -73,7 +83,7 @@ test('cut connections, refusals and waiting change nothing but the time', async 
 });
 
 test('a download that was interrupted goes on where it was', async (t) => {
-  const { hub, access, model, pull } = await fixture(t);
+  const { hub, access, model, missing, pull } = await fixture(t);
   hub.faults.refuse = () => (hub.asked.filter(isPiece).length >= 9 ? 503 : null);
   const { code, message } = await failure(pull());
   assert.equal(code, 'unavailable');
@@ -87,6 +97,8 @@ test('a download that was interrupted goes on where it was', async (t) => {
   hub.asked.length = 0;
   assertSame((await pull()).folder, model);
   const again = hub.asked.filter((range) => isPiece(range) && kept.has(range));
+  const [first = 0, second = 0] = missing;
+  assert.ok(second < first && second > 0, `${second} of ${first} bytes were missing`);
   assert.equal(again.length, 0, 'pieces that were there are not asked for again');
 });
 
@@ -112,6 +124,14 @@ test('a file that is shorter than the hub lists is an error that names it', asyn
   const { hub, pull } = await fixture(t);
   hub.faults.alter = (name, bytes) => (name.endsWith('.safetensors') ? bytes.subarray(0, bytes.length - 9) : bytes);
   assert.match((await failure(pull())).message, /acme\/tiny\/model-\S+ could not be downloaded/);
+});
+
+test('offline, a model that is not in the cache is an error', async (t) => {
+  const { hub, pull } = await fixture(t);
+  const { code, message } = await failure(pull({ offline: true }));
+  assert.equal(code, 'not_found');
+  assert.match(message, /^acme\/tiny is not in .*, and HF_HUB_OFFLINE forbids to download it\.$/);
+  assert.deepEqual(hub.asked, []);
 });
 
 test('a revision that moved is downloaded as a new one, and the old one stays', async (t) => {
@@ -155,7 +175,7 @@ test('what cannot be served is refused before its weights are downloaded', async
   assert.deepEqual(hub.asked.filter(isPiece), []);
 });
 
-test('an unknown name, a repository of pickles and an index that leads elsewhere are refused by name', async (t) => {
+test('an unknown name and an index that leads elsewhere are refused by name', async (t) => {
   const { hub, access, model, pull } = await fixture(t);
   const events = { onPreview: () => {}, onProgress: () => {}, onWait: () => {} };
   const unknown = pullModel({ repository: 'acme/none', revision: 'main' }, access, events, FAST);
