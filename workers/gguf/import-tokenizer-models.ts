@@ -1,4 +1,5 @@
 // The two kinds of tokenizers in GGUF files, as parts of tokenizer.json: byte-level BPE, and SentencePiece's BPE. Pure.
+import { bpeModel } from '../model/bpe-model.ts';
 
 const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
 const REST = '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
@@ -43,7 +44,7 @@ export function bytePairParts(before: string, tokens: readonly string[], merges:
     normalizer: before === 'qwen2' ? { type: 'NFC' } : null,
     pre_tokenizer: preTokenizer,
     decoder: byteLevel(true),
-    model: bpe(
+    model: bpeModel(
       tokens,
       merges.map((merge) => merge.split(' ')),
       { ignore_merges: before === 'llama-bpe' },
@@ -71,7 +72,7 @@ export function sentencePieceParts(
         ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
       ],
     },
-    model: bpe(tokens, mergesByScore(tokens, scores), { unk_token: unknown, fuse_unk: true, byte_fallback: true }),
+    model: bpeModel(tokens, mergesByScore(tokens, scores), { unk_token: unknown, fuse_unk: true, byte_fallback: true }),
   };
 }
 
@@ -88,20 +89,4 @@ function mergesByScore(tokens: readonly string[], scores: readonly number[]): st
   const score = (id: number): number => scores[id] ?? 0;
   merges.sort((a, b) => score(b.id) - score(a.id) || a.id - b.id || a.first - b.first || a.second - b.second);
   return merges.map(({ left, right }) => [left, right]);
-}
-
-function bpe(tokens: readonly string[], merges: readonly string[][], changes: object): object {
-  return {
-    type: 'BPE',
-    dropout: null,
-    unk_token: null,
-    continuing_subword_prefix: null,
-    end_of_word_suffix: null,
-    fuse_unk: false,
-    byte_fallback: false,
-    ignore_merges: false,
-    ...changes,
-    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-    merges,
-  };
 }

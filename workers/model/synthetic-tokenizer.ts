@@ -1,5 +1,6 @@
 // A tokenizer for models of random weights: byte-level BPE of exactly the size asked for, with ChatML. In: a vocabulary
 // size. Out: tokenizer.json and tokenizer_config.json as objects. Pure and without a corpus: merges join frequent letters.
+import { bpeModel } from './bpe-model.ts';
 
 /** Bytes and special tokens: no vocabulary can be smaller. */
 export const MIN_SYNTHETIC_VOCAB = 260;
@@ -66,18 +67,7 @@ function tokenizerJson(
     pre_tokenizer: byteLevel,
     post_processor: null,
     decoder: byteLevel,
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges,
-    },
+    model: bpeModel(tokens, merges),
   };
 }
 

@@ -4,6 +4,7 @@
 #include "../../../native/metal/await-signal.h"
 #include "../../../native/metal/kernels/kernel-args.h"
 #include "../../../native/metal/metal-backend.h"
+#include "../failure-of.h"
 #include "../random-model.h"
 #include "intercepted-device.h"
 
@@ -11,15 +12,6 @@ using namespace conclave;
 using namespace conclave::test;
 
 namespace {
-
-std::optional<Failure> failureOf(const std::function<void()>& call) {
-  try {
-    call();
-    return std::nullopt;
-  } catch (const Failure& failure) {
-    return failure;
-  }
-}
 
 std::string textOf(const std::optional<Failure>& failure) { return failure.has_value() ? failure->what() : ""; }
 

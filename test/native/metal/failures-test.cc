@@ -4,21 +4,13 @@
 #include "../../../native/metal/emulated/emulated-device.h"
 #include "../../../native/metal/gpu-limits.h"
 #include "../../../native/metal/metal-backend.h"
+#include "../failure-of.h"
 #include "../random-model.h"
 
 using namespace conclave;
 using namespace conclave::test;
 
 namespace {
-
-std::optional<Failure> failureOf(const std::function<void()>& call) {
-  try {
-    call();
-    return std::nullopt;
-  } catch (const Failure& failure) {
-    return failure;
-  }
-}
 
 bool says(const std::optional<Failure>& failure, FailureCode code, const std::string& words) {
   return failure.has_value() && failure->code == code && std::string(failure->what()).find(words) != std::string::npos;
