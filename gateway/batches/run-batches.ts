@@ -111,10 +111,10 @@ class BatchRunner {
   /** One look at the queues, and the lines that may enter them now. */
   async #feed(): Promise<void> {
     const { parts } = this.#options;
-    const waiting = await waitingByModel(parts);
+    const [waiting, served] = await Promise.all([waitingByModel(parts), this.#served()]);
     const entered = new Map<string, number>();
     for (let free = parts.config.batches.window - this.#lines.size; free > 0; free -= 1) {
-      const found = await this.#nextOf((model) => {
+      const found = await this.#nextOf(served, (model) => {
         return (waiting.get(model) ?? 0) === 0 && (entered.get(model) ?? 0) < LINES_A_LOOK;
       });
       if (found === null) return;
@@ -123,9 +123,16 @@ class BatchRunner {
     }
   }
 
+  /** Tenants that are not blocked: lines of the others would fail, and hold up those behind them. */
+  async #served(): Promise<ReadonlySet<string>> {
+    const tenants = [...new Set([...this.#feeds.values()].map(({ batch }) => batch.tenant))];
+    const policies = await Promise.all(tenants.map((tenant) => this.#options.parts.tenants.policy(tenant)));
+    return new Set(tenants.filter((_, at) => policies[at]?.blocked === false));
+  }
+
   /** The next line of the tenant with the fewest lines running; of its batches the oldest comes first. */
-  async #nextOf(mayEnter: (model: string) => boolean) {
-    for (const feed of this.#inTurn()) {
+  async #nextOf(served: ReadonlySet<string>, mayEnter: (model: string) => boolean) {
+    for (const feed of this.#inTurn(served)) {
       const line = await feed.peek();
       if (line === null) continue;
       const model = String(line.request.body['model']);
@@ -134,13 +141,14 @@ class BatchRunner {
     return null;
   }
 
-  #inTurn(): readonly BatchFeed[] {
+  #inTurn(served: ReadonlySet<string>): readonly BatchFeed[] {
     const running = new Map<string, number>();
     for (const { batch, running: lines } of this.#feeds.values()) {
       running.set(batch.tenant, (running.get(batch.tenant) ?? 0) + lines.size);
     }
     const loadOf = ({ batch }: BatchFeed) => running.get(batch.tenant) ?? 0;
-    return [...this.#feeds.values()].sort((left, right) => loadOf(left) - loadOf(right));
+    const feeds = [...this.#feeds.values()].filter(({ batch }) => served.has(batch.tenant));
+    return feeds.sort((left, right) => loadOf(left) - loadOf(right));
   }
 
   #run(feed: BatchFeed, line: FeedLine): void {

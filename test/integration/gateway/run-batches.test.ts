@@ -30,11 +30,15 @@ async function open(t: TestContext, window = 4) {
   const config = configSchema.parse({ batches: { window } });
   const [files, batches] = [createFileStore(redis, config.files), createBatchStore(redis, config)];
   const scripted = (await createScriptedGateway()).parts;
-  const state = { waiting: 0, laterMs: 0 };
+  const state = { waiting: 0, laterMs: 0, blocked: '' };
   const clock = () => Date.now() + state.laterMs;
   const queues = async () => [{ model: 'tiny', waiting: state.waiting }] as never;
   const operations = { ...scripted.operations, queues };
-  const parts = { ...scripted, config, files, batches, operations, clock };
+  const policy = async (tenant: string) => {
+    return { ...(await scripted.tenants.policy(tenant)), blocked: tenant === state.blocked };
+  };
+  const tenants = { ...scripted.tenants, policy };
+  const parts = { ...scripted, config, files, batches, operations, tenants, clock };
   /** A gateway whose app answers a line with a status. */
   const run = (gatewayId: string, answer: Answer) => {
     const call = async (request: Request, { principal }: Caller) => {
@@ -231,3 +235,20 @@ function onAbort(signal: AbortSignal): Promise<number> {
     signal.addEventListener('abort', () => resolve(499));
   });
 }
+
+test('lines of a blocked tenant wait until it is unblocked, and hold up no others', async (t) => {
+  const { state, run, submit, statusOf } = await open(t);
+  state.blocked = 'beta';
+  const [beta, acme] = [await submit('beta', 3), await submit('acme', 12)];
+  const seen: string[] = [];
+  run('one', async ({ tenant }) => {
+    seen.push(tenant);
+    return 200;
+  });
+  await until(async () => (await statusOf(acme.id, 'acme')) === 'completed');
+  assert.deepEqual([...new Set(seen)], ['acme']);
+  assert.equal(await statusOf(beta.id, 'beta'), 'in_progress');
+  state.blocked = '';
+  await until(async () => (await statusOf(beta.id, 'beta')) === 'completed');
+  assert.equal(seen.length, 15);
+});
