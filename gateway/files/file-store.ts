@@ -52,8 +52,8 @@ export function createFileStore(redis: Redis, { tenantBytes }: Config['files']):
   return {
     append: async (id, chunk) => {
       const key = keyOf('fileData', id);
-      await askRedis(redis.rpush(key, Buffer.from(chunk)));
-      await askRedis(redis.pexpire(key, UNFINISHED_MS));
+      // At once: a gateway that dies in between would leave bytes that never expire.
+      await askRedis(redis.multi().rpush(key, Buffer.from(chunk)).pexpire(key, UNFINISHED_MS).exec());
     },
     complete: async (file) => {
       const { id, tenant, bytes, createdAtMs, expiresAtMs } = file;
