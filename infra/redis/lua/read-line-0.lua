@@ -5,8 +5,10 @@
 -- @include fair
 local model, first = ARGV[1], ARGV[2]
 
+-- One by one: nearly always it is the first of what may be thousands.
 local function next_in_line()
-  for _, queue in ipairs(redis.call('ZRANGE', P.ready .. model, 0, -1)) do
+  for index = 0, redis.call('ZCARD', P.ready .. model) - 1 do
+    local queue = redis.call('ZRANGE', P.ready .. model, index, index)[1]
     if has_job(queue) then return queue end
   end
   return ''
