@@ -1,4 +1,4 @@
--- Who is next in line, and how queues of which requests run stand beside it. Takes nothing.
+-- Who is next in line, and which queues of running requests come after it. Takes nothing.
 --   ARGV 1 model, 2 queue of which a request waits in the group, '' for the next in line; from 3 queues of running requests
 -- Out: {} when no request waits; else {queue, its weight}, then for each queue from ARGV 3: its weight, 1 when the first one's
 -- turn comes before its own.
